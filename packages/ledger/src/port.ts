@@ -1,0 +1,71 @@
+import type {
+  Block, BlockHeader, ChainId, Genesis, InclusionProof, JobRecord, Json, OrbError, Transaction, TransactionId, TransactionResult,
+} from '@orb/protocol';
+
+/**
+ * The replicated source of truth. Every engine runs the same contracts: the same committed sequence of transactions
+ * gives the same results and the same state root.
+ */
+export interface Ledger {
+  readonly chain: ChainId;
+  readonly genesis: Genesis;
+  readonly head: BlockHeader;
+  /**
+   * Orders, executes and keeps a transaction. Resolves when its block is durable. Submitting one that is on the ledger
+   * already resolves with where it stands.
+   * @throws OrbError why it was refused; then nothing has changed and no block holds it
+   */
+  submit(transaction: Transaction): Promise<Committed>;
+  /** The record at a key as of the head. */
+  get(key: string): Promise<Json | undefined>;
+  /** Records whose keys start with a prefix, in ascending order of key. @param limit at most 1,000 */
+  range(prefix: string, options?: { readonly after?: string; readonly limit?: number }): Promise<readonly StateEntry[]>;
+  /** Every value a key has had, oldest first. A null value is a deletion. */
+  history(key: string, options?: { readonly limit?: number }): Promise<readonly KeyChange[]>;
+  block(height: number): Promise<Block | undefined>;
+  /** The block and place of a transaction. */
+  locate(id: TransactionId): Promise<{ readonly height: number; readonly index: number } | undefined>;
+  /** Proof for anyone that a transaction is on the ledger. */
+  prove(id: TransactionId): Promise<InclusionProof | undefined>;
+  /** A job's whole story, open or closed. */
+  job(id: string): Promise<JobRecord | undefined>;
+  /** Blocks from a height on, as they become durable, each exactly once and in order, until `stop` is called. */
+  follow(fromHeight: number, listener: (committed: CommittedBlock) => void): { stop(): void };
+  close(): Promise<void>;
+}
+
+export interface Committed extends TransactionResult {
+  readonly height: number;
+  readonly index: number;
+  readonly time: number;
+}
+
+export interface StateEntry {
+  readonly key: string;
+  readonly value: Json;
+}
+
+export interface KeyChange {
+  readonly height: number;
+  readonly time: number;
+  readonly transaction: TransactionId;
+  readonly value: Json | null;
+}
+
+export interface CommittedBlock {
+  readonly block: Block;
+  readonly results: readonly TransactionResult[];
+  readonly events: readonly LedgerEvent[];
+}
+
+/** What a transaction did, for those who follow. Derived from the block: the same on every engine. */
+export type LedgerEvent =
+  /** A record was written, or deleted when the value is null. */
+  | { readonly type: 'record'; readonly key: string; readonly value: Json | null }
+  /** A job changed its state. */
+  | { readonly type: 'job'; readonly job: JobRecord };
+
+/** What re-executing a ledger from its genesis found. */
+export type VerifyReport =
+  | { readonly ok: true; readonly head: BlockHeader; readonly blocks: number; readonly transactions: number; readonly jobs: number }
+  | { readonly ok: false; readonly firstWrongHeight: number; readonly error: OrbError };

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
+import { canonical, labels, statement, type Json } from './canonical.ts';
+import { OrbError, type ErrorCode } from './errors.ts';
+import type { ChainId, TransactionId } from './ids.ts';
+import { merkleLeaf, merkleRoot, merkleRootFromPath } from './merkle.ts';
+import { hex32, hex64, instantMs, parseWith, units } from './schema.ts';
+import type { Transaction } from './transaction.ts';
+
+/** Rules and prices of a network; immutable, a change makes the next version. */
+export const parametersSchema = z.strictObject({
+  version: z.int().min(1),
+  /** Height from which this version holds. */
+  fromHeight: z.int().min(0),
+  /** Shares of a job's cost in basis points; the provider takes what is left. */
+  split: z.strictObject({
+    relayBps: z.int().min(0).max(5_000),
+    commissionBps: z.int().min(0).max(2_000),
+    seedingBps: z.int().min(0).max(2_000),
+  }),
+  /** How long a paid job can be disputed; credits vest after it. */
+  disputeWindowMs: z.int().min(0).max(30 * 86_400_000),
+  /** How long a super node may take to acknowledge a finished job. */
+  graceMs: z.int().min(1_000).max(86_400_000),
+  /** How much more run time a node may bill than the super node observed. */
+  runToleranceMs: z.int().min(0).max(60_000),
+  /** The smallest bond of a super node, base units. */
+  minBond: units,
+  /** Faucet of a test network, base units per grant and for ever per account; `0` where there is none. */
+  faucetGrant: units,
+  faucetTotal: units,
+});
+export type Parameters = z.output<typeof parametersSchema>;
+
+/** The first fact of a network. Its hash is the chain id. */
+export const genesisSchema = z.strictObject({
+  v: z.literal(1),
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  /** Test money has no value; only a test network has a faucet. */
+  network: z.enum(['test', 'main']),
+  time: instantMs,
+  /** Random, so that two networks of one name differ. */
+  salt: hex32,
+  /** Key of the account that mints and burns. */
+  treasuryKey: hex32,
+  /** Key that signs the blocks of the first epoch. */
+  ordererKey: hex32,
+  parameters: parametersSchema,
+});
+export type Genesis = z.output<typeof genesisSchema>;
+
+export function chainId(genesis: Genesis): ChainId {
+  return sha256(statement(labels.genesis, genesis as unknown as Json));
+}
+
+export const blockHeaderSchema = z.strictObject({
+  v: z.literal(1),
+  chain: hex32,
+  /** One more each time the orderer changes. */
+  epoch: z.int().min(1),
+  /** 0 is the genesis block, which holds no transactions. */
+  height: z.int().min(0),
+  /** Ledger time: never before that of the previous block. */
+  time: instantMs,
+  /** Hash of the previous header; the chain id in block 0. */
+  previous: hex32,
+  count: z.int().min(0),
+  /** Merkle root (RFC 6962) over the canonical transactions with their signatures. */
+  transactions: hex32,
+  /** Hash of the results of all transactions, rejected rows included. */
+  results: hex32,
+  /** Root of the state after this block. */
+  state: hex32,
+});
+export type BlockHeader = z.output<typeof blockHeaderSchema>;
+
+/** A block as it is stored and sent. Co-signatures come later and travel beside it. */
+export interface Block {
+  readonly header: BlockHeader;
+  readonly transactions: readonly Transaction[];
+  /** The orderer's signature over the header. */
+  readonly signature: Hex64;
+}
+
+/** What became of one row of a batch; rows that went through are left out. */
+export interface RowRejection {
+  /** Job id. */
+  readonly job: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What an applied transaction did. A transaction that is refused as a whole never enters a block. */
+export interface TransactionResult {
+  readonly id: TransactionId;
+  readonly rejections: readonly RowRejection[];
+}
+
+export function transactionsRoot(transactions: readonly Transaction[]): Hex32 {
+  return merkleRoot(transactions.map(transactionLeaf));
+}
+
+export function transactionLeaf(transaction: Transaction): Uint8Array {
+  return merkleLeaf(canonical(transaction as unknown as Json));
+}
+
+export function resultsHash(results: readonly TransactionResult[]): Hex32 {
+  return sha256(statement(labels.results, results as unknown as Json));
+}
+
+export function blockHash(header: BlockHeader): Hex32 {
+  return sha256(statement(labels.block, header));
+}
+
+export function signBlock(header: BlockHeader, signer: Signer): Hex64 {
+  return signer.sign(statement(labels.block, header));
+}
+
+/**
+ * Checks a block by itself and against the one before it: chain, height, time, link, roots, orderer's signature.
+ * Re-execution (results and state) is the engine's part.
+ * @throws OrbError `ledger-corrupt` naming the height and the first thing that is wrong
+ */
+export function checkBlock(block: Block, previous: BlockHeader | undefined, chain: ChainId, ordererKey: Hex32): void {
+  const { header } = block;
+  const wrong =
+    (header.chain !== chain && 'it belongs to another chain') ||
+    (header.height !== (previous ? previous.height + 1 : 0) && 'its height is not the next one') ||
+    (header.previous !== (previous ? blockHash(previous) : chain) && 'it does not follow the block before it') ||
+    (previous && header.time < previous.time && 'its time is before that of the block before it') ||
+    (header.count !== block.transactions.length && 'its transaction count is wrong') ||
+    (header.transactions !== transactionsRoot(block.transactions) && 'its transactions do not match its header') ||
+    (!verify(ordererKey, statement(labels.block, header), block.signature) && 'the orderer did not sign it');
+  if (wrong) throw new OrbError('ledger-corrupt', { message: `Block ${header.height} is wrong: ${wrong}.`, details: { height: header.height } });
+}
+
+/** A peer's word that it has re-executed a block and found the same state. */
+export function cosignBytes(header: BlockHeader): Uint8Array {
+  const { chain, epoch, height, state } = header;
+  return statement(labels.cosign, { chain, epoch, height, hash: blockHash(header), state });
+}
+
+/** Proof that a transaction stands on the ledger: with co-signatures that a reader trusts, nothing else is needed. */
+export const inclusionProofSchema = z.strictObject({
+  v: z.literal(1),
+  header: blockHeaderSchema,
+  signature: hex64,
+  cosignatures: z.array(z.strictObject({ key: hex32, signature: hex64 })).max(256),
+  index: z.int().min(0),
+  path: z.array(hex32).max(32),
+  transaction: z.unknown(),
+});
+export type InclusionProof = z.output<typeof inclusionProofSchema>;
+
+/**
+ * Checks that the proof's transaction is in a block that the orderer signed.
+ * @throws OrbError `invalid-request` for a malformed proof, `bad-signature` for one that does not hold
+ */
+export function checkInclusion(value: unknown, chain: ChainId, ordererKey: Hex32): InclusionProof {
+  const proof = parseWith(inclusionProofSchema, value, 'proof');
+  const { header, index, path, signature } = proof;
+  const root = merkleRootFromPath(transactionLeaf(proof.transaction as Transaction), index, header.count, path);
+  if (header.chain !== chain || root !== header.transactions || !verify(ordererKey, statement(labels.block, header), signature)) {
+    throw new OrbError('bad-signature', { message: 'The proof does not hold: the transaction is not in a block of this ledger.' });
+  }
+  return proof;
+}

@@ -1,0 +1,229 @@
+import { z } from 'zod';
+import { sha256, type Hex32, type Hex64, type Signer } from '#crypto';
+import { labels, statement } from './canonical.ts';
+import type { ErrorCode, FaultOf } from './errors.ts';
+import { jobId, type AllowanceId, type CallId, type ChainId, type FunctionId, type JobId, type NodeId, type SuperNodeId, type VersionId } from './ids.ts';
+import { limits } from './limits.ts';
+import { merkleRoot, rowLeaves } from './merkle.ts';
+import type { Units } from './money.ts';
+import { hex16, hex32, instantMs, rate, units } from './schema.ts';
+
+/**
+ * How a job ended, whose fault that is, and whether the run time is billed. `lost` has no receipt: the super node
+ * reports it, nobody pays.
+ */
+export const outcomes = {
+  ok: { code: null, faultOf: null, billed: true },
+  'function-failed': { code: 'function-failed', faultOf: 'function', billed: true },
+  'bad-response': { code: 'bad-response', faultOf: 'function', billed: true },
+  'response-too-large': { code: 'response-too-large', faultOf: 'function', billed: true },
+  'out-of-memory': { code: 'out-of-memory', faultOf: 'function', billed: true },
+  'timed-out': { code: 'timed-out', faultOf: 'function', billed: true },
+  cancelled: { code: 'cancelled', faultOf: 'caller', billed: true },
+  'load-failed': { code: 'load-failed', faultOf: 'function', billed: false },
+  'node-failed': { code: 'node-failed', faultOf: 'provider', billed: false },
+  lost: { code: 'node-lost', faultOf: 'provider', billed: false },
+} as const satisfies Record<string, { code: ErrorCode | null; faultOf: FaultOf | null; billed: boolean }>;
+
+export type Outcome = keyof typeof outcomes;
+const outcomeNames = Object.keys(outcomes) as [Outcome, ...Outcome[]];
+
+/** The super node's assignment of one job to one node. Its chain, super node and node stand in the root that signs it. */
+export interface Ticket {
+  readonly allowance: AllowanceId;
+  /** With the allowance, the job id. Never used twice. */
+  readonly sequence: number;
+  /** 1 for the first try of the call. */
+  readonly attempt: number;
+  readonly call: CallId;
+  readonly function: FunctionId;
+  readonly version: VersionId;
+  /** Version of the network parameters that hold for this job. */
+  readonly parameters: number;
+  /** Base units per MiB·ms. */
+  readonly rate: Units;
+  /** Base units; no receipt can cost more. */
+  readonly maxCost: Units;
+  /** {@link requestHash}, or {@link streamedRequestHash} when the body follows as a stream. */
+  readonly requestHash: Hex32;
+  /** The node must not start it later; expiry and settlement count from here. */
+  readonly notAfter: number;
+}
+
+/** The node's claim about one job. Times are microseconds on one monotonic clock of the node. */
+export interface Receipt {
+  /** Fetching, loading and starting; not billed. */
+  readonly setupUs: number;
+  /** Time in the handler; billed in whole milliseconds, rounded up. */
+  readonly runUs: number;
+  readonly cpuUs: number;
+  readonly peakMemoryKiB: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Empty when it is the ticket's; otherwise that of a streamed body, known only at its end. */
+  readonly requestHash: Hex32 | '';
+  readonly resultHash: Hex32;
+  readonly outcome: Exclude<Outcome, 'lost'>;
+}
+
+/** The super node's word on one job. */
+export interface Acknowledgement {
+  /** True: the caller has it. False: it does not. Null: not known yet. */
+  readonly received: boolean | null;
+  /** Dispatch → receipt on the super node's clock, microseconds: bounds what the node may bill. */
+  readonly observedUs: number;
+  /** T_prc: request read → node has the job, microseconds. */
+  readonly prcUs: number;
+  /** T_rsp: request read → last byte out, microseconds; 0 while not received. */
+  readonly rspUs: number;
+  /** When the receipt arrived, super node's wall clock. T_bil counts from here. */
+  readonly doneAtMs: number;
+}
+
+/** A job as it is settled: all that is known, in one place. */
+export interface JobRow {
+  readonly ticket: Ticket;
+  readonly receipt: Receipt;
+  readonly acknowledgement: Acknowledgement;
+}
+
+/*
+ * Row forms: JSON arrays in the order of the fields above. They are what is hashed, so they hold only ASCII strings,
+ * safe integers, booleans and null, and JSON.stringify gives exactly one text for each.
+ */
+const microseconds = z.int().min(0).max(10 * limits.timeoutMs.max * 1000);
+const count = z.int().min(0);
+
+export const ticketRowSchema = z.tuple([
+  hex16, z.int().min(0).max(999_999_999_999_999), z.int().min(1).max(99), hex16, hex32, hex32, z.int().min(1), rate, units, hex32, instantMs,
+]);
+export const receiptRowSchema = z.tuple([
+  microseconds, microseconds, count, count, count, count, z.union([hex32, z.literal('')]), hex32,
+  z.enum(outcomeNames.filter((name) => name !== 'lost') as [Receipt['outcome'], ...Receipt['outcome'][]]),
+]);
+export const acknowledgementRowSchema = z.tuple([z.boolean().nullable(), microseconds, microseconds, microseconds, instantMs]);
+
+export type TicketRow = z.output<typeof ticketRowSchema>;
+export type ReceiptRow = z.output<typeof receiptRowSchema>;
+export type AcknowledgementRow = z.output<typeof acknowledgementRowSchema>;
+export const jobRowSchema = z.tuple([ticketRowSchema, receiptRowSchema, acknowledgementRowSchema]);
+export type JobRowForm = z.output<typeof jobRowSchema>;
+
+export function ticketRow(t: Ticket): TicketRow {
+  return [t.allowance, t.sequence, t.attempt, t.call, t.function, t.version, t.parameters, t.rate, t.maxCost, t.requestHash, t.notAfter];
+}
+
+export function ticketFromRow(row: TicketRow): Ticket {
+  const [allowance, sequence, attempt, call, fn, version, parameters, rateText, maxCost, hash, notAfter] = row;
+  return { allowance, sequence, attempt, call, function: fn, version, parameters, rate: rateText, maxCost, requestHash: hash, notAfter };
+}
+
+export function receiptRow(r: Receipt): ReceiptRow {
+  return [r.setupUs, r.runUs, r.cpuUs, r.peakMemoryKiB, r.bytesIn, r.bytesOut, r.requestHash, r.resultHash, r.outcome];
+}
+
+export function receiptFromRow(row: ReceiptRow): Receipt {
+  const [setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, hash, resultHash, outcome] = row;
+  return { setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, requestHash: hash, resultHash, outcome };
+}
+
+export function acknowledgementRow(a: Acknowledgement): AcknowledgementRow {
+  return [a.received, a.observedUs, a.prcUs, a.rspUs, a.doneAtMs];
+}
+
+export function acknowledgementFromRow(row: AcknowledgementRow): Acknowledgement {
+  const [received, observedUs, prcUs, rspUs, doneAtMs] = row;
+  return { received, observedUs, prcUs, rspUs, doneAtMs };
+}
+
+export function jobRow(row: JobRow): JobRowForm {
+  return [ticketRow(row.ticket), receiptRow(row.receipt), acknowledgementRow(row.acknowledgement)];
+}
+
+export function jobRowFrom(form: JobRowForm): JobRow {
+  return { ticket: ticketFromRow(form[0]), receipt: receiptFromRow(form[1]), acknowledgement: acknowledgementFromRow(form[2]) };
+}
+
+export function jobIdOf(ticket: Ticket): JobId {
+  return jobId(ticket.allowance, ticket.sequence);
+}
+
+/** The text of a ticket under the super node's signed root. */
+export function ticketText(ticket: TicketRow): string {
+  return JSON.stringify(ticket);
+}
+
+/** The text of a receipt under the node's signed root: it repeats the ticket, so the two cannot be parted. */
+export function receiptText(ticket: TicketRow, receipt: ReceiptRow): string {
+  return JSON.stringify([ticket, receipt]);
+}
+
+/** What a root covers: all tickets or receipts that crossed one link in one tick, in the order they crossed it. */
+export interface Root {
+  readonly chain: ChainId;
+  readonly superNode: SuperNodeId;
+  readonly node: NodeId;
+  /** 1, 2, 3 … for each signer and link pair, for ever: the signer stores the last one. */
+  readonly batch: number;
+  readonly count: number;
+  readonly root: Hex32;
+}
+
+/** Merkle root over row texts, {@link limits.rowsPerLeaf} rows a leaf. */
+export function rowsRoot(texts: readonly string[]): Hex32 {
+  return merkleRoot(rowLeaves(texts, limits.rowsPerLeaf));
+}
+
+export function rootBytes(kind: 'tickets' | 'receipts', root: Root): Uint8Array {
+  const { chain, superNode, node, batch, count: rows, root: hash } = root;
+  return statement(labels[kind], { chain, superNode, node, batch, count: rows, root: hash });
+}
+
+export function signRoot(kind: 'tickets' | 'receipts', root: Root, signer: Signer): Hex64 {
+  return signer.sign(rootBytes(kind, root));
+}
+
+/**
+ * Hash of a request: method, path with query (below the function's own address), and the body's SHA-256. Headers are
+ * left out because proxies change them.
+ */
+export function requestHash(method: string, path: string, bodySha256: Hex32): Hex32 {
+  return sha256(`${method} ${path}\n${bodySha256}`);
+}
+
+/** The ticket's hash of a request whose body is still to come; the receipt then carries the full one. */
+export function streamedRequestHash(method: string, path: string): Hex32 {
+  return sha256(`${method} ${path}\n*`);
+}
+
+/** Hash of a result: HTTP status and the body's SHA-256. */
+export function resultHash(status: number, bodySha256: Hex32): Hex32 {
+  return sha256(`${status}\n${bodySha256}`);
+}
+
+/** Times of a job as ChainFaaS names them, microseconds. */
+export interface JobTimes {
+  /** T_prc: request read → node has the job. */
+  readonly prcUs: number;
+  /** T_prv: T_prc + setup: until the handler starts. */
+  readonly prvUs: number;
+  /** T_cmp: setup + run. */
+  readonly cmpUs: number;
+  /** T_rsp: request read → last byte out; undefined while not received. */
+  readonly rspUs: number | undefined;
+  /** T_bil: finish → paid, from the ledger; undefined while not paid. */
+  readonly bilUs: number | undefined;
+}
+
+/** @param paidAtMs ledger time of the payment */
+export function jobTimes(receipt: Receipt, acknowledgement: Acknowledgement, paidAtMs?: number): JobTimes {
+  const { setupUs, runUs } = receipt;
+  const { prcUs, rspUs, doneAtMs, received } = acknowledgement;
+  return {
+    prcUs,
+    prvUs: prcUs + setupUs,
+    cmpUs: setupUs + runUs,
+    rspUs: received === true ? rspUs : undefined,
+    bilUs: paidAtMs === undefined ? undefined : Math.max(0, paidAtMs - doneAtMs) * 1000,
+  };
+}

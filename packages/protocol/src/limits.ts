@@ -1,0 +1,41 @@
+/** Every limit of the formats, in one place. Bytes unless the name says otherwise; each bound is inclusive. */
+export const limits = {
+  /** RFC 8785 text of a manifest: small enough to stand on the ledger. */
+  manifestBytes: 16_384,
+  /** A code bundle. npm-heavy functions bundle to 1–3 MiB; ten leaves room without filling lent disks. */
+  codeBytes: 10 * 1024 * 1024,
+  /** Request and response bodies of a synchronous call, as with AWS Lambda. */
+  bodyBytes: 6 * 1024 * 1024,
+  /** A call's path and query. */
+  pathBytes: 4_096,
+  /** All header names and values of a call together. */
+  headersBytes: 16_384,
+  headersCount: 100,
+  /** One ledger transaction, canonical: a settlement of 256 rows of about 600 bytes fits. */
+  transactionBytes: 262_144,
+  signaturesPerTransaction: 4,
+  /** Rows of one settlement, and of one signed root. */
+  settlementRows: 256,
+  /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
+  rowsPerLeaf: 8,
+  functionsPerAllowance: 64,
+  /** How far ahead of an allowance's low-water mark a sequence may be settled: the width of its bitmap. */
+  allowanceWindow: 65_536,
+  accountNameChars: 39,
+  functionNameChars: 63,
+  memoryMiB: { min: 64, max: 10_240, default: 128 },
+  timeoutMs: { min: 1, max: 900_000, default: 10_000 },
+  concurrency: { min: 1, max: 1_000, default: 32 },
+  replicas: { min: 1, max: 64, default: 2 },
+  retries: { min: 0, max: 5, default: 1 },
+  /** Base units per MiB·ms. The upper bound keeps the largest possible cost of one job far below `maxUnits`. */
+  rate: { min: 0n, max: 1_000_000_000n, default: 1_000n },
+  labels: 32,
+  networkHosts: 64,
+  secrets: 64,
+  /** A function's error message as it is shown to a caller. */
+  errorMessageChars: 1_024,
+  /** How far a signed request's creation time may be from the receiver's clock. */
+  signedRequestSkewMs: 60_000,
+  idempotencyKeyChars: 128,
+} as const;

@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { sha256 } from '#crypto';
+import { canonical, type Json } from './canonical.ts';
+import { OrbError } from './errors.ts';
+import type { VersionId } from './ids.ts';
+import { limits } from './limits.ts';
+import { hex32, parseWith, rate, units } from './schema.ts';
+
+/** How strongly a node keeps a function apart from its computer, weakest first. */
+export const isolationTiers = ['process', 'namespaces', 'container', 'vm'] as const;
+export type IsolationTier = (typeof isolationTiers)[number];
+
+/** True when `offered` is at least as strong as `wanted`. */
+export function tierSatisfies(offered: IsolationTier, wanted: IsolationTier): boolean {
+  return isolationTiers.indexOf(offered) >= isolationTiers.indexOf(wanted);
+}
+
+const bounded = (bound: { min: number; max: number; default: number }) =>
+  z.int().min(bound.min).max(bound.max).default(bound.default);
+
+const hostPattern = /^(public|([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?)$/;
+
+/**
+ * A version's contract with the network. Canonical JSON of this, hashed, is the version id. Every field is present in
+ * the canonical form: defaults are filled in when it is made, so a later default can never change an old version.
+ */
+export const manifestSchema = z.strictObject({
+  v: z.literal(1),
+  /** `bundle`: one JavaScript file; `image`: an OCI image; `wasm`: a WebAssembly module. */
+  kind: z.enum(['bundle', 'image', 'wasm']),
+  /** What runs it: `deno-2` for bundles. */
+  runtime: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,31}$/),
+  /** The code's SHA-256 and size; for an image, the hash and size of its own manifest. */
+  code: z.strictObject({ sha256: hex32, bytes: z.int().min(1).max(limits.codeBytes) }),
+  /** Image reference with digest; only for `image`. */
+  image: z.string().max(512).nullable().default(null),
+  /** Which export answers: `auto` tries `fetch`, then `default`, then `handler`. */
+  handler: z.string().regex(/^[A-Za-z_$][\w$.]{0,63}$/).default('auto'),
+  /** The limit, and what is billed, in MiB. */
+  memoryMiB: bounded(limits.memoryMiB),
+  timeoutMs: bounded(limits.timeoutMs),
+  /** Calls that one instance may run at once. */
+  concurrency: bounded(limits.concurrency),
+  /** The most that the payer pays a node, base units per MiB·ms. */
+  priceCap: rate,
+  /** What the owner asks per call on top, base units; needs `payer: caller`. */
+  ownPrice: units.default('0'),
+  payer: z.enum(['owner', 'caller']).default('owner'),
+  visibility: z.enum(['public', 'private']).default('public'),
+  /** Safe to run twice: a call whose node was lost after it started is tried again. */
+  idempotent: z.boolean().default(false),
+  /** Same input, same output: the result can be checked on another node. */
+  deterministic: z.boolean().default(false),
+  retries: bounded(limits.retries),
+  /** Nodes that should seed this version. */
+  replicas: bounded(limits.replicas),
+  verification: z
+    .strictObject({ replicas: z.int().min(1).max(7), quorum: z.int().min(1).max(7) })
+    .nullable()
+    .default(null),
+  isolation: z.enum(isolationTiers).default('process'),
+  /** Labels that a node must carry. */
+  labels: z.record(z.string().regex(/^[a-z0-9.-]{1,63}$/), z.string().max(63)).default({}),
+  /** Hosts the function may reach, `example.com:443`, or `public`. */
+  network: z.array(z.string().regex(hostPattern)).max(limits.networkHosts).default([]),
+  /** Names of secrets that its environment should hold. */
+  secrets: z.array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,63}$/)).max(limits.secrets).default([]),
+  /** Where results of asynchronous calls are kept. */
+  resultStore: z.enum(['super-node']).default('super-node'),
+});
+
+/** A complete manifest. */
+export type Manifest = z.output<typeof manifestSchema>;
+/** A manifest before defaults are filled in. */
+export type ManifestInput = z.input<typeof manifestSchema>;
+
+/**
+ * Reads a manifest, fills in defaults and refuses what no part of Orb can do yet.
+ * @throws OrbError `invalid-manifest`, `too-large`, `not-supported`
+ */
+export function parseManifest(input: unknown): Manifest {
+  const manifest = parseWith(manifestSchema, input, 'manifest', 'invalid-manifest') as Manifest;
+  const { bytes } = canonicalManifest(manifest);
+  if (bytes > limits.manifestBytes) {
+    throw new OrbError('too-large', { message: `The manifest has ${bytes} bytes; the limit is ${limits.manifestBytes}.` });
+  }
+  checkConsistency(manifest);
+  checkSupported(manifest);
+  return manifest;
+}
+
+/** @throws OrbError `invalid-manifest` unless the text is exactly the canonical form of a valid manifest */
+export function parseCanonicalManifest(text: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new OrbError('invalid-manifest', { message: 'The manifest is not JSON.', cause });
+  }
+  const manifest = parseManifest(value);
+  if (canonical(manifest as Json) !== text) {
+    throw new OrbError('invalid-manifest', { message: 'The manifest is not in canonical form (RFC 8785, all fields present).' });
+  }
+  return manifest;
+}
+
+/** SHA-256 of the canonical manifest. */
+export function versionId(manifest: Manifest): VersionId {
+  return sha256(canonical(manifest as Json));
+}
+
+function canonicalManifest(manifest: Manifest): { bytes: number } {
+  return { bytes: new TextEncoder().encode(canonical(manifest as Json)).byteLength };
+}
+
+function checkConsistency(manifest: Manifest): void {
+  const { verification, kind, image, ownPrice, payer } = manifest;
+  const refuse = (message: string) => {
+    throw new OrbError('invalid-manifest', { message });
+  };
+  if ((kind === 'image') !== (image !== null)) refuse('manifest.image: must be given exactly when kind is image');
+  if (verification && verification.quorum > verification.replicas) refuse('manifest.verification: quorum exceeds replicas');
+  if (verification && !manifest.deterministic) refuse('manifest.verification: needs a deterministic function');
+  if (ownPrice !== '0' && payer !== 'caller') refuse('manifest.ownPrice: needs payer: caller');
+}
+
+function checkSupported(manifest: Manifest): void {
+  const unsupported = [
+    manifest.kind !== 'bundle' && `kind ${manifest.kind}`,
+    manifest.kind === 'bundle' && manifest.runtime !== 'deno-2' && `runtime ${manifest.runtime}`,
+    manifest.payer === 'caller' && 'payer: caller',
+    manifest.verification && 'verification',
+    manifest.network.length > 0 && 'network',
+    manifest.secrets.length > 0 && 'secrets',
+  ].filter((feature) => typeof feature === 'string');
+  if (unsupported.length > 0) {
+    throw new OrbError('not-supported', { message: `The manifest asks for what Orb cannot do yet: ${unsupported.join(', ')}.` });
+  }
+}

@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { ticketRowSchema, receiptRowSchema } from './job.ts';
+import { limits } from './limits.ts';
+import { isolationTiers } from './manifest.ts';
+import { hex32, hex64, rate, sequence } from './schema.ts';
+
+/*
+ * What nodes and super nodes say to each other over a link. `call`s are answered, `notice`s are not. All headers are
+ * JSON objects; bodies are bytes.
+ *
+ *   node → super node
+ *     call   offer      Offer                → OfferAnswer            when the link opens, and at each change
+ *     call   fetch-code { sha256 }           → {} + the code
+ *     notice receipts   SignedRoot           root of the receipts sent since the last one
+ *   super node → node
+ *     call   seed       SeedRequest          → SeedAnswer
+ *     notice drop       { version }          the version is no longer wanted; proof is the control transaction
+ *     call   run        RunRequest + body    → RunAnswer + body, trailer RunTrailer
+ *     notice tickets    SignedRoot           root of the tickets sent since the last one
+ *     notice settled    { batch }            receipts up to this batch are on the ledger
+ */
+
+/** What a node lends. */
+export const offerSchema = z.strictObject({
+  v: z.literal(1),
+  platform: z.string().regex(/^[a-z0-9]{1,16}$/),
+  architecture: z.string().regex(/^[a-z0-9_]{1,16}$/),
+  runtimes: z.array(z.string().regex(/^[a-z0-9][a-z0-9.-]{0,31}$/)).max(16),
+  isolation: z.enum(isolationTiers),
+  cores: z.number().min(0.1).max(1_024),
+  memoryMiB: z.int().min(limits.memoryMiB.min).max(16_777_216),
+  /** Base units per MiB·ms that it asks. */
+  rate,
+  /** Jobs that it runs at once. */
+  slots: z.int().min(0).max(100_000),
+  labels: z.record(z.string().max(63), z.string().max(63)),
+  /** False while its owner has paused it: it finishes what it has and takes nothing new. */
+  accepting: z.boolean(),
+  /** Version ids that it holds, ready to run. */
+  seeds: z.array(hex32).max(10_000),
+  /** Number of the last receipts root it has signed for this super node. */
+  lastBatch: z.int().min(0),
+});
+export type Offer = z.output<typeof offerSchema>;
+
+export const offerAnswerSchema = z.strictObject({
+  /** Receipts up to this root are settled: the node may forget them. */
+  settledBatch: z.int().min(0),
+  /** Network time, for the node's own check of its clock. */
+  timeMs: z.int().min(0),
+});
+
+/** A root and who signed it; chain, super node and node are those of the link. */
+export const signedRootSchema = z.strictObject({ batch: sequence, count: z.int().min(1).max(limits.settlementRows), root: hex32, signature: hex64 });
+export type SignedRoot = z.output<typeof signedRootSchema>;
+
+/** Asks a node to seed a version. The transaction that made it proves that the owner wants it. */
+export const seedRequestSchema = z.strictObject({
+  /** `OWNER/NAME`, for the node's owner to read. */
+  name: z.string().max(110),
+  account: hex32,
+  function: hex32,
+  version: hex32,
+  /** The signed `function.create` or `function.control` transaction that published the version. */
+  transaction: z.unknown(),
+});
+export type SeedRequest = z.output<typeof seedRequestSchema>;
+
+export const seedAnswerSchema = z.discriminatedUnion('seeding', [
+  z.strictObject({ seeding: z.literal(true) }),
+  z.strictObject({ seeding: z.literal(false), reason: z.string().max(256) }),
+]);
+export type SeedAnswer = z.output<typeof seedAnswerSchema>;
+
+const headerPairs = z.array(z.tuple([z.string().max(256), z.string().max(limits.headersBytes)])).max(limits.headersCount);
+
+/** One job for a node. The body is the call's body. */
+export const runRequestSchema = z.strictObject({
+  ticket: ticketRowSchema,
+  method: z.string().max(16),
+  /** Path and query below the function's own address; starts with `/`. */
+  path: z.string().max(limits.pathBytes),
+  headers: headerPairs,
+  /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
+  mode: z.enum(['http', 'event']),
+});
+export type RunRequest = z.output<typeof runRequestSchema>;
+
+/** The head of a job's answer; the body is the response's body. */
+export const runAnswerSchema = z.strictObject({ status: z.int().min(100).max(599), headers: headerPairs });
+export type RunAnswer = z.output<typeof runAnswerSchema>;
+
+/** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */
+export const runTrailerSchema = z.strictObject({
+  receipt: receiptRowSchema,
+  error: z.string().max(limits.errorMessageChars).optional(),
+});
+export type RunTrailer = z.output<typeof runTrailerSchema>;

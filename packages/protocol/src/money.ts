@@ -1,0 +1,58 @@
+import { OrbError } from './errors.ts';
+
+/** Base units in one credit. */
+export const unitsPerCredit = 1_000_000_000n;
+
+/** No balance or amount exceeds this: far above any supply, far below what an engine's numbers could spoil. */
+export const maxUnits = 10n ** 24n;
+
+/** An amount of base units as it stands in JSON: a decimal string without sign or leading zero. */
+export type Units = string;
+
+/** @throws OrbError `invalid-amount` unless the text is a whole, non-negative number within {@link maxUnits} */
+export function parseUnits(text: unknown): bigint {
+  if (typeof text !== 'string' || !/^(0|[1-9]\d{0,24})$/.test(text)) {
+    throw new OrbError('invalid-amount', { message: `${JSON.stringify(text)} is not an amount in base units` });
+  }
+  const units = BigInt(text);
+  if (units > maxUnits) throw new OrbError('invalid-amount', { message: `${text} base units are more than can exist` });
+  return units;
+}
+
+/** `12.5` (credits) → base units. @throws OrbError `invalid-amount` for signs, exponents and more than nine decimals */
+export function parseCredits(text: string): bigint {
+  const match = /^(\d{1,15})(?:\.(\d{1,9}))?$/.exec(text.trim());
+  if (!match) {
+    throw new OrbError('invalid-amount', {
+      message: `${JSON.stringify(text)} is not an amount of credits`,
+      hint: 'Write a positive number with at most nine decimals, such as 12.5.',
+    });
+  }
+  return BigInt(match[1]!) * unitsPerCredit + BigInt((match[2] ?? '').padEnd(9, '0'));
+}
+
+/** Base units → credits without trailing zeros, such as `12.5`. */
+export function formatCredits(units: bigint): string {
+  const sign = units < 0n ? '-' : '';
+  const positive = units < 0n ? -units : units;
+  const fraction = (positive % unitsPerCredit).toString().padStart(9, '0').replace(/0+$/, '');
+  return `${sign}${positive / unitsPerCredit}${fraction && `.${fraction}`}`;
+}
+
+/** Billed milliseconds: run time rounded up to whole milliseconds. */
+export function billedMs(runUs: number): number {
+  return Math.ceil(runUs / 1000);
+}
+
+/** Cost in base units: billed milliseconds × the manifest's memory limit in MiB × the rate per MiB·ms. */
+export function costOf(runUs: number, memoryMiB: number, rate: bigint): bigint {
+  return BigInt(billedMs(runUs)) * BigInt(memoryMiB) * rate;
+}
+
+/** Basis points in the whole. */
+export const basisPoints = 10_000n;
+
+/** A share in basis points, rounded down, so that the shares of one amount never exceed it. */
+export function shareOf(units: bigint, shareBps: number): bigint {
+  return (units * BigInt(shareBps)) / basisPoints;
+}

@@ -1,0 +1,158 @@
+import type { Hex32 } from '#crypto';
+import type { AccountId, AllowanceId, FunctionId, JobId, NodeId, SuperNodeId, VersionId } from './ids.ts';
+import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job.ts';
+import type { Manifest } from './manifest.ts';
+import type { Units } from './money.ts';
+import type { Role } from './transaction.ts';
+
+/*
+ * What the ledger's state holds. Keys are slash-separated text; values are JSON. Every engine, client and verifier
+ * reads the same records.
+ */
+
+/** Keys of the state. */
+export const stateKeys = {
+  account: (id: AccountId) => `account/${id}`,
+  accountName: (name: string) => `account-name/${name}`,
+  balance: (id: AccountId) => `balance/${id}`,
+  superNode: (id: SuperNodeId) => `super-node/${id}`,
+  node: (id: NodeId) => `node/${id}`,
+  function: (id: FunctionId) => `function/${id}`,
+  /** Who holds the name now, and how many have. */
+  functionName: (owner: AccountId, name: string) => `function-name/${owner}/${name}`,
+  /** A version of one function, by its content. */
+  version: (fn: FunctionId, version: VersionId) => `version/${fn}/${version}`,
+  /** A version of one function, by its number. */
+  versionNumber: (fn: FunctionId, number: number) => `version-number/${fn}/${String(number).padStart(8, '0')}`,
+  allowance: (id: AllowanceId) => `allowance/${id}`,
+  credit: (account: AccountId, superNode: SuperNodeId) => `credit/${account}/${superNode}`,
+  /** A job that is not closed; closed ones are found through the engine's index of blocks. */
+  job: (id: JobId) => `job/${id}`,
+  parameters: (version: number) => `parameters/${version}`,
+  currentParameters: 'parameters',
+  supply: 'supply',
+} as const;
+
+export interface AccountRecord {
+  readonly id: AccountId;
+  readonly name: string;
+  /** Keys that may sign for it now. */
+  readonly keys: readonly Hex32[];
+  readonly roles: readonly Role[];
+  /** Number of the last transaction it signed; the next one is one more. */
+  readonly sequence: number;
+}
+
+/** Money that its account can spend. Only the treasury's is negative, by as much as all others hold. */
+export interface BalanceRecord {
+  /** May start with `-` for the treasury. */
+  readonly available: string;
+  /** Faucet grants received so far, on a test network. */
+  readonly granted?: Units;
+}
+
+export interface SuperNodeRecord {
+  readonly id: SuperNodeId;
+  readonly key: Hex32;
+  readonly account: AccountId;
+  /** Where nodes dial: wss://… */
+  readonly address: string;
+  /** Where callers go: https://… or http://127.0.0.1:… */
+  readonly gateway: string;
+  readonly bond: Units;
+}
+
+export interface NodeRecord {
+  readonly id: NodeId;
+  readonly key: Hex32;
+  readonly account: AccountId;
+  readonly label: string;
+  readonly retired: boolean;
+}
+
+export interface FunctionRecord {
+  readonly id: FunctionId;
+  readonly account: AccountId;
+  readonly name: string;
+  readonly incarnation: number;
+  readonly controlKey: Hex32;
+  readonly recoveryKey: Hex32;
+  /** Number of the last control action; the next one is one more. */
+  readonly sequence: number;
+  readonly state: 'active' | 'stopped' | 'decommissioned';
+  /** Highest version number so far. */
+  readonly latest: number;
+  /** `[version number, weight]`: one entry unless traffic is shared. */
+  readonly traffic: readonly (readonly [number, number])[];
+}
+
+export interface FunctionNameRecord {
+  readonly function: FunctionId;
+  readonly incarnation: number;
+}
+
+export interface VersionRecord {
+  readonly id: VersionId;
+  readonly function: FunctionId;
+  readonly number: number;
+  readonly manifest: Manifest;
+}
+
+export interface AllowanceRecord {
+  readonly id: AllowanceId;
+  readonly payer: AccountId;
+  readonly superNode: SuperNodeId;
+  readonly functions: '*' | readonly FunctionId[];
+  readonly maxUnits: Units;
+  readonly maxPerCall: Units;
+  readonly expires: number;
+  /** Held units not spent yet. */
+  readonly left: Units;
+  /** Every sequence below this is closed. */
+  readonly closedBelow: number;
+  /** Closed sequences above it, as ascending, disjoint `[first, last]` runs. */
+  readonly closed: readonly (readonly [number, number])[];
+}
+
+/** What an account has earned at one super node. */
+export interface CreditRecord {
+  /** Past the dispute window: a sweep moves it to the balance. */
+  readonly vested: Units;
+  /** `[time when it vests, units]`, ascending. */
+  readonly vesting: readonly (readonly [number, Units])[];
+}
+
+/** A job that waits for its receipt or its acknowledgement. */
+export interface OpenJobRecord {
+  readonly id: JobId;
+  readonly superNode: SuperNodeId;
+  readonly node: NodeId;
+  readonly ticket: TicketRow;
+  readonly receipt: ReceiptRow | null;
+  readonly acknowledgement: AcknowledgementRow | null;
+}
+
+/** Money made and unmade so far: the sum of all records equals minted − burned at every block. */
+export interface SupplyRecord {
+  readonly minted: Units;
+  readonly burned: Units;
+}
+
+/** A job as the monitoring ledger shows it. */
+export interface JobRecord {
+  readonly id: JobId;
+  readonly state: 'assigned' | 'done' | 'received' | 'paid' | 'failed' | 'expired' | 'refunded';
+  readonly developer: AccountId;
+  readonly provider: AccountId;
+  readonly superNode: SuperNodeId;
+  readonly node: NodeId;
+  readonly ticket: TicketRow;
+  readonly receipt: ReceiptRow | null;
+  readonly acknowledgement: AcknowledgementRow | null;
+  /** Base units taken from the allowance. */
+  readonly cost: Units;
+  /** Who got how much of it. */
+  readonly payments: readonly { readonly account: AccountId; readonly units: Units; readonly reason: 'provider' | 'relay' | 'commission' | 'seeding' }[];
+  /** Every change: what, in which block, at which ledger time. */
+  readonly changes: readonly { readonly to: JobRecord['state']; readonly height: number; readonly time: number }[];
+}

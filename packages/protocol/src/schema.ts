@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { limits } from './limits.ts';
+import { OrbError, type ErrorCode } from './errors.ts';
+
+/** Building blocks of every schema. Objects are strict: a field nobody knows is an error, not a surprise for later. */
+export const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
+export const hex64 = z.string().regex(/^[0-9a-f]{128}$/, 'must be 128 lower-case hexadecimal digits');
+export const hex16 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hexadecimal digits');
+export const units = z.string().regex(/^(0|[1-9]\d{0,24})$/, 'must be base units: a decimal string without sign');
+export const sequence = z.int().min(1);
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export const instantMs = z.int().min(0).max(8_640_000_000_000_000);
+export const rate = units.refine((text) => BigInt(text) <= limits.rate.max, `must be at most ${limits.rate.max}`);
+
+/**
+ * Checks what came over a boundary.
+ * @param what names the thing in the message, such as `manifest`
+ * @throws OrbError with `code`, naming each bad field and what is wrong with it
+ */
+export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string, code: ErrorCode = 'invalid-request'): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const faults = result.error.issues
+    .slice(0, 5)
+    .map((issue) => `${[what, ...issue.path.map(String)].join('.')}: ${issue.message}`);
+  throw new OrbError(code, { message: faults.join('; ').slice(0, 1_000), details: { faults } });
+}

@@ -1,0 +1,101 @@
+import type { Hex32, IsolationTier, Outcome } from '@orb/protocol';
+
+/** Runs strangers' code where it can do no harm. One adapter per kind of engine. */
+export interface Sandbox {
+  /** What this machine can enforce, found by trying it. */
+  probe(): Promise<SandboxReport>;
+  /**
+   * Starts an instance and loads the code, from a warm spare where there is one. Everything until it can take calls
+   * is set-up and is never billed.
+   * @throws OrbError `load-failed` with the function's own message, `timed-out`, `out-of-memory`, `sandbox-failed`
+   */
+  start(program: Program): Promise<Instance>;
+  /** Ends every instance and spare. */
+  close(): Promise<void>;
+}
+
+export interface SandboxReport {
+  readonly tier: IsolationTier;
+  readonly runtimes: readonly string[];
+  /** Each layer: what it stops, whether it is on, and how to switch it on where it is not. */
+  readonly layers: readonly { readonly name: string; readonly active: boolean; readonly stops: string; readonly remedy?: string }[];
+}
+
+/** A version's code and its limits. */
+export interface Program {
+  /** SHA-256 of the code. */
+  readonly sha256: Hex32;
+  readonly code: Uint8Array;
+  /** Which export answers; `auto` tries `fetch`, then `default`, then `handler`. */
+  readonly handler: string;
+  readonly memoryMiB: number;
+  /** Bound on loading. */
+  readonly startTimeoutMs: number;
+}
+
+/** One running process that holds one version for one tenant. It is never given to another. */
+export interface Instance {
+  /** Jobs under way in it. */
+  readonly active: number;
+  /** Resident memory in KiB as last measured. */
+  readonly memoryKiB: number;
+  /**
+   * Runs one job. Resolves when the response's head is known; the body may still be made.
+   * Never rejects for what the function does: that is an outcome. @throws OrbError `sandbox-failed`
+   */
+  invoke(job: Invocation): Promise<InvocationResult>;
+  /** Kills the process at once; jobs under way end as `node-failed`. */
+  kill(): Promise<void>;
+  /** Resolves when the process has ended, whatever the reason. */
+  readonly ended: Promise<void>;
+}
+
+export interface Invocation {
+  /** Unique among the jobs under way. */
+  readonly job: string;
+  readonly mode: 'http' | 'event';
+  readonly method: string;
+  /** Path and query as the function sees them. */
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly timeoutMs: number;
+  /** What the handler's `ctx` shows. */
+  readonly context: InvocationContext;
+  /** Aborts when the caller has gone: the handler's `ctx.signal` fires, and the outcome is `cancelled`. */
+  readonly signal?: AbortSignal;
+  /** Lines the function writes with `console.*`, bounded in number and length. */
+  log?(level: 'debug' | 'info' | 'warn' | 'error', line: string): void;
+}
+
+export interface InvocationContext {
+  readonly call: string;
+  readonly job: string;
+  readonly attempt: number;
+  /** `OWNER/NAME` */
+  readonly function: string;
+  readonly version: Hex32;
+  readonly memoryMiB: number;
+}
+
+export interface InvocationResult {
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  /** The whole body when it came in one piece, else its pieces as the function makes them. */
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Resolves when the job is over, after the last byte of the body. */
+  readonly finished: Promise<InvocationUsage>;
+  /** The same, when it is over already. */
+  readonly completed: InvocationUsage | undefined;
+}
+
+/** Measured by the host, not by the code. */
+export interface InvocationUsage {
+  readonly outcome: Exclude<Outcome, 'lost'>;
+  /** The function's own error message, where the outcome is not `ok`. */
+  readonly error?: string;
+  /** Request handed over → response complete, microseconds on a monotonic clock. */
+  readonly runUs: number;
+  readonly cpuUs: number;
+  readonly peakMemoryKiB: number;
+}
