@@ -29,7 +29,7 @@ export const limits = {
   replicas: { min: 1, max: 64, default: 2 },
   retries: { min: 0, max: 5, default: 1 },
   /** Base units per MiB·ms. The upper bound keeps the largest possible cost of one job far below `maxUnits`. */
-  rate: { min: 0n, max: 1_000_000_000n, default: 1_000n },
+  rate: { min: 0n, max: 1_000_000_000n, default: 10n },
   labels: 32,
   networkHosts: 64,
   secrets: 64,

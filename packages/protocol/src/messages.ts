@@ -11,13 +11,14 @@ import { hex32, hex64, rate, sequence } from './schema.ts';
  *   node → super node
  *     call   offer      Offer                → OfferAnswer            when the link opens, and at each change
  *     call   fetch-code { sha256 }           → {} + the code
- *     notice receipts   SignedRoot           root of the receipts sent since the last one
+ *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
  *     notice drop       { version }          the version is no longer wanted; proof is the control transaction
  *     call   run        RunRequest + body    → RunAnswer + body, trailer RunTrailer
  *     notice tickets    SignedRoot           root of the tickets sent since the last one
  *     notice settled    { batch }            receipts up to this batch are on the ledger
+ *     call   unsettled  UnsettledRequest     → UnsettledAnswer        rows that the super node has not got
  */
 
 /** What a node lends. */
@@ -93,6 +94,19 @@ export type RunAnswer = z.output<typeof runAnswerSchema>;
 /** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */
 export const runTrailerSchema = z.strictObject({
   receipt: receiptRowSchema,
+  /** Number of the node's root that will cover this receipt, and its place among that root's rows, from 0. */
+  batch: sequence,
+  index: z.int().min(0).max(limits.settlementRows - 1),
   error: z.string().max(limits.errorMessageChars).optional(),
 });
 export type RunTrailer = z.output<typeof runTrailerSchema>;
+
+/** Asks a node for one of its batches, when answers were lost with a link or a crash. */
+export const unsettledRequestSchema = z.strictObject({ batch: sequence });
+
+/** A batch as the node's journal holds it; null when it has no such batch. */
+export const unsettledAnswerSchema = z.strictObject({
+  root: signedRootSchema.nullable(),
+  rows: z.array(z.tuple([ticketRowSchema, receiptRowSchema])).max(limits.settlementRows),
+});
+export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
