@@ -11,6 +11,8 @@ import { hex32, hex64, rate, sequence } from './schema.ts';
  *   node → super node
  *     call   offer      Offer                → OfferAnswer            when the link opens, and at each change
  *     call   fetch-code { sha256 }           → {} + the code
+ *     notice setting-up { job }              the job waits for a cold start: not started yet, safe to try elsewhere
+ *     notice started    { job }              after setting-up: the handler has the call now
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
@@ -110,3 +112,6 @@ export const unsettledAnswerSchema = z.strictObject({
   rows: z.array(z.tuple([ticketRowSchema, receiptRowSchema])).max(limits.settlementRows),
 });
 export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
+
+/** A job in one of its first states. A job without these notices counts as started from the moment it was sent. */
+export const jobNoticeSchema = z.strictObject({ job: z.string().max(48) });
