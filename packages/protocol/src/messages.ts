@@ -16,11 +16,11 @@ import { hex32, hex64, rate, sequence } from './schema.ts';
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
- *     notice drop       { version }          the version is no longer wanted; proof is the control transaction
+ *     notice drop       Drop                 the version is no longer wanted; proof is the control transaction
  *     call   run        RunRequest + body    → RunAnswer + body, trailer RunTrailer
  *     notice tickets    SignedRoot           root of the tickets sent since the last one
  *     notice settled    { batch }            receipts up to this batch are on the ledger
- *     call   unsettled  UnsettledRequest     → UnsettledAnswer        rows that the super node has not got
+ *     call   unsettled  UnsettledRequest     → {} + UnsettledAnswer as JSON: rows that the super node has not got
  */
 
 /** What a node lends. */
@@ -66,6 +66,8 @@ export const seedRequestSchema = z.strictObject({
   version: hex32,
   /** The signed `function.create` or `function.control` transaction that published the version. */
   transaction: z.unknown(),
+  /** The function's `rotate` transactions, oldest first, where its control key has changed. */
+  rotations: z.array(z.unknown()).max(8).optional(),
 });
 export type SeedRequest = z.output<typeof seedRequestSchema>;
 
@@ -74,6 +76,16 @@ export const seedAnswerSchema = z.discriminatedUnion('seeding', [
   z.strictObject({ seeding: z.literal(false), reason: z.string().max(256) }),
 ]);
 export type SeedAnswer = z.output<typeof seedAnswerSchema>;
+
+/** Tells a node that a version's owner no longer wants it there. */
+export const dropSchema = z.strictObject({
+  function: hex32,
+  version: hex32,
+  /** The newest `function.control` transaction: a decommission, a stop, or the publication of another version. */
+  transaction: z.unknown(),
+  rotations: z.array(z.unknown()).max(8).optional(),
+});
+export type Drop = z.output<typeof dropSchema>;
 
 const headerPairs = z.array(z.tuple([z.string().max(256), z.string().max(limits.headersBytes)])).max(limits.headersCount);
 
@@ -106,7 +118,7 @@ export type RunTrailer = z.output<typeof runTrailerSchema>;
 /** Asks a node for one of its batches, when answers were lost with a link or a crash. */
 export const unsettledRequestSchema = z.strictObject({ batch: sequence });
 
-/** A batch as the node's journal holds it; null when it has no such batch. */
+/** A batch as the node's journal holds it; root is null when it has no such batch. In the body: it outgrows a header. */
 export const unsettledAnswerSchema = z.strictObject({
   root: signedRootSchema.nullable(),
   rows: z.array(z.tuple([ticketRowSchema, receiptRowSchema])).max(limits.settlementRows),
