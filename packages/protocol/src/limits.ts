@@ -21,6 +21,8 @@ export const limits = {
   functionsPerAllowance: 64,
   /** How far ahead of an allowance's low-water mark a sequence may be settled: the width of its bitmap. */
   allowanceWindow: 65_536,
+  /** The longest interval that a job's row can state: ten times the longest time limit. */
+  jobMicroseconds: 9_000_000_000,
   accountNameChars: 39,
   functionNameChars: 63,
   memoryMiB: { min: 64, max: 10_240, default: 128 },

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ticketRowSchema, receiptRowSchema } from './job.ts';
+import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { isolationTiers } from './manifest.ts';
 import { hex32, hex64, rate, sequence } from './schema.ts';

@@ -1,16 +1,17 @@
 import { z } from 'zod';
 import { limits } from './limits.ts';
 import { OrbError, type ErrorCode } from './errors.ts';
+import { isUnits } from './money.ts';
 
 /** Building blocks of every schema. Objects are strict: a field nobody knows is an error, not a surprise for later. */
 export const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 export const hex64 = z.string().regex(/^[0-9a-f]{128}$/, 'must be 128 lower-case hexadecimal digits');
 export const hex16 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hexadecimal digits');
-export const units = z.string().regex(/^(0|[1-9]\d{0,24})$/, 'must be base units: a decimal string without sign');
+export const units = z.string().refine(isUnits, 'must be base units: a decimal string without sign');
 export const sequence = z.int().min(1);
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const instantMs = z.int().min(0).max(8_640_000_000_000_000);
-export const rate = units.refine((text) => BigInt(text) <= limits.rate.max, `must be at most ${limits.rate.max}`);
+export const rate = z.string().refine((text) => isUnits(text) && BigInt(text) <= limits.rate.max, `must be base units, at most ${limits.rate.max}`);
 
 /**
  * Checks what came over a boundary.

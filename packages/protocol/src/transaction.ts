@@ -3,7 +3,7 @@ import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
 import { canonical, labels, statement, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import { isAccountName, isFunctionName, type ChainId, type TransactionId } from './ids.ts';
-import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job.ts';
+import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { manifestSchema } from './manifest.ts';
 import { hex16, hex32, hex64, instantMs, parseWith, sequence, units } from './schema.ts';
