@@ -14,6 +14,8 @@ export const limits = {
   /** One ledger transaction, canonical: a settlement of 256 rows of about 600 bytes fits. */
   transactionBytes: 262_144,
   signaturesPerTransaction: 4,
+  /** One block; far above what an orderer commits at once. */
+  blockTransactions: 10_000,
   /** Rows of one settlement, and of one signed root. */
   settlementRows: 256,
   /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
