@@ -1,6 +1,6 @@
 import type { Hex32 } from '#crypto';
 import type { AccountId, AllowanceId, FunctionId, JobId, NodeId, SuperNodeId, VersionId } from './ids.ts';
-import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job.ts';
+import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job-row.ts';
 import type { Manifest } from './manifest.ts';
 import type { Units } from './money.ts';
 import type { Role } from './transaction.ts';
