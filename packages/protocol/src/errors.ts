@@ -72,6 +72,7 @@ export const errorTable = {
   // The sandbox
   'sandbox-failed': rule(500, 'provider', 'The sandbox could not be started.', 'Run: orb node doctor.', again),
   // The rest
+  'store-full': rule(507, 'provider', 'The store is full.', 'Give it a larger quota, or forget what is no longer needed.', again),
   'key-store': rule(400, 'caller', 'The key store cannot be used.'),
   internal: rule(500, 'platform', 'Something went wrong here.', 'Try again; tell the operator if it stays.', again),
 } as const satisfies Record<string, ErrorRule>;
