@@ -63,7 +63,7 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
   const identity = { chain, superNode, signer: folder.superNode };
 
   const ledger = await openEmbeddedLedger({ folder: join(config.folder, 'ledger'), genesis: folder.genesis, ordererKey: folder.orderer });
-  const store = await openDiskStore({ folder: join(config.folder, 'code'), maxBlobBytes: limits.codeBytes });
+  const store = await openDiskStore({ directory: join(config.folder, 'code') });
   const functions = new FunctionRegistry({ ledger });
   const nodes = new NodeRegistry();
   const recentJobs = new RecentJobs();
