@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import {
@@ -49,7 +49,7 @@ export class Journal {
     this.#flushMs = flushMs;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, fileName);
-    this.#bytes = existsSync(path) ? readFileSync(path).byteLength : 0;
+    this.#bytes = existsSync(path) ? cutTornLine(path) : 0;
     this.#file = openSync(path, 'a', 0o600);
   }
 
@@ -148,21 +148,28 @@ export class Journal {
 }
 
 /**
- * Reads a journal. A torn last line, what a crash leaves, is dropped; any other damage is an error.
+ * Reads a journal. A last line without its line feed, what a crash leaves, is dropped; any other damage is an error.
  * @throws OrbError `ledger-corrupt` naming the line
  */
 export function readJournal(folder: string): JournalEntry[] {
   const path = join(folder, fileName);
   if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n');
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
   const entries: JournalEntry[] = [];
   for (const [i, text] of lines.entries()) {
-    if (text === '') continue;
     const body = text.slice(9);
     if (text.slice(0, 8) === checksum(body)) entries.push(JSON.parse(body) as JournalEntry);
-    else if (i < lines.length - 1) throw new OrbError('ledger-corrupt', { message: `The settlement journal is damaged in line ${i + 1}.` });
+    else throw new OrbError('ledger-corrupt', { message: `The settlement journal is damaged in line ${i + 1}.` });
   }
   return entries;
+}
+
+/** Ends a file with a whole line, so that the next entry cannot be glued to a torn one. @returns its length */
+function cutTornLine(path: string): number {
+  const bytes = readFileSync(path);
+  const wholeUntil = bytes.lastIndexOf(10) + 1;
+  if (wholeUntil < bytes.length) truncateSync(path, wholeUntil);
+  return wholeUntil;
 }
 
 function line(body: string): string {
