@@ -81,8 +81,11 @@ export const transactionBodies = {
     batches: z.array(z.strictObject({ node: hex32, batch: sequence, signature: hex64, rows: rowsOf(jobRowSchema) })).max(limits.settlementRows),
     lost: z.array(z.strictObject({ node: hex32, ticket: ticketRowSchema })).max(limits.settlementRows),
   }),
-  /** Signed by `account`, or by a super node that pays out for it. Moves vested credits to the available balance. */
-  'credit.sweep': z.strictObject({ account: hex32, superNodes: z.array(hex32).min(1).max(64) }),
+  /**
+   * Signed by `account`, or by each named super node, paying out for it. Moves vested credits to the available balance.
+   * `at`, any number such as the time, tells one sweep from the next.
+   */
+  'credit.sweep': z.strictObject({ account: hex32, superNodes: z.array(hex32).min(1).max(64), at: instantMs }),
 } as const;
 
 export type TransactionKind = keyof typeof transactionBodies;
