@@ -89,8 +89,11 @@ export const transactionBodies = {
     const rows = batches.reduce((sum, batch) => sum + batch.rows.length, lost.length);
     return rows >= 1 && rows <= limits.settlementRows;
   }, `must have 1 to ${limits.settlementRows} rows in all`),
-  /** Signed by `account`, or by a super node that pays out for it. Moves vested credits to the available balance. */
-  'credit.sweep': z.strictObject({ account: hex32, superNodes: listOf(hex32, 1, 64) }),
+  /**
+   * Signed by `account`, or by each named super node, paying out for it. Moves vested credits to the available balance.
+   * `at`, any number such as the time, tells one sweep from the next.
+   */
+  'credit.sweep': z.strictObject({ account: hex32, superNodes: listOf(hex32, 1, 64), at: instantMs }),
 } as const;
 
 export type TransactionKind = keyof typeof transactionBodies;

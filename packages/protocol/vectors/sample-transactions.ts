@@ -64,7 +64,7 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
     },
     ['superNode'],
   ],
-  'credit.sweep': [{ account: provider, superNodes: [superNode] }, ['provider']],
+  'credit.sweep': [{ account: provider, superNodes: [superNode], at: 1_800_000_000_000 }, ['provider']],
 };
 
 /** A valid, signed transaction of a kind. */

@@ -56,7 +56,7 @@ export class Sweeper {
       const due = vested !== '0' || (vesting[0] !== undefined && vesting[0][0] <= now);
       if (!due) continue;
       try {
-        await this.#ledger.submit(signTransaction(chain, 'credit.sweep', { account, superNodes: [superNode] }, [signer]));
+        await this.#ledger.submit(signTransaction(chain, 'credit.sweep', { account, superNodes: [superNode], at: now }, [signer]));
       } catch (error) {
         this.#log.warn('sweep failed', { account, message: asOrbError(error).message });
       }
