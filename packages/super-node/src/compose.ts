@@ -2,14 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import {
-  chainId, OrbError, stateKeys, superNodeId, type Hex32, type Parameters, type SuperNodeId, type Transaction, type VersionRecord,
+  chainId, limits, OrbError, stateKeys, superNodeId, type Hex32, type Parameters, type SuperNodeId, type VersionRecord,
 } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
 import { openEmbeddedLedger } from '@orb/ledger/embedded';
 import type { LinkListener } from '@orb/link';
 import { WssTransport } from '@orb/link/wss';
 import { openDiskStore } from '@orb/store/disk';
-import { limits } from '@orb/protocol';
 import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
@@ -27,6 +25,7 @@ import { NodeLinks } from './relay/node-links.ts';
 import { TicketRoots } from './relay/ticket-roots.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
+import { Publications } from './seeding/publications.ts';
 import { Allowances } from './settlement/allowances.ts';
 import { Journal, readJournal } from './settlement/journal.ts';
 import { Settlement, settlementDefaults } from './settlement/settlement.ts';
@@ -100,16 +99,15 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
       name: folder.genesis.name, self: superNode, ledger, functions, nodes, scheduler, settlement, recentJobs, nowMs, running: () => dispatches.size,
     }),
   });
-  const publication = (version: VersionRecord) => lastTransaction(ledger, stateKeys.version(version.function, version.id), 'first');
   const seeding = {
     nodes,
-    publication,
+    publications: new Publications({ ledger }),
     onSeeded: () => {
       scheduler.nodesChanged();
       statusFeed.changed();
     },
   };
-  const replicas = new KeepReplicas({ ...seeding, functions, log, lastControl: (fn) => lastTransaction(ledger, stateKeys.function(fn), 'last') });
+  const replicas = new KeepReplicas({ ...seeding, functions, log });
 
   // Everything that follows the ledger follows it here, one block after the other.
   let applied: Promise<void> = Promise.resolve();
@@ -177,7 +175,7 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
     key: folder.superNode.publicKey,
     chain,
     gatewayUrl: context.publicUrl,
-    linkAddress: config.links.address ?? listener.address,
+    linkAddress: listener.address,
     async stop() {
       stopping = true;
       const until = nowMs() + drainMs;
@@ -202,7 +200,11 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
 
 function listenForNodes(config: SuperNodeConfig, identity: { chain: Hex32; signer: ReturnType<typeof readNetworkFolder>['superNode'] }, nodeLinks: NodeLinks): Promise<LinkListener> {
   const { host, port } = splitListen(config.links.listen);
-  const transport = new WssTransport({ host, port, ...(config.links.tls && { tls: readTls(config.links.tls) }) });
+  const transport = new WssTransport({
+    host, port,
+    ...(config.links.tls && { certificate: readTls(config.links.tls) }),
+    ...(config.links.address !== undefined && { publicAddress: config.links.address }),
+  });
   return transport.listen({
     identity: { chain: identity.chain, role: 'super-node', signer: identity.signer },
     handler: nodeLinks,
@@ -217,14 +219,6 @@ function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }): 
   } catch (cause) {
     throw new OrbError('invalid-request', { message: `The certificate ${certFile} or its key ${keyFile} cannot be read.`, cause });
   }
-}
-
-/** The transaction that first or last wrote a record. */
-async function lastTransaction(ledger: Ledger, key: string, which: 'first' | 'last'): Promise<Transaction | undefined> {
-  const changes = await ledger.history(key, { limit: 1_000 });
-  const change = which === 'first' ? changes[0] : changes.at(-1);
-  const place = change && (await ledger.locate(change.transaction));
-  return place && (await ledger.block(place.height))?.transactions[place.index];
 }
 
 interface Clock {

@@ -1,4 +1,4 @@
-import { asOrbError, type FunctionId, type Transaction } from '@orb/protocol';
+import { asOrbError, type FunctionId } from '@orb/protocol';
 import type { LedgerEvent } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { FunctionEntry, FunctionRegistry } from '../registry/function-registry.ts';
@@ -9,8 +9,6 @@ export interface KeepReplicasDependencies extends SeedDependencies {
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
   readonly log: Log;
-  /** The control transaction that ended a version: proof for its seeders. */
-  lastControl(fn: FunctionId): Promise<Transaction | undefined>;
 }
 
 /**
@@ -50,10 +48,11 @@ export class KeepReplicas {
   }
 
   async #drop(entry: FunctionEntry): Promise<void> {
-    const transaction = await this.#deps.lastControl(entry.record.id);
+    const transaction = await this.#deps.publications.lastControl(entry.record.id);
+    const rotations = await this.#deps.publications.rotations(entry.record.id);
     for (const version of this.#deps.functions.endedVersions(entry.record.id)) {
       for (const node of this.#deps.nodes.seeders(version)) {
-        node.link.notify('drop', { version, function: entry.record.id, transaction });
+        node.link.notify('drop', { version, function: entry.record.id, transaction, rotations });
         this.#deps.nodes.markDropped(node, version);
       }
     }

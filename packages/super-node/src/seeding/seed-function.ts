@@ -1,6 +1,7 @@
-import { asOrbError, OrbError, parseWith, seedAnswerSchema, xorDistance, type SeedRequest, type Transaction, type VersionRecord } from '@orb/protocol';
+import { asOrbError, OrbError, parseWith, seedAnswerSchema, xorDistance, type SeedRequest, type VersionRecord } from '@orb/protocol';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
+import type { Publications } from './publications.ts';
 import { whyUnfit } from '../scheduler/fits.ts';
 
 /** One step of seeding, as the owner sees it. */
@@ -15,8 +16,7 @@ export interface SeedStep {
 
 export interface SeedDependencies {
   readonly nodes: NodeRegistry;
-  /** The signed transaction that published a version: nodes check it themselves. */
-  publication(version: VersionRecord): Promise<Transaction | undefined>;
+  readonly publications: Publications;
   /** Seeders changed: waiting calls may fit now. */
   onSeeded(): void;
 }
@@ -30,9 +30,9 @@ export async function* seedFunction(entry: FunctionEntry, version: VersionRecord
   const { nodes } = dependencies;
   const wanted = version.manifest.replicas;
   const ready = () => nodes.seeders(version.id).size;
-  const transaction = await dependencies.publication(version);
+  const transaction = await dependencies.publications.ofVersion(version);
   if (!transaction) throw new OrbError('not-found', { message: `The publication of ${entry.fullName} is not on the ledger.` });
-  const request: SeedRequest = { name: entry.fullName, account: entry.record.account, function: entry.record.id, version: version.id, transaction };
+  const request: SeedRequest = { name: entry.fullName, account: entry.record.account, function: entry.record.id, version: version.id, transaction, rotations: await dependencies.publications.rotations(entry.record.id) };
   const reasons = new Set<string>();
   for (const node of candidates(nodes, entry, version, reasons)) {
     if (ready() >= wanted) break;

@@ -1,5 +1,5 @@
 import {
-  acknowledgementFromRow, acknowledgementRow, asOrbError, limits, OrbError, parseWith, receiptFromRow, receiptRow, receiptText, rootBytes, rowsRoot,
+  acknowledgementFromRow, acknowledgementRow, asOrbError, fromUtf8, limits, OrbError, parseWith, receiptFromRow, receiptRow, receiptText, rootBytes, rowsRoot,
   signTransaction, ticketFromRow, ticketRow, unsettledAnswerSchema, verify, type Acknowledgement, type ChainId, type Hex64, type JobId,
   type JobRowForm, type NodeId, type Receipt, type SignedRoot, type Signer, type SuperNodeId, type Ticket, type TransactionBody,
 } from '@orb/protocol';
@@ -339,7 +339,7 @@ export class Settlement {
 
   async #fetchMissing(session: NodeSession, number: number): Promise<void> {
     const answer = await session.link.call('unsettled', { batch: number });
-    const { rows } = parseWith(unsettledAnswerSchema, answer.header, 'unsettled');
+    const { rows } = parseWith(unsettledAnswerSchema, JSON.parse(fromUtf8(await answer.body.bytes(limits.transactionBytes))), 'unsettled');
     for (const [index, [ticketForm, receiptForm]] of rows.entries()) {
       if (this.#batches.get(session.id)?.get(number)?.jobs[index]) continue;
       const ticket = ticketFromRow(ticketForm);
