@@ -3,9 +3,10 @@ import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
 import { canonical, labels, statement, type Json } from './canonical.ts';
 import { OrbError, type ErrorCode } from './errors.ts';
 import type { ChainId, TransactionId } from './ids.ts';
+import { limits } from './limits.ts';
 import { merkleLeaf, merkleRoot, merkleRootFromPath } from './merkle.ts';
 import { hex32, hex64, instantMs, parseWith, units } from './schema.ts';
-import type { Transaction } from './transaction.ts';
+import { parseTransaction, type Transaction } from './transaction.ts';
 
 /** Rules and prices of a network; immutable, a change makes the next version. */
 export const parametersSchema = z.strictObject({
@@ -96,6 +97,18 @@ export interface TransactionResult {
   readonly rejections: readonly RowRejection[];
 }
 
+const blockSchema = z.strictObject({ header: blockHeaderSchema, transactions: z.array(z.unknown()).max(limits.blockTransactions), signature: hex64 });
+
+/**
+ * Reads a block from outside: shape, sizes and limits of it and of each transaction. {@link checkBlock} comes next.
+ * @throws OrbError as {@link parseTransaction} does
+ */
+export function parseBlock(value: unknown): Block {
+  const block = parseWith(blockSchema, value, 'block');
+  return { ...block, transactions: block.transactions.map(parseTransaction) };
+}
+
+/** Merkle root over the canonical transactions with their signatures. */
 export function transactionsRoot(transactions: readonly Transaction[]): Hex32 {
   return merkleRoot(transactions.map(transactionLeaf));
 }
@@ -125,6 +138,7 @@ export function checkBlock(block: Block, previous: BlockHeader | undefined, chai
   const { header } = block;
   const wrong =
     (header.chain !== chain && 'it belongs to another chain') ||
+    (header.epoch !== (previous?.epoch ?? 1) && header.epoch !== (previous ? previous.epoch + 1 : 1) && 'its epoch is neither that of the block before it nor the next') ||
     (header.height !== (previous ? previous.height + 1 : 0) && 'its height is not the next one') ||
     (header.previous !== (previous ? blockHash(previous) : chain) && 'it does not follow the block before it') ||
     (previous && header.time < previous.time && 'its time is before that of the block before it') ||
@@ -150,18 +164,26 @@ export const inclusionProofSchema = z.strictObject({
   path: z.array(hex32).max(32),
   transaction: z.unknown(),
 });
-export type InclusionProof = z.output<typeof inclusionProofSchema>;
+export interface InclusionProof extends Omit<z.output<typeof inclusionProofSchema>, 'transaction'> {
+  readonly transaction: Transaction;
+}
 
 /**
- * Checks that the proof's transaction is in a block that the orderer signed.
+ * Checks that the proof's transaction is in a block that the orderer signed. Its co-signatures are the reader's part:
+ * count those over {@link cosignBytes} by keys it trusts.
  * @throws OrbError `invalid-request` for a malformed proof, `bad-signature` for one that does not hold
  */
 export function checkInclusion(value: unknown, chain: ChainId, ordererKey: Hex32): InclusionProof {
-  const proof = parseWith(inclusionProofSchema, value, 'proof');
+  const proof = parseProof(value);
   const { header, index, path, signature } = proof;
-  const root = merkleRootFromPath(transactionLeaf(proof.transaction as Transaction), index, header.count, path);
+  const root = merkleRootFromPath(transactionLeaf(proof.transaction), index, header.count, path);
   if (header.chain !== chain || root !== header.transactions || !verify(ordererKey, statement(labels.block, header), signature)) {
     throw new OrbError('bad-signature', { message: 'The proof does not hold: the transaction is not in a block of this ledger.' });
   }
   return proof;
+}
+
+function parseProof(value: unknown): InclusionProof {
+  const proof = parseWith(inclusionProofSchema, value, 'proof');
+  return { ...proof, transaction: parseTransaction(proof.transaction) };
 }

@@ -1,3 +1,5 @@
+import { plainText } from './plain-text.ts';
+
 /** Whose fault an error is; it decides who pays for the work already done. */
 export type FaultOf = 'caller' | 'function' | 'provider' | 'network' | 'platform';
 
@@ -151,20 +153,36 @@ export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorTable, code);
 }
 
-/** The error that a peer described; whatever it sent, the result is one of ours with bounded words. */
+/** A peer's `details` are kept up to this many characters of JSON. */
+const maxDetailsChars = 4_096;
+const maxRetryAfterMs = 86_400_000;
+
+/**
+ * The error that a peer described. Whatever it sent, the result is one of ours: a known code, plain words of bounded
+ * length, details of bounded size, a wait of at most a day. Status, fault and retryability come from our table.
+ */
 export function errorFromBody(body: unknown): OrbError {
   const given = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
-  const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 2_048) : undefined);
+  const text = (value: unknown) => (typeof value === 'string' ? plainText(value, 2_048) : undefined);
   const message = text(given['message']);
   const hint = text(given['hint']);
   const retryAfterMs = given['retryAfterMs'];
-  const details = given['details'];
+  const details = boundedDetails(given['details']);
   return new OrbError(isErrorCode(given['code']) ? given['code'] : 'internal', {
     ...(message !== undefined && { message }),
     ...(hint !== undefined && { hint }),
-    ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs }),
-    ...(typeof details === 'object' && details !== null && { details: details as Record<string, unknown> }),
+    ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs: Math.min(Math.ceil(retryAfterMs), maxRetryAfterMs) }),
+    ...(details !== undefined && { details }),
   });
+}
+
+function boundedDetails(details: unknown): Record<string, unknown> | undefined {
+  if (typeof details !== 'object' || details === null || Array.isArray(details)) return undefined;
+  try {
+    return JSON.stringify(details).length <= maxDetailsChars ? (details as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Any thrown thing as an OrbError; what is not ours becomes `internal` with the original as its cause. */

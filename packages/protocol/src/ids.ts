@@ -50,6 +50,9 @@ export function jobId(allowance: AllowanceId, sequence: number): JobId {
   return `${allowance}-${sequence}`;
 }
 
+/** Sequences of jobs have at most 15 digits: far below what a number holds exactly. */
+export const maxJobSequence = 999_999_999_999_999;
+
 /** The parts of a job id; undefined when it is not one. */
 export function parseJobId(id: string): { allowance: AllowanceId; sequence: number } | undefined {
   const match = /^([0-9a-f]{32})-(0|[1-9]\d{0,14})$/.exec(id);
@@ -66,8 +69,14 @@ export function isFunctionName(name: string): boolean {
   return name.length >= 1 && name.length <= limits.functionNameChars && /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name);
 }
 
+/** True for 32 bytes in lower-case hexadecimal. */
 export function isHex32(text: unknown): text is Hex32 {
   return typeof text === 'string' && /^[0-9a-f]{64}$/.test(text);
+}
+
+/** True for 16 bytes in lower-case hexadecimal: allowance and call ids. */
+export function isHex16(text: unknown): text is string {
+  return typeof text === 'string' && /^[0-9a-f]{32}$/.test(text);
 }
 
 /**

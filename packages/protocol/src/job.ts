@@ -1,12 +1,7 @@
-import { z } from 'zod';
-import { sha256, type Hex32, type Hex64, type Signer } from '#crypto';
-import { labels, statement } from './canonical.ts';
+import { sha256, type Hex32 } from '#crypto';
 import type { ErrorCode, FaultOf } from './errors.ts';
-import { jobId, type AllowanceId, type CallId, type ChainId, type FunctionId, type JobId, type NodeId, type SuperNodeId, type VersionId } from './ids.ts';
-import { limits } from './limits.ts';
-import { merkleRoot, rowLeaves } from './merkle.ts';
+import { jobId, type AllowanceId, type CallId, type FunctionId, type JobId, type VersionId } from './ids.ts';
 import type { Units } from './money.ts';
-import { hex16, hex32, instantMs, rate, units } from './schema.ts';
 
 /**
  * How a job ended, whose fault that is, and whether the run time is billed. `lost` has no receipt: the super node
@@ -26,7 +21,6 @@ export const outcomes = {
 } as const satisfies Record<string, { code: ErrorCode | null; faultOf: FaultOf | null; billed: boolean }>;
 
 export type Outcome = keyof typeof outcomes;
-const outcomeNames = Object.keys(outcomes) as [Outcome, ...Outcome[]];
 
 /** The super node's assignment of one job to one node. Its chain, super node and node stand in the root that signs it. */
 export interface Ticket {
@@ -87,100 +81,9 @@ export interface JobRow {
   readonly acknowledgement: Acknowledgement;
 }
 
-/*
- * Row forms: JSON arrays in the order of the fields above. They are what is hashed, so they hold only ASCII strings,
- * safe integers, booleans and null, and JSON.stringify gives exactly one text for each.
- */
-const microseconds = z.int().min(0).max(10 * limits.timeoutMs.max * 1000);
-const count = z.int().min(0);
-
-export const ticketRowSchema = z.tuple([
-  hex16, z.int().min(0).max(999_999_999_999_999), z.int().min(1).max(99), hex16, hex32, hex32, z.int().min(1), rate, units, hex32, instantMs,
-]);
-export const receiptRowSchema = z.tuple([
-  microseconds, microseconds, count, count, count, count, z.union([hex32, z.literal('')]), hex32,
-  z.enum(outcomeNames.filter((name) => name !== 'lost') as [Receipt['outcome'], ...Receipt['outcome'][]]),
-]);
-export const acknowledgementRowSchema = z.tuple([z.boolean().nullable(), microseconds, microseconds, microseconds, instantMs]);
-
-export type TicketRow = z.output<typeof ticketRowSchema>;
-export type ReceiptRow = z.output<typeof receiptRowSchema>;
-export type AcknowledgementRow = z.output<typeof acknowledgementRowSchema>;
-export const jobRowSchema = z.tuple([ticketRowSchema, receiptRowSchema, acknowledgementRowSchema]);
-export type JobRowForm = z.output<typeof jobRowSchema>;
-
-export function ticketRow(t: Ticket): TicketRow {
-  return [t.allowance, t.sequence, t.attempt, t.call, t.function, t.version, t.parameters, t.rate, t.maxCost, t.requestHash, t.notAfter];
-}
-
-export function ticketFromRow(row: TicketRow): Ticket {
-  const [allowance, sequence, attempt, call, fn, version, parameters, rateText, maxCost, hash, notAfter] = row;
-  return { allowance, sequence, attempt, call, function: fn, version, parameters, rate: rateText, maxCost, requestHash: hash, notAfter };
-}
-
-export function receiptRow(r: Receipt): ReceiptRow {
-  return [r.setupUs, r.runUs, r.cpuUs, r.peakMemoryKiB, r.bytesIn, r.bytesOut, r.requestHash, r.resultHash, r.outcome];
-}
-
-export function receiptFromRow(row: ReceiptRow): Receipt {
-  const [setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, hash, resultHash, outcome] = row;
-  return { setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, requestHash: hash, resultHash, outcome };
-}
-
-export function acknowledgementRow(a: Acknowledgement): AcknowledgementRow {
-  return [a.received, a.observedUs, a.prcUs, a.rspUs, a.doneAtMs];
-}
-
-export function acknowledgementFromRow(row: AcknowledgementRow): Acknowledgement {
-  const [received, observedUs, prcUs, rspUs, doneAtMs] = row;
-  return { received, observedUs, prcUs, rspUs, doneAtMs };
-}
-
-export function jobRow(row: JobRow): JobRowForm {
-  return [ticketRow(row.ticket), receiptRow(row.receipt), acknowledgementRow(row.acknowledgement)];
-}
-
-export function jobRowFrom(form: JobRowForm): JobRow {
-  return { ticket: ticketFromRow(form[0]), receipt: receiptFromRow(form[1]), acknowledgement: acknowledgementFromRow(form[2]) };
-}
-
+/** The id of the job that a ticket assigns. */
 export function jobIdOf(ticket: Ticket): JobId {
   return jobId(ticket.allowance, ticket.sequence);
-}
-
-/** The text of a ticket under the super node's signed root. */
-export function ticketText(ticket: TicketRow): string {
-  return JSON.stringify(ticket);
-}
-
-/** The text of a receipt under the node's signed root: it repeats the ticket, so the two cannot be parted. */
-export function receiptText(ticket: TicketRow, receipt: ReceiptRow): string {
-  return JSON.stringify([ticket, receipt]);
-}
-
-/** What a root covers: all tickets or receipts that crossed one link in one tick, in the order they crossed it. */
-export interface Root {
-  readonly chain: ChainId;
-  readonly superNode: SuperNodeId;
-  readonly node: NodeId;
-  /** 1, 2, 3 … for each signer and link pair, for ever: the signer stores the last one. */
-  readonly batch: number;
-  readonly count: number;
-  readonly root: Hex32;
-}
-
-/** Merkle root over row texts, {@link limits.rowsPerLeaf} rows a leaf. */
-export function rowsRoot(texts: readonly string[]): Hex32 {
-  return merkleRoot(rowLeaves(texts, limits.rowsPerLeaf));
-}
-
-export function rootBytes(kind: 'tickets' | 'receipts', root: Root): Uint8Array {
-  const { chain, superNode, node, batch, count: rows, root: hash } = root;
-  return statement(labels[kind], { chain, superNode, node, batch, count: rows, root: hash });
-}
-
-export function signRoot(kind: 'tickets' | 'receipts', root: Root, signer: Signer): Hex64 {
-  return signer.sign(rootBytes(kind, root));
 }
 
 /**

@@ -14,6 +14,8 @@ export const limits = {
   /** One ledger transaction, canonical: a settlement of 256 rows of about 600 bytes fits. */
   transactionBytes: 262_144,
   signaturesPerTransaction: 4,
+  /** One block; far above what an orderer commits at once. */
+  blockTransactions: 10_000,
   /** Rows of one settlement, and of one signed root. */
   settlementRows: 256,
   /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
@@ -21,6 +23,8 @@ export const limits = {
   functionsPerAllowance: 64,
   /** How far ahead of an allowance's low-water mark a sequence may be settled: the width of its bitmap. */
   allowanceWindow: 65_536,
+  /** The longest interval that a job's row can state: ten times the longest time limit. */
+  jobMicroseconds: 9_000_000_000,
   accountNameChars: 39,
   functionNameChars: 63,
   memoryMiB: { min: 64, max: 10_240, default: 128 },

@@ -38,10 +38,16 @@ export function signTranscript(step: 'accept' | 'confirm', transcript: LinkTrans
   return signer.sign(transcriptBytes(step, transcript));
 }
 
-/** @throws OrbError `link-refused` when the two sides are on different chains or the signature is wrong */
+/**
+ * Checks the other side's signature over the transcript that this side saw.
+ * @throws OrbError `link-refused` when the two sides are on different chains or are one key, or the signature is wrong
+ */
 export function checkTranscript(step: 'accept' | 'confirm', transcript: LinkTranscript, signature: Hex64): void {
   const { dialler, listener } = transcript;
   if (dialler.chain !== listener.chain) throw new OrbError('link-refused', { message: 'The other side belongs to another network.' });
+  if (dialler.key === listener.key || dialler.nonce === listener.nonce) {
+    throw new OrbError('link-refused', { message: 'The other side only sends back what it was sent.' });
+  }
   const signedBy = step === 'accept' ? listener : dialler;
   if (!verify(signedBy.key, transcriptBytes(step, transcript), signature)) {
     throw new OrbError('link-refused', { message: 'The other side could not prove that it holds its key on this connection.' });

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { sha256 } from '#crypto';
+import { utf8 } from './bytes.ts';
 import { canonical, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import type { VersionId } from './ids.ts';
 import { limits } from './limits.ts';
-import { hex32, parseWith, rate, units } from './schema.ts';
+import { hex32, labelsRecord, listOf, parseWith, rate, units } from './schema.ts';
 
 /** How strongly a node keeps a function apart from its computer, weakest first. */
 export const isolationTiers = ['process', 'namespaces', 'container', 'vm'] as const;
@@ -33,7 +34,7 @@ export const manifestSchema = z.strictObject({
   /** The code's SHA-256 and size; for an image, the hash and size of its own manifest. */
   code: z.strictObject({ sha256: hex32, bytes: z.int().min(1).max(limits.codeBytes) }),
   /** Image reference with digest; only for `image`. */
-  image: z.string().max(512).nullable().default(null),
+  image: z.string().regex(/^[\x21-\x7e]{1,512}$/, 'must be at most 512 printable ASCII characters').nullable().default(null),
   /** Which export answers: `auto` tries `fetch`, then `default`, then `handler`. */
   handler: z.string().regex(/^[A-Za-z_$][\w$.]{0,63}$/).default('auto'),
   /** The limit, and what is billed, in MiB. */
@@ -60,11 +61,11 @@ export const manifestSchema = z.strictObject({
     .default(null),
   isolation: z.enum(isolationTiers).default('process'),
   /** Labels that a node must carry. */
-  labels: z.record(z.string().regex(/^[a-z0-9.-]{1,63}$/), z.string().max(63)).default({}),
+  labels: labelsRecord.default({}),
   /** Hosts the function may reach, `example.com:443`, or `public`. */
-  network: z.array(z.string().regex(hostPattern)).max(limits.networkHosts).default([]),
+  network: listOf(z.string().max(260).regex(hostPattern), 0, limits.networkHosts).default([]),
   /** Names of secrets that its environment should hold. */
-  secrets: z.array(z.string().regex(/^[A-Z_][A-Z0-9_]{0,63}$/)).max(limits.secrets).default([]),
+  secrets: listOf(z.string().regex(/^[A-Z_][A-Z0-9_]{0,63}$/), 0, limits.secrets).default([]),
   /** Where results of asynchronous calls are kept. */
   resultStore: z.enum(['super-node']).default('super-node'),
 });
@@ -80,7 +81,7 @@ export type ManifestInput = z.input<typeof manifestSchema>;
  */
 export function parseManifest(input: unknown): Manifest {
   const manifest = parseWith(manifestSchema, input, 'manifest', 'invalid-manifest') as Manifest;
-  const { bytes } = canonicalManifest(manifest);
+  const bytes = utf8(canonical(manifest as Json)).byteLength;
   if (bytes > limits.manifestBytes) {
     throw new OrbError('too-large', { message: `The manifest has ${bytes} bytes; the limit is ${limits.manifestBytes}.` });
   }
@@ -89,8 +90,28 @@ export function parseManifest(input: unknown): Manifest {
   return manifest;
 }
 
-/** @throws OrbError `invalid-manifest` unless the text is exactly the canonical form of a valid manifest */
+/**
+ * Reads a manifest that must have every field, as it stands in a transaction: what was signed is what is stored.
+ * @throws OrbError `invalid-manifest` naming the fields that are missing; and whatever {@link parseManifest} throws
+ */
+export function parseCompleteManifest(value: unknown): Manifest {
+  const manifest = parseManifest(value);
+  const missing = Object.keys(manifest).filter((field) => (value as Record<string, unknown>)[field] === undefined);
+  if (missing.length > 0) {
+    throw new OrbError('invalid-manifest', {
+      message: `The manifest is not complete: ${missing.join(', ')} must be given.`,
+      hint: 'Sign what parseManifest returns: it fills in the defaults.',
+    });
+  }
+  if (canonical(manifest as Json) !== canonical(value as Json)) {
+    throw new OrbError('invalid-manifest', { message: 'The manifest holds something that its canonical form does not.' });
+  }
+  return manifest;
+}
+
+/** @throws OrbError `invalid-manifest` unless the text is exactly the canonical form of a valid, complete manifest */
 export function parseCanonicalManifest(text: string): Manifest {
+  if (text.length > limits.manifestBytes) throw new OrbError('too-large', { message: `The manifest is longer than ${limits.manifestBytes} bytes.` });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -107,10 +128,6 @@ export function parseCanonicalManifest(text: string): Manifest {
 /** SHA-256 of the canonical manifest. */
 export function versionId(manifest: Manifest): VersionId {
   return sha256(canonical(manifest as Json));
-}
-
-function canonicalManifest(manifest: Manifest): { bytes: number } {
-  return { bytes: new TextEncoder().encode(canonical(manifest as Json)).byteLength };
 }
 
 function checkConsistency(manifest: Manifest): void {

@@ -1,5 +1,6 @@
 import { sha256Bytes, type Hex32 } from '#crypto';
 import { concatBytes, fromHex, toHex } from './bytes.ts';
+import { isHex32 } from './ids.ts';
 
 /*
  * Merkle trees as in RFC 6962 (Certificate Transparency), section 2.1: leaves and inner nodes are hashed with
@@ -22,8 +23,9 @@ export function merkleRoot(leaves: readonly Uint8Array[]): Hex32 {
   return toHex(leaves.length === 0 ? sha256Bytes('') : subtree(leaves, 0, leaves.length));
 }
 
-/** The sibling hashes from a leaf up to the root: proof that the leaf is in the tree. */
+/** The sibling hashes from a leaf up to the root: proof that the leaf is in the tree. @throws RangeError for a leaf outside it */
 export function merklePath(leaves: readonly Uint8Array[], index: number): Hex32[] {
+  if (!Number.isSafeInteger(index) || index < 0 || index >= leaves.length) throw new RangeError(`the tree of ${leaves.length} leaves has no leaf ${index}`);
   const path: Hex32[] = [];
   let start = 0;
   let end = leaves.length;
@@ -39,7 +41,8 @@ export function merklePath(leaves: readonly Uint8Array[], index: number): Hex32[
 
 /** The root that a leaf, its place and its path lead to (RFC 9162 section 2.1.3.2); undefined if they cannot fit. */
 export function merkleRootFromPath(leaf: Uint8Array, index: number, count: number, path: readonly Hex32[]): Hex32 | undefined {
-  if (!Number.isSafeInteger(index) || index < 0 || index >= count) return undefined;
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(count) || index < 0 || index >= count) return undefined;
+  if (!path.every(isHex32)) return undefined;
   let place = index;
   let last = count - 1;
   let root = leaf;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { ticketRowSchema, receiptRowSchema } from './job.ts';
+import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { isolationTiers } from './manifest.ts';
-import { hex32, hex64, rate, sequence } from './schema.ts';
+import { hex32, hex64, labelsRecord, rate, sequence } from './schema.ts';
 
 /*
  * What nodes and super nodes say to each other over a link. `call`s are answered, `notice`s are not. All headers are
@@ -36,7 +36,7 @@ export const offerSchema = z.strictObject({
   rate,
   /** Jobs that it runs at once. */
   slots: z.int().min(0).max(100_000),
-  labels: z.record(z.string().max(63), z.string().max(63)),
+  labels: labelsRecord,
   /** False while its owner has paused it: it finishes what it has and takes nothing new. */
   accepting: z.boolean(),
   /** Version ids that it holds, ready to run. */
@@ -67,7 +67,7 @@ export const seedRequestSchema = z.strictObject({
   /** The signed `function.create` or `function.control` transaction that published the version. */
   transaction: z.unknown(),
   /** The function's `rotate` transactions, oldest first, where its control key has changed. */
-  rotations: z.array(z.unknown()).max(8).optional(),
+  rotations: z.array(z.unknown()).max(32).optional(),
 });
 export type SeedRequest = z.output<typeof seedRequestSchema>;
 
@@ -83,18 +83,23 @@ export const dropSchema = z.strictObject({
   version: hex32,
   /** The newest `function.control` transaction: a decommission, a stop, or the publication of another version. */
   transaction: z.unknown(),
-  rotations: z.array(z.unknown()).max(8).optional(),
+  rotations: z.array(z.unknown()).max(32).optional(),
 });
 export type Drop = z.output<typeof dropSchema>;
 
-const headerPairs = z.array(z.tuple([z.string().max(256), z.string().max(limits.headersBytes)])).max(limits.headersCount);
+/** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
+const headerPair = z.tuple([z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'), z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters')]);
+const headerPairs = z
+  .array(headerPair)
+  .max(limits.headersCount)
+  .refine((pairs) => pairs.reduce((sum, [name, value]) => sum + name.length + value.length, 0) <= limits.headersBytes, `must have at most ${limits.headersBytes} bytes`);
 
 /** One job for a node. The body is the call's body. */
 export const runRequestSchema = z.strictObject({
   ticket: ticketRowSchema,
-  method: z.string().max(16),
-  /** Path and query below the function's own address; starts with `/`. */
-  path: z.string().max(limits.pathBytes),
+  method: z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/, 'must be an HTTP method'),
+  /** Path and query below the function's own address; starts with `/`, printable ASCII without spaces: no other request has its hash. */
+  path: z.string().max(limits.pathBytes).regex(/^\/[\x21-\x7e]*$/, 'must start with / and be percent-encoded'),
   headers: headerPairs,
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),
@@ -102,7 +107,7 @@ export const runRequestSchema = z.strictObject({
 export type RunRequest = z.output<typeof runRequestSchema>;
 
 /** The head of a job's answer; the body is the response's body. */
-export const runAnswerSchema = z.strictObject({ status: z.int().min(100).max(599), headers: headerPairs });
+export const runAnswerSchema = z.strictObject({ status: z.int().min(200).max(599), headers: headerPairs });
 export type RunAnswer = z.output<typeof runAnswerSchema>;
 
 /** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */

@@ -9,22 +9,27 @@ export const maxUnits = 10n ** 24n;
 /** An amount of base units as it stands in JSON: a decimal string without sign or leading zero. */
 export type Units = string;
 
+/** True for the text of a whole, non-negative number within {@link maxUnits}. */
+export function isUnits(text: unknown): text is Units {
+  return typeof text === 'string' && /^(0|[1-9]\d{0,24})$/.test(text) && (text.length < 25 || BigInt(text) <= maxUnits);
+}
+
 /** @throws OrbError `invalid-amount` unless the text is a whole, non-negative number within {@link maxUnits} */
 export function parseUnits(text: unknown): bigint {
-  if (typeof text !== 'string' || !/^(0|[1-9]\d{0,24})$/.test(text)) {
-    throw new OrbError('invalid-amount', { message: `${JSON.stringify(text)} is not an amount in base units` });
-  }
-  const units = BigInt(text);
-  if (units > maxUnits) throw new OrbError('invalid-amount', { message: `${text} base units are more than can exist` });
-  return units;
+  if (isUnits(text)) return BigInt(text);
+  const shown = typeof text === 'string' ? JSON.stringify(text.slice(0, 64)) : `A value of type ${typeof text}`;
+  throw new OrbError('invalid-amount', {
+    message: `${shown} is not an amount in base units.`,
+    hint: `Base units are a decimal string without sign or leading zero, at most ${maxUnits}.`,
+  });
 }
 
 /** `12.5` (credits) → base units. @throws OrbError `invalid-amount` for signs, exponents and more than nine decimals */
 export function parseCredits(text: string): bigint {
-  const match = /^(\d{1,15})(?:\.(\d{1,9}))?$/.exec(text.trim());
+  const match = /^\s{0,8}(\d{1,15})(?:\.(\d{1,9}))?\s{0,8}$/.exec(text);
   if (!match) {
     throw new OrbError('invalid-amount', {
-      message: `${JSON.stringify(text)} is not an amount of credits`,
+      message: `${JSON.stringify(text.slice(0, 64))} is not an amount of credits.`,
       hint: 'Write a positive number with at most nine decimals, such as 12.5.',
     });
   }

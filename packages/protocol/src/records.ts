@@ -1,6 +1,6 @@
 import type { Hex32 } from '#crypto';
 import type { AccountId, AllowanceId, FunctionId, JobId, NodeId, SuperNodeId, VersionId } from './ids.ts';
-import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job.ts';
+import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job-row.ts';
 import type { Manifest } from './manifest.ts';
 import type { Units } from './money.ts';
 import type { Role } from './transaction.ts';
@@ -13,6 +13,7 @@ import type { Role } from './transaction.ts';
 /** Keys of the state. */
 export const stateKeys = {
   account: (id: AccountId) => `account/${id}`,
+  /** The id of the account that has the name. */
   accountName: (name: string) => `account-name/${name}`,
   balance: (id: AccountId) => `balance/${id}`,
   superNode: (id: SuperNodeId) => `super-node/${id}`,
@@ -22,13 +23,15 @@ export const stateKeys = {
   functionName: (owner: AccountId, name: string) => `function-name/${owner}/${name}`,
   /** A version of one function, by its content. */
   version: (fn: FunctionId, version: VersionId) => `version/${fn}/${version}`,
-  /** A version of one function, by its number. */
+  /** The id of a version of one function, by its number. */
   versionNumber: (fn: FunctionId, number: number) => `version-number/${fn}/${String(number).padStart(8, '0')}`,
   allowance: (id: AllowanceId) => `allowance/${id}`,
   credit: (account: AccountId, superNode: SuperNodeId) => `credit/${account}/${superNode}`,
   /** A job that is not closed; closed ones are found through the engine's index of blocks. */
   job: (id: JobId) => `job/${id}`,
+  /** A version of the parameters. */
   parameters: (version: number) => `parameters/${version}`,
+  /** Number of the version of the parameters that holds now. */
   currentParameters: 'parameters',
   supply: 'supply',
 } as const;
@@ -130,9 +133,13 @@ export interface OpenJobRecord {
   readonly ticket: TicketRow;
   readonly receipt: ReceiptRow | null;
   readonly acknowledgement: AcknowledgementRow | null;
+  readonly changes: JobRecord['changes'];
 }
 
-/** Money made and unmade so far: the sum of all records equals minted − burned at every block. */
+/**
+ * Money made and unmade so far. Balances (the treasury's is negative), held allowances, bonds and credits sum to zero
+ * at every block; what the treasury owes, minted − burned, is held by the others or has been redeemed to it.
+ */
 export interface SupplyRecord {
   readonly minted: Units;
   readonly burned: Units;

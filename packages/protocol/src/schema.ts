@@ -1,16 +1,32 @@
 import { z } from 'zod';
 import { limits } from './limits.ts';
 import { OrbError, type ErrorCode } from './errors.ts';
+import { isUnits } from './money.ts';
+import { plainText } from './plain-text.ts';
 
 /** Building blocks of every schema. Objects are strict: a field nobody knows is an error, not a surprise for later. */
 export const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
 export const hex64 = z.string().regex(/^[0-9a-f]{128}$/, 'must be 128 lower-case hexadecimal digits');
 export const hex16 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hexadecimal digits');
-export const units = z.string().regex(/^(0|[1-9]\d{0,24})$/, 'must be base units: a decimal string without sign');
+export const units = z.string().refine(isUnits, 'must be base units: a decimal string without sign');
 export const sequence = z.int().min(1);
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const instantMs = z.int().min(0).max(8_640_000_000_000_000);
-export const rate = units.refine((text) => BigInt(text) <= limits.rate.max, `must be at most ${limits.rate.max}`);
+export const rate = z.string().refine((text) => isUnits(text) && BigInt(text) <= limits.rate.max, `must be base units, at most ${limits.rate.max}`);
+
+/** Labels of a node, or those that a manifest asks for: at most 32, printable ASCII. */
+export const labelsRecord = z
+  .record(z.string().regex(/^[a-z0-9.-]{1,63}$/, 'must be 1 to 63 of a–z, 0–9, dots and hyphens'), z.string().regex(/^[\x20-\x7e]{0,63}$/, 'must be at most 63 printable ASCII characters'))
+  .refine((labels) => Object.keys(labels).length <= limits.labels, `must be at most ${limits.labels} labels`);
+
+/** A list in which nothing stands twice. */
+export function listOf<T extends z.ZodType>(item: T, min: number, max: number, keyOf: (item: z.output<T>) => unknown = (one) => one) {
+  return z
+    .array(item)
+    .min(min)
+    .max(max)
+    .refine((items) => new Set(items.map(keyOf)).size === items.length, 'must not name anything twice');
+}
 
 /**
  * Checks what came over a boundary.
@@ -22,6 +38,6 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string,
   if (result.success) return result.data;
   const faults = result.error.issues
     .slice(0, 5)
-    .map((issue) => `${[what, ...issue.path.map(String)].join('.')}: ${issue.message}`);
+    .map((issue) => plainText(`${[what, ...issue.path.map(String)].join('.')}: ${issue.message}`, 250));
   throw new OrbError(code, { message: faults.join('; ').slice(0, 1_000), details: { faults } });
 }

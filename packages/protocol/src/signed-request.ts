@@ -6,7 +6,7 @@ import { limits } from './limits.ts';
 
 /*
  * Signed requests: one strict profile of HTTP Message Signatures (RFC 9421) with Content-Digest (RFC 9530).
- * Covered components, in this order: "@method", "@authority", "@path", "@query", "content-digest". Parameters, in this
+ * `@method` is in upper case. Covered components, in this order: "@method", "@authority", "@path", "@query", "content-digest". Parameters, in this
  * order: created, nonce, keyid, alg, tag. `tag` is `orb:` and the chain id, so a request for one network is nothing on
  * another. The receiver refuses creation times more than limits.signedRequestSkewMs away from its clock and remembers
  * nonces for twice as long.
@@ -47,7 +47,10 @@ export function signRequest(request: SignableRequest, chain: ChainId, signer: Si
 }
 
 /**
- * Checks a signed request. The caller then looks the key up, and refuses a nonce it has seen.
+ * Checks a signed request. The caller then looks the key up, and refuses a nonce it has seen from this key.
+ * @param request as it arrived, its URL made of the receiver's own public address and the raw path: with the Host header
+ *   instead, a request signed for another super node would pass
+ * @param headers by lower-case name
  * @throws OrbError `unauthenticated` naming what is missing or wrong
  */
 export function checkSignedRequest(
@@ -56,11 +59,12 @@ export function checkSignedRequest(
   chain: ChainId,
   nowMs: number,
 ): RequestIdentity {
-  const refuse = (message: string) => new OrbError('unauthenticated', { message });
+  const refuse = (message: string, hint?: string) => new OrbError('unauthenticated', { message, ...(hint !== undefined && { hint }) });
   const input = headers['signature-input'];
   const given = headers['signature'];
   if (!input || !given) throw refuse('The request is not signed.');
-  const match = /^orb=(\(.*\);created=(\d{1,12});nonce="([0-9a-f]{32})";keyid="([0-9a-f]{64})";alg="ed25519";tag="orb:([0-9a-f]{64})")$/.exec(input);
+  if (!isPlainTarget(request)) throw refuse('The request’s method or path is not in its plain form, so what is signed might not be what is meant.', 'Send the path as URL() writes it.');
+  const match = /^orb=(\([^()]{0,256}\);created=(\d{1,12});nonce="([0-9a-f]{32})";keyid="([0-9a-f]{64})";alg="ed25519";tag="orb:([0-9a-f]{64})")$/.exec(input);
   const signature = /^orb=:([A-Za-z0-9+/]{86}==):$/.exec(given)?.[1];
   if (!match || signature === undefined) throw refuse('The Signature or Signature-Input header has another form than Orb’s.');
   const [, parameters, created, nonce, key, signedChain] = match as unknown as [string, string, string, string, Hex32, string];
@@ -68,12 +72,20 @@ export function checkSignedRequest(
   if (signedChain !== chain) throw refuse('The request was signed for another network.');
   const createdMs = Number(created) * 1000;
   if (Math.abs(createdMs - nowMs) > limits.signedRequestSkewMs) {
-    throw refuse(`The request was signed more than ${limits.signedRequestSkewMs / 1000} seconds from now: check your clock.`);
+    throw refuse(`The request was signed more than ${limits.signedRequestSkewMs / 1000} seconds from now.`, 'Check your clock.');
   }
   const digest = contentDigest(request.body);
   if (headers['content-digest'] !== digest) throw refuse('Content-Digest does not match the body.');
   if (!verify(key, signatureBase(request, digest, parameters), toHex(fromBase64(signature)))) throw refuse('The signature is wrong.');
   return { key, nonce, createdMs };
+}
+
+/** True when the URL's path and query are exactly what gets signed: no dot segments, escapes or fragments to resolve. */
+function isPlainTarget({ method, url }: SignableRequest): boolean {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(method) || !URL.canParse(url)) return false;
+  const { pathname, search, username, password } = new URL(url);
+  const target = /^https?:\/\/[^/?#]*([^]*)$/.exec(url)?.[1] ?? '';
+  return username === '' && password === '' && (target || '/') === pathname + search;
 }
 
 function contentDigest(body: Uint8Array): string {
@@ -94,7 +106,7 @@ function signatureBase({ method, url }: SignableRequest, digest: string, paramet
 }
 
 function toBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
 }
 
 function fromBase64(text: string): Uint8Array {

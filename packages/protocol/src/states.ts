@@ -28,8 +28,8 @@ export const callTransitions: readonly Transition<CallState>[] = [
   { from: 'assigned', to: 'cancelled', by: 'caller', proof: 'the caller hung up', ledger: 'the failed job', pays: 'nobody' },
   { from: 'running', to: 'done', by: 'node', proof: 'receipt', ledger: 'the job', pays: 'payer' },
   { from: 'running', to: 'failed', by: 'node', proof: 'receipt with a fault', ledger: 'the job', pays: 'payer' },
-  { from: 'running', to: 'queued', by: 'scheduler', proof: 'link lost, function idempotent', ledger: 'the failed job', pays: 'nobody' },
-  { from: 'running', to: 'dead', by: 'scheduler', proof: 'link lost, function not idempotent', ledger: 'the failed job', pays: 'nobody' },
+  { from: 'running', to: 'queued', by: 'scheduler', proof: 'link lost; function idempotent, a retry left', ledger: 'the failed job', pays: 'nobody' },
+  { from: 'running', to: 'dead', by: 'scheduler', proof: 'link lost; function not idempotent, or no retry left', ledger: 'the failed job', pays: 'nobody' },
   { from: 'running', to: 'cancelled', by: 'caller', proof: 'cancel frame, receipt for what ran', ledger: 'the job', pays: 'payer' },
 ];
 
@@ -45,6 +45,7 @@ export const jobTransitions: readonly Transition<JobState>[] = [
   { from: 'setting-up', to: 'failed', by: 'node', proof: 'receipt with a fault', ledger: 'job with fault', pays: 'nobody' },
   { from: 'setting-up', to: 'expired', by: 'clock', proof: 'ticket past not-after', ledger: 'job with fault', pays: 'nobody' },
   { from: 'running', to: 'done', by: 'node', proof: 'receipt under the node’s signed root', ledger: 'times, result hash, outcome, cost', pays: 'nobody' },
+  { from: 'running', to: 'failed', by: 'node', proof: 'receipt with a fault that is not billed', ledger: 'job with fault', pays: 'nobody' },
   { from: 'running', to: 'failed', by: 'scheduler', proof: 'link lost', ledger: 'job with fault', pays: 'nobody' },
   { from: 'running', to: 'expired', by: 'clock', proof: 'ticket past not-after', ledger: 'job with fault', pays: 'nobody' },
   { from: 'done', to: 'received', by: 'gateway', proof: 'acknowledgement signed by the super node', ledger: 'received', pays: 'nobody' },
@@ -52,6 +53,10 @@ export const jobTransitions: readonly Transition<JobState>[] = [
   { from: 'received', to: 'paid', by: 'contract', proof: 'receipt and acknowledgement are both in, in either order', ledger: 'payment', pays: 'payer' },
   { from: 'paid', to: 'refunded', by: 'contract', proof: 'dispute decided inside the dispute window', ledger: 'refund', pays: 'refund' },
 ];
+
+/** States that nothing leads out of. A paid job is closed too, but for a refund inside the dispute window. */
+export const terminalCallStates = ['done', 'failed', 'cancelled', 'dead'] as const satisfies readonly CallState[];
+export const terminalJobStates = ['refunded', 'failed', 'expired'] as const satisfies readonly JobState[];
 
 /** True when the table permits the move. */
 export function canMove<State extends string>(table: readonly Transition<State>[], from: State, to: State): boolean {

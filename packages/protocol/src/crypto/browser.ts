@@ -1,9 +1,12 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { sha256 as sha256Noble } from '@noble/hashes/sha2.js';
-import { bytesToHex, hexToBytes, randomBytes as randomNoble, utf8ToBytes } from '@noble/hashes/utils.js';
-import type { Hex32, Hex64, Signer } from './crypto.ts';
+import { sha256 as sha256Noble, sha512 } from '@noble/hashes/sha2.js';
+import { bytesToHex, concatBytes, hexToBytes, randomBytes as randomNoble, utf8ToBytes } from '@noble/hashes/utils.js';
+import { checkSeed, isWellFormedSignature, type Hex32, type Hex64, type Signer } from './crypto.ts';
 
 export type { Hex32, Hex64, Signer };
+
+const { Point } = ed25519;
+const groupOrder = Point.Fn.ORDER;
 
 /** SHA-256 as lower-case hex; a string is hashed as its UTF-8 bytes. */
 export function sha256(data: Uint8Array | string): Hex32 {
@@ -15,13 +18,14 @@ export function sha256Bytes(data: Uint8Array | string): Uint8Array {
   return sha256Noble(typeof data === 'string' ? utf8ToBytes(data) : data);
 }
 
-/** Cryptographically strong random bytes. */
+/** Cryptographically strong random bytes. @param count at most 65,536 */
 export function randomBytes(count: number): Uint8Array {
   return randomNoble(count);
 }
 
-/** @param seed the 32-byte Ed25519 private key (RFC 8032 section 5.1.5), hex */
+/** @param seed the 32-byte Ed25519 private key (RFC 8032 section 5.1.5), hex @throws TypeError for any other text */
 export function createSigner(seed: Hex32): Signer {
+  checkSeed(seed);
   const secret = hexToBytes(seed);
   return {
     publicKey: bytesToHex(ed25519.getPublicKey(secret)),
@@ -29,12 +33,32 @@ export function createSigner(seed: Hex32): Signer {
   };
 }
 
-/** Ed25519 verification by the same rule as `node.ts`; false for whatever is malformed, never throws. */
+/**
+ * Ed25519 verification by the rule in `crypto.ts`; false for whatever is malformed, never throws. Noble's own `verify`
+ * multiplies by the cofactor and lets R be of small order, so the rule is written out here with its points.
+ */
 export function verify(publicKey: Hex32, message: Uint8Array, signature: Hex64): boolean {
-  if (publicKey.length !== 64 || signature.length !== 128) return false;
+  if (!isWellFormedSignature(publicKey, signature)) return false;
+  const keyBytes = hexToBytes(publicKey);
+  const rBytes = hexToBytes(signature.slice(0, 64));
+  const s = littleEndian(hexToBytes(signature.slice(64)));
+  if (s >= groupOrder) return false;
+  const key = decodePoint(keyBytes);
+  if (!key || key.isSmallOrder()) return false;
+  const k = littleEndian(sha512(concatBytes(rBytes, keyBytes, message))) % groupOrder;
+  const r = Point.BASE.multiplyUnsafe(s).subtract(key.multiplyUnsafe(k));
+  return !r.isSmallOrder() && bytesToHex(r.toBytes()) === signature.slice(0, 64);
+}
+
+/** The point of a canonical encoding; undefined for any other bytes. */
+function decodePoint(bytes: Uint8Array): InstanceType<typeof Point> | undefined {
   try {
-    return ed25519.verify(hexToBytes(signature), message, hexToBytes(publicKey), { zip215: false });
+    return Point.fromBytes(bytes, false);
   } catch {
-    return false;
+    return undefined;
   }
+}
+
+function littleEndian(bytes: Uint8Array): bigint {
+  return BigInt(`0x${bytesToHex(bytes.toReversed())}`);
 }

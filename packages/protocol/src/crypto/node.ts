@@ -1,6 +1,6 @@
 import { hash, randomBytes as random } from 'node:crypto';
 import sodium from 'sodium-native';
-import type { Hex32, Hex64, Signer } from './crypto.ts';
+import { checkSeed, isWellFormedSignature, type Hex32, type Hex64, type Signer } from './crypto.ts';
 
 export type { Hex32, Hex64, Signer };
 
@@ -14,13 +14,14 @@ export function sha256Bytes(data: Uint8Array | string): Uint8Array {
   return hash('sha256', data, 'buffer');
 }
 
-/** Cryptographically strong random bytes. */
+/** Cryptographically strong random bytes. @param count at most 65,536 */
 export function randomBytes(count: number): Uint8Array {
   return random(count);
 }
 
-/** @param seed the 32-byte Ed25519 private key (RFC 8032 section 5.1.5), hex */
+/** @param seed the 32-byte Ed25519 private key (RFC 8032 section 5.1.5), hex @throws TypeError for any other text */
 export function createSigner(seed: Hex32): Signer {
+  checkSeed(seed);
   const publicKey = Buffer.alloc(sodium.crypto_sign_PUBLICKEYBYTES);
   const secretKey = sodium.sodium_malloc(sodium.crypto_sign_SECRETKEYBYTES);
   sodium.crypto_sign_seed_keypair(publicKey, secretKey, Buffer.from(seed, 'hex'));
@@ -34,16 +35,10 @@ export function createSigner(seed: Hex32): Signer {
   };
 }
 
-/**
- * Ed25519 verification by libsodium's rule: canonical S, canonical point encodings, no small-order key.
- * Returns false for whatever is malformed; never throws.
- */
+/** Ed25519 verification by the rule in `crypto.ts`, which is libsodium's; false for whatever is malformed, never throws. */
 export function verify(publicKey: Hex32, message: Uint8Array, signature: Hex64): boolean {
-  if (publicKey.length !== 64 || signature.length !== 128) return false;
-  const key = Buffer.from(publicKey, 'hex');
-  const bytes = Buffer.from(signature, 'hex');
-  if (key.length !== 32 || bytes.length !== 64) return false;
-  return sodium.crypto_sign_verify_detached(bytes, asBuffer(message), key);
+  if (!isWellFormedSignature(publicKey, signature)) return false;
+  return sodium.crypto_sign_verify_detached(Buffer.from(signature, 'hex'), asBuffer(message), Buffer.from(publicKey, 'hex'));
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -43,7 +43,7 @@ export class MemoryStore implements BlobStore {
   }
 
   async *list(): AsyncIterable<Hex32> {
-    yield* [...this.#blobs.keys()];
+    yield* this.#blobs.keys();
   }
 
   async size(): Promise<number> {

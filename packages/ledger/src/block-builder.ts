@@ -1,0 +1,113 @@
+import {
+  asOrbError, blockHash, canonical, merkleRoot, resultsHash, signBlock, verify,
+  type BlockHeader, type ChainId, type Genesis, type Json, type Signer, type Transaction, type TransactionResult,
+} from '@orb/protocol';
+import { checkConservation } from './contracts/conservation.ts';
+import type { Environment } from './contracts/context.ts';
+import { executePrepared } from './contracts/execute.ts';
+import { treasuryOf } from './contracts/genesis-state.ts';
+import { preparedLeaf, type PreparedTransaction } from './contracts/prepared.ts';
+import type { View, Writes } from './contracts/state.ts';
+import { deltaOf, type TransactionDelta } from './delta.ts';
+import type { NewBlock } from './keeping.ts';
+import type { State } from './state.ts';
+
+/** What a block under construction stands on. */
+export interface BlockBase {
+  readonly chain: ChainId;
+  readonly genesis: Genesis;
+  readonly previous: BlockHeader;
+  readonly time: number;
+  readonly state: State;
+}
+
+/** The environment that a block's transactions run in. */
+export function environmentOf({ chain, genesis, previous, time, state }: BlockBase): Environment {
+  return {
+    chain, network: genesis.network, treasury: treasuryOf(genesis), height: previous.height + 1, time, parameters: state.parameters(), verify,
+  };
+}
+
+/** Runs transactions one after the other over one state and collects those that are accepted. */
+export class BlockBuilder implements View {
+  readonly env: Environment;
+  readonly #base: BlockBase;
+  readonly #writes = new Map<string, Json | null>();
+  readonly #accepted: PreparedTransaction[] = [];
+  readonly #deltas: TransactionDelta[] = [];
+
+  constructor(base: BlockBase) {
+    this.#base = base;
+    this.env = environmentOf(base);
+  }
+
+  get count(): number {
+    return this.#accepted.length;
+  }
+
+  get writes(): Writes {
+    return this.#writes;
+  }
+
+  get deltas(): readonly TransactionDelta[] {
+    return this.#deltas;
+  }
+
+  /** The state as the next transaction finds it. */
+  get(key: string): Json | undefined {
+    const written = this.#writes.get(key);
+    return written === undefined ? this.#base.state.get(key) : (written ?? undefined);
+  }
+
+  /** Runs a transaction. @throws OrbError why it is refused; then the block does not hold it */
+  add(prepared: PreparedTransaction): void {
+    const execution = runContract(prepared, this, this.env);
+    for (const [key, value] of execution.writes) this.#writes.set(key, value);
+    this.#accepted.push(prepared);
+    this.#deltas.push(deltaOf(execution));
+  }
+
+  results(): readonly TransactionResult[] {
+    return this.#deltas.map(({ id, rejections }) => ({ id, rejections }));
+  }
+
+  /**
+   * Checks the books, brings the state's root forward and gives the header that all of this adds up to.
+   * @throws OrbError `internal` when money was made or lost: then nothing has changed
+   */
+  seal(): BlockHeader {
+    const { chain, previous, time, state } = this.#base;
+    checkConservation(this.#writes, state, this.env.treasury);
+    return {
+      v: 1,
+      chain,
+      epoch: previous.epoch,
+      height: this.env.height,
+      time,
+      previous: blockHash(previous),
+      count: this.#accepted.length,
+      transactions: merkleRoot(this.#accepted.map(preparedLeaf)),
+      results: resultsHash(this.results()),
+      state: state.rootAfter(this.#writes),
+    };
+  }
+
+  /** The finished block. */
+  sign(header: BlockHeader, orderer: Signer): NewBlock {
+    const signature = signBlock(header, orderer);
+    const transactions: readonly Transaction[] = this.#accepted.map(({ transaction }) => transaction);
+    const texts = this.#accepted.map(({ text }) => text).join(',');
+    const text = `{"header":${canonical(header)},"signature":"${signature}","transactions":[${texts}]}`;
+    return { block: { header, transactions, signature }, text, delta: this.#deltas };
+  }
+}
+
+/** A contract that breaks must not break the engine: whatever it throws refuses the one transaction. */
+function runContract(prepared: PreparedTransaction, view: View, env: Environment): ReturnType<typeof executePrepared> {
+  try {
+    return executePrepared(prepared, view, env);
+  } catch (error) {
+    throw asOrbError(error);
+  }
+}
+

@@ -1,0 +1,52 @@
+import { allowanceId, OrbError, parseUnits, stateKeys, type AllowanceRecord, type Parameters, type TransactionBody } from '@orb/protocol';
+import { addUnits, positiveUnits, takeUnits } from './balances.ts';
+import { actAs, type Context } from './context.ts';
+
+/** `allowance.open`: money moves from available to held; only jobs of this super node can take it from there. */
+export function openAllowance(context: Context, body: TransactionBody<'allowance.open'>): void {
+  const { state, env } = context;
+  const { payer, sequence, superNode, functions, maxUnits: maxText, maxPerCall: perCallText, expires } = body;
+  const maxUnits = positiveUnits(maxText, 'An allowance');
+  positiveUnits(perCallText, 'The maximum per call');
+  actAs(context, payer, sequence);
+  if (state.get(stateKeys.superNode(superNode)) === undefined) throw new OrbError('not-found', { message: `There is no super node ${superNode}.` });
+  if (expires <= env.time) throw new OrbError('invalid-request', { message: 'The allowance would have expired already.' });
+  if (functions !== '*') requireFunctions(context, functions);
+  takeUnits(context, payer, maxUnits);
+  const id = allowanceId(payer, sequence);
+  state.put(stateKeys.allowance(id), {
+    id, payer, superNode, functions, maxUnits: maxText, maxPerCall: perCallText, expires, left: maxText, closedBelow: 0, closed: [],
+  } satisfies AllowanceRecord);
+}
+
+/**
+ * `allowance.release`: what is left goes back to the payer, when no job of it can be settled any more. Anybody may ask
+ * for it, because it can go nowhere else.
+ */
+export function releaseAllowance(context: Context, { allowance: id }: TransactionBody<'allowance.release'>): void {
+  const { state, env } = context;
+  const allowance = state.read<AllowanceRecord>(stateKeys.allowance(id));
+  if (!allowance) throw new OrbError('not-found', { message: `There is no allowance ${id}, or it has been released.` });
+  const due = settlementDeadline(allowance, env.parameters);
+  if (env.time <= due) {
+    throw new OrbError('conflict', {
+      message: `The allowance cannot be released before ${new Date(due).toISOString()}: jobs of it may still be settled.`,
+      details: { due },
+    });
+  }
+  const left = parseUnits(allowance.left);
+  if (left > 0n) addUnits(context, allowance.payer, left);
+  state.delete(stateKeys.allowance(id));
+}
+
+/** Ledger time until which jobs of an allowance can be settled; after it, what is left can be released. */
+export function settlementDeadline({ expires }: AllowanceRecord, { graceMs, disputeWindowMs }: Parameters): number {
+  return expires + graceMs + disputeWindowMs;
+}
+
+function requireFunctions({ state }: Context, functions: readonly string[]): void {
+  if (new Set(functions).size !== functions.length) throw new OrbError('invalid-request', { message: 'A function is named twice.' });
+  for (const id of functions) {
+    if (state.get(stateKeys.function(id)) === undefined) throw new OrbError('unknown-function', { message: `There is no function ${id}.` });
+  }
+}

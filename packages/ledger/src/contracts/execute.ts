@@ -1,0 +1,64 @@
+import { OrbError, type Transaction, type TransactionResult } from '@orb/protocol';
+import { createAccount } from './accounts.ts';
+import { openAllowance, releaseAllowance } from './allowances.ts';
+import type { Context, Environment } from './context.ts';
+import { sweepCredits } from './credits.ts';
+import { controlFunction, createFunction } from './functions.ts';
+import type { JobChange } from './job-book.ts';
+import { acknowledgeJobs, assignJobs, finishJobs, type JobsOutcome } from './jobs.ts';
+import { registerNode, retireNode } from './nodes.ts';
+import { prepareTransaction, type PreparedTransaction } from './prepared.ts';
+import { settleJobs } from './settlement.ts';
+import { Overlay, type View, type Writes } from './state.ts';
+import { registerSuperNode } from './super-nodes.ts';
+import { transfer } from './transfers.ts';
+import { burn, mint } from './treasury.ts';
+
+/** What a transaction did. The engine keeps the writes and tells the changes to whoever follows. */
+export interface Execution {
+  readonly writes: Writes;
+  readonly result: TransactionResult;
+  readonly jobs: readonly JobChange[];
+}
+
+/**
+ * Runs one transaction: pure and synchronous, so that every engine, peer and verifier comes to the same.
+ * @param transaction as `parseTransaction` gives it
+ * @throws OrbError why it is refused as a whole; then it has changed nothing
+ * @throws KeyNotLoaded when the view must load a key first
+ */
+export function execute(transaction: Transaction, view: View, env: Environment): Execution {
+  return executePrepared(prepareTransaction(transaction), view, env);
+}
+
+/** {@link execute} for a transaction whose bytes are at hand. */
+export function executePrepared({ transaction, id, message }: PreparedTransaction, view: View, env: Environment): Execution {
+  if (transaction.chain !== env.chain) {
+    throw new OrbError('wrong-chain', { message: `The transaction belongs to the ledger ${transaction.chain}, not to ${env.chain}.` });
+  }
+  const valid = transaction.signatures.filter(({ key, signature }) => env.verify(key, message, signature));
+  const state = new Overlay(view);
+  const outcome = run({ state, env, signers: new Set(valid.map(({ key }) => key)) }, transaction);
+  return { writes: state.writes, result: { id, rejections: outcome?.rejections ?? [] }, jobs: outcome?.changes ?? [] };
+}
+
+function run(context: Context, { kind, body }: Transaction): JobsOutcome | void {
+  switch (kind) {
+    case 'account.create': return createAccount(context, body);
+    case 'treasury.mint': return mint(context, body);
+    case 'treasury.burn': return burn(context, body);
+    case 'transfer': return transfer(context, body);
+    case 'super-node.register': return registerSuperNode(context, body);
+    case 'node.register': return registerNode(context, body);
+    case 'node.retire': return retireNode(context, body);
+    case 'function.create': return createFunction(context, body);
+    case 'function.control': return controlFunction(context, body);
+    case 'allowance.open': return openAllowance(context, body);
+    case 'allowance.release': return releaseAllowance(context, body);
+    case 'job.assign': return assignJobs(context, body);
+    case 'job.finish': return finishJobs(context, body);
+    case 'job.acknowledge': return acknowledgeJobs(context, body);
+    case 'job.settle': return settleJobs(context, body);
+    case 'credit.sweep': return sweepCredits(context, body);
+  }
+}

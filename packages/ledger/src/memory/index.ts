@@ -1,0 +1,1 @@
+export { createMemoryLedger, type MemoryLedgerOptions } from './memory-ledger.ts';

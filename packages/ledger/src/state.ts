@@ -1,0 +1,96 @@
+import { OrbError, stateKeys, type Hex32, type Json, type Parameters } from '@orb/protocol';
+import type { View, Writes } from './contracts/state.ts';
+import type { StateEntry } from './port.ts';
+import { StateTree } from './state-tree.ts';
+
+/** Most entries that one range read gives. */
+export const rangeLimitMax = 1_000;
+
+/** The hot state of an engine, in memory, with its Merkle tree. Values are frozen: they are shared with readers. */
+export class State implements View {
+  readonly #entries = new Map<string, Json>();
+  readonly #tree = new StateTree();
+  /** Keys in order, rebuilt when a range is read after keys have come or gone. */
+  #sorted: string[] | undefined;
+
+  constructor(entries: Iterable<readonly [string, Json]>) {
+    for (const [key, value] of entries) {
+      this.#entries.set(key, deepFreeze(value));
+      this.#tree.set(key, value);
+    }
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(key: string): Json | undefined {
+    return this.#entries.get(key);
+  }
+
+  entries(): IterableIterator<[string, Json]> {
+    return this.#entries.entries();
+  }
+
+  root(): Hex32 {
+    return this.#tree.root();
+  }
+
+  /** The root once these writes are in. The tree runs ahead of the entries until {@link apply} is called with the same. */
+  rootAfter(writes: Writes): Hex32 {
+    for (const [key, value] of writes) this.#tree.set(key, value);
+    return this.#tree.root();
+  }
+
+  /** Makes writes readable whose root has been computed. */
+  apply(writes: Iterable<readonly [string, Json | null]>): void {
+    for (const [key, value] of writes) {
+      if (value === null) {
+        if (this.#entries.delete(key)) this.#sorted = undefined;
+      } else {
+        if (!this.#entries.has(key)) this.#sorted = undefined;
+        this.#entries.set(key, deepFreeze(value));
+      }
+    }
+  }
+
+  parameters(): Parameters {
+    const version = this.get(stateKeys.currentParameters) as number;
+    return this.get(stateKeys.parameters(version)) as unknown as Parameters;
+  }
+
+  range(prefix: string, after: string | undefined, limit: number): StateEntry[] {
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > rangeLimitMax) {
+      throw new OrbError('invalid-request', { message: `limit: must be 1 to ${rangeLimitMax}` });
+    }
+    this.#sorted ??= [...this.#entries.keys()].sort();
+    const found: StateEntry[] = [];
+    const from = after !== undefined && after >= prefix ? after : undefined;
+    for (let i = firstFrom(this.#sorted, from ?? prefix, from !== undefined); i < this.#sorted.length && found.length < limit; i++) {
+      const key = this.#sorted[i]!;
+      if (!key.startsWith(prefix)) break;
+      found.push({ key, value: this.#entries.get(key)! });
+    }
+    return found;
+  }
+}
+
+/** Index of the first key that is at or after (or, with `beyond`, after) a text. */
+function firstFrom(sorted: readonly string[], text: string, beyond: boolean): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle]! < text || (beyond && sorted[middle] === text)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const child of Object.values(value)) deepFreeze(child);
+  }
+  return value;
+}

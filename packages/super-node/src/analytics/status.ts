@@ -1,0 +1,123 @@
+import type { BlockHeader, Json, SuperNodeRecord } from '@orb/protocol';
+import type { Ledger } from '@orb/ledger';
+import type { FunctionRegistry } from '../registry/function-registry.ts';
+import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { Settlement } from '../settlement/settlement.ts';
+import type { RecentJob, RecentJobs } from './recent-jobs.ts';
+
+/** A picture of the network from this super node, for the status page and programs. */
+export interface Status {
+  readonly time: number;
+  readonly network: { readonly name: string; readonly chain: string };
+  readonly superNodes: readonly { readonly id: string; readonly address: string; readonly gateway: string; readonly account: string; readonly self: boolean }[];
+  readonly nodes: readonly NodeStatus[];
+  readonly functions: readonly FunctionStatus[];
+  readonly functionCount: number;
+  readonly jobs: readonly RecentJob[];
+  readonly totals: { readonly jobs: number; readonly unsettled: number; readonly waiting: number; readonly running: number };
+  readonly ledger: { readonly height: number; readonly time: number; readonly state: string; readonly finality: 'orderer-only' };
+}
+
+export interface NodeStatus {
+  readonly id: string;
+  readonly label: string;
+  readonly account: string;
+  readonly platform: string;
+  readonly isolation: string;
+  readonly cores: number;
+  readonly memoryMiB: number;
+  readonly rate: string;
+  readonly slots: number;
+  readonly active: number;
+  readonly seeds: number;
+  readonly accepting: boolean;
+  readonly rttMs: number | null;
+  readonly answerMs: number | null;
+  readonly connectedAtMs: number;
+}
+
+export interface FunctionStatus {
+  readonly name: string;
+  readonly id: string;
+  readonly state: string;
+  readonly version: number | null;
+  readonly ready: number;
+  readonly wanted: number;
+}
+
+export interface StatusSources {
+  readonly name: string;
+  readonly self: string;
+  readonly ledger: Ledger;
+  readonly functions: FunctionRegistry;
+  readonly nodes: NodeRegistry;
+  readonly scheduler: Scheduler;
+  readonly settlement: Settlement;
+  readonly recentJobs: RecentJobs;
+  readonly running: () => number;
+  readonly nowMs: () => number;
+}
+
+const shownFunctions = 100;
+const shownJobs = 50;
+
+export async function takeStatus(sources: StatusSources): Promise<Status> {
+  const { ledger, functions, nodes, scheduler, settlement, recentJobs } = sources;
+  const superNodes = await ledger.range('super-node/', { limit: 100 });
+  const head: BlockHeader = ledger.head;
+  return {
+    time: sources.nowMs(),
+    network: { name: sources.name, chain: ledger.chain },
+    superNodes: superNodes.map(({ value }) => describeSuperNode(value, sources)),
+    nodes: [...nodes.sessions()].map((node) => describeNode(node, functions)),
+    functions: describeFunctions(functions, nodes),
+    functionCount: functions.size,
+    jobs: recentJobs.list(shownJobs),
+    totals: { jobs: recentJobs.total, unsettled: settlement.unsettled, waiting: scheduler.waiting, running: sources.running() },
+    ledger: { height: head.height, time: head.time, state: head.state, finality: 'orderer-only' },
+  };
+}
+
+function describeSuperNode(value: Json, { functions, self }: StatusSources): Status['superNodes'][number] {
+  const { id, address, gateway, account } = value as unknown as SuperNodeRecord;
+  return { id, address, gateway, account: functions.accountName(account) ?? account, self: id === self };
+}
+
+export function describeNode(node: NodeSession, functions: FunctionRegistry): NodeStatus {
+  const { offer, link } = node;
+  return {
+    id: node.id,
+    label: node.label,
+    account: functions.accountName(node.account) ?? node.account,
+    platform: `${offer.platform}-${offer.architecture}`,
+    isolation: offer.isolation,
+    cores: offer.cores,
+    memoryMiB: offer.memoryMiB,
+    rate: offer.rate,
+    slots: offer.slots,
+    active: node.active,
+    seeds: node.seeds.size,
+    accepting: offer.accepting,
+    rttMs: link.rttMs ?? null,
+    answerMs: node.answerMs ?? null,
+    connectedAtMs: node.connectedAtMs,
+  };
+}
+
+function describeFunctions(functions: FunctionRegistry, nodes: NodeRegistry): FunctionStatus[] {
+  const described: FunctionStatus[] = [];
+  for (const entry of functions.entries()) {
+    if (described.length >= shownFunctions) break;
+    const version = entry.versions[0]?.[0];
+    described.push({
+      name: entry.fullName,
+      id: entry.record.id,
+      state: entry.record.state,
+      version: version?.number ?? null,
+      ready: version ? nodes.seeders(version.id).size : 0,
+      wanted: version?.manifest.replicas ?? 0,
+    });
+  }
+  return described;
+}

@@ -1,0 +1,35 @@
+import type { CallId, JobId, NodeId, OrbError, RequestIdentity } from '@orb/protocol';
+
+/** A call as it enters: read whole, nothing checked but its size. */
+export interface CallRequest {
+  readonly owner: string;
+  readonly name: string;
+  readonly method: string;
+  /** Path and query below the function's own address; starts with `/`. */
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly mode: 'http' | 'event';
+  readonly body: Uint8Array;
+  /** Whoever signed the request; undefined for the public. */
+  readonly identity: RequestIdentity | undefined;
+  /** When the request was read, microseconds on this process's monotonic clock. */
+  readonly readAtUs: number;
+  /** Aborted when the caller hangs up, or when its node takes too long. */
+  readonly abort: AbortController;
+}
+
+/** What goes back to the caller. */
+export interface CallReply {
+  readonly call: CallId;
+  readonly job: JobId;
+  readonly node: NodeId;
+  readonly attempt: number;
+  readonly status: number;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly body: Uint8Array;
+  /** The function's failure, where it did not end well: the gateway says it in our words. */
+  readonly failure: OrbError | undefined;
+  readonly times: { readonly prcUs: number; readonly setupUs: number; readonly runUs: number };
+  /** To be told when the last byte has left, or that it never will. */
+  acknowledge(received: boolean): void;
+}

@@ -1,0 +1,67 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { OrbError, parseWith } from '@orb/protocol';
+import { placementPolicies } from './scheduler/policies.ts';
+
+const listen = z.string().regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'must be HOST:PORT');
+const tlsFiles = z.strictObject({ certFile: z.string(), keyFile: z.string() });
+
+/** `super-node.json`. Everything but `folder` may be left out. */
+export const superNodeConfigSchema = z.strictObject({
+  /** Keys, ledger, code and journals live here. */
+  folder: z.string().min(1),
+  gateway: z
+    .strictObject({
+      listen: listen.default('127.0.0.1:7080'),
+      /** How callers reach it, when not by the listening address. */
+      url: z.url().optional(),
+      tls: tlsFiles.optional(),
+    })
+    .prefault({}),
+  links: z
+    .strictObject({
+      listen: listen.default('127.0.0.1:7443'),
+      /** How nodes reach it: wss://… */
+      address: z.string().startsWith('wss://').optional(),
+      /** A given certificate; without it the super node makes its own, and nodes pin its key. */
+      tls: tlsFiles.optional(),
+    })
+    .prefault({}),
+  placement: z.enum(placementPolicies).default('balanced'),
+  /** Reply only after the disk has the record: power-cut proof, and slower. */
+  durableReplies: z.boolean().default(false),
+  /** Calls per second from one address; null: no limit. */
+  callsPerSecond: z.number().positive().nullable().default(1_000),
+  /** Grants per minute to one address; 0: no faucet here. */
+  faucetPerMinute: z.number().min(0).default(10),
+  maxWaitingCalls: z.int().min(0).max(1_000_000).default(1_000),
+  maxWaitMs: z.int().min(0).max(60_000).default(5_000),
+  settleEveryMs: z.int().min(20).max(60_000).default(250),
+  lostGraceMs: z.int().min(0).max(86_400_000).default(30_000),
+});
+
+export type SuperNodeConfig = z.output<typeof superNodeConfigSchema>;
+export type SuperNodeConfigInput = z.input<typeof superNodeConfigSchema>;
+
+/** @throws OrbError `invalid-request` naming each wrong field */
+export function parseSuperNodeConfig(value: unknown): SuperNodeConfig {
+  const config = parseWith(superNodeConfigSchema, value, 'config') as SuperNodeConfig;
+  const { host } = splitListen(config.gateway.listen);
+  if (!config.gateway.tls && !isLoopback(host)) {
+    throw new OrbError('invalid-request', {
+      message: `config.gateway.listen: ${config.gateway.listen} is reachable from outside, and plain HTTP is for this computer alone.`,
+      hint: 'Give gateway.tls a certificate, or listen on 127.0.0.1 behind a proxy that has one.',
+    });
+  }
+  return config;
+}
+
+export function splitListen(address: string): { host: string; port: number } {
+  const at = address.lastIndexOf(':');
+  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
+}
+
+function isLoopback(host: string): boolean {
+  if (host === 'localhost' || host === '::1') return true;
+  return isIP(host) === 4 && host.startsWith('127.');
+}

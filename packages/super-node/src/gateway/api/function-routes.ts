@@ -1,0 +1,109 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { asOrbError, isHex32, limits, OrbError } from '@orb/protocol';
+import type { FunctionEntry } from '../../registry/function-registry.ts';
+import { seedFunction } from '../../seeding/seed-function.ts';
+import { publicError } from '../errors.ts';
+import type { GatewayContext } from '../gateway-context.ts';
+import { readBody, readNumber } from '../read-json.ts';
+
+interface FunctionPath {
+  readonly Params: { owner: string; name: string };
+}
+
+/** The catalogue, code uploads and seeding. */
+export function functionRoutes(app: FastifyInstance, context: GatewayContext): void {
+  app.get<{ Querystring: Record<string, string | undefined> }>('/v1/functions', async ({ query }) => {
+    const limit = readNumber(query['limit'], 'limit', { min: 1, max: 1_000, default: 100 });
+    return { functions: listFunctions(context, query['search'] ?? '', query['after'] ?? '', limit) };
+  });
+
+  app.get<FunctionPath>('/v1/functions/:owner/:name', async ({ params }) => {
+    await context.caughtUp();
+    const entry = findFunction(context, params);
+    return { ...summary(context, entry), record: entry.record, version: entry.versions[0]?.[0] ?? null };
+  });
+
+  app.put<{ Params: { sha256: string } }>('/v1/code/:sha256', { bodyLimit: limits.codeBytes }, async (request, reply) => {
+    context.writeLimit.take(request.ip);
+    await context.caughtUp();
+    requireDeveloper(context, request);
+    const { sha256 } = request.params;
+    if (!isHex32(sha256)) throw new OrbError('invalid-request', { message: 'The address must end in the SHA-256 of the code.' });
+    const held = await context.store.has(sha256);
+    if (!held) await context.store.put(sha256, readBody(request));
+    return reply.code(held ? 200 : 201).send({ sha256 });
+  });
+
+  app.post<FunctionPath>('/v1/functions/:owner/:name/seed', async (request, reply) => {
+    context.writeLimit.take(request.ip);
+    await context.caughtUp();
+    context.signedAccess.requireAccount(signedMessage(context, request), request.params.owner);
+    const entry = findFunction(context, request.params);
+    return reply.type('application/x-ndjson').send(Readable.from(seedLines(context, entry)));
+  });
+}
+
+/** Any account may bring code; whose it is, the ledger says. The account is named in the header `orb-account`. */
+function requireDeveloper(context: GatewayContext, request: FastifyRequest): void {
+  const account = context.signedAccess.requireAccount(signedMessage(context, request), String(request.headers['orb-account'] ?? ''));
+  if (!account.roles.includes('developer')) throw new OrbError('forbidden', { message: `${account.name} is not a developer account.` });
+}
+
+function signedMessage({ publicUrl }: GatewayContext, request: FastifyRequest) {
+  return { method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body: readBody(request) };
+}
+
+/** Seeds every version that takes calls; one line a step. */
+async function* seedLines(context: GatewayContext, entry: FunctionEntry): AsyncGenerator<string> {
+  try {
+    let total = { ready: 0, wanted: 0 };
+    for (const [version] of entry.versions) {
+      const steps = seedFunction(entry, version, context.seeding);
+      for (let step = await steps.next(); ; step = await steps.next()) {
+        if (step.done) {
+          total = { ready: total.ready + step.value.ready, wanted: total.wanted + step.value.wanted };
+          break;
+        }
+        yield `${JSON.stringify(step.value)}\n`;
+      }
+    }
+    yield `${JSON.stringify({ type: 'done', ...total })}\n`;
+  } catch (error) {
+    yield `${JSON.stringify({ type: 'failed', error: publicError(asOrbError(error)) })}\n`;
+  }
+}
+
+function findFunction(context: GatewayContext, { owner, name }: FunctionPath['Params']): FunctionEntry {
+  const entry = context.calls.functions.find(owner, name);
+  if (!entry) throw new OrbError('unknown-function', { message: `There is no function ${owner.slice(0, 64)}/${name.slice(0, 64)}.` });
+  return entry;
+}
+
+function listFunctions(context: GatewayContext, search: string, after: string, limit: number): object[] {
+  const names = [...context.calls.functions.entries()].filter((entry) => {
+    return entry.fullName.includes(search) && entry.fullName > after && entry.record.state !== 'decommissioned' && isPublic(entry);
+  });
+  return names
+    .sort((a, b) => (a.fullName < b.fullName ? -1 : 1))
+    .slice(0, limit)
+    .map((entry) => summary(context, entry));
+}
+
+function isPublic(entry: FunctionEntry): boolean {
+  return entry.versions[0]?.[0].manifest.visibility !== 'private';
+}
+
+function summary({ calls, publicUrl }: GatewayContext, entry: FunctionEntry) {
+  const version = entry.versions[0]?.[0];
+  const seeders = version ? [...calls.nodes.seeders(version.id)] : [];
+  return {
+    owner: entry.ownerName,
+    name: entry.record.name,
+    id: entry.record.id,
+    state: entry.record.state,
+    versionNumber: version?.number ?? null,
+    replicas: { ready: seeders.length, wanted: version?.manifest.replicas ?? 0, nodes: seeders.map(({ id }) => id) },
+    url: `${publicUrl}/fn/${entry.fullName}`,
+  };
+}

@@ -1,0 +1,33 @@
+import type { BlobStore } from '@orb/store';
+import type { Genesis, SuperNodeId } from '@orb/protocol';
+import type { Ledger } from '@orb/ledger';
+import type { Faucet } from './faucet.ts';
+import type { Log } from '../log.ts';
+import type { SeedDependencies } from '../seeding/seed-function.ts';
+import type { CallContext } from '../steps/call-context.ts';
+import type { RateLimit } from './rate-limit.ts';
+import type { SignedAccess } from './signed-access.ts';
+import type { StatusFeed } from '../analytics/status-feed.ts';
+
+/** What the routes work with. */
+export interface GatewayContext {
+  readonly calls: CallContext;
+  readonly ledger: Ledger;
+  readonly store: BlobStore;
+  readonly genesis: Genesis;
+  readonly superNode: SuperNodeId;
+  readonly software: string;
+  readonly signedAccess: SignedAccess;
+  readonly seeding: SeedDependencies;
+  readonly statusFeed: StatusFeed;
+  readonly faucet: Faucet | undefined;
+  /** Calls per caller's address; undefined: no limit. */
+  readonly callLimit: RateLimit | undefined;
+  /** Changes and uploads per address. */
+  readonly writeLimit: RateLimit;
+  /** Where callers reach this gateway, without a trailing slash. */
+  readonly publicUrl: string;
+  /** Resolves when everything on the ledger up to now has been taken in. */
+  caughtUp(): Promise<void>;
+  readonly log: Log;
+}

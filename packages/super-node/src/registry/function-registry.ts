@@ -1,0 +1,157 @@
+import {
+  OrbError, stateKeys, type AccountId, type AccountRecord, type FunctionId, type FunctionRecord, type Hex32, type Json, type VersionId, type VersionRecord,
+} from '@orb/protocol';
+import type { Ledger, LedgerEvent } from '@orb/ledger';
+
+/** A function as callers see it: its ledger record, its owner's name, and the versions that take calls. */
+export interface FunctionEntry {
+  readonly record: FunctionRecord;
+  readonly ownerName: string;
+  /** Keys that may sign for the owner now. */
+  readonly ownerKeys: ReadonlySet<Hex32>;
+  /** `OWNER/NAME` */
+  readonly fullName: string;
+  /** `[version, weight]`, never empty for an active function. */
+  readonly versions: readonly (readonly [VersionRecord, number])[];
+}
+
+const pageSize = 1_000;
+
+/** What the ledger says about functions, kept in memory by following it. */
+export class FunctionRegistry {
+  readonly #ledger: Ledger;
+  readonly #accounts = new Map<AccountId, AccountRecord>();
+  readonly #accountsByName = new Map<string, AccountRecord>();
+  readonly #records = new Map<FunctionId, FunctionRecord>();
+  readonly #versions = new Map<FunctionId, Map<number, VersionRecord>>();
+  readonly #byName = new Map<string, FunctionEntry>();
+  readonly #byId = new Map<FunctionId, FunctionEntry>();
+
+  constructor(dependencies: { readonly ledger: Ledger }) {
+    this.#ledger = dependencies.ledger;
+  }
+
+  /** Reads what the ledger holds. Call {@link apply} with every later event. */
+  async load(): Promise<void> {
+    for (const prefix of ['account/', 'version/', 'function/']) {
+      let after: string | undefined;
+      do {
+        const page = await this.#ledger.range(prefix, { limit: pageSize, ...(after !== undefined && { after }) });
+        for (const { key, value } of page) await this.#applyRecord(key, value);
+        after = page.length === pageSize ? page.at(-1)!.key : undefined;
+      } while (after !== undefined);
+    }
+  }
+
+  async apply(event: LedgerEvent): Promise<void> {
+    if (event.type === 'record' && event.value !== null) await this.#applyRecord(event.key, event.value);
+  }
+
+  find(owner: string, name: string): FunctionEntry | undefined {
+    return this.#byName.get(`${owner}/${name}`);
+  }
+
+  get(id: FunctionId): FunctionEntry | undefined {
+    return this.#byId.get(id);
+  }
+
+  accountName(id: AccountId): string | undefined {
+    return this.#accounts.get(id)?.name;
+  }
+
+  accountByName(name: string): AccountRecord | undefined {
+    return this.#accountsByName.get(name);
+  }
+
+  account(id: AccountId): AccountRecord | undefined {
+    return this.#accounts.get(id);
+  }
+
+  /** All functions that are not decommissioned. */
+  entries(): Iterable<FunctionEntry> {
+    return this.#byName.values();
+  }
+
+  /** Every version that a decommissioned function has had. */
+  endedVersions(id: FunctionId): VersionId[] {
+    return [...(this.#versions.get(id)?.values() ?? [])].map((version) => version.id);
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  /** The functions that a version takes calls for. */
+  usersOf(version: VersionId): FunctionEntry[] {
+    return [...this.#byName.values()].filter((entry) => entry.versions.some(([{ id }]) => id === version));
+  }
+
+  async #applyRecord(key: string, value: Json): Promise<void> {
+    if (key.startsWith('account/')) {
+      this.#setAccount(value as unknown as AccountRecord);
+    } else if (key.startsWith('version/')) {
+      const version = value as unknown as VersionRecord;
+      const numbers = this.#versions.get(version.function) ?? new Map<number, VersionRecord>();
+      this.#versions.set(version.function, numbers.set(version.number, version));
+      const record = this.#records.get(version.function);
+      if (record) await this.#publish(record);
+    } else if (key.startsWith('function/')) {
+      const record = value as unknown as FunctionRecord;
+      this.#records.set(record.id, record);
+      await this.#publish(record);
+    }
+  }
+
+  async #publish(record: FunctionRecord): Promise<void> {
+    const account = this.#accounts.get(record.account) ?? (await this.#readAccount(record.account));
+    const ownerName = account.name;
+    const ownerKeys = new Set(account.keys);
+    const fullName = `${ownerName}/${record.name}`;
+    if (record.state === 'decommissioned') {
+      const current = this.#byName.get(fullName);
+      const ended: FunctionEntry = { record, ownerName, ownerKeys, fullName, versions: [] };
+      this.#byId.set(record.id, ended);
+      if (!current || current.record.incarnation <= record.incarnation) this.#byName.set(fullName, ended);
+      return;
+    }
+    const numbers = this.#versions.get(record.id);
+    const versions = record.traffic.flatMap(([number, weight]) => {
+      const version = numbers?.get(number);
+      return version ? [[version, weight] as const] : [];
+    });
+    const entry: FunctionEntry = { record, ownerName, ownerKeys, fullName, versions };
+    this.#byName.set(fullName, entry);
+    this.#byId.set(record.id, entry);
+  }
+
+  async #readAccount(id: AccountId): Promise<AccountRecord> {
+    const account = (await this.#ledger.get(stateKeys.account(id))) as unknown as AccountRecord | undefined;
+    if (!account) throw new OrbError('unknown-account', { message: `A function belongs to account ${id}, which is not on the ledger.` });
+    this.#setAccount(account);
+    return account;
+  }
+
+  /** A changed key set reaches every function of the account. */
+  #setAccount(account: AccountRecord): void {
+    this.#accounts.set(account.id, account);
+    this.#accountsByName.set(account.name, account);
+    const ownerKeys = new Set(account.keys);
+    for (const [name, entry] of this.#byName) {
+      if (entry.record.account !== account.id) continue;
+      const updated = { ...entry, ownerKeys };
+      this.#byName.set(name, updated);
+      this.#byId.set(entry.record.id, updated);
+    }
+  }
+}
+
+/** Picks the version that takes this call, by the owner's traffic shares. @param chance in [0, 1) */
+export function pickVersion(entry: FunctionEntry, chance: number): VersionRecord | undefined {
+  const total = entry.versions.reduce((sum, [, weight]) => sum + weight, 0);
+  let place = chance * total;
+  for (const [version, weight] of entry.versions) {
+    place -= weight;
+    if (place < 0) return version;
+  }
+  return entry.versions[0]?.[0];
+}

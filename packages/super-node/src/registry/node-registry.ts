@@ -1,0 +1,90 @@
+import type { AccountId, Hex32, NodeId, Offer, VersionId } from '@orb/protocol';
+import type { Link } from '@orb/link';
+
+/** A node that is linked here now. */
+export interface NodeSession {
+  readonly id: NodeId;
+  readonly account: AccountId;
+  readonly label: string;
+  readonly link: Link;
+  readonly connectedAtMs: number;
+  offer: Offer;
+  /** Versions that are ready to run on it. */
+  readonly seeds: Set<VersionId>;
+  /** SHA-256 of the code that it was asked to seed: what it may fetch. */
+  readonly asked: Set<Hex32>;
+  /** Jobs under way. */
+  active: number;
+  /** Smoothed time from dispatch to answer, milliseconds; undefined before the first job. */
+  answerMs: number | undefined;
+  /** Share of recent jobs that ended without the node's fault, 0 to 1. */
+  reliability: number;
+}
+
+/** Weight of the newest observation in smoothed figures: about the last twenty count. */
+const smoothing = 0.1;
+
+/** The nodes linked to this super node, and who seeds what. */
+export class NodeRegistry {
+  readonly #sessions = new Map<NodeId, NodeSession>();
+  readonly #seeders = new Map<VersionId, Set<NodeSession>>();
+
+  /** Adds a session; an older one of the same node is returned, to be closed. */
+  add(session: NodeSession): NodeSession | undefined {
+    const older = this.#sessions.get(session.id);
+    if (older) this.remove(older);
+    this.#sessions.set(session.id, session);
+    return older;
+  }
+
+  remove(session: NodeSession): void {
+    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
+    for (const version of session.seeds) this.#seeders.get(version)?.delete(session);
+  }
+
+  get(id: NodeId): NodeSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  isLive(session: NodeSession): boolean {
+    return this.#sessions.get(session.id) === session;
+  }
+
+  sessions(): Iterable<NodeSession> {
+    return this.#sessions.values();
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Nodes that hold a version, ready to run. */
+  seeders(version: VersionId): ReadonlySet<NodeSession> {
+    return this.#seeders.get(version) ?? noSessions;
+  }
+
+  markSeeding(session: NodeSession, version: VersionId): void {
+    session.seeds.add(version);
+    const seeders = this.#seeders.get(version);
+    if (seeders) seeders.add(session);
+    else this.#seeders.set(version, new Set([session]));
+  }
+
+  markDropped(session: NodeSession, version: VersionId): void {
+    session.seeds.delete(version);
+    const seeders = this.#seeders.get(version);
+    seeders?.delete(session);
+    if (seeders?.size === 0) this.#seeders.delete(version);
+  }
+
+  /** Notes how a job went on a node. */
+  observe(session: NodeSession, outcome: { readonly answerMs?: number; readonly ok: boolean }): void {
+    const { answerMs, ok } = outcome;
+    if (answerMs !== undefined) {
+      session.answerMs = session.answerMs === undefined ? answerMs : session.answerMs + smoothing * (answerMs - session.answerMs);
+    }
+    session.reliability += smoothing * ((ok ? 1 : 0) - session.reliability);
+  }
+}
+
+const noSessions: ReadonlySet<NodeSession> = new Set();

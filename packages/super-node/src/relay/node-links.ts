@@ -1,0 +1,134 @@
+import {
+  asOrbError, nodeId, offerSchema, OrbError, parseWith, signedRootSchema, jobNoticeSchema, stateKeys, type Hex32, type NodeRecord, type Offer,
+} from '@orb/protocol';
+import { z } from 'zod';
+import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
+import type { Ledger } from '@orb/ledger';
+import type { BlobStore } from '@orb/store';
+import type { Log } from '../log.ts';
+import type { FunctionRegistry } from '../registry/function-registry.ts';
+import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
+import type { Settlement } from '../settlement/settlement.ts';
+import type { Dispatches } from './dispatches.ts';
+
+export interface NodeLinksDependencies {
+  readonly ledger: Ledger;
+  readonly store: BlobStore;
+  readonly functions: FunctionRegistry;
+  readonly nodes: NodeRegistry;
+  readonly settlement: Settlement;
+  readonly dispatches: Dispatches;
+  readonly log: Log;
+  readonly nowMs: () => number;
+  /** Nodes came, went or changed. */
+  onChange(): void;
+  onNodeUp(session: NodeSession): void;
+  onNodeDown(session: NodeSession): void;
+}
+
+const fetchCodeSchema = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+/** Versions that a node holds but nobody wants any more are not listed back to it; this many are looked up at most. */
+const maxSeedsPerNode = 10_000;
+
+/** The super node's side of every node's link: who may link, what nodes offer, fetch and sign. */
+export class NodeLinks implements LinkHandler {
+  readonly #deps: NodeLinksDependencies;
+  readonly #sessions = new Map<Link, NodeSession>();
+  readonly #records = new Map<Hex32, NodeRecord>();
+
+  constructor(dependencies: NodeLinksDependencies) {
+    this.#deps = dependencies;
+  }
+
+  /** Only nodes that an account has certified on the ledger. @throws OrbError `link-refused` */
+  async authorize({ role, key }: LinkPeer): Promise<void> {
+    if (role !== 'node') throw new OrbError('link-refused', { message: `Links of role ${role} are not taken here yet.` });
+    const record = (await this.#deps.ledger.get(stateKeys.node(nodeId(key)))) as unknown as NodeRecord | undefined;
+    if (!record) throw new OrbError('link-refused', { message: 'This node is not registered on the ledger.', hint: 'Register it: orb node start does so.' });
+    if (record.retired) throw new OrbError('link-refused', { message: 'This node has been retired by its account.' });
+    this.#records.set(key, record);
+  }
+
+  /** A link is up; the node becomes a session with its first offer. */
+  opened(link: Link): void {
+    void link.closed.then((reason) => {
+      const session = this.#sessions.get(link);
+      this.#sessions.delete(link);
+      if (!session) return;
+      this.#deps.nodes.remove(session);
+      this.#deps.log.info('node gone', { node: session.id, label: session.label, reason: reason?.message });
+      this.#deps.onNodeDown(session);
+      this.#deps.onChange();
+    });
+  }
+
+  async call({ method, header }: IncomingCall, link: Link): Promise<OutgoingAnswer> {
+    if (method === 'offer') return { header: this.#takeOffer(parseWith(offerSchema, header, 'offer'), link) };
+    if (method === 'fetch-code') return this.#sendCode(parseWith(fetchCodeSchema, header, 'fetch-code').sha256, this.#session(link));
+    throw new OrbError('not-supported', { message: `A super node does not answer ${method.slice(0, 32)}.` });
+  }
+
+  notice(method: string, header: unknown, link: Link): void {
+    const session = this.#sessions.get(link);
+    if (!session) return;
+    try {
+      if (method === 'setting-up' || method === 'started') {
+        this.#deps.dispatches.markStarted(session.id, parseWith(jobNoticeSchema, header, method).job, method === 'started');
+      } else if (method === 'receipts') {
+        this.#deps.settlement.takeRoot(session, parseWith(signedRootSchema, header, 'root')).catch((error: unknown) => this.#blame(session, error));
+      }
+    } catch (error) {
+      this.#blame(session, error);
+    }
+  }
+
+  /** A node that signs what it did not send gets no more work on this link; what it sent stays in the journal. */
+  #blame(session: NodeSession, cause: unknown): void {
+    const error = asOrbError(cause);
+    if (error.code === 'link-closed') return;
+    this.#deps.log.warn('node broke the protocol', { node: session.id, code: error.code, message: error.message });
+    void session.link.close(error);
+  }
+
+  #session(link: Link): NodeSession {
+    const session = this.#sessions.get(link);
+    if (!session) throw new OrbError('protocol-violation', { message: 'A node must send its offer first.' });
+    return session;
+  }
+
+  #takeOffer(offer: Offer, link: Link): { settledBatch: number; timeMs: number } {
+    const session = this.#sessions.get(link) ?? this.#startSession(offer, link);
+    session.offer = offer;
+    this.#takeSeeds(session, offer.seeds);
+    this.#deps.onChange();
+    return { settledBatch: this.#deps.settlement.settledBatch(session.id), timeMs: this.#deps.nowMs() };
+  }
+
+  #startSession(offer: Offer, link: Link): NodeSession {
+    const record = this.#records.get(link.peer.key);
+    if (!record) throw new OrbError('link-refused', { message: 'This node is not registered.' });
+    const session: NodeSession = {
+      id: record.id, account: record.account, label: record.label, link, connectedAtMs: this.#deps.nowMs(), offer,
+      seeds: new Set(), asked: new Set(), active: 0, answerMs: undefined, reliability: 1,
+    };
+    this.#sessions.set(link, session);
+    const older = this.#deps.nodes.add(session);
+    if (older) void older.link.close(new OrbError('link-closed', { message: 'The node has opened a newer link.' }));
+    this.#deps.log.info('node linked', { node: session.id, label: session.label, slots: offer.slots });
+    queueMicrotask(() => this.#deps.onNodeUp(session));
+    return session;
+  }
+
+  #takeSeeds(session: NodeSession, seeds: readonly string[]): void {
+    const offered = new Set(seeds.slice(0, maxSeedsPerNode));
+    for (const version of session.seeds) if (!offered.has(version)) this.#deps.nodes.markDropped(session, version);
+    for (const version of offered) if (!session.seeds.has(version)) this.#deps.nodes.markSeeding(session, version);
+  }
+
+  async #sendCode(sha256: Hex32, session: NodeSession): Promise<OutgoingAnswer> {
+    if (!session.asked.has(sha256)) throw new OrbError('forbidden', { message: 'A node may fetch only code that it was asked to seed.' });
+    const code = await this.#deps.store.get(sha256);
+    if (!code) throw new OrbError('not-found', { message: `The code ${sha256.slice(0, 12)}… is not held here.` });
+    return { header: {}, body: code };
+  }
+}

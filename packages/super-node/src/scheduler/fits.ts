@@ -1,0 +1,18 @@
+import { tierSatisfies, type Manifest, type Offer } from '@orb/protocol';
+
+/** Why a node can never run a version as things stand; undefined when it can. A busy node still fits. */
+export function whyUnfit(offer: Offer, manifest: Manifest): string | undefined {
+  if (!offer.accepting) return 'the node is paused';
+  if (!offer.runtimes.includes(manifest.runtime)) return `runtime ${manifest.runtime} is not offered`;
+  if (offer.memoryMiB < manifest.memoryMiB) return `memory: ${manifest.memoryMiB} MiB wanted, ${offer.memoryMiB} MiB offered`;
+  if (!tierSatisfies(offer.isolation, manifest.isolation)) return `isolation ${manifest.isolation} wanted, ${offer.isolation} offered`;
+  if (BigInt(offer.rate) > BigInt(manifest.priceCap)) return `price: ${offer.rate} asked, at most ${manifest.priceCap} allowed`;
+  for (const [label, value] of Object.entries(manifest.labels)) {
+    if (offer.labels[label] !== value) return `label ${label}=${value} is missing`;
+  }
+  return undefined;
+}
+
+export function hasFreeSlot(node: { readonly active: number; readonly offer: Offer }): boolean {
+  return node.active < node.offer.slots;
+}

@@ -1,0 +1,153 @@
+import { parseManifest, sha256, type FunctionRecord, type Offer, type VersionRecord } from '@orb/protocol';
+import { describe, expect, test } from 'vitest';
+import type { FunctionEntry } from '../registry/function-registry.ts';
+import { NodeRegistry, type NodeSession } from '../registry/node-registry.ts';
+import { Scheduler, schedulerDefaults, type SchedulerOptions } from './scheduler.ts';
+
+const version: VersionRecord = {
+  id: sha256('version'),
+  function: sha256('function'),
+  number: 1,
+  manifest: parseManifest({
+    v: 1, kind: 'bundle', runtime: 'deno-2', code: { sha256: sha256('code'), bytes: 1 }, memoryMiB: 256, priceCap: '10', labels: { zone: 'eu' },
+  }),
+};
+const entry = {
+  record: { id: version.function } as FunctionRecord, ownerName: 'alice', ownerKeys: new Set(), fullName: 'alice/hello', versions: [[version, 1]],
+} as unknown as FunctionEntry;
+
+const fittingOffer: Offer = {
+  v: 1, platform: 'linux', architecture: 'x64', runtimes: ['deno-2'], isolation: 'namespaces', cores: 2, memoryMiB: 1_024, rate: '10', slots: 1,
+  labels: { zone: 'eu' }, accepting: true, seeds: [], lastBatch: 0,
+};
+
+function setUp(options: Partial<SchedulerOptions> = {}) {
+  const nodes = new NodeRegistry();
+  const scheduler = new Scheduler({ ...schedulerDefaults, ...options }, { nodes });
+  const addNode = (name: string, offer: Partial<Offer> = {}, rttMs = 1): NodeSession => {
+    const session = {
+      id: sha256(name), account: sha256('bob'), label: name, link: { rttMs } as NodeSession['link'], connectedAtMs: 0, offer: { ...fittingOffer, ...offer },
+      seeds: new Set<string>(), asked: new Set<string>(), active: 0, answerMs: undefined, reliability: 1,
+    };
+    nodes.add(session);
+    nodes.markSeeding(session, version.id);
+    return session;
+  };
+  const place = (avoid: NodeSession[] = [], signal?: AbortSignal) => scheduler.place({ entry, version, avoid: new Set(avoid), signal });
+  return { nodes, scheduler, addNode, place };
+}
+
+describe('a node that does not fit is never chosen', () => {
+  const misfits: [string, Partial<Offer>, RegExp][] = [
+    ['too little memory', { memoryMiB: 128 }, /memory: 256 MiB wanted, 128 MiB offered/],
+    ['too dear', { rate: '11' }, /price: 11 asked, at most 10 allowed/],
+    ['paused', { accepting: false }, /paused/],
+    ['another runtime', { runtimes: ['python-3'] }, /runtime deno-2 is not offered/],
+    ['a missing label', { labels: {} }, /label zone=eu is missing/],
+  ];
+  for (const [name, offer, message] of misfits) {
+    test(`${name}: the error names the constraint`, async () => {
+      const { addNode, place } = setUp();
+      addNode('misfit', offer);
+      await expect(place()).rejects.toMatchObject({ code: 'no-node-fits', message: expect.stringMatching(message) });
+    });
+    test(`${name}: the other node gets every call`, async () => {
+      const { addNode, place, scheduler } = setUp();
+      addNode('misfit', offer);
+      const fit = addNode('fit');
+      for (let i = 0; i < 20; i++) {
+        expect(await place()).toBe(fit);
+        scheduler.release(fit);
+      }
+    });
+  }
+
+  test('weaker isolation than the manifest demands', async () => {
+    const { addNode, scheduler } = setUp();
+    addNode('weak', { isolation: 'process' });
+    const strict = { ...version, manifest: { ...version.manifest, isolation: 'namespaces' as const } };
+    await expect(scheduler.place({ entry, version: strict, avoid: new Set() })).rejects.toMatchObject({ code: 'no-node-fits' });
+  });
+});
+
+describe('waiting', () => {
+  test('a call waits for a slot and gets it when one is given back', async () => {
+    const { addNode, place, scheduler } = setUp();
+    const node = addNode('only');
+    await place();
+    const second = place();
+    expect(scheduler.waiting).toBe(1);
+    scheduler.release(node);
+    expect(await second).toBe(node);
+    expect(node.active).toBe(1);
+  });
+
+  test('a full queue refuses at once', async () => {
+    const { addNode, place } = setUp({ maxWaiting: 1 });
+    addNode('only');
+    await place();
+    void place().catch(() => undefined);
+    await expect(place()).rejects.toMatchObject({ code: 'overloaded', retryAfterMs: 1_000 });
+  });
+
+  test('a call gives up when its time is over', async () => {
+    const { addNode, place, scheduler } = setUp({ maxWaitMs: 5 });
+    addNode('only');
+    await place();
+    await expect(place()).rejects.toMatchObject({ code: 'overloaded' });
+    expect(scheduler.waiting).toBe(0);
+  });
+
+  test('a caller that hangs up leaves the queue', async () => {
+    const { addNode, place, scheduler } = setUp();
+    addNode('only');
+    await place();
+    const abort = new AbortController();
+    const waiting = place([], abort.signal);
+    abort.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
+    expect(scheduler.waiting).toBe(0);
+  });
+
+  test('a waiting call is told at once when its last node goes', async () => {
+    const { addNode, nodes, place, scheduler } = setUp();
+    const node = addNode('only');
+    await place();
+    const waiting = place();
+    nodes.remove(node);
+    scheduler.nodesChanged();
+    await expect(waiting).rejects.toMatchObject({ code: 'no-node-fits' });
+  });
+});
+
+describe('policies', () => {
+  test('random uses every node that fits', async () => {
+    const { addNode, place } = setUp({ policy: 'random' });
+    const all = ['a', 'b', 'c'].map((name) => addNode(name, { slots: 1_000 }));
+    const chosen = new Set<NodeSession>();
+    for (let i = 0; i < 100; i++) chosen.add(await place());
+    expect(chosen).toEqual(new Set(all));
+  });
+
+  test('nearest takes the shortest response time', async () => {
+    const { addNode, place } = setUp({ policy: 'nearest' });
+    addNode('far', { slots: 100 }, 80);
+    const near = addNode('near', { slots: 100 }, 3);
+    for (let i = 0; i < 20; i++) expect(await place()).toBe(near);
+  });
+
+  test('balanced prefers the node with less to do', async () => {
+    const { addNode, place } = setUp({ policy: 'balanced' });
+    const busy = addNode('busy', { slots: 100 });
+    const idle = addNode('idle', { slots: 100 });
+    busy.active = 50;
+    for (let i = 0; i < 20; i++) expect(await place()).toBe(idle);
+  });
+
+  test('a node that has just failed this call is avoided', async () => {
+    const { addNode, place } = setUp({ policy: 'random' });
+    const failed = addNode('failed', { slots: 100 });
+    const other = addNode('other', { slots: 100 });
+    for (let i = 0; i < 20; i++) expect(await place([failed])).toBe(other);
+  });
+});

@@ -1,0 +1,130 @@
+import { OrbError, type VersionRecord } from '@orb/protocol';
+import type { FunctionEntry } from '../registry/function-registry.ts';
+import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
+import { hasFreeSlot, whyUnfit } from './fits.ts';
+import { pickers, type PlacementPolicy } from './policies.ts';
+
+export interface SchedulerOptions {
+  readonly policy: PlacementPolicy;
+  /** Calls that may wait for a free slot at once. @default 1000 */
+  readonly maxWaiting: number;
+  /** How long one may wait. @default 5000 */
+  readonly maxWaitMs: number;
+}
+
+export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWaiting: 1_000, maxWaitMs: 5_000 };
+
+interface Waiting {
+  tryPlace(): boolean;
+  giveUp(error: OrbError): void;
+}
+
+/** Where a call wants to run. */
+export interface PlacementWish {
+  readonly entry: FunctionEntry;
+  readonly version: VersionRecord;
+  /** Nodes that have failed this call already. */
+  readonly avoid: ReadonlySet<NodeSession>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Finds a node for each job: the seeders that fit, then the policy's choice; none free: a bounded wait. */
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #nodes: NodeRegistry;
+  readonly #chance: () => number;
+  readonly #waiting = new Set<Waiting>();
+
+  constructor(options: SchedulerOptions, dependencies: { readonly nodes: NodeRegistry; readonly chance?: () => number }) {
+    this.#options = options;
+    this.#nodes = dependencies.nodes;
+    this.#chance = dependencies.chance ?? Math.random;
+  }
+
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Takes a slot on a node; give it back with {@link release}.
+   * @throws OrbError `no-node-fits` naming the constraint that no seeder meets, `overloaded`, `cancelled`
+   */
+  async place(wish: PlacementWish): Promise<NodeSession> {
+    return this.#tryPlace(wish) ?? this.#wait(wish);
+  }
+
+  release(node: NodeSession): void {
+    node.active--;
+    this.#serveWaiting();
+  }
+
+  /** To be called when nodes come, go or change: waiting calls may fit now, or never. */
+  nodesChanged(): void {
+    this.#serveWaiting();
+  }
+
+  #tryPlace({ entry, version, avoid }: PlacementWish): NodeSession | undefined {
+    const seeders = this.#nodes.seeders(version.id);
+    const reasons = new Set<string>();
+    const fitting: NodeSession[] = [];
+    const free: NodeSession[] = [];
+    for (const node of seeders) {
+      const reason = avoid.has(node) ? 'it has just failed this call' : whyUnfit(node.offer, version.manifest);
+      if (reason !== undefined) reasons.add(reason);
+      else {
+        fitting.push(node);
+        if (hasFreeSlot(node)) free.push(node);
+      }
+    }
+    if (fitting.length === 0) throw noNodeFits(entry, seeders.size, reasons);
+    if (free.length === 0) return undefined;
+    const node = free.length === 1 ? free[0]! : pickers[this.#options.policy](free, entry.record.id, this.#chance);
+    node.active++;
+    return node;
+  }
+
+  #wait(wish: PlacementWish): Promise<NodeSession> {
+    const { maxWaiting, maxWaitMs } = this.#options;
+    if (this.#waiting.size >= maxWaiting) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
+    return new Promise<NodeSession>((resolve, reject) => {
+      const waiting: Waiting = {
+        tryPlace: () => {
+          const node = this.#tryPlace(wish);
+          if (node) end(() => resolve(node));
+          return node !== undefined;
+        },
+        giveUp: (error) => end(() => reject(error)),
+      };
+      const timer = setTimeout(() => waiting.giveUp(new OrbError('overloaded', { retryAfterMs: 1_000 })), maxWaitMs);
+      const onAbort = () => waiting.giveUp(new OrbError('cancelled'));
+      const end = (finish: () => void) => {
+        clearTimeout(timer);
+        wish.signal?.removeEventListener('abort', onAbort);
+        this.#waiting.delete(waiting);
+        finish();
+      };
+      wish.signal?.addEventListener('abort', onAbort);
+      this.#waiting.add(waiting);
+    });
+  }
+
+  /** First come, first served; a call whose nodes are all gone is told at once. */
+  #serveWaiting(): void {
+    for (const waiting of this.#waiting) {
+      try {
+        waiting.tryPlace();
+      } catch (error) {
+        waiting.giveUp(error as OrbError);
+      }
+    }
+  }
+}
+
+function noNodeFits(entry: FunctionEntry, seeders: number, reasons: ReadonlySet<string>): OrbError {
+  const why = seeders === 0 ? 'no node that is online holds a replica' : [...reasons].join('; ');
+  return new OrbError('no-node-fits', {
+    message: `No node can run ${entry.fullName} now: ${why}.`,
+    retryAfterMs: 2_000,
+    details: { constraints: seeders === 0 ? ['replica'] : [...reasons] },
+  });
+}

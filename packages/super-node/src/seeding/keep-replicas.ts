@@ -1,0 +1,90 @@
+import { asOrbError, type FunctionId } from '@orb/protocol';
+import type { LedgerEvent } from '@orb/ledger';
+import type { Log } from '../log.ts';
+import type { FunctionEntry, FunctionRegistry } from '../registry/function-registry.ts';
+import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
+import { seedFunction, type SeedDependencies } from './seed-function.ts';
+
+export interface KeepReplicasDependencies extends SeedDependencies {
+  readonly functions: FunctionRegistry;
+  readonly nodes: NodeRegistry;
+  readonly log: Log;
+}
+
+/**
+ * Keeps as many seeders as each function's owner asked for while nodes come and go, and tells seeders when a function
+ * has ended. Works in the background, one function at a time.
+ */
+export class KeepReplicas {
+  readonly #deps: KeepReplicasDependencies;
+  readonly #short = new Set<FunctionId>();
+  #working: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(dependencies: KeepReplicasDependencies) {
+    this.#deps = dependencies;
+  }
+
+  nodeDown(node: NodeSession): void {
+    for (const version of node.seeds) for (const entry of this.#deps.functions.usersOf(version)) this.#short.add(entry.record.id);
+    this.#work();
+  }
+
+  /** A new node may help wherever seeders are missing. */
+  nodeUp(): void {
+    this.#work();
+  }
+
+  /** An ended function leaves its seeders. */
+  async apply(event: LedgerEvent): Promise<void> {
+    if (event.type !== 'record' || !event.key.startsWith('function/')) return;
+    const entry = this.#deps.functions.get(event.key.slice('function/'.length));
+    if (entry?.record.state === 'decommissioned') await this.#drop(entry);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#working;
+  }
+
+  async #drop(entry: FunctionEntry): Promise<void> {
+    const transaction = await this.#deps.publications.lastControl(entry.record.id);
+    const rotations = await this.#deps.publications.rotations(entry.record.id);
+    for (const version of this.#deps.functions.endedVersions(entry.record.id)) {
+      for (const node of this.#deps.nodes.seeders(version)) {
+        node.link.notify('drop', { version, function: entry.record.id, transaction, rotations });
+        this.#deps.nodes.markDropped(node, version);
+      }
+    }
+  }
+
+  #work(): void {
+    if (this.#stopped) return;
+    this.#working ??= this.#fill().finally(() => {
+      this.#working = undefined;
+    });
+  }
+
+  async #fill(): Promise<void> {
+    for (const id of this.#short) {
+      if (this.#stopped) return;
+      const entry = this.#deps.functions.get(id);
+      const enough = entry?.record.state === 'active' ? await this.#fillOne(entry) : true;
+      if (enough) this.#short.delete(id);
+    }
+  }
+
+  async #fillOne(entry: FunctionEntry): Promise<boolean> {
+    let enough = true;
+    for (const [version] of entry.versions) {
+      try {
+        for await (const step of seedFunction(entry, version, this.#deps)) if (this.#stopped) return step.ready >= step.wanted;
+        enough &&= this.#deps.nodes.seeders(version.id).size >= version.manifest.replicas;
+      } catch (error) {
+        this.#deps.log.warn('too few seeders', { function: entry.fullName, message: asOrbError(error).message });
+        enough = false;
+      }
+    }
+    return enough;
+  }
+}

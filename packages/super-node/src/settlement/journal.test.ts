@@ -1,0 +1,76 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Journal, readJournal, type JournalEntry } from './journal.ts';
+
+let folder: string;
+const file = () => join(folder, 'settlement.journal');
+const ack = (n: number): JournalEntry => ['ack', `${'0'.repeat(32)}-${n}`, true, n];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'orb-journal-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+describe('journal', () => {
+  test('what was written is read again, in order', async () => {
+    const journal = new Journal(folder);
+    for (let n = 0; n < 100; n++) journal.append(ack(n));
+    await journal.written();
+    expect(readJournal(folder)).toEqual(Array.from({ length: 100 }, (_, n) => ack(n)));
+    await journal.close();
+  });
+
+  test('written() resolves only once the file has the entry', async () => {
+    const journal = new Journal(folder);
+    journal.append(ack(1));
+    expect(readFileSync(file(), 'utf8')).toBe('');
+    await journal.written();
+    expect(readJournal(folder)).toEqual([ack(1)]);
+    await journal.close();
+  });
+
+  test('a torn last line is dropped, at whatever byte it was torn', async () => {
+    const journal = new Journal(folder);
+    for (let n = 0; n < 3; n++) journal.append(ack(n));
+    await journal.close();
+    const whole = readFileSync(file());
+    const lastLine = whole.lastIndexOf(10, whole.length - 2) + 1;
+    for (let end = lastLine; end < whole.length - 1; end++) {
+      writeFileSync(file(), whole);
+      truncateSync(file(), end);
+      expect(readJournal(folder)).toEqual([ack(0), ack(1)]);
+    }
+  });
+
+  test('what follows a torn line after a restart is not glued to it', async () => {
+    const journal = new Journal(folder);
+    journal.append(ack(0));
+    await journal.close();
+    appendFileSync(file(), '0badc0de ["ack","torn');
+    const again = new Journal(folder);
+    again.append(ack(1));
+    await again.close();
+    expect(readJournal(folder)).toEqual([ack(0), ack(1)]);
+  });
+
+  test('a flipped bit before the end is named, not skipped', async () => {
+    const journal = new Journal(folder);
+    for (let n = 0; n < 3; n++) journal.append(ack(n));
+    await journal.close();
+    const bytes = readFileSync(file());
+    bytes[20]! ^= 1;
+    writeFileSync(file(), bytes);
+    expect(() => readJournal(folder)).toThrowError(/damaged in line 1/);
+  });
+
+  test('a rewrite keeps exactly what it was given, and later entries follow', async () => {
+    const journal = new Journal(folder);
+    for (let n = 0; n < 10; n++) journal.append(ack(n));
+    journal.rewrite([ack(7)]);
+    journal.append(ack(11));
+    await journal.close();
+    expect(readJournal(folder)).toEqual([ack(7), ack(11)]);
+  });
+});

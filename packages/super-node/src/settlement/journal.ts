@@ -1,0 +1,181 @@
+import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, truncateSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import {
+  OrbError, type AcknowledgementRow, type AllowanceId, type Hex64, type JobId, type NodeId, type ReceiptRow, type TicketRow,
+} from '@orb/protocol';
+
+/**
+ * What the journal remembers between a reply and its settlement:
+ * - `range`: sequences of an allowance that may be in use, and the most that one of them may cost
+ * - `done`: a job with its receipt, written before its reply leaves
+ * - `ack`: what became of the reply
+ * - `lost`: a job whose node went away without a receipt
+ * - `batch`: a node's signed root over receipts that are all here
+ * - `closed`, `closed-job`: a batch, or a lost job, that is on the ledger
+ * - `settled-to`: this batch of a node and all before it are on the ledger
+ */
+export type JournalEntry =
+  | readonly ['range', AllowanceId, first: number, last: number, perCall: string]
+  | readonly ['done', NodeId, TicketRow, ReceiptRow, AcknowledgementRow, batch: number, index: number]
+  | readonly ['ack', JobId, received: boolean, rspUs: number]
+  | readonly ['lost', NodeId, TicketRow]
+  | readonly ['batch', NodeId, batch: number, count: number, Hex64]
+  | readonly ['closed', NodeId, batch: number]
+  | readonly ['settled-to', NodeId, batch: number]
+  | readonly ['closed-job', JobId];
+
+const fileName = 'settlement.journal';
+
+/**
+ * An append-only file with one checksummed JSON line per entry and one write per tick. A write that has happened
+ * survives a killed process; flushes to disk follow within `flushMs`, or are waited for when the operator asks.
+ */
+export class Journal {
+  readonly #folder: string;
+  readonly #flushMs: number;
+  #file: number;
+  #lines: string[] = [];
+  #written: (() => void)[] = [];
+  #tick: NodeJS.Immediate | undefined;
+  #flushTimer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> | undefined;
+  #failure: OrbError | undefined;
+  #bytes: number;
+
+  /** @param flushMs how long a written entry may wait for the disk @default 5 */
+  constructor(folder: string, flushMs = 5) {
+    this.#folder = folder;
+    this.#flushMs = flushMs;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const path = join(folder, fileName);
+    this.#bytes = existsSync(path) ? cutTornLine(path) : 0;
+    this.#file = openSync(path, 'a', 0o600);
+  }
+
+  /** Bytes since the last {@link rewrite}. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Appends; written at the end of this tick. */
+  append(entry: JournalEntry): void {
+    this.#lines.push(JSON.stringify(entry));
+    this.#tick ??= setImmediate(() => this.#write());
+  }
+
+  /** Resolves once everything appended so far is written. @throws OrbError `ledger-unavailable` when the disk refuses */
+  written(): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#lines.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#written.push(() => (this.#failure ? reject(this.#failure) : resolve()));
+    });
+  }
+
+  /** Calls back once everything appended so far is written: {@link written} without a promise. */
+  whenWritten(done: () => void): void {
+    if (this.#lines.length === 0) done();
+    else this.#written.push(done);
+  }
+
+  /** True once a write has failed: nothing more may be promised. */
+  get failed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /** Writes at once and flushes to disk. */
+  async flush(): Promise<void> {
+    this.#write();
+    if (this.#failure) throw this.#failure;
+    await this.#sync();
+  }
+
+  /** Starts a new file that holds only these entries; atomic. */
+  rewrite(entries: Iterable<JournalEntry>): void {
+    this.#write();
+    const path = join(this.#folder, fileName);
+    const fresh = openSync(`${path}.new`, 'w', 0o600);
+    let text = '';
+    for (const entry of entries) text += line(JSON.stringify(entry));
+    writeSync(fresh, text);
+    fsyncSync(fresh);
+    renameSync(`${path}.new`, path);
+    closeSync(this.#file);
+    this.#file = fresh;
+    this.#bytes = text.length;
+  }
+
+  async close(): Promise<void> {
+    await this.flush();
+    clearTimeout(this.#flushTimer);
+    await this.#flushing;
+    closeSync(this.#file);
+  }
+
+  #write(): void {
+    if (this.#tick) clearImmediate(this.#tick);
+    this.#tick = undefined;
+    const lines = this.#lines;
+    const written = this.#written;
+    this.#lines = [];
+    this.#written = [];
+    if (lines.length > 0) {
+      try {
+        const bytes = Buffer.from(lines.map(line).join(''));
+        for (let sent = 0; sent < bytes.length; ) sent += writeSync(this.#file, bytes, sent);
+        this.#bytes += bytes.length;
+        this.#flushTimer ??= setTimeout(() => void this.#sync(), this.#flushMs);
+      } catch (cause) {
+        this.#failure = new OrbError('ledger-unavailable', { message: 'The settlement journal cannot be written.', hint: 'Free disk space and restart.', cause });
+      }
+    }
+    for (const done of written) done();
+  }
+
+  #sync(): Promise<void> {
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    this.#flushing ??= new Promise<void>((resolve) => {
+      fdatasync(this.#file, (error) => {
+        this.#flushing = undefined;
+        if (error) this.#failure = new OrbError('ledger-unavailable', { message: 'The settlement journal cannot be flushed.', cause: error });
+        resolve();
+      });
+    });
+    return this.#flushing;
+  }
+}
+
+/**
+ * Reads a journal. A last line without its line feed, what a crash leaves, is dropped; any other damage is an error.
+ * @throws OrbError `ledger-corrupt` naming the line
+ */
+export function readJournal(folder: string): JournalEntry[] {
+  const path = join(folder, fileName);
+  if (!existsSync(path)) return [];
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  const entries: JournalEntry[] = [];
+  for (const [i, text] of lines.entries()) {
+    const body = text.slice(9);
+    if (text.slice(0, 8) === checksum(body)) entries.push(JSON.parse(body) as JournalEntry);
+    else throw new OrbError('ledger-corrupt', { message: `The settlement journal is damaged in line ${i + 1}.` });
+  }
+  return entries;
+}
+
+/** Ends a file with a whole line, so that the next entry cannot be glued to a torn one. @returns its length */
+function cutTornLine(path: string): number {
+  const bytes = readFileSync(path);
+  const wholeUntil = bytes.lastIndexOf(10) + 1;
+  if (wholeUntil < bytes.length) truncateSync(path, wholeUntil);
+  return wholeUntil;
+}
+
+function line(body: string): string {
+  return `${checksum(body)} ${body}\n`;
+}
+
+function checksum(body: string): string {
+  return crc32(body).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,407 @@
+import {
+  acknowledgementFromRow, acknowledgementRow, asOrbError, fromUtf8, limits, OrbError, parseWith, receiptFromRow, receiptRow, receiptText, rootBytes, rowsRoot,
+  signTransaction, ticketFromRow, ticketRow, unsettledAnswerSchema, verify, type Acknowledgement, type ChainId, type Hex64, type JobId,
+  type JobRowForm, type NodeId, type Receipt, type SignedRoot, type Signer, type SuperNodeId, type Ticket, type TransactionBody,
+} from '@orb/protocol';
+import type { Ledger } from '@orb/ledger';
+import type { NodeSession } from '../registry/node-registry.ts';
+import type { Log } from '../log.ts';
+import type { Allowances } from './allowances.ts';
+import { receiptCost, settlementRow, type JobEntry } from './job-entry.ts';
+import type { Journal, JournalEntry } from './journal.ts';
+
+export interface SettlementOptions {
+  readonly chain: ChainId;
+  readonly superNode: SuperNodeId;
+  readonly signer: Signer;
+  /** How long a lost node may take to come back with its receipt before the job is closed unpaid. @default 30000 */
+  readonly lostGraceMs: number;
+  /** How long a batch waits for the last acknowledgement before it goes without. @default 2000 */
+  readonly acknowledgementWaitMs: number;
+  /** Jobs that may wait for settlement before new calls are refused. @default 200000 */
+  readonly maxUnsettled: number;
+}
+
+export const settlementDefaults = { lostGraceMs: 30_000, acknowledgementWaitMs: 2_000, maxUnsettled: 200_000 };
+
+export interface SettlementDependencies {
+  readonly ledger: Ledger;
+  readonly journal: Journal;
+  readonly allowances: Allowances;
+  /** A version's memory limit, for jobs found in the journal. */
+  memoryOf(ticket: Ticket): Promise<number>;
+  /** Tells a linked node that everything up to a batch is on the ledger. */
+  notifySettled(node: NodeId, batch: number): void;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** All receipts under one root of one node. */
+interface Batch {
+  readonly node: NodeId;
+  readonly number: number;
+  readonly jobs: (JobEntry | undefined)[];
+  /** The node's signature, once the rows under it are here and agree. */
+  signature: Hex64 | undefined;
+  provenAtMs: number;
+  submitted: boolean;
+}
+
+/** The journal is rewritten when it has grown by this much: about 50,000 jobs. */
+const journalRewriteBytes = 32 * 1024 * 1024;
+
+/**
+ * Brings every job from its receipt to the ledger: collects receipts by the node's batches, checks the node's signed
+ * roots, and settles whole batches. Nothing here is on a call's way; what is here survives a crash through the journal.
+ */
+export class Settlement {
+  readonly #options: SettlementOptions;
+  readonly #deps: SettlementDependencies;
+  readonly #jobs = new Map<JobId, JobEntry>();
+  readonly #lost = new Set<JobEntry>();
+  readonly #batches = new Map<NodeId, Map<number, Batch>>();
+  /** Last batch of each node such that it and all before it are settled, and those settled out of turn. */
+  readonly #settledBatch = new Map<NodeId, number>();
+  readonly #settledAhead = new Map<NodeId, Set<number>>();
+  #submitting: Promise<void> = Promise.resolve();
+  #lastFailureMs = 0;
+
+  constructor(options: SettlementOptions, dependencies: SettlementDependencies) {
+    this.#options = options;
+    this.#deps = dependencies;
+  }
+
+  /** Jobs that are not on the ledger yet. */
+  get unsettled(): number {
+    return this.#jobs.size;
+  }
+
+  /** True while settlement lags so far behind that new calls must wait. */
+  get lagging(): boolean {
+    return this.#jobs.size >= this.#options.maxUnsettled || this.#deps.journal.failed;
+  }
+
+  settledBatch(node: NodeId): number {
+    return this.#settledBatch.get(node) ?? 0;
+  }
+
+  /** Takes up what the journal knows from before a restart. Run before {@link Allowances.load}; returns the jobs it accounts for. */
+  async restore(entries: readonly JournalEntry[]): Promise<ReadonlySet<JobId>> {
+    const proofs: [NodeId, number, number, Hex64][] = [];
+    for (const entry of entries) {
+      switch (entry[0]) {
+        case 'done': {
+          const [, node, ticketForm, receiptForm, acknowledgementForm, batch, index] = entry;
+          const job = await this.#restoreJob(node, ticketFromRow(ticketForm));
+          job.receipt = receiptFromRow(receiptForm);
+          job.acknowledgement = acknowledgementFromRow(acknowledgementForm);
+          this.#placeInBatch(job, batch, index);
+          break;
+        }
+        case 'ack': {
+          const job = this.#jobs.get(entry[1]);
+          if (job?.acknowledgement) job.acknowledgement = { ...job.acknowledgement, received: entry[2], rspUs: entry[3] };
+          break;
+        }
+        case 'lost': {
+          const job = await this.#restoreJob(entry[1], ticketFromRow(entry[2]));
+          job.lostAtMs = this.#deps.now();
+          this.#lost.add(job);
+          break;
+        }
+        case 'batch':
+          proofs.push([entry[1], entry[2], entry[3], entry[4]]);
+          break;
+        case 'closed':
+          this.#closeBatch(entry[1], entry[2]);
+          break;
+        case 'settled-to':
+          this.#settledBatch.set(entry[1], entry[2]);
+          break;
+        case 'closed-job':
+          this.#forget(entry[1]);
+          break;
+        case 'range':
+          break;
+      }
+    }
+    for (const [node, number, count, signature] of proofs) {
+      const batch = this.#batches.get(node)?.get(number);
+      if (batch && isComplete(batch, count)) this.#prove(batch, signature);
+    }
+    // A reply whose record is here was handed to the network, or the process died in that very tick. Either way the
+    // node did its work, and silence pays: the job counts as received.
+    for (const job of this.#jobs.values()) {
+      if (job.acknowledgement?.received === null) {
+        job.acknowledgement = { ...job.acknowledgement, received: true, rspUs: job.acknowledgement.observedUs };
+      }
+    }
+    return new Set(this.#jobs.keys());
+  }
+
+  /** Sets money aside for what {@link restore} found. Run after {@link Allowances.load}. */
+  claimRestored(): void {
+    for (const job of this.#jobs.values()) {
+      job.reserved = job.receipt ? receiptCost(job.ticket, job.receipt, job.memoryMiB) : BigInt(job.ticket.maxCost);
+      this.#deps.allowances.claim(job.ticket.allowance, job.reserved);
+    }
+  }
+
+  /** A job got its ticket. */
+  open(node: NodeId, id: JobId, ticket: Ticket, memoryMiB: number, reserved: bigint): JobEntry {
+    const job: JobEntry = {
+      id, node, ticket, memoryMiB, reserved, receipt: undefined, acknowledgement: undefined, place: undefined, lostAtMs: undefined,
+    };
+    this.#jobs.set(id, job);
+    return job;
+  }
+
+  /** Its receipt is here and right: writes the record and gives back what the job did not cost. Await the journal, then reply. */
+  record(job: JobEntry, receipt: Receipt, acknowledgement: Acknowledgement, batch: number, index: number): void {
+    job.receipt = receipt;
+    job.acknowledgement = acknowledgement;
+    const cost = receiptCost(job.ticket, receipt, job.memoryMiB);
+    this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved - cost);
+    job.reserved = cost;
+    this.#placeInBatch(job, batch, index);
+    this.#deps.journal.append(['done', job.node, ticketRow(job.ticket), receiptRow(receipt), acknowledgementRow(acknowledgement), batch, index]);
+  }
+
+  /** The last byte of the reply went out, or the caller was gone before. */
+  acknowledge(job: JobEntry, received: boolean, rspUs: number): void {
+    if (!job.acknowledgement) return;
+    job.acknowledgement = { ...job.acknowledgement, received, rspUs: received ? rspUs : 0 };
+    this.#deps.journal.append(['ack', job.id, received, received ? rspUs : 0]);
+  }
+
+  /** Its node refused it before it started: it never cost anything and closes at once. */
+  refuse(job: JobEntry): void {
+    job.lostAtMs = 0;
+    this.#lost.add(job);
+    this.#deps.journal.append(['lost', job.node, ticketRow(job.ticket)]);
+  }
+
+  /** Its node is gone without a receipt; it may come back with one. */
+  lose(job: JobEntry): void {
+    job.lostAtMs = this.#deps.now();
+    this.#lost.add(job);
+    this.#deps.journal.append(['lost', job.node, ticketRow(job.ticket)]);
+  }
+
+  /**
+   * A node's signed root. Missing rows, lost with a link or a crash, are asked for.
+   * @throws OrbError `protocol-violation` when the root does not cover what the node sent
+   */
+  async takeRoot(session: NodeSession, root: SignedRoot): Promise<void> {
+    if (root.batch <= this.settledBatch(session.id) || this.#settledAhead.get(session.id)?.has(root.batch)) return this.#deps.notifySettled(session.id, this.settledBatch(session.id));
+    const known = this.#batches.get(session.id)?.get(root.batch);
+    if (known?.signature !== undefined) return;
+    if (!known || !isComplete(known, root.count)) await this.#fetchMissing(session, root.batch);
+    const batch = this.#batches.get(session.id)?.get(root.batch);
+    if (!batch || !isComplete(batch, root.count)) throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
+    const { chain, superNode } = this.#options;
+    const texts = batch.jobs.map((job) => receiptText(ticketRow(job!.ticket), receiptRow(job!.receipt!)));
+    const bytes = rootBytes('receipts', { chain, superNode, node: session.id, batch: root.batch, count: root.count, root: rowsRoot(texts) });
+    if (!verify(session.link.peer.key, bytes, root.signature)) {
+      throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
+    }
+    this.#prove(batch, root.signature);
+    this.#deps.journal.append(['batch', session.id, batch.number, root.count, root.signature]);
+  }
+
+  /** Settles what is ready. Called at every tick of the settlement clock; one transaction is under way at a time. */
+  settle(): Promise<void> {
+    this.#submitting = this.#submitting.then(() => this.#settleReady());
+    return this.#submitting;
+  }
+
+  /** What a rewritten journal must hold. */
+  *journalEntries(): Iterable<JournalEntry> {
+    for (const [node, number] of this.#settledBatch) yield ['settled-to', node, number];
+    for (const [node, numbers] of this.#settledAhead) for (const number of numbers) yield ['closed', node, number];
+    for (const job of this.#jobs.values()) {
+      const { ticket, receipt, acknowledgement, place } = job;
+      if (receipt && acknowledgement && place) {
+        yield ['done', job.node, ticketRow(ticket), receiptRow(receipt), acknowledgementRow(acknowledgement), place.batch, place.index];
+      } else if (job.lostAtMs !== undefined) yield ['lost', job.node, ticketRow(ticket)];
+      else yield ['range', ticket.allowance, ticket.sequence, ticket.sequence, job.reserved.toString()];
+    }
+    for (const batches of this.#batches.values()) {
+      for (const batch of batches.values()) {
+        if (batch.signature !== undefined) yield ['batch', batch.node, batch.number, batch.jobs.length, batch.signature];
+      }
+    }
+  }
+
+  async #settleReady(): Promise<void> {
+    if (this.#lastFailureMs > 0 && this.#deps.now() - this.#lastFailureMs < 1_000) return;
+    for (let more = true; more; ) {
+      const batches = this.#readyBatches();
+      const lost = this.#readyLost(limits.settlementRows);
+      if (batches.length === 0 && lost.length === 0) break;
+      more = await this.#submit(batches, lost);
+    }
+    this.#rewriteJournal();
+  }
+
+  /** Whole batches, oldest first, up to the limit of rows. */
+  #readyBatches(): Batch[] {
+    const now = this.#deps.now();
+    const ready: Batch[] = [];
+    let rows = 0;
+    for (const batches of this.#batches.values()) {
+      for (const batch of batches.values()) {
+        if (batch.signature === undefined || batch.submitted) continue;
+        const waiting = batch.jobs.some((job) => job!.acknowledgement!.received === null);
+        if (waiting && now - batch.provenAtMs < this.#options.acknowledgementWaitMs) continue;
+        if (rows + batch.jobs.length > limits.settlementRows) return ready;
+        rows += batch.jobs.length;
+        ready.push(batch);
+      }
+    }
+    return ready;
+  }
+
+  #readyLost(limit: number): JobEntry[] {
+    const now = this.#deps.now();
+    const ready: JobEntry[] = [];
+    for (const job of this.#lost) {
+      if (job.receipt) this.#lost.delete(job);
+      else if (now - job.lostAtMs! >= this.#options.lostGraceMs && ready.push(job) >= limit) break;
+    }
+    return ready;
+  }
+
+  /** @returns false when the ledger does not take it now */
+  async #submit(batches: readonly Batch[], lost: readonly JobEntry[]): Promise<boolean> {
+    const { chain, superNode, signer } = this.#options;
+    const body: TransactionBody<'job.settle'> = {
+      superNode,
+      batches: batches.map(({ node, number, signature, jobs }) => ({
+        node, batch: number, signature: signature!, rows: jobs.map((job) => settlementRow(job as Parameters<typeof settlementRow>[0])) as JobRowForm[],
+      })),
+      lost: lost.map(({ node, ticket }) => ({ node, ticket: ticketRow(ticket) })),
+    };
+    const withoutWord = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received === null) as JobEntry[]);
+    for (const batch of batches) batch.submitted = true;
+    try {
+      const { rejections } = await this.#deps.ledger.submit(signTransaction(chain, 'job.settle', body, [signer]));
+      for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
+      this.#giveBackRejected(rejections.map(({ job }) => job));
+    } catch (error) {
+      const reason = asOrbError(error);
+      this.#deps.log.error('settlement failed', { code: reason.code, message: reason.message });
+      if (reason.retryable) {
+        for (const batch of batches) batch.submitted = false;
+        this.#lastFailureMs = this.#deps.now();
+        return false;
+      }
+      // The whole transaction is refused for good, such as by a node that was never registered: keep the rows in the
+      // journal as evidence, and go on with the others.
+      return true;
+    }
+    this.#lastFailureMs = 0;
+    for (const job of withoutWord) this.#acknowledgeLater(job);
+    for (const { node, number } of batches) {
+      this.#closeBatch(node, number);
+      this.#deps.journal.append(['closed', node, number]);
+      this.#deps.notifySettled(node, this.settledBatch(node));
+    }
+    for (const job of lost) {
+      this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
+      this.#forget(job.id);
+      this.#deps.journal.append(['closed-job', job.id]);
+    }
+    return true;
+  }
+
+  #giveBackRejected(ids: readonly JobId[]): void {
+    for (const id of ids) {
+      const job = this.#jobs.get(id);
+      if (job) this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
+    }
+  }
+
+  /** A job went to the ledger open, its reply still under way: says how that ended when it is known. */
+  #acknowledgeLater(job: JobEntry): void {
+    const check = setInterval(() => {
+      const { acknowledgement } = job;
+      if (!acknowledgement || acknowledgement.received === null) return;
+      clearInterval(check);
+      const { chain, superNode, signer } = this.#options;
+      const body = { superNode, acknowledgements: [[job.id, acknowledgementRow(acknowledgement)]] } as TransactionBody<'job.acknowledge'>;
+      this.#deps.ledger.submit(signTransaction(chain, 'job.acknowledge', body, [signer])).catch((error: unknown) => {
+        this.#deps.log.error('acknowledgement failed', { job: job.id, message: asOrbError(error).message });
+      });
+    }, 500);
+    check.unref();
+  }
+
+  async #fetchMissing(session: NodeSession, number: number): Promise<void> {
+    const answer = await session.link.call('unsettled', { batch: number });
+    const { rows } = parseWith(unsettledAnswerSchema, JSON.parse(fromUtf8(await answer.body.bytes(limits.transactionBytes))), 'unsettled');
+    for (const [index, [ticketForm, receiptForm]] of rows.entries()) {
+      if (this.#batches.get(session.id)?.get(number)?.jobs[index]) continue;
+      const ticket = ticketFromRow(ticketForm);
+      const id = `${ticket.allowance}-${ticket.sequence}`;
+      const job = this.#jobs.get(id) ?? (await this.#restoreJob(session.id, ticket));
+      if (job.node !== session.id || JSON.stringify(ticketRow(job.ticket)) !== JSON.stringify(ticketForm)) {
+        throw new OrbError('protocol-violation', { message: `The node shows a receipt for a job that is not its own: ${id}.` });
+      }
+      job.receipt = receiptFromRow(receiptForm);
+      // The reply never had this result: the caller was told to try again.
+      job.acknowledgement ??= { received: false, observedUs: job.receipt.setupUs + job.receipt.runUs, prcUs: 0, rspUs: 0, doneAtMs: this.#deps.now() };
+      this.#lost.delete(job);
+      this.#placeInBatch(job, number, index);
+      this.#deps.journal.append(['done', job.node, ticketForm, receiptForm, acknowledgementRow(job.acknowledgement), number, index]);
+    }
+  }
+
+  async #restoreJob(node: NodeId, ticket: Ticket): Promise<JobEntry> {
+    const id = `${ticket.allowance}-${ticket.sequence}`;
+    return this.#jobs.get(id) ?? this.open(node, id, ticket, await this.#deps.memoryOf(ticket), 0n);
+  }
+
+  #placeInBatch(job: JobEntry, number: number, index: number): void {
+    job.place = { batch: number, index };
+    const batches = this.#batches.get(job.node) ?? new Map<number, Batch>();
+    this.#batches.set(job.node, batches);
+    const batch = batches.get(number) ?? { node: job.node, number, jobs: [], signature: undefined, provenAtMs: 0, submitted: false };
+    batches.set(number, batch);
+    batch.jobs[index] ??= job;
+  }
+
+  #prove(batch: Batch, signature: Hex64): void {
+    batch.signature = signature;
+    batch.provenAtMs = this.#deps.now();
+  }
+
+  #closeBatch(node: NodeId, number: number): void {
+    const batches = this.#batches.get(node);
+    for (const job of batches?.get(number)?.jobs ?? []) if (job) this.#forget(job.id);
+    batches?.delete(number);
+    const ahead = this.#settledAhead.get(node) ?? new Set<number>();
+    this.#settledAhead.set(node, ahead.add(number));
+    let settled = this.settledBatch(node);
+    while (ahead.delete(settled + 1)) settled++;
+    this.#settledBatch.set(node, settled);
+  }
+
+  #forget(id: JobId): void {
+    const job = this.#jobs.get(id);
+    if (!job) return;
+    this.#jobs.delete(id);
+    this.#lost.delete(job);
+  }
+
+  #rewriteJournal(): void {
+    if (this.#deps.journal.bytes < journalRewriteBytes) return;
+    this.#deps.journal.rewrite([...this.journalEntries(), ...this.#deps.allowances.journalEntries()]);
+  }
+}
+
+function isComplete(batch: Batch, count: number): boolean {
+  if (batch.jobs.length !== count) return false;
+  for (let i = 0; i < count; i++) if (!batch.jobs[i]) return false;
+  return true;
+}

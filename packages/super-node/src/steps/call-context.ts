@@ -1,0 +1,35 @@
+import type { ChainId, Parameters, SuperNodeId } from '@orb/protocol';
+import type { FunctionRegistry } from '../registry/function-registry.ts';
+import type { NodeRegistry } from '../registry/node-registry.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
+import type { Allowances } from '../settlement/allowances.ts';
+import type { Journal } from '../settlement/journal.ts';
+import type { Settlement } from '../settlement/settlement.ts';
+import type { RecentJobs } from '../analytics/recent-jobs.ts';
+import type { Dispatches } from '../relay/dispatches.ts';
+import type { TicketRoots } from '../relay/ticket-roots.ts';
+
+/** What the steps of a call work with. */
+export interface CallContext {
+  readonly chain: ChainId;
+  readonly superNode: SuperNodeId;
+  readonly functions: FunctionRegistry;
+  readonly nodes: NodeRegistry;
+  readonly scheduler: Scheduler;
+  readonly allowances: Allowances;
+  readonly settlement: Settlement;
+  readonly journal: Journal;
+  readonly dispatches: Dispatches;
+  readonly ticketRoots: TicketRoots;
+  readonly recentJobs: RecentJobs;
+  /** The network parameters in force. */
+  parameters(): Parameters;
+  /** True once the super node is on its way out. */
+  readonly stopping: () => boolean;
+  /** Wait for the disk, not only for the write, before a reply. */
+  readonly durableReplies: boolean;
+  /** Wall clock, milliseconds. */
+  readonly nowMs: () => number;
+  /** Monotonic clock, microseconds. */
+  readonly nowUs: () => number;
+}

@@ -1,0 +1,44 @@
+import { costOf, OrbError, requestHash, sha256, type Ticket } from '@orb/protocol';
+import type { CallRequest } from '../call.ts';
+import type { Attempt } from '../handle-call.ts';
+import type { NodeSession } from '../registry/node-registry.ts';
+import type { JobEntry } from '../settlement/job-entry.ts';
+import type { Admission } from './admit-call.ts';
+import type { CallContext } from './call-context.ts';
+
+/** A job with its ticket, ready to go to its node. */
+export interface Ticketed {
+  readonly admission: Admission;
+  readonly node: NodeSession;
+  readonly job: JobEntry;
+}
+
+/** A node may still start a job this long after its ticket was made. */
+const startWithinMs = 30_000;
+
+/** Sets aside the most the job can cost and assigns it. @throws OrbError `payment-required` */
+export function issueTicket(request: CallRequest, context: CallContext, { entry, version }: Admission, node: NodeSession, attempt: Attempt): Ticketed {
+  const { manifest } = version;
+  const { rate } = node.offer;
+  const maxCost = costOf(manifest.timeoutMs * 1000, manifest.memoryMiB, BigInt(rate));
+  const notAfter = context.nowMs() + startWithinMs;
+  const { allowance, sequence, job } = context.allowances.reserve(entry, maxCost, notAfter + manifest.timeoutMs);
+  const ticket: Ticket = {
+    allowance,
+    sequence,
+    attempt: attempt.attempt,
+    call: attempt.call,
+    function: entry.record.id,
+    version: version.id,
+    parameters: context.parameters().version,
+    rate,
+    maxCost: maxCost.toString(),
+    requestHash: requestHash(request.method, request.path, sha256(request.body)),
+    notAfter,
+  };
+  if (!context.nodes.isLive(node)) {
+    context.allowances.giveBack(allowance, maxCost);
+    throw new OrbError('node-lost');
+  }
+  return { admission: { entry, version }, node, job: context.settlement.open(node.id, job, ticket, manifest.memoryMiB, maxCost) };
+}

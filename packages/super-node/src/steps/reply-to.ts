@@ -1,0 +1,28 @@
+import { OrbError, outcomes, type Receipt } from '@orb/protocol';
+import type { CallReply } from '../call.ts';
+import type { CallContext } from './call-context.ts';
+import type { Answered } from './dispatch-job.ts';
+
+/** The caller's view of a recorded job. */
+export function replyTo(answered: Answered, context: CallContext): CallReply {
+  const { job, node, head, body, receipt, trailer, acknowledgement, readAtUs, admission } = answered;
+  context.recentJobs.add({ answered, functionName: admission.entry.fullName });
+  return {
+    call: job.ticket.call,
+    job: job.id,
+    node: node.id,
+    attempt: job.ticket.attempt,
+    status: head.status,
+    headers: head.headers,
+    body,
+    failure: failureOf(receipt, trailer.error, admission.entry.fullName),
+    times: { prcUs: acknowledgement.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
+  };
+}
+
+function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
+  const { code } = outcomes[receipt.outcome];
+  if (code === null) return undefined;
+  return new OrbError(code, { message: message ?? `${fullName} failed.` });
+}
