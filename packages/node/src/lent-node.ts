@@ -1,7 +1,7 @@
 import type { IncomingCall, Link, LinkHandler, OutgoingAnswer } from '@orb/link';
 import {
   asOrbError, isOrbError, offerAnswerSchema, OrbError, parseWith, sequence, signedRootSchema, unsettledRequestSchema, utf8,
-  type ChainId, type Hex32, type NodeId, type Offer, type SignedRoot, type SuperNodeId,
+  type ChainId, type Hex32, type NodeId, type Offer, type SignedRoot,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { Lending } from './offer/lending.ts';
@@ -75,8 +75,8 @@ export class LentNode implements LinkHandler {
   }
 
   /** A batch is signed: its root goes over every link to its super node. */
-  rootSigned(superNode: SuperNodeId, _root: SignedRoot): void {
-    for (const session of this.#sessions.values()) if (session.account.id === superNode) session.sendRoots();
+  rootSigned(superNodeKey: Hex32): void {
+    for (const session of this.#sessions.values()) if (session.account.key === superNodeKey) session.sendRoots();
   }
 
   async call(call: IncomingCall, link: Link): Promise<OutgoingAnswer> {
@@ -161,10 +161,10 @@ export class LentNode implements LinkHandler {
       session.book.keepTicketRoot(root, check.tickets);
       return;
     }
-    session.distrust = check.reason;
+    session.wrongRoots++;
     const tickets = check.tickets.map((text) => JSON.parse(text) as unknown);
     this.#d.evidence.keep({ kind: 'ticket-root', atMs: this.#d.nowMs(), superNode: session.account.id, reason: check.reason, root, tickets });
-    this.#d.log('warn', `Super node ${session.account.id.slice(0, 12)} signed a wrong root of tickets: ${check.reason}. It gets no more work done over this link.`);
+    this.#d.log('warn', `Super node ${session.account.id.slice(0, 12)} signed a wrong root of tickets: ${check.reason}. The proof is kept; with too many unproven tickets it gets no more work done.`);
   }
 
   #settled(batch: number, session: LinkSession): void {

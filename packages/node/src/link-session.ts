@@ -14,8 +14,8 @@ export class LinkSession {
   /** Tickets of this link that no root covers yet. */
   readonly tickets: TicketList;
   readonly sinceMs: number;
-  /** Why this super node gets no more work done over this link: what was wrong with its ticket root. */
-  distrust: string | undefined;
+  /** Ticket roots that did not cover the tickets that came. */
+  wrongRoots = 0;
   /** How far this computer's clock is ahead of the network's, milliseconds; undefined before the first offer is answered. */
   clockAheadMs: number | undefined;
   /** Last batch whose root has gone over this link; undefined until the first offer is answered. */

@@ -1,6 +1,7 @@
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
-import { limits, parseWith, runRequestSchema, sha256, type RunTrailer } from '@orb/protocol';
+import { limits, runRequestSchema, sha256, type RunTrailer } from '@orb/protocol';
 import type { InvocationUsage } from '@orb/sandbox';
+import { z } from 'zod';
 import type { AcceptedJob, JobDesk } from './job/accept-job.ts';
 import { cancelSignal } from './job/cancel-signal.ts';
 import type { Instances, Lease } from './job/instances.ts';
@@ -34,7 +35,9 @@ export async function serveJob(call: IncomingCall, session: LinkSession, room: J
 }
 
 function acceptJob(call: IncomingCall, session: LinkSession, room: JobRoom): AcceptedJob {
-  return room.desk.accept(parseWith(runRequestSchema, call.header, 'run'), session);
+  const request = runRequestSchema.safeParse(call.header);
+  if (!request.success) room.desk.refuse('malformed', `its request is malformed (${z.prettifyError(request.error).slice(0, 500)})`);
+  return room.desk.accept(request.data, session);
 }
 
 /** From here to the receipt the job holds a slot; what keeps it from running gives the slot back. */

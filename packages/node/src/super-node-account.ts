@@ -1,4 +1,4 @@
-import { superNodeId, type ChainId, type Hex32, type NodeId, type SignedRoot, type Signer, type SuperNodeId } from '@orb/protocol';
+import { superNodeId, type ChainId, type Hex32, type NodeId, type Signer, type SuperNodeId } from '@orb/protocol';
 import { join } from 'node:path';
 import { ReplayGuard } from './job/replay-guard.ts';
 import { ReceiptBook, type ReceiptBookOptions } from './receipts/receipt-book.ts';
@@ -17,7 +17,7 @@ export interface SuperNodeAccountDependencies {
   readonly signer: Signer;
   readonly nowMs: () => number;
   /** A batch of this super node is signed and written. */
-  onRoot(root: SignedRoot): void;
+  onRoot(): void;
 }
 
 /** How long a journal that cannot be written is left alone before it is opened anew, milliseconds. */

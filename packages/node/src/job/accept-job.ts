@@ -134,11 +134,10 @@ export class JobDesk {
     if (this.#running >= lending.terms.slots) this.refuse('no-slot', `all of its ${lending.terms.slots} slots are taken`);
   }
 
-  #checkSuperNode({ book, tickets, distrust }: LinkSession): void {
-    if (distrust !== undefined) this.refuse('tickets-wrong', `this super node signed a wrong root of tickets (${distrust})`);
+  #checkSuperNode({ book, tickets }: LinkSession): void {
     if (book.failure) return this.refuse('journal', 'its receipt journal cannot be written now');
-    if (tickets.unsigned >= this.#options.maxUnsignedTickets) {
-      this.refuse('tickets-unsigned', `this super node has not signed its last ${tickets.unsigned} tickets`);
+    if (tickets.unsigned > this.#options.maxUnsignedTickets) {
+      this.refuse('tickets-unsigned', `this super node has not proven ${tickets.unsigned} tickets with signed roots`);
     }
     if (book.unsettledRows >= this.#options.maxUnsettledRows) {
       this.refuse('unsettled', `this super node has not settled ${book.unsettledRows} receipts`);

@@ -16,4 +16,6 @@ export interface Instances {
   acquire(seeded: SeededVersion): Promise<Lease>;
   /** The version is no longer seeded: its instances end when their jobs have. */
   forget(seeded: SeededVersion): void;
+  /** Ends all instances. */
+  close(): Promise<void>;
 }

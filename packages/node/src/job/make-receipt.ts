@@ -13,7 +13,7 @@ export interface SentBody {
 /** The node's claim about a job: never more run time than the ticket pays for, whole numbers within the formats' bounds. */
 export function makeReceipt(job: AcceptedJob, request: RequestBody, run: Run, usage: InvocationUsage, sent: SentBody): ReceiptRow {
   return receiptRow({
-    setupUs: bounded(run.setupUs, maxUs),
+    setupUs: bounded(run.setupUs, limits.jobMicroseconds),
     runUs: bounded(usage.runUs, job.timeoutMs * 1000),
     cpuUs: bounded(usage.cpuUs, Number.MAX_SAFE_INTEGER),
     peakMemoryKiB: bounded(usage.peakMemoryKiB, Number.MAX_SAFE_INTEGER),
@@ -24,9 +24,6 @@ export function makeReceipt(job: AcceptedJob, request: RequestBody, run: Run, us
     outcome: usage.outcome,
   });
 }
-
-/** The largest interval a receipt may hold. */
-const maxUs = 10 * limits.timeoutMs.max * 1000;
 
 function bounded(value: number, most: number): number {
   return value > 0 ? Math.min(Math.round(value), most) : 0;

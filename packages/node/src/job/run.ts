@@ -31,20 +31,22 @@ export function failedLoad(setupUs: number, error: unknown): Run {
  * super node would take what is wrong with it for this node's fault.
  */
 export function checkHead(run: Run): Run {
-  const fault = headFault(run);
-  if (fault === undefined) return run;
+  const headers = run.headers.every(([name]) => lowerCase.test(name)) ? run.headers : run.headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const fault = headFault(run.status, headers, run.body);
+  if (fault === undefined) return headers === run.headers ? run : { ...run, headers };
   const spoil = (usage: InvocationUsage): InvocationUsage => (usage.outcome === 'ok' ? { ...usage, ...fault } : usage);
   const { body } = run;
   const over = body instanceof Uint8Array ? run.finished : readAway(body).then(() => run.finished);
   return { ...run, status: statusOf(fault.outcome), headers: [], body: noBytes, finished: over.then(spoil), completed: undefined };
 }
 
-const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}$/;
+const lowerCase = /^[^A-Z]*$/;
+const headerName = /^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/;
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 type Fault = Pick<InvocationUsage, 'outcome' | 'error'> & { readonly outcome: 'bad-response' | 'response-too-large' };
 
-function headFault({ status, headers, body }: InvocationResult): Fault | undefined {
+function headFault(status: number, headers: InvocationResult['headers'], body: InvocationResult['body']): Fault | undefined {
   const bad = (error: string): Fault => ({ outcome: 'bad-response', error });
   if (!Number.isInteger(status) || status < 200 || status > 599) return bad(`The response’s status ${String(status).slice(0, 20)} is not from 200 to 599.`);
   if (headers.length > limits.headersCount) return bad(`The response has ${headers.length} headers; the limit is ${limits.headersCount}.`);

@@ -14,18 +14,22 @@ export type TicketRootCheck =
   | { readonly ok: true; readonly tickets: readonly string[] }
   | { readonly ok: false; readonly reason: string; readonly tickets: readonly string[] };
 
-/** The tickets that came over one link and that no root covers yet, in the order they came. */
+/**
+ * The tickets that came over one link and that no root covers yet, in the order they came. A root travels after its
+ * tickets and before any others, so it speaks of all that are here: one that does not fit leaves them unproven.
+ */
 export class TicketList {
   readonly #options: TicketListOptions;
   #texts: string[] = [];
+  #unproven = 0;
 
   constructor(options: TicketListOptions) {
     this.#options = options;
   }
 
-  /** Tickets without a root. */
+  /** Tickets that nothing proves: no root has come yet, or one that did not fit. */
   get unsigned(): number {
-    return this.#texts.length;
+    return this.#texts.length + this.#unproven;
   }
 
   /** Every ticket that came counts, also one that is then refused: the super node's root holds it too. */
@@ -33,20 +37,21 @@ export class TicketList {
     this.#texts.push(ticketText(ticket));
   }
 
-  /** Checks a root against the oldest tickets of the list, and takes them off when it holds. @param lastBatch the last good one */
+  /** Checks a root against the tickets that came since the last one. @param lastBatch number of the last good root */
   check(signed: SignedRoot, lastBatch: number): TicketRootCheck {
-    const tickets = this.#texts.slice(0, signed.count);
+    const tickets = this.#texts;
+    this.#texts = [];
     const reason = this.#fault(signed, tickets, lastBatch);
-    if (reason !== undefined) return { ok: false, reason, tickets };
-    this.#texts = this.#texts.slice(signed.count);
-    return { ok: true, tickets };
+    if (reason === undefined) return { ok: true, tickets };
+    this.#unproven += tickets.length;
+    return { ok: false, reason, tickets };
   }
 
   #fault({ signature, ...facts }: SignedRoot, tickets: readonly string[], lastBatch: number): string | undefined {
     const { chain, superNode, node, superNodeKey } = this.#options;
     if (!verify(superNodeKey, rootBytes('tickets', { chain, superNode, node, ...facts }), signature)) return 'its signature is wrong';
     if (facts.batch <= lastBatch) return `its number ${facts.batch} was used before`;
-    if (tickets.length < facts.count) return `it covers ${facts.count} tickets, but only ${tickets.length} came`;
+    if (tickets.length !== facts.count) return `it covers ${facts.count} tickets, but ${tickets.length} came`;
     if (rowsRoot(tickets) !== facts.root) return 'it does not cover the tickets that came';
     return undefined;
   }
