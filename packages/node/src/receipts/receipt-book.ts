@@ -73,7 +73,10 @@ export class ReceiptBook {
       for (const text of open.slice(i, i + limits.settlementRows)) this.#append(text);
       this.#closeBatch();
     }
-    if (recovered.unfinishedBoot !== undefined && recovered.unfinishedBoot !== options.boot) this.#lastBatch += skippedBatches;
+    if (recovered.unfinishedBoot !== undefined && recovered.unfinishedBoot !== options.boot) {
+      this.#lastBatch += skippedBatches;
+      this.#writeHead();
+    }
   }
 
   /** Number of the last signed batch, 0 before the first. */
