@@ -1,1 +1,3 @@
+export * from './keep-linked.ts';
+export { defaultLinkSettings, linkLimits, type LinkSettings } from './link-limits.ts';
 export * from './port.ts';

@@ -1,0 +1,29 @@
+/**
+ * What the engine needs of a transport: whole messages both ways, in order. Texts are the handshake, bytes are frames.
+ * The engine and the handshake are the same over every pipe.
+ */
+export interface MessagePipe {
+  /** The other end, for people to read. */
+  readonly address: string;
+  /** Bytes sent and not yet taken by the network. */
+  readonly buffered: number;
+  /** Sends a message; does nothing once closed. The pipe owns the bytes from now on. */
+  send(message: string | Buffer): void;
+  /** From now on everything goes to `receiver`; what arrived before waits and comes first. */
+  receive(receiver: MessageReceiver): void;
+  /** Whatever arrives waits for the next `receive`; the other side is slowed down meanwhile. */
+  hold(): void;
+  /** Sends what is buffered, then closes; gives up after about a second. */
+  close(): void;
+  /** Closes at once. */
+  destroy(): void;
+}
+
+/** Where a pipe's messages go. */
+export interface MessageReceiver {
+  message(message: string | Buffer): void;
+  /** `buffered` has fallen to nothing after a send found it full. */
+  drain(): void;
+  /** The connection is gone; called once, last. */
+  gone(): void;
+}
