@@ -14,6 +14,17 @@ export const sequence = z.int().min(1);
 export const instantMs = z.int().min(0).max(8_640_000_000_000_000);
 export const rate = z.string().refine((text) => isUnits(text) && BigInt(text) <= limits.rate.max, `must be base units, at most ${limits.rate.max}`);
 
+const host = String.raw`([a-z0-9.-]{1,230}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?/?$`;
+const address = (scheme: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^${scheme}s?://${host}`), `must be an address without a path, such as ${scheme}s://super.example:7443`)
+    .refine((text) => URL.canParse(text), 'must be an address that a browser can read');
+/** Where nodes dial: `wss://host:port`. Plain `ws` is for loopback; whoever dials decides. */
+export const linkAddress = address('ws');
+/** Where callers go: `https://host:port`. */
+export const gatewayAddress = address('http');
+
 /** Labels of a node, or those that a manifest asks for: at most 32, printable ASCII. */
 export const labelsRecord = z
   .record(z.string().regex(/^[a-z0-9.-]{1,63}$/, 'must be 1 to 63 of a–z, 0–9, dots and hyphens'), z.string().regex(/^[\x20-\x7e]{0,63}$/, 'must be at most 63 printable ASCII characters'))

@@ -6,7 +6,7 @@ import { isAccountName, isFunctionName, parseJobId, type ChainId, type Transacti
 import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { parseCompleteManifest, type Manifest } from './manifest.ts';
-import { hex16, hex32, hex64, instantMs, listOf, parseWith, sequence, units } from './schema.ts';
+import { gatewayAddress, hex16, hex32, hex64, instantMs, linkAddress, listOf, parseWith, sequence, units } from './schema.ts';
 
 export const roles = ['developer', 'provider', 'peer'] as const;
 export type Role = (typeof roles)[number];
@@ -14,8 +14,6 @@ export type Role = (typeof roles)[number];
 const accountName = z.string().refine(isAccountName, 'must be 3 to 39 of a–z, 0–9 and single hyphens, starting with a letter');
 const functionName = z.string().refine(isFunctionName, 'must be 1 to 63 of a–z, 0–9 and single hyphens');
 const jobIdText = z.string().refine((text) => parseJobId(text) !== undefined, 'must be a job id: <allowance id>-<sequence>');
-const host = String.raw`([a-z0-9.-]{1,230}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?/?$`;
-const address = (schemes: string) => z.string().regex(new RegExp(`^(${schemes})://${host}`), `must be an address without a path: ${schemes.replace('|', ' or ')}`).refine(URL.canParse, 'must be a URL');
 /** What was signed is what is stored: no default is filled in here. */
 const completeManifest = z.custom<Manifest>().transform(parseCompleteManifest);
 const rowsOf = <T extends z.ZodType>(row: T) => z.array(row).min(1).max(limits.settlementRows);
@@ -50,7 +48,7 @@ export const transactionBodies = {
   /** Signed by `from`. */
   transfer: z.strictObject({ from: hex32, sequence, to: hex32, units }),
   /** Signed by `account` and by `key`. The bond moves from the account's available balance. */
-  'super-node.register': z.strictObject({ account: hex32, sequence, key: hex32, address: address('wss|ws'), gateway: address('https|http'), bond: units }),
+  'super-node.register': z.strictObject({ account: hex32, sequence, key: hex32, address: linkAddress, gateway: gatewayAddress, bond: units }),
   /** Signed by `account` and by `key`: the account certifies the node's key. */
   'node.register': z.strictObject({ account: hex32, sequence, key: hex32, label: z.string().regex(/^[\w .-]{1,63}$/) }),
   /** Signed by `account`: the node earns nothing more. */
