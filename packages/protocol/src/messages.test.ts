@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { sampleReceipt, sampleTicket } from '../vectors/sample.ts';
 import { receiptRow, ticketRow } from './job-row.ts';
 import { limits } from './limits.ts';
-import { offerSchema, runAnswerSchema, runRequestSchema, runTrailerSchema, seedAnswerSchema, signedRootSchema } from './messages.ts';
+import { jobNoticeSchema, offerSchema, runAnswerSchema, runRequestSchema, runTrailerSchema, seedAnswerSchema, signedRootSchema, unsettledAnswerSchema } from './messages.ts';
 
 const run = { ticket: ticketRow(sampleTicket(1)), method: 'POST', path: '/a?b=c%20d', headers: [['content-type', 'text/plain; x="é"']], mode: 'http' };
 const accepts = (change: object) => runRequestSchema.safeParse({ ...run, ...change }).success;
@@ -31,10 +31,10 @@ describe('messages over links', () => {
   });
 
   test('a trailer’s error is bounded, its receipt checked', () => {
-    const receipt = receiptRow(sampleReceipt(1));
-    expect(runTrailerSchema.safeParse({ receipt, error: 'x'.repeat(limits.errorMessageChars) }).success).toBe(true);
-    expect(runTrailerSchema.safeParse({ receipt, error: 'x'.repeat(limits.errorMessageChars + 1) }).success).toBe(false);
-    expect(runTrailerSchema.safeParse({ receipt: receipt.slice(1) }).success).toBe(false);
+    const trailer = { receipt: receiptRow(sampleReceipt(1)), batch: 1, index: 0 };
+    expect(runTrailerSchema.safeParse({ ...trailer, error: 'x'.repeat(limits.errorMessageChars) }).success).toBe(true);
+    const bad = [{ error: 'x'.repeat(limits.errorMessageChars + 1) }, { receipt: trailer.receipt.slice(1) }, { batch: 0 }, { index: -1 }, { index: limits.settlementRows }];
+    for (const change of bad) expect(runTrailerSchema.safeParse({ ...trailer, ...change }).success).toBe(false);
   });
 
   test('an offer is bounded in every field', () => {
@@ -47,6 +47,13 @@ describe('messages over links', () => {
       { seeds: Array(10_001).fill('a'.repeat(64)) }, { accepting: 'yes' }, { platform: 'Linux' }, { extra: 1 }, { isolation: 'constructor' },
     ];
     for (const change of bad) expect(offerSchema.safeParse({ ...offer, ...change }).success, JSON.stringify(change).slice(0, 80)).toBe(false);
+  });
+
+  test('a batch that a node hands over again is bounded and checked row by row', () => {
+    const row = [ticketRow(sampleTicket(1)), receiptRow(sampleReceipt(1))];
+    expect(unsettledAnswerSchema.safeParse({ root: null, rows: [row] }).success).toBe(true);
+    for (const rows of [[row.toReversed()], [[...row, 1]], [row[0]], Array(limits.settlementRows + 1).fill(row)]) expect(unsettledAnswerSchema.safeParse({ root: null, rows }).success).toBe(false);
+    for (const job of ['', 'x', `${'a'.repeat(32)}-01`]) expect(jobNoticeSchema.safeParse({ job }).success).toBe(false);
   });
 
   test('roots and seed answers of another shape are refused', () => {

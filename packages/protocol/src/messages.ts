@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { isolationTiers } from './manifest.ts';
-import { hex32, hex64, labelsRecord, rate, sequence } from './schema.ts';
+import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.ts';
 
 /*
  * What nodes and super nodes say to each other over a link. `call`s are answered, `notice`s are not. All headers are
@@ -119,4 +119,4 @@ export const unsettledAnswerSchema = z.strictObject({
 export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
 
 /** A job in one of its first states. A job without these notices counts as started from the moment it was sent. */
-export const jobNoticeSchema = z.strictObject({ job: z.string().max(48) });
+export const jobNoticeSchema = z.strictObject({ job: jobIdText });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { limits } from './limits.ts';
 import { OrbError, type ErrorCode } from './errors.ts';
+import { parseJobId } from './ids.ts';
 import { isUnits } from './money.ts';
 import { plainText } from './plain-text.ts';
 
@@ -9,6 +10,7 @@ export const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case h
 export const hex64 = z.string().regex(/^[0-9a-f]{128}$/, 'must be 128 lower-case hexadecimal digits');
 export const hex16 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hexadecimal digits');
 export const units = z.string().refine(isUnits, 'must be base units: a decimal string without sign');
+export const jobIdText = z.string().refine((text) => parseJobId(text) !== undefined, 'must be a job id: <allowance id>-<sequence>');
 export const sequence = z.int().min(1);
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const instantMs = z.int().min(0).max(8_640_000_000_000_000);

@@ -65,7 +65,7 @@ describe('transactions', () => {
 
   test('lists that name one thing twice are refused: nothing is paid, listed or weighed twice', () => {
     const twice: Transaction[] = [
-      signTransaction(chain, 'credit.sweep', { account: sampleIds.provider, superNodes: [superNode, superNode] }, []),
+      signTransaction(chain, 'credit.sweep', { account: sampleIds.provider, superNodes: [superNode, superNode], at: 1 }, []),
       signTransaction(chain, 'allowance.open', { ...sampleTransaction('allowance.open').body, functions: [node, node] }, []),
       signTransaction(chain, 'account.create', { ...sampleTransaction('account.create').body, roles: ['developer', 'developer'] }, []),
       signTransaction(chain, 'function.control', { function: sampleIds.function, sequence: 1, action: { type: 'traffic', shares: [[1, 5], [1, 6]] } }, []),

@@ -2,18 +2,17 @@ import { z } from 'zod';
 import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
 import { labels, statement, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
-import { isAccountName, isFunctionName, parseJobId, type ChainId, type TransactionId } from './ids.ts';
+import { isAccountName, isFunctionName, type ChainId, type TransactionId } from './ids.ts';
 import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { parseCompleteManifest, type Manifest } from './manifest.ts';
-import { gatewayAddress, hex16, hex32, hex64, instantMs, linkAddress, listOf, parseWith, sequence, units } from './schema.ts';
+import { gatewayAddress, hex16, hex32, hex64, instantMs, jobIdText, linkAddress, listOf, parseWith, sequence, units } from './schema.ts';
 
 export const roles = ['developer', 'provider', 'peer'] as const;
 export type Role = (typeof roles)[number];
 
 const accountName = z.string().refine(isAccountName, 'must be 3 to 39 of a–z, 0–9 and single hyphens, starting with a letter');
 const functionName = z.string().refine(isFunctionName, 'must be 1 to 63 of a–z, 0–9 and single hyphens');
-const jobIdText = z.string().refine((text) => parseJobId(text) !== undefined, 'must be a job id: <allowance id>-<sequence>');
 /** What was signed is what is stored: no default is filled in here. */
 const completeManifest = z.custom<Manifest>().transform(parseCompleteManifest);
 const rowsOf = <T extends z.ZodType>(row: T) => z.array(row).min(1).max(limits.settlementRows);
