@@ -12,12 +12,30 @@ const number = (hex: string) => {
 describe('canonical JSON', () => {
   test('writes numbers as RFC 8785 appendix B', () => {
     const samples = {
-      '0000000000000000': '0', '8000000000000000': '0', '0000000000000001': '5e-324', '8000000000000001': '-5e-324', '7fefffffffffffff': '1.7976931348623157e+308',
-      ffefffffffffffff: '-1.7976931348623157e+308', '4340000000000000': '9007199254740992', c340000000000000: '-9007199254740992', '4430000000000000': '295147905179352830000',
-      '44b52d02c7e14af5': '9.999999999999997e+22', '44b52d02c7e14af6': '1e+23', '44b52d02c7e14af7': '1.0000000000000001e+23', '444b1ae4d6e2ef4e': '999999999999999700000',
-      '444b1ae4d6e2ef4f': '999999999999999900000', '444b1ae4d6e2ef50': '1e+21', '3eb0c6f7a0b5ed8c': '9.999999999999997e-7', '3eb0c6f7a0b5ed8d': '0.000001',
-      '41b3de4355555553': '333333333.3333332', '41b3de4355555554': '333333333.33333325', '41b3de4355555555': '333333333.3333333', '41b3de4355555556': '333333333.3333334',
-      '41b3de4355555557': '333333333.33333343', becbf647612f3696: '-0.0000033333333333333333', '43143ff3c1cb0959': '1424953923781206.2',
+      '0000000000000000': '0',
+      '8000000000000000': '0',
+      '0000000000000001': '5e-324',
+      '8000000000000001': '-5e-324',
+      '7fefffffffffffff': '1.7976931348623157e+308',
+      ffefffffffffffff: '-1.7976931348623157e+308',
+      '4340000000000000': '9007199254740992',
+      c340000000000000: '-9007199254740992',
+      '4430000000000000': '295147905179352830000',
+      '44b52d02c7e14af5': '9.999999999999997e+22',
+      '44b52d02c7e14af6': '1e+23',
+      '44b52d02c7e14af7': '1.0000000000000001e+23',
+      '444b1ae4d6e2ef4e': '999999999999999700000',
+      '444b1ae4d6e2ef4f': '999999999999999900000',
+      '444b1ae4d6e2ef50': '1e+21',
+      '3eb0c6f7a0b5ed8c': '9.999999999999997e-7',
+      '3eb0c6f7a0b5ed8d': '0.000001',
+      '41b3de4355555553': '333333333.3333332',
+      '41b3de4355555554': '333333333.33333325',
+      '41b3de4355555555': '333333333.3333333',
+      '41b3de4355555556': '333333333.3333334',
+      '41b3de4355555557': '333333333.33333343',
+      becbf647612f3696: '-0.0000033333333333333333',
+      '43143ff3c1cb0959': '1424953923781206.2',
     };
     for (const [hex, text] of Object.entries(samples)) expect(canonical(number(hex))).toBe(text);
   });
@@ -47,14 +65,36 @@ describe('canonical JSON', () => {
     const circular: unknown[] = [];
     circular.push(circular);
     const refused: unknown[] = [
-      undefined, [undefined], Array(2), Number.NaN, [Infinity], { a: -Infinity }, 1n, { a: 1n }, Symbol('x'), () => 1, { toJSON: () => 1 },
-      '\ud800', ['\udfff'], { a: ['x', { b: 'y\ud83d' }] }, { '\ud800': 1 }, new Date(0), new Map(), new Uint8Array(1), new Number(1), circular,
+      undefined,
+      [undefined],
+      Array(2),
+      Number.NaN,
+      [Infinity],
+      { a: -Infinity },
+      1n,
+      { a: 1n },
+      Symbol('x'),
+      () => 1,
+      { toJSON: () => 1 },
+      '\ud800',
+      ['\udfff'],
+      { a: ['x', { b: 'y\ud83d' }] },
+      { '\ud800': 1 },
+      new Date(0),
+      new Map(),
+      new Uint8Array(1),
+      new Number(1),
+      circular,
     ];
     for (const value of refused) expect(() => canonical(value as Json)).toThrow(TypeError);
   });
 
   test('refuses hostile nesting instead of exhausting the stack', () => {
-    for (const [open, close] of [['[', ']'], ['{"a":', '}'], ['[{"a":', '}]']]) {
+    for (const [open, close] of [
+      ['[', ']'],
+      ['{"a":', '}'],
+      ['[{"a":', '}]'],
+    ]) {
       const deep = JSON.parse(`${open!.repeat(50_000)}1${close!.repeat(50_000)}`);
       expect(() => canonical(deep)).toThrow('nested this deeply');
     }
@@ -71,6 +111,8 @@ describe('canonical JSON', () => {
 function reversed(value: unknown): Json {
   if (Array.isArray(value)) return value.map(reversed);
   if (typeof value !== 'object' || value === null) return value as Json;
-  const entries: [string, Json][] = Object.entries(value).reverse().map(([key, member]) => [key, reversed(member)]);
+  const entries: [string, Json][] = Object.entries(value)
+    .reverse()
+    .map(([key, member]) => [key, reversed(member)]);
   return Object.fromEntries(entries);
 }

@@ -19,7 +19,13 @@ describe('errors', () => {
   });
 
   test('an error crosses a boundary and comes back the same, without stack and cause', () => {
-    const error = new OrbError('no-node-fits', { message: 'No node has 512 MiB.', hint: 'Ask for less.', retryAfterMs: 1_500, details: { memoryMiB: 512 }, cause: new Error('secret') });
+    const error = new OrbError('no-node-fits', {
+      message: 'No node has 512 MiB.',
+      hint: 'Ask for less.',
+      retryAfterMs: 1_500,
+      details: { memoryMiB: 512 },
+      cause: new Error('secret'),
+    });
     const text = JSON.stringify(error);
     expect(text).not.toContain('secret');
     expect(text).not.toContain('.ts');
@@ -33,9 +39,24 @@ describe('errors', () => {
     const circular: Record<string, unknown> = {};
     circular['self'] = circular;
     const hostile: unknown[] = [
-      undefined, null, 1, 'x', [], { code: 'constructor' }, { code: '__proto__' }, { code: ['internal'] }, { code: 'internal', details: deep },
-      { details: circular }, { details: 1n }, { details: [1] }, { details: { big: 'x'.repeat(10_000) } }, { message: { toString: () => 'x' } },
-      { retryAfterMs: -1 }, { retryAfterMs: Number.NaN }, { retryAfterMs: '5' }, JSON.parse('{"__proto__":{"code":"name-taken"}}'),
+      undefined,
+      null,
+      1,
+      'x',
+      [],
+      { code: 'constructor' },
+      { code: '__proto__' },
+      { code: ['internal'] },
+      { code: 'internal', details: deep },
+      { details: circular },
+      { details: 1n },
+      { details: [1] },
+      { details: { big: 'x'.repeat(10_000) } },
+      { message: { toString: () => 'x' } },
+      { retryAfterMs: -1 },
+      { retryAfterMs: Number.NaN },
+      { retryAfterMs: '5' },
+      JSON.parse('{"__proto__":{"code":"name-taken"}}'),
     ];
     for (const body of hostile) {
       const error = errorFromBody(body);
@@ -43,7 +64,12 @@ describe('errors', () => {
       expect(error.details).toBeUndefined();
       expect(error.retryAfterMs).toBeUndefined();
     }
-    const long = errorFromBody({ code: 'name-taken', message: 'm'.repeat(1e6), hint: 'h'.repeat(1e6), retryAfterMs: 1e300 });
+    const long = errorFromBody({
+      code: 'name-taken',
+      message: 'm'.repeat(1e6),
+      hint: 'h'.repeat(1e6),
+      retryAfterMs: 1e300,
+    });
     expect(long.message).toHaveLength(2_048);
     expect(long.hint).toHaveLength(2_048);
     expect(long.retryAfterMs).toBe(86_400_000);
@@ -62,7 +88,8 @@ describe('errors', () => {
     const cause = new TypeError('x');
     expect(asOrbError(cause)).toMatchObject({ code: 'internal', cause });
     expect(asOrbError('text').code).toBe('internal');
-    for (const name of ['toString', 'constructor', '__proto__', '', undefined, 1]) expect(isErrorCode(name)).toBe(false);
+    for (const name of ['toString', 'constructor', '__proto__', '', undefined, 1])
+      expect(isErrorCode(name)).toBe(false);
     for (const code of Object.keys(errorTable)) expect(new OrbError(code as ErrorCode).message).not.toBe('');
   });
 });

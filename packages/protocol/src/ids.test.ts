@@ -1,7 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromHex, fromUtf8, toHex, utf8 } from './bytes.ts';
-import { accountId, functionId, isAccountName, isFunctionName, isHex16, isHex32, jobId, maxJobSequence, newCallId, nodeId, parseJobId, superNodeId, xorDistance } from './ids.ts';
+import {
+  accountId,
+  functionId,
+  isAccountName,
+  isFunctionName,
+  isHex16,
+  isHex32,
+  jobId,
+  maxJobSequence,
+  newCallId,
+  nodeId,
+  parseJobId,
+  superNodeId,
+  xorDistance,
+} from './ids.ts';
 
 const hex32 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(toHex);
 
@@ -18,23 +32,59 @@ describe('ids', () => {
 
   test('job ids are read back as they were made, and nothing else is read', () => {
     const allowance = 'ab'.repeat(16);
-    fc.assert(fc.property(fc.integer({ min: 0, max: maxJobSequence }), (n) => void expect(parseJobId(jobId(allowance, n))).toEqual({ allowance, sequence: n })));
-    for (const text of ['', allowance, `${allowance}-`, `${allowance}-01`, `${allowance}--1`, `${allowance}-1e3`, `${allowance}-1\n`, `${allowance.toUpperCase()}-1`, `${allowance}-${maxJobSequence + 1}`]) {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: maxJobSequence }), (n) => {
+        expect(parseJobId(jobId(allowance, n))).toEqual({ allowance, sequence: n });
+      }),
+    );
+    for (const text of [
+      '',
+      allowance,
+      `${allowance}-`,
+      `${allowance}-01`,
+      `${allowance}--1`,
+      `${allowance}-1e3`,
+      `${allowance}-1\n`,
+      `${allowance.toUpperCase()}-1`,
+      `${allowance}-${maxJobSequence + 1}`,
+    ]) {
       expect(parseJobId(text), text).toBeUndefined();
     }
   });
 
   test('names fit into a host name and an address, and look like one thing only', () => {
     for (const name of ['abc', 'a-b', 'a1-2b', 'a'.repeat(39)]) expect(isAccountName(name), name).toBe(true);
-    for (const name of ['', 'ab', 'Abc', '1ab', '-ab', 'ab-', 'a--b', 'a_b', 'äbc', 'аbc', 'abc\n', 'a'.repeat(40), '__proto__']) expect(isAccountName(name), name).toBe(false);
+    for (const name of [
+      '',
+      'ab',
+      'Abc',
+      '1ab',
+      '-ab',
+      'ab-',
+      'a--b',
+      'a_b',
+      'äbc',
+      'аbc',
+      'abc\n',
+      'a'.repeat(40),
+      '__proto__',
+    ])
+      expect(isAccountName(name), name).toBe(false);
     for (const name of ['a', '1', 'a-b', 'a'.repeat(63)]) expect(isFunctionName(name), name).toBe(true);
-    for (const name of ['', '-', 'a-', 'A', 'a.b', 'a/b', '..', 'a\n', 'a'.repeat(64)]) expect(isFunctionName(name), name).toBe(false);
+    for (const name of ['', '-', 'a-', 'A', 'a.b', 'a/b', '..', 'a\n', 'a'.repeat(64)])
+      expect(isFunctionName(name), name).toBe(false);
   });
 
   test('checking names and ids takes no longer for hostile text', () => {
     const started = performance.now();
     for (const text of ['a-'.repeat(1e6), 'a'.repeat(2e6), `${'0'.repeat(32)}-${'9'.repeat(2e6)}`]) {
-      expect([isAccountName(text), isFunctionName(text), isHex32(text), isHex16(text), parseJobId(text)]).toEqual([false, false, false, false, undefined]);
+      expect([isAccountName(text), isFunctionName(text), isHex32(text), isHex16(text), parseJobId(text)]).toEqual([
+        false,
+        false,
+        false,
+        false,
+        undefined,
+      ]);
     }
     expect(performance.now() - started).toBeLessThan(1_000);
   });
@@ -58,13 +108,18 @@ describe('ids', () => {
 
 describe('bytes', () => {
   test('hexadecimal goes there and back, and other text is refused', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => void expect([...fromHex(toHex(bytes))]).toEqual([...bytes])));
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        expect([...fromHex(toHex(bytes))]).toEqual([...bytes]);
+      }),
+    );
     for (const text of ['a', 'AB', '0x', 'zz', 'ab\n', ' ab']) expect(() => fromHex(text)).toThrow(TypeError);
   });
 
   test('UTF-8 goes there and back, byte order mark included, and malformed bytes are refused', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => fromUtf8(utf8(text)) === text));
     expect(fromUtf8(utf8('\ufeffa'))).toBe('\ufeffa');
-    for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]]) expect(() => fromUtf8(Uint8Array.from(bytes))).toThrow(TypeError);
+    for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x82]])
+      expect(() => fromUtf8(Uint8Array.from(bytes))).toThrow(TypeError);
   });
 });

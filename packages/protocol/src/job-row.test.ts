@@ -6,13 +6,27 @@ import { keyOf, sampleAcknowledgement, sampleIds, sampleReceipt, sampleTicket } 
 import { canonical } from './canonical.ts';
 import { errorTable } from './errors.ts';
 import {
-  acknowledgementFromRow, acknowledgementRow, jobRow, jobRowFrom, jobRowSchema, receiptFromRow, receiptRow, receiptText, ticketFromRow, ticketRow, ticketText,
+  acknowledgementFromRow,
+  acknowledgementRow,
+  jobRow,
+  jobRowFrom,
+  jobRowSchema,
+  receiptFromRow,
+  receiptRow,
+  receiptText,
+  ticketFromRow,
+  ticketRow,
+  ticketText,
 } from './job-row.ts';
 import { jobTimes, outcomes, requestHash, resultHash, streamedRequestHash } from './job.ts';
 import { rootBytes, rowsRoot, signRoot } from './root.ts';
 
 const vectors = JSON.parse(readFileSync(new URL('../vectors/rows.json', import.meta.url), 'utf8'));
-const sample = () => ({ ticket: sampleTicket(3), receipt: sampleReceipt(3), acknowledgement: sampleAcknowledgement(3) });
+const sample = () => ({
+  ticket: sampleTicket(3),
+  receipt: sampleReceipt(3),
+  acknowledgement: sampleAcknowledgement(3),
+});
 
 describe('rows of jobs', () => {
   test('tickets, receipts and acknowledgements survive their row form', () => {
@@ -38,21 +52,31 @@ describe('rows of jobs', () => {
     const good = jobRow(sample());
     const places = good.flatMap((part, i) => part.map((_, j) => [i, j] as const));
     fc.assert(
-      fc.property(fc.constantFrom(...places), fc.oneof(fc.jsonValue(), fc.double(), fc.maxSafeInteger(), fc.constantFrom(undefined, 1n, '\ud800', '01', '1e3', -0)), ([i, j], value) => {
-        const row = good.map((part, p) => part.map((field, f) => (p === i && f === j ? value : field)));
-        if (!jobRowSchema.safeParse(row).success) return;
-        const text = JSON.stringify(row);
-        expect(text).toMatch(/^[\x20-\x7e]*$/);
-        expect(JSON.stringify(JSON.parse(text))).toBe(text);
-        expect(canonical(row as never)).toBe(text);
-      }),
+      fc.property(
+        fc.constantFrom(...places),
+        fc.oneof(
+          fc.jsonValue(),
+          fc.double(),
+          fc.maxSafeInteger(),
+          fc.constantFrom(undefined, 1n, '\ud800', '01', '1e3', -0),
+        ),
+        ([i, j], value) => {
+          const row = good.map((part, p) => part.map((field, f) => (p === i && f === j ? value : field)));
+          if (!jobRowSchema.safeParse(row).success) return;
+          const text = JSON.stringify(row);
+          expect(text).toMatch(/^[\x20-\x7e]*$/);
+          expect(JSON.stringify(JSON.parse(text))).toBe(text);
+          expect(canonical(row as never)).toBe(text);
+        },
+      ),
       { numRuns: 500 },
     );
   });
 
   test('refused as the vectors say', () => {
     for (const { name, row } of vectors.refused) expect(jobRowSchema.safeParse(row).success, name).toBe(false);
-    for (const row of [undefined, null, {}, [], 'x', [1, 2, 3], { length: 3 }, [...jobRow(sample()), 1], Array(3)]) expect(jobRowSchema.safeParse(row).success).toBe(false);
+    for (const row of [undefined, null, {}, [], 'x', [1, 2, 3], { length: 3 }, [...jobRow(sample()), 1], Array(3)])
+      expect(jobRowSchema.safeParse(row).success).toBe(false);
   });
 
   test('every outcome but lost is a receipt’s outcome; those whose fault is not the function’s or the caller’s are not billed', () => {
@@ -73,14 +97,29 @@ describe('rows of jobs', () => {
 
   test('request and result hashes differ in every part', () => {
     const [a, b] = ['a'.repeat(64), 'b'.repeat(64)];
-    const hashes = [requestHash('GET', '/', a), requestHash('GET', '/', b), requestHash('PUT', '/', a), requestHash('GET', '/x', a), streamedRequestHash('GET', '/'), resultHash(200, a), resultHash(201, a), resultHash(200, b)];
+    const hashes = [
+      requestHash('GET', '/', a),
+      requestHash('GET', '/', b),
+      requestHash('PUT', '/', a),
+      requestHash('GET', '/x', a),
+      streamedRequestHash('GET', '/'),
+      resultHash(200, a),
+      resultHash(201, a),
+      resultHash(200, b),
+    ];
     expect(new Set(hashes).size).toBe(hashes.length);
   });
 
   test('times are those of ChainFaaS; what is not known yet is undefined', () => {
     const { receipt, acknowledgement } = sample();
     const times = jobTimes(receipt, acknowledgement, acknowledgement.doneAtMs + 5);
-    expect(times).toEqual({ prcUs: 310, prvUs: 310 + receipt.setupUs, cmpUs: receipt.setupUs + receipt.runUs, rspUs: acknowledgement.rspUs, bilUs: 5_000 });
+    expect(times).toEqual({
+      prcUs: 310,
+      prvUs: 310 + receipt.setupUs,
+      cmpUs: receipt.setupUs + receipt.runUs,
+      rspUs: acknowledgement.rspUs,
+      bilUs: 5_000,
+    });
     expect(jobTimes(receipt, { ...acknowledgement, received: null }).rspUs).toBeUndefined();
     expect(jobTimes(receipt, acknowledgement).bilUs).toBeUndefined();
     expect(jobTimes(receipt, acknowledgement, 0).bilUs).toBe(0);
@@ -94,7 +133,9 @@ describe('signed roots', () => {
 
   test('a root depends on every row and on their order', () => {
     const roots = texts.map((_, i) => rowsRoot(texts.map((text, j) => (i === j ? `${text} ` : text))));
-    expect(new Set([...roots, rowsRoot(texts), rowsRoot(texts.toReversed()), rowsRoot(texts.slice(1))]).size).toBe(texts.length + 3);
+    expect(new Set([...roots, rowsRoot(texts), rowsRoot(texts.toReversed()), rowsRoot(texts.slice(1))]).size).toBe(
+      texts.length + 3,
+    );
   });
 
   test('a signature holds for one kind, link, batch and count only', () => {
@@ -102,7 +143,14 @@ describe('signed roots', () => {
     const signature = signRoot('tickets', root, signer);
     expect(verify(signer.publicKey, rootBytes('tickets', root), signature)).toBe(true);
     expect(verify(signer.publicKey, rootBytes('receipts', root), signature)).toBe(false);
-    for (const change of [{ batch: 2 }, { count: 19 }, { node: superNode }, { superNode: node }, { chain: node }, { root: node }]) {
+    for (const change of [
+      { batch: 2 },
+      { count: 19 },
+      { node: superNode },
+      { superNode: node },
+      { chain: node },
+      { root: node },
+    ]) {
       expect(verify(signer.publicKey, rootBytes('tickets', { ...root, ...change }), signature)).toBe(false);
     }
   });

@@ -9,18 +9,27 @@ const amount = fc.bigInt({ min: 0n, max: maxUnits });
 describe('money', () => {
   test('amounts survive text and back, as base units and as credits', () => {
     fc.assert(fc.property(amount, (units) => parseUnits(units.toString()) === units));
-    fc.assert(fc.property(fc.bigInt({ min: 0n, max: maxUnits - 1n }), (units) => parseCredits(formatCredits(units)) === units));
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: maxUnits - 1n }), (units) => parseCredits(formatCredits(units)) === units),
+    );
   });
 
   test('every amount has exactly one text', () => {
-    fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...'0123456789-+.e ') }), (text) => !isUnits(text) || parseUnits(text).toString() === text));
+    fc.assert(
+      fc.property(
+        fc.string({ unit: fc.constantFrom('0', '1', '9', '-', '+', '.', 'e', ' ') }),
+        (text) => !isUnits(text) || parseUnits(text).toString() === text,
+      ),
+    );
   });
 
   test('refuses whatever is not an amount, hostile values too, with a bounded message', () => {
     const circular: unknown[] = [];
     circular.push(circular);
     for (const value of [undefined, null, 1, 1n, circular, {}, '１', '1\n', '9'.repeat(1e6), `${maxUnits + 1n}`]) {
-      expect(() => parseUnits(value)).toThrow(expect.objectContaining({ code: 'invalid-amount', message: expect.stringMatching(/^.{1,120}$/) }));
+      expect(() => parseUnits(value)).toThrow(
+        expect.objectContaining({ code: 'invalid-amount', message: expect.stringMatching(/^.{1,120}$/) }),
+      );
     }
   });
 

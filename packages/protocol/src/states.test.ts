@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { callStates, callTransitions, canMove, jobStates, jobTransitions, terminalCallStates, terminalJobStates, type Transition } from './states.ts';
+import {
+  callStates,
+  callTransitions,
+  canMove,
+  jobStates,
+  jobTransitions,
+  terminalCallStates,
+  terminalJobStates,
+  type Transition,
+} from './states.ts';
 
 const machines: [string, readonly string[], string, readonly Transition<string>[], readonly string[]][] = [
   ['call', callStates, 'queued', callTransitions, terminalCallStates],
@@ -19,12 +28,14 @@ describe.each(machines)('the %s’s state machine', (_, states, start, transitio
   });
 
   test('ends exactly in the states that are documented as terminal', () => {
-    expect(states.filter((state) => !transitions.some(({ from }) => from === state)).sort()).toEqual([...terminal].sort());
+    expect(states.filter((state) => !transitions.some(({ from }) => from === state)).sort()).toEqual(
+      [...terminal].sort(),
+    );
   });
 
   test('can end from every state', () => {
     const ends = new Set(terminal);
-    for (let before = -1; before !== ends.size; ) {
+    for (let before = -1; before !== ends.size;) {
       before = ends.size;
       for (const { from, to } of transitions) if (ends.has(to)) ends.add(from);
     }
@@ -32,7 +43,9 @@ describe.each(machines)('the %s’s state machine', (_, states, start, transitio
   });
 
   test('permits what its table says and nothing else', () => {
-    for (const from of states) for (const to of states) expect(canMove(transitions, from, to)).toBe(transitions.some((move) => move.from === from && move.to === to));
+    for (const from of states)
+      for (const to of states)
+        expect(canMove(transitions, from, to)).toBe(transitions.some((move) => move.from === from && move.to === to));
     expect(canMove(transitions, 'constructor', start)).toBe(false);
   });
 });
