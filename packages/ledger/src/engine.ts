@@ -124,7 +124,7 @@ export class LedgerEngine implements Ledger {
     if (!place) return undefined;
     const { header, signature, transactions } = (await this.#kept(place.height)).block;
     const path = merklePath(transactions.map(transactionLeaf), place.index);
-    return { v: 1, header, signature, cosignatures: [], index: place.index, path, transaction: transactions[place.index] };
+    return { v: 1, header, signature, cosignatures: [], index: place.index, path, transaction: transactions[place.index]! };
   }
 
   async job(id: string): Promise<JobRecord | undefined> {
