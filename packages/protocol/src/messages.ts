@@ -16,11 +16,11 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
- *     notice drop       { version }          the version is no longer wanted; proof is the control transaction
+ *     notice drop       Drop                 the version is no longer wanted; proof is the control transaction
  *     call   run        RunRequest + body    → RunAnswer + body, trailer RunTrailer
  *     notice tickets    SignedRoot           root of the tickets sent since the last one
  *     notice settled    { batch }            receipts up to this batch are on the ledger
- *     call   unsettled  UnsettledRequest     → UnsettledAnswer        rows that the super node has not got
+ *     call   unsettled  UnsettledRequest     → {} + UnsettledAnswer as JSON: rows that the super node has not got
  */
 
 /** What a node lends. */
@@ -71,6 +71,8 @@ export const seedRequestSchema = z.strictObject({
   version: hex32,
   /** The signed `function.create` or `function.control` transaction that published the version. */
   transaction: z.unknown(),
+  /** The function's `rotate` transactions, oldest first, where its control key has changed. */
+  rotations: z.array(z.unknown()).max(32).optional(),
 });
 export type SeedRequest = z.output<typeof seedRequestSchema>;
 
@@ -80,9 +82,19 @@ export const seedAnswerSchema = z.discriminatedUnion('seeding', [
 ]);
 export type SeedAnswer = z.output<typeof seedAnswerSchema>;
 
-/** Header names are tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
+/** Tells a node that a version's owner no longer wants it there. */
+export const dropSchema = z.strictObject({
+  function: hex32,
+  version: hex32,
+  /** The newest `function.control` transaction: a decommission, a stop, or the publication of another version. */
+  transaction: z.unknown(),
+  rotations: z.array(z.unknown()).max(32).optional(),
+});
+export type Drop = z.output<typeof dropSchema>;
+
+/** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
 const headerPair = z.tuple([
-  z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, 'must be a header name'),
+  z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'),
   z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters'),
 ]);
 const headerPairs = z
@@ -128,7 +140,7 @@ export type RunTrailer = z.output<typeof runTrailerSchema>;
 /** Asks a node for one of its batches, when answers were lost with a link or a crash. */
 export const unsettledRequestSchema = z.strictObject({ batch: sequence });
 
-/** A batch as the node's journal holds it; null when it has no such batch. */
+/** A batch as the node's journal holds it; root is null when it has no such batch. In the body: it outgrows a header. */
 export const unsettledAnswerSchema = z.strictObject({
   root: signedRootSchema.nullable(),
   rows: z.array(z.tuple([ticketRowSchema, receiptRowSchema])).max(limits.settlementRows),

@@ -1,0 +1,19 @@
+import { isOrbError } from '@orb/protocol';
+
+/**
+ * Fires when the caller has gone, and stays quiet when the link has: a job whose link is lost runs to its end, because
+ * its receipt can still be settled.
+ */
+export function cancelSignal(incoming: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const pass = () => {
+    if (isCancelled(incoming.reason)) controller.abort(incoming.reason);
+  };
+  if (incoming.aborted) pass();
+  else incoming.addEventListener('abort', pass, { once: true });
+  return controller.signal;
+}
+
+function isCancelled(reason: unknown): boolean {
+  return isOrbError(reason) && reason.code === 'cancelled';
+}

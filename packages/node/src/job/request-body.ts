@@ -1,0 +1,76 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { LinkBody } from '@orb/link';
+import { isOrbError, limits, OrbError, requestHash, sha256, type Hex32 } from '@orb/protocol';
+import type { AcceptedJob, JobDesk } from './accept-job.ts';
+
+/** A request's body as the handler gets it, and what the receipt says of it. */
+export interface RequestBody {
+  readonly source: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Bytes handed over so far. */
+  readonly bytes: number;
+  /** The receipt's request hash: empty where the ticket's says it all. */
+  readonly hash: () => Hex32 | '';
+}
+
+/** How long a whole body may take to come after its job, milliseconds. */
+const bodyWaitMs = 30_000;
+
+/**
+ * The body that the ticket names: whole and checked against the ticket's hash, or a stream that is hashed on its way.
+ * @throws OrbError `node-refused` when the hash is another, `too-large`, `link-closed`, `cancelled`
+ */
+export function takeRequestBody(job: AcceptedJob, body: LinkBody, desk: JobDesk): RequestBody | Promise<RequestBody> {
+  if (job.streamed) return new StreamedRequestBody(job, body);
+  if (body.complete) return checkWhole(job, body.complete, desk);
+  return waitForBody(body).then((bytes) => checkWhole(job, bytes, desk));
+}
+
+function checkWhole({ request, ticket }: AcceptedJob, bytes: Uint8Array, desk: JobDesk): RequestBody {
+  if (bytes.length > limits.bodyBytes) throw tooLarge();
+  if (requestHash(request.method, request.path, sha256(bytes)) !== ticket.requestHash) {
+    desk.refuse('request-hash', 'the request is not the one that the ticket names');
+  }
+  return { source: bytes, bytes: bytes.length, hash: () => '' };
+}
+
+async function waitForBody(body: LinkBody): Promise<Uint8Array> {
+  const timer = setTimeout(() => body.discard(), bodyWaitMs);
+  try {
+    return await body.bytes(limits.bodyBytes);
+  } catch (error) {
+    throw isOrbError(error) ? error : new OrbError('node-refused', { message: 'The node refused the job: its body did not come.', cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+class StreamedRequestBody implements RequestBody {
+  readonly source: AsyncIterable<Uint8Array>;
+  readonly #job: AcceptedJob;
+  readonly #hash: Hash = createHash('sha256');
+  bytes = 0;
+
+  constructor(job: AcceptedJob, body: LinkBody) {
+    this.#job = job;
+    this.source = this.#pour(body);
+  }
+
+  /** Of what the handler was given: all of it, unless the handler stopped reading. */
+  hash(): Hex32 {
+    const { method, path } = this.#job.request;
+    return requestHash(method, path, this.#hash.copy().digest('hex'));
+  }
+
+  async *#pour(body: LinkBody): AsyncGenerator<Uint8Array> {
+    for await (const piece of body) {
+      this.bytes += piece.length;
+      if (this.bytes > limits.bodyBytes) throw tooLarge();
+      this.#hash.update(piece);
+      yield piece;
+    }
+  }
+}
+
+function tooLarge(): OrbError {
+  return new OrbError('too-large', { message: `The request’s body is larger than ${limits.bodyBytes} bytes.` });
+}

@@ -1,0 +1,33 @@
+import type { IsolationTier, Offer, VersionId } from '@orb/protocol';
+import type { Lending } from './lending.ts';
+import type { Machine } from './machine.ts';
+
+/** What of an offer stays as it is while the node runs. */
+export interface OfferFacts {
+  readonly machine: Pick<Machine, 'platform' | 'architecture'>;
+  /** Cores that are lent. */
+  readonly cores: number;
+  readonly runtimes: readonly string[];
+  readonly isolation: IsolationTier;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What this computer lends at this moment, for one super node. */
+export function makeOffer(facts: OfferFacts, lending: Lending, seeds: Iterable<VersionId>, lastBatch: number): Offer {
+  const { slots, memoryMiB, rate } = lending.terms;
+  return {
+    v: 1,
+    platform: facts.machine.platform,
+    architecture: facts.machine.architecture,
+    runtimes: [...facts.runtimes],
+    isolation: facts.isolation,
+    cores: facts.cores,
+    memoryMiB,
+    rate: rate.toString(),
+    slots,
+    labels: { ...facts.labels },
+    accepting: lending.accepting,
+    seeds: [...new Set(seeds)],
+    lastBatch,
+  };
+}

@@ -1,0 +1,96 @@
+import type { NodeId } from '@orb/protocol';
+import type { ControlRequest } from './owner-control/control-protocol.ts';
+import type { JobDesk } from './job/accept-job.ts';
+import type { Lending } from './offer/lending.ts';
+import { nodeStatus, type NodeStatus, type NodeStatusSources } from './node-status.ts';
+
+/** A lent computer at work. */
+export interface RunningNode {
+  readonly id: NodeId;
+  status(): NodeStatus;
+  /** Takes no new jobs until {@link resume}. */
+  pause(): void;
+  resume(): void;
+  /** Takes nothing new and resolves when the last answer has gone and its batch is signed. The node stays linked. */
+  drain(): Promise<void>;
+  /** Leaves at once: jobs under way are lost to their callers. Drain first. */
+  stop(): Promise<void>;
+  /** Resolves when the node has stopped, whoever asked for it. */
+  readonly ended: Promise<void>;
+}
+
+export interface RunningNodeDependencies extends Omit<NodeStatusSources, 'nowMs'> {
+  readonly nowMs: () => number;
+  readonly lending: Lending;
+  readonly desk: JobDesk;
+  /** What is left to close after the links, in order. */
+  readonly closers: readonly (() => Promise<void>)[];
+}
+
+/** A node whose parts are all there. */
+export class NodeAtWork implements RunningNode {
+  readonly id: NodeId;
+  readonly ended: Promise<void>;
+  readonly #d: RunningNodeDependencies;
+  readonly #end = Promise.withResolvers<void>();
+  #stopping: Promise<void> | undefined;
+
+  constructor(dependencies: RunningNodeDependencies) {
+    this.#d = dependencies;
+    this.id = dependencies.id;
+    this.ended = this.#end.promise;
+  }
+
+  status(): NodeStatus {
+    return nodeStatus(this.#d);
+  }
+
+  pause(): void {
+    this.#d.lending.pause();
+  }
+
+  resume(): void {
+    this.#d.lending.resume();
+  }
+
+  async drain(): Promise<void> {
+    this.#d.lending.stop();
+    await this.#d.desk.idle();
+    for (const { book } of this.#d.accounts) {
+      book.closeBatch();
+      await book.written().catch(() => undefined);
+    }
+    // The roots leave one turn after they are written, and the link sends at the end of that turn.
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#d.lending.stop();
+    await this.#d.links.stop();
+    for (const close of this.#d.closers) await close();
+    this.#end.resolve();
+  }
+
+  /** Does what the owner says over the control channel; everything is answered with the status after it. */
+  obey(request: ControlRequest): NodeStatus {
+    const { lending } = this.#d;
+    if (request.command === 'pause') lending.pause();
+    else if (request.command === 'resume') lending.resume();
+    else if (request.command === 'set') lending.change(termsOf(request));
+    else if (request.command === 'stop') setImmediate(() => void this.drain().then(() => this.stop()));
+    return this.status();
+  }
+}
+
+function termsOf({ slots, memoryMiB, rate }: Extract<ControlRequest, { command: 'set' }>): Parameters<Lending['change']>[0] {
+  return {
+    ...(slots !== undefined && { slots }),
+    ...(memoryMiB !== undefined && { memoryMiB }),
+    ...(rate !== undefined && { rate: BigInt(rate) }),
+  };
+}

@@ -1,0 +1,45 @@
+import { tierSatisfies, type AccountId, type IsolationTier, type Manifest } from '@orb/protocol';
+
+/** Whose functions, and which, this computer seeds. */
+export interface SeedPolicy {
+  /** `all`, `listed` (only the accounts in `allow`), or `none`. */
+  readonly accept: 'all' | 'listed' | 'none';
+  /** Account ids. */
+  readonly allow: readonly AccountId[];
+  /** Account ids that are refused whatever else holds. */
+  readonly block: readonly AccountId[];
+  /** Largest memory limit of a function, MiB. */
+  readonly maxMemoryMiB: number;
+}
+
+/** What this computer can do for a function. */
+export interface SeedMeans {
+  readonly runtimes: readonly string[];
+  readonly isolation: IsolationTier;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly rate: bigint;
+  readonly memoryMiB: number;
+}
+
+/** Why a version is not seeded here, for a person to read; undefined when it is. */
+export function refuseToSeed(policy: SeedPolicy, means: SeedMeans, account: AccountId, manifest: Manifest): string | undefined {
+  return refuseAccount(policy, account) ?? refuseManifest(policy, means, manifest);
+}
+
+function refuseAccount({ accept, allow, block }: SeedPolicy, account: AccountId): string | undefined {
+  if (block.includes(account)) return 'The owner of this node does not seed functions of this account.';
+  if (accept === 'none') return 'The owner of this node seeds no new functions.';
+  if (accept === 'listed' && !allow.includes(account)) return 'The owner of this node seeds only functions of listed accounts.';
+  return undefined;
+}
+
+function refuseManifest({ maxMemoryMiB }: SeedPolicy, means: SeedMeans, manifest: Manifest): string | undefined {
+  const { memoryMiB, runtime, isolation, labels, priceCap } = manifest;
+  const most = Math.min(maxMemoryMiB, means.memoryMiB);
+  if (memoryMiB > most) return `It wants ${memoryMiB} MiB of memory; this node gives a function at most ${most}.`;
+  if (!means.runtimes.includes(runtime)) return `It needs the runtime ${runtime}; this node has ${means.runtimes.join(', ') || 'none'}.`;
+  if (!tierSatisfies(means.isolation, isolation)) return `It demands isolation ${isolation}; this node offers ${means.isolation}.`;
+  if (BigInt(priceCap) < means.rate) return `It pays at most ${priceCap} units per MiB·ms; this node asks ${means.rate}.`;
+  const missing = Object.entries(labels).find(([name, value]) => means.labels[name] !== value);
+  return missing && `It demands the label ${missing[0]}=${missing[1]}, which this node does not carry.`;
+}

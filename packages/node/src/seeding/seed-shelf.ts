@@ -1,0 +1,222 @@
+import { readFileSync } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import {
+  canonical, hex32, manifestSchema, OrbError, parseWith, versionId,
+  type AccountId, type FunctionId, type Hex32, type Json, type Manifest, type VersionId,
+} from '@orb/protocol';
+import type { BlobStore } from '@orb/store';
+import { z } from 'zod';
+import type { ControlPin } from './control-pins.ts';
+
+/** A version that this node holds, ready to run. */
+export interface SeededVersion {
+  readonly version: VersionId;
+  readonly function: FunctionId;
+  readonly account: AccountId;
+  /** `OWNER/NAME` */
+  readonly name: string;
+  readonly manifest: Manifest;
+}
+
+export interface SeedShelfOptions {
+  /** The index file. */
+  readonly path: string;
+  /** Bytes of code that may be held. */
+  readonly diskBytes: number;
+  /** Versions that may be held: their ids must fit one offer. @default 800 */
+  readonly maxVersions?: number;
+}
+
+const indexSchema = z.strictObject({
+  v: z.literal(1),
+  versions: z.array(
+    z.strictObject({ version: hex32, function: hex32, account: hex32, name: z.string().max(110), manifest: manifestSchema }),
+  ),
+  pins: z.record(
+    hex32,
+    z.strictObject({ keys: z.array(hex32).min(1), recoveryKey: z.union([hex32, z.literal('')]), sequence: z.int().min(0), ended: z.boolean() }),
+  ),
+});
+
+/** The versions that this node seeds: their code in a store, what they are in an index that is rewritten whole. */
+export class SeedShelf {
+  readonly #options: SeedShelfOptions;
+  readonly #store: BlobStore;
+  /** By function and version: two owners may publish the same bytes. */
+  readonly #versions = new Map<string, SeededVersion>();
+  readonly #pins = new Map<FunctionId, ControlPin>();
+  /** Code bytes on their way, by function and version. */
+  readonly #reserved = new Map<string, number>();
+  readonly #listeners = new Set<() => void>();
+  #saving: Promise<void> = Promise.resolve();
+
+  private constructor(options: SeedShelfOptions, store: BlobStore) {
+    this.#options = options;
+    this.#store = store;
+  }
+
+  /**
+   * Opens the shelf. Versions whose code is gone are left out; code that no version names is deleted.
+   * @throws OrbError `invalid-request` when the index cannot be read
+   */
+  static async open(options: SeedShelfOptions, dependencies: { readonly store: BlobStore }): Promise<SeedShelf> {
+    const shelf = new SeedShelf(options, dependencies.store);
+    const { versions, pins } = readIndex(options.path);
+    for (const [fn, pin] of Object.entries(pins)) shelf.#pins.set(fn, pin);
+    for (const entry of versions) {
+      const seeded = { ...entry, manifest: entry.manifest as Manifest };
+      if (versionId(seeded.manifest) === seeded.version && (await shelf.#store.has(seeded.manifest.code.sha256))) {
+        shelf.#versions.set(shelfKey(seeded.function, seeded.version), seeded);
+      }
+    }
+    await shelf.#deleteUnused();
+    return shelf;
+  }
+
+  get versions(): IterableIterator<SeededVersion> {
+    return this.#versions.values();
+  }
+
+  get(fn: FunctionId, version: VersionId): SeededVersion | undefined {
+    return this.#versions.get(shelfKey(fn, version));
+  }
+
+  pin(fn: FunctionId): ControlPin | undefined {
+    return this.#pins.get(fn);
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Makes room for a version's code until {@link add} or {@link release}; else says why there is none. */
+  reserve(fn: FunctionId, version: VersionId, bytes: number): string | undefined {
+    const most = this.#options.maxVersions ?? 800;
+    if (this.#versions.size + this.#reserved.size >= most) return `This node holds ${most} versions, as many as it takes.`;
+    const used = this.#usedBytes();
+    if (used + bytes > this.#options.diskBytes) {
+      return `Its code has ${bytes} bytes; this node has ${Math.max(0, this.#options.diskBytes - used)} of ${this.#options.diskBytes} free for code.`;
+    }
+    this.#reserved.set(shelfKey(fn, version), bytes);
+    return undefined;
+  }
+
+  release(fn: FunctionId, version: VersionId): void {
+    this.#reserved.delete(shelfKey(fn, version));
+  }
+
+  /**
+   * Keeps a version and its code; resolves when both are durable.
+   * @throws OrbError `code-mismatch`, `store-full`, `gone` when the function was decommissioned meanwhile
+   */
+  async add(seeded: SeededVersion, code: Uint8Array, seen: ControlPin): Promise<void> {
+    await this.#store.put(seeded.manifest.code.sha256, code);
+    const now = this.#pins.get(seeded.function);
+    if (now?.ended) throw new OrbError('gone');
+    const pin = now && now.sequence > seen.sequence ? now : seen;
+    this.#versions.set(shelfKey(seeded.function, seeded.version), seeded);
+    this.#setPin(seeded.function, pin);
+    await this.#save();
+    this.#tell();
+  }
+
+  /** Remembers what a function's owner said last. */
+  async keepPin(fn: FunctionId, pin: ControlPin): Promise<void> {
+    this.#setPin(fn, pin);
+    await this.#save();
+  }
+
+  /** Forgets versions and their code. */
+  async remove(fn: FunctionId, versions: readonly VersionId[]): Promise<void> {
+    for (const version of versions) this.#versions.delete(shelfKey(fn, version));
+    this.#tell();
+    await this.#save();
+    await this.#deleteUnused();
+  }
+
+  /** The code of a version. @throws OrbError `code-mismatch` when the disk spoiled it, `not-found` */
+  async code({ manifest }: SeededVersion): Promise<Uint8Array> {
+    const code = await this.#store.get(manifest.code.sha256);
+    if (!code) throw new OrbError('not-found', { message: 'The code is no longer on this node.' });
+    return code;
+  }
+
+  #setPin(fn: FunctionId, pin: ControlPin): void {
+    this.#pins.set(fn, pin);
+    if (this.#pins.size <= maxPins) return;
+    const held = new Set([...this.#versions.values()].map((seeded) => seeded.function));
+    for (const other of this.#pins.keys()) {
+      if (!held.has(other) && other !== fn) return void this.#pins.delete(other);
+    }
+  }
+
+  #usedBytes(): number {
+    let bytes = 0;
+    for (const { manifest } of this.#versions.values()) bytes += manifest.code.bytes;
+    for (const reserved of this.#reserved.values()) bytes += reserved;
+    return bytes;
+  }
+
+  async #deleteUnused(): Promise<void> {
+    const used = new Set<Hex32>([...this.#versions.values()].map(({ manifest }) => manifest.code.sha256));
+    for await (const sha256 of this.#store.list()) {
+      if (!used.has(sha256) && this.#reserved.size === 0) await this.#store.delete(sha256);
+    }
+  }
+
+  /** Writes the index; changes that come meanwhile are in the next write. */
+  #save(): Promise<void> {
+    this.#saving = this.#saving.catch(() => undefined).then(() => {
+      const index = { v: 1, versions: [...this.#versions.values()], pins: Object.fromEntries(this.#pins) };
+      return replaceFile(this.#options.path, canonical(index as unknown as Json));
+    });
+    return this.#saving;
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** Functions whose authority is remembered; the oldest without a version here goes first. */
+const maxPins = 10_000;
+
+function shelfKey(fn: FunctionId, version: VersionId): string {
+  return `${fn}/${version}`;
+}
+
+function readIndex(path: string): z.output<typeof indexSchema> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { v: 1, versions: [], pins: {} };
+    throw new OrbError('invalid-request', { message: `${path} cannot be read: ${(cause as Error).message}`, cause });
+  }
+  try {
+    return parseWith(indexSchema, JSON.parse(text), 'index');
+  } catch (cause) {
+    throw new OrbError('invalid-request', {
+      message: `${path}, the list of seeded versions, is damaged: ${(cause as Error).message}`,
+      hint: 'Move it away: the node then starts without versions and is asked to seed again.',
+      cause,
+    });
+  }
+}
+
+/** The new content or the old, never half of it, whenever the power goes. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const file = await open(`${path}.new`, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.new`, path);
+  if (process.platform === 'win32') return;
+  const folder = await open(dirname(path), 'r');
+  await folder.sync().finally(() => folder.close());
+}

@@ -1,0 +1,74 @@
+import { asOrbError, parseWith, seedRequestSchema, type ChainId, type SeedAnswer, type SeedRequest } from '@orb/protocol';
+import type { Link } from '@orb/link';
+import type { SeedMeans, SeedPolicy } from './seed-policy.ts';
+import { refuseToSeed } from './seed-policy.ts';
+import type { SeedShelf } from './seed-shelf.ts';
+import { verifySeed, type VerifiedSeed } from './verify-seed.ts';
+
+export interface SeedingOptions {
+  readonly chain: ChainId;
+  readonly policy: SeedPolicy;
+  /** Versions that are fetched at once. @default 8 */
+  readonly maxAtOnce?: number;
+  /** Bound on fetching one version's code, milliseconds. @default 120000 */
+  readonly fetchTimeoutMs?: number;
+}
+
+export interface SeedingDependencies {
+  readonly shelf: SeedShelf;
+  /** What this computer can do now. */
+  readonly means: () => SeedMeans;
+}
+
+/** Answers super nodes that ask this node to hold a version. */
+export class Seeding {
+  readonly #options: SeedingOptions;
+  readonly #dependencies: SeedingDependencies;
+  readonly #underWay = new Map<string, Promise<SeedAnswer>>();
+
+  constructor(options: SeedingOptions, dependencies: SeedingDependencies) {
+    this.#options = options;
+    this.#dependencies = dependencies;
+  }
+
+  /** Decides by the owner's policy, fetches the code over the link, and keeps it. @throws OrbError `invalid-request` for another shape */
+  async answer(header: unknown, link: Link): Promise<SeedAnswer> {
+    const request = parseWith(seedRequestSchema, header, 'seed');
+    if (this.#dependencies.shelf.get(request.function, request.version)) return { seeding: true };
+    const key = `${request.function}/${request.version}`;
+    const underWay = this.#underWay.get(key);
+    if (underWay) return underWay;
+    if (this.#underWay.size >= (this.#options.maxAtOnce ?? 8)) return refusal('This node is fetching other versions now: ask again.');
+    const answer = this.#seed(request, link).finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, answer);
+    return answer;
+  }
+
+  async #seed(request: SeedRequest, link: Link): Promise<SeedAnswer> {
+    const { shelf, means } = this.#dependencies;
+    try {
+      const verified = verifySeed(request, this.#options.chain, shelf.pin(request.function));
+      const reason =
+        refuseToSeed(this.#options.policy, means(), request.account, verified.manifest) ??
+        shelf.reserve(request.function, request.version, verified.manifest.code.bytes);
+      if (reason !== undefined) return refusal(reason);
+      return await this.#fetch(request, verified, link);
+    } catch (error) {
+      return refusal(asOrbError(error).message);
+    } finally {
+      shelf.release(request.function, request.version);
+    }
+  }
+
+  async #fetch({ version, function: fn, account, name }: SeedRequest, { manifest, pin }: VerifiedSeed, link: Link): Promise<SeedAnswer> {
+    const signal = AbortSignal.timeout(this.#options.fetchTimeoutMs ?? 120_000);
+    const { body } = await link.call('fetch-code', { sha256: manifest.code.sha256 }, undefined, { signal });
+    const code = await body.bytes(manifest.code.bytes);
+    await this.#dependencies.shelf.add({ version, function: fn, account, name, manifest }, code, pin);
+    return { seeding: true };
+  }
+}
+
+function refusal(reason: string): SeedAnswer {
+  return { seeding: false, reason: reason.slice(0, 256) };
+}

@@ -1,0 +1,280 @@
+import { OrbError, receiptFromRow, requestHash, resultHash, sha256, streamedRequestHash, utf8 } from '@orb/protocol';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { InlineHandler } from '../test/inline-instances.ts';
+import { testFunction } from '../test/scripted-super-node.ts';
+import { TestNode } from '../test/test-node.ts';
+
+let t: TestNode;
+afterEach(() => t.close());
+
+async function started(handler?: InlineHandler): Promise<TestNode> {
+  t = new TestNode(handler);
+  await t.startSeeded();
+  return t;
+}
+
+async function* pieces(...texts: string[]): AsyncGenerator<Uint8Array> {
+  for (const text of texts) yield utf8(text);
+}
+
+describe('a job that is taken', () => {
+  test('is answered with the function’s result and a receipt over what was really sent', async () => {
+    await started(async ({ body }) => ({ status: 201, headers: [['Content-Type', 'text/plain']], body: body as Uint8Array }));
+    const { header, body, trailer } = await t.superNode.run(t.fn, { body: utf8('hi') });
+    expect(header).toEqual({ status: 201, headers: [['content-type', 'text/plain']] });
+    expect(body).toEqual(Buffer.from('hi'));
+    const receipt = receiptFromRow(trailer.receipt);
+    expect(receipt).toMatchObject({ runUs: 1_500, cpuUs: 1_000, peakMemoryKiB: 2_048, bytesIn: 2, bytesOut: 2, requestHash: '', outcome: 'ok' });
+    expect(receipt.resultHash).toBe(resultHash(201, sha256('hi')));
+    expect(receipt.setupUs).toBeGreaterThan(0);
+  });
+
+  test('gets a root of the node over exactly the receipts of its batch, after the answer', async () => {
+    await started();
+    await Promise.all(Array.from({ length: 20 }, () => t.superNode.run(t.fn)));
+    const rows = await t.superNode.provenBatch(1);
+    expect(rows.length).toBeGreaterThan(0);
+  });
+
+  test('closes a batch at 256 rows without waiting for the clock', async () => {
+    t = new TestNode();
+    await t.startSeeded({}, { batching: { batchMs: 60_000 } });
+    await Promise.all(Array.from({ length: 32 }, async () => {
+      for (let i = 0; i < 8; i++) await t.superNode.run(t.fn);
+    }));
+    expect(await t.superNode.provenBatch(1)).toHaveLength(256);
+  });
+
+  test('says setting-up and started only when it waits for a cold start', async () => {
+    await started();
+    await t.superNode.run(t.fn);
+    expect(t.superNode.notices).toEqual([]);
+    t.instances.warm = false;
+    const { ticket } = await t.superNode.run(t.fn);
+    const job = `${ticket[0]}-${ticket[1]}`;
+    expect(t.superNode.notices).toEqual([['setting-up', { job }], ['started', { job }]]);
+  });
+
+  test('streams a response while hashing it', async () => {
+    await started(async () => ({ body: pieces('one ', 'two ', 'three'), completed: undefined }));
+    const { body, trailer } = await t.superNode.run(t.fn);
+    expect(Buffer.from(body).toString()).toBe('one two three');
+    expect(receiptFromRow(trailer.receipt)).toMatchObject({ bytesOut: 13, resultHash: resultHash(200, sha256('one two three')) });
+  });
+
+  test('carries the full request hash where the ticket could not', async () => {
+    await started(async ({ body }) => {
+      const parts: Uint8Array[] = [];
+      for await (const part of body as AsyncIterable<Uint8Array>) parts.push(part);
+      return { body: Buffer.concat(parts) };
+    });
+    const { body, trailer } = await t.superNode.run(t.fn, { body: pieces('a', 'bc'), ticket: { requestHash: streamedRequestHash('POST', '/') } });
+    expect(Buffer.from(body).toString()).toBe('abc');
+    expect(receiptFromRow(trailer.receipt)).toMatchObject({ bytesIn: 3, requestHash: requestHash('POST', '/', sha256('abc')) });
+  });
+
+  test('never bills more time than its ticket pays for', async () => {
+    await started(async ({ timeoutMs }) => ({ usage: { runUs: timeoutMs * 1_000 + 900, outcome: 'timed-out', error: 'too slow' }, status: 504 }));
+    const { trailer } = await t.superNode.run(t.fn, { ticket: { maxCost: String(7 * 128 * 10) } });
+    expect(receiptFromRow(trailer.receipt)).toMatchObject({ runUs: 7_000, outcome: 'timed-out' });
+  });
+
+  test('gives its slot and its place back', async () => {
+    await started();
+    await t.superNode.run(t.fn);
+    expect(t.node!.status()).toMatchObject({ running: 0, busyMiB: 0, jobs: { done: 1, askedUnits: String(2 * 128 * 10) } });
+    expect(t.instances.leased).toBe(0);
+  });
+});
+
+describe('what the function does wrong is an answer with the outcome in its receipt', () => {
+  test('a throw', async () => {
+    await started(async () => ({ status: 502, usage: { outcome: 'function-failed', error: `boom ${'x'.repeat(5_000)}` } }));
+    const { header, trailer } = await t.superNode.run(t.fn);
+    expect(header.status).toBe(502);
+    expect(trailer.receipt[8]).toBe('function-failed');
+    expect(trailer.error).toHaveLength(1_024);
+  });
+
+  test('a failed load, not billed', async () => {
+    await started();
+    t.instances.warm = false;
+    t.instances.failStart = new OrbError('load-failed', { message: 'SyntaxError: no' });
+    const { header, trailer } = await t.superNode.run(t.fn);
+    expect(header.status).toBe(502);
+    expect(trailer).toMatchObject({ error: 'SyntaxError: no' });
+    expect(receiptFromRow(trailer.receipt)).toMatchObject({ outcome: 'load-failed', runUs: 0 });
+    expect(t.node!.status()).toMatchObject({ running: 0, jobs: { askedUnits: '0' } });
+  });
+
+  test.each([
+    ['a status that is none', { status: 99 }],
+    ['a header with a line feed', { headers: [['x', 'a\r\nset-cookie: b']] as [string, string][] }],
+    ['a header name with a space', { headers: [['a b', 'c']] as [string, string][] }],
+    ['too many headers', { headers: Array.from({ length: 101 }, (_, i): [string, string] => [`h${i}`, '']) }],
+    ['too large headers', { headers: [['x', 'y'.repeat(20_000)]] as [string, string][] }],
+  ])('%s', async (_, head) => {
+    await started(async () => ({ body: utf8('secret'), ...head }));
+    const { header, body, trailer } = await t.superNode.run(t.fn);
+    expect(header).toEqual({ status: 502, headers: [] });
+    expect(body).toHaveLength(0);
+    expect(trailer.receipt[8]).toBe('bad-response');
+    expect(receiptFromRow(trailer.receipt).resultHash).toBe(resultHash(502, sha256('')));
+  });
+
+  test('a response beyond the limit, whole or streamed', async () => {
+    const large = new Uint8Array(3 * 1024 * 1024);
+    await started(async ({ path }) => ({
+      body: path === '/whole' ? new Uint8Array(7 * 1024 * 1024) : (async function* () { for (let i = 0; i < 3; i++) yield large; })(),
+      ...(path !== '/whole' && { completed: undefined }),
+    }));
+    const whole = await t.superNode.run(t.fn, { request: { path: '/whole' } });
+    expect(whole.trailer.receipt[8]).toBe('response-too-large');
+    expect(whole.body).toHaveLength(0);
+    const streamed = await t.superNode.run(t.fn);
+    expect(streamed.trailer.receipt[8]).toBe('response-too-large');
+    expect(streamed.body).toHaveLength(6 * 1024 * 1024);
+  });
+
+  test('an engine that breaks is the node’s fault and not billed', async () => {
+    await started(() => Promise.reject(new Error('engine broke')));
+    const { header, trailer } = await t.superNode.run(t.fn);
+    expect(header.status).toBe(503);
+    expect(receiptFromRow(trailer.receipt)).toMatchObject({ outcome: 'node-failed', runUs: 0 });
+  });
+});
+
+describe('a job is refused, with the reason,', () => {
+  const refused = async (reason: string, run: Promise<unknown>) => {
+    const error = await run.then(() => undefined, (e: unknown) => e as OrbError);
+    expect(error).toMatchObject({ code: 'node-refused', details: { reason }, retryable: true });
+    expect(t.node!.status().jobs.refusals).toMatchObject({ [reason]: 1 });
+    expect(t.node!.status()).toMatchObject({ running: 0, busyMiB: 0 });
+  };
+
+  test('when its ticket is played again', async () => {
+    await started();
+    await t.superNode.run(t.fn, { ticket: { sequence: 77 } });
+    await refused('replayed', t.superNode.run(t.fn, { ticket: { sequence: 77 } }));
+  });
+
+  test.each([
+    ['when its body is another than the ticket names', 'request-hash', { ticket: { requestHash: requestHash('POST', '/', sha256('other')) } }],
+    ['when its path is another than the ticket names', 'request-hash', { request: { path: '/elsewhere' }, ticket: { requestHash: requestHash('POST', '/', sha256('')) } }],
+    ['when its method is another than the ticket names', 'request-hash', { request: { method: 'GET' }, ticket: { requestHash: requestHash('POST', '/', sha256('')) } }],
+    ['when its ticket has ended', 'expired', { ticket: { notAfter: Date.now() - 1 } }],
+    ['when it pays less than the node asks', 'rate-too-low', { ticket: { rate: '9' } }],
+    ['when it pays more than the function’s cap', 'above-price-cap', { ticket: { rate: '1001' } }],
+    ['when its maximum does not pay for a millisecond', 'max-cost-too-low', { ticket: { maxCost: String(128 * 10 - 1) } }],
+    ['when the version is not seeded here', 'unknown-version', { ticket: { version: sha256('other') } }],
+    ['when the version is another function’s', 'unknown-version', { ticket: { function: sha256('other') } }],
+    ['when its headers hide a line feed', 'malformed', { request: { headers: [['a', 'b\nc']] as [string, string][] } }],
+    ['when its path is not one', 'malformed', { request: { path: 'no slash' } }],
+    ['when its headers are too many', 'malformed', { request: { headers: Array.from({ length: 101 }, (): [string, string] => ['a', '']) } }],
+    ['when its header holds a field nobody knows', 'malformed', { request: { extra: true } as object }],
+  ])('%s', async (_, reason, options) => {
+    await started();
+    await refused(reason, t.superNode.run(t.fn, options));
+  });
+
+  test('when the node is paused, and taken again when it is resumed', async () => {
+    await started();
+    t.node!.pause();
+    await refused('paused', t.superNode.run(t.fn));
+    t.node!.resume();
+    await t.superNode.run(t.fn);
+    await t.superNode.until(() => t.superNode.offers.at(-1)!.accepting);
+    expect(t.superNode.offers.some(({ accepting }) => !accepting)).toBe(true);
+  });
+
+  test('when all slots are taken', async () => {
+    const gate = Promise.withResolvers<void>();
+    t = new TestNode(async () => (await gate.promise, {}));
+    await t.startSeeded({ caps: { slots: 1 } });
+    const first = t.superNode.run(t.fn);
+    await expect(t.superNode.run(t.fn)).rejects.toMatchObject({ details: { reason: 'no-slot' } });
+    gate.resolve();
+    await first;
+  });
+
+  test('when its function’s memory is not free', async () => {
+    const gate = Promise.withResolvers<void>();
+    t = new TestNode(async () => (await gate.promise, {}));
+    await t.startSeeded({ caps: { memoryMiB: 200 } });
+    const other = testFunction('other', 'export default () => 1');
+    expect(await t.superNode.seed(other)).toEqual({ seeding: true });
+    const first = [t.superNode.run(t.fn), t.superNode.run(t.fn)];
+    await expect(t.superNode.run(other)).rejects.toMatchObject({ details: { reason: 'no-memory' } });
+    gate.resolve();
+    await Promise.all(first);
+    await t.superNode.run(other);
+  });
+
+  test('when the super node leaves its tickets unproven', async () => {
+    await started();
+    const wrong = { ticket: { rate: '1' } };
+    await Promise.all(Array.from({ length: 32 }, async () => {
+      for (let i = 0; i < 128; i++) await t.superNode.run(t.fn, wrong).catch(() => undefined);
+    }));
+    await refused('tickets-unsigned', t.superNode.run(t.fn));
+  });
+});
+
+describe('when the caller or the link goes away', () => {
+  test('a cancelled job tells the handler, and its receipt is settled through the batch', async () => {
+    const entered = Promise.withResolvers<void>();
+    await started(async ({ signal }) => {
+      entered.resolve();
+      await new Promise((resolve) => signal!.addEventListener('abort', resolve));
+      return { status: 502, usage: { outcome: 'cancelled' } };
+    });
+    const controller = new AbortController();
+    const run = t.superNode.run(t.fn, { signal: controller.signal });
+    await entered.promise;
+    controller.abort();
+    await expect(run).rejects.toMatchObject({ code: 'cancelled' });
+    await t.superNode.until(() => t.superNode.roots.length === 1);
+    const answer = await t.superNode.link!.call('unsettled', { batch: 1 });
+    const { root, rows } = JSON.parse(Buffer.from(await answer.body.bytes(262_144)).toString());
+    expect(root).toEqual(t.superNode.roots[0]);
+    expect(rows[0][1][8]).toBe('cancelled');
+  });
+
+  test('a job whose link is lost runs to its end and its receipt is offered on the next link', async () => {
+    const entered = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<void>();
+    let aborted: boolean | undefined;
+    await started(async ({ signal }) => {
+      entered.resolve();
+      await gate.promise;
+      aborted = signal!.aborted;
+      return { body: utf8('late') };
+    });
+    const run = t.superNode.run(t.fn).catch((error: unknown) => error);
+    await entered.promise;
+    await t.superNode.link!.close();
+    expect(await run).toMatchObject({ code: 'link-closed' });
+    gate.resolve();
+    await t.superNode.until(() => t.superNode.roots.length === 1);
+    expect(aborted).toBe(false);
+    const answer = await t.superNode.link!.call('unsettled', { batch: 1 });
+    const { rows } = JSON.parse(Buffer.from(await answer.body.bytes(262_144)).toString());
+    expect(rows[0][1][7]).toBe(resultHash(200, sha256('late')));
+  });
+
+  test('a stream whose reader leaves is read to its end and journalled', async () => {
+    const ended = Promise.withResolvers<void>();
+    await started(async () => ({
+      body: (async function* () {
+        for (let i = 0; i < 50; i++) yield new Uint8Array(16_384);
+        ended.resolve();
+      })(),
+      completed: undefined,
+    }));
+    const { answer } = await t.superNode.send(t.fn);
+    answer.body.discard();
+    await ended.promise;
+    await t.superNode.until(() => t.superNode.roots.length === 1);
+    expect(t.node!.status().running).toBe(0);
+  });
+});

@@ -1,0 +1,139 @@
+import type { IncomingCall, OutgoingAnswer } from '@orb/link';
+import { limits, runRequestSchema, sha256, type RunTrailer } from '@orb/protocol';
+import type { InvocationUsage } from '@orb/sandbox';
+import { z } from 'zod';
+import type { AcceptedJob, JobDesk } from './job/accept-job.ts';
+import { cancelSignal } from './job/cancel-signal.ts';
+import type { Instances, Lease } from './job/instances.ts';
+import { makeReceipt, type SentBody } from './job/make-receipt.ts';
+import { takeRequestBody, type RequestBody } from './job/request-body.ts';
+import { ResponseStream } from './job/response-stream.ts';
+import { checkHead, failedLoad, failedRun, type Run } from './job/run.ts';
+import type { Tally } from './job/tally.ts';
+import type { LinkSession } from './link-session.ts';
+
+/** What a job needs of this node. */
+export interface JobRoom {
+  readonly desk: JobDesk;
+  readonly instances: Instances;
+  readonly tally: Tally;
+  /** Microseconds on one monotonic clock. */
+  readonly nowUs: () => number;
+}
+
+/**
+ * Serves one job: accept → load → run → meter → receipt. What the function does, good or bad, is an answer with a
+ * receipt; an error is only what kept the job from being run.
+ * @throws OrbError `node-refused` with the reason, `too-large`, `cancelled`, `link-closed`
+ */
+export async function serveJob(call: IncomingCall, session: LinkSession, room: JobRoom): Promise<OutgoingAnswer> {
+  const job = acceptJob(call, session, room);
+  const { request, run } = await startJob(job, call, room);
+  return run.body instanceof Uint8Array
+    ? answerWhole(job, request, run, run.body, call, room)
+    : answerStream(job, request, run, new ResponseStream(run.body), room);
+}
+
+function acceptJob(call: IncomingCall, session: LinkSession, room: JobRoom): AcceptedJob {
+  const request = runRequestSchema.safeParse(call.header);
+  if (!request.success) room.desk.refuse('malformed', `its request is malformed (${z.prettifyError(request.error).slice(0, 500)})`);
+  return room.desk.accept(request.data, session);
+}
+
+/** From here to the receipt the job holds a slot; what keeps it from running gives the slot back. */
+async function startJob(job: AcceptedJob, call: IncomingCall, room: JobRoom): Promise<{ request: RequestBody; run: Run }> {
+  try {
+    const request = await takeRequestBody(job, call.body, room.desk);
+    const run = await loadAndRun(job, request, call, room);
+    return { request, run: checkHead(run) };
+  } catch (error) {
+    room.desk.leave(job);
+    throw error;
+  }
+}
+
+async function loadAndRun(job: AcceptedJob, request: RequestBody, call: IncomingCall, room: JobRoom): Promise<Run> {
+  const warm = room.instances.take(job.seeded);
+  if (warm) return runHandler(job, request, warm, call, room);
+  job.session.link.notify('setting-up', { job: job.id });
+  let cold: Lease;
+  try {
+    cold = await room.instances.acquire(job.seeded);
+  } catch (error) {
+    return failedLoad(room.nowUs() - job.receivedUs, error);
+  }
+  if (call.signal.aborted) {
+    cold.release();
+    throw call.signal.reason;
+  }
+  job.session.link.notify('started', { job: job.id });
+  return runHandler(job, request, cold, call, room);
+}
+
+async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, call: IncomingCall, room: JobRoom): Promise<Run> {
+  const { ticket, seeded, timeoutMs } = job;
+  const { mode, method, path, headers } = job.request;
+  const setupUs = room.nowUs() - job.receivedUs;
+  const release = () => lease.release();
+  const context = {
+    call: ticket.call, job: job.id, attempt: ticket.attempt, function: seeded.name, version: ticket.version, memoryMiB: seeded.manifest.memoryMiB,
+  };
+  const signal = cancelSignal(call.signal);
+  try {
+    const result = await lease.instance.invoke({ job: job.id, mode, method, path, headers, body: request.source, timeoutMs, context, signal });
+    const { status, body, finished, completed } = result;
+    return { setupUs, release, status, headers: result.headers, body, finished, completed };
+  } catch (error) {
+    return { ...failedRun(setupUs, 'node-failed', String((error as Error).message)), release };
+  }
+}
+
+async function answerWhole(job: AcceptedJob, request: RequestBody, run: Run, body: Uint8Array, call: IncomingCall, room: JobRoom): Promise<OutgoingAnswer> {
+  const usage = run.completed ?? (await endOf(run));
+  const sent = { bytes: body.length, sha256: sha256(body) };
+  const trailer = await finishJob(job, request, run, usage, sent, room);
+  const header = { status: run.status, headers: run.headers };
+  if (body.length <= sentAtOnceBytes) return { header, body, trailer };
+  const delivered = room.desk.delivering(call.signal);
+  const lastByteSent = () => {
+    delivered();
+    return trailer;
+  };
+  return { header, body, trailer: lastByteSent };
+}
+
+/** A larger body may wait for its reader: a node that stops waits for it. */
+const sentAtOnceBytes = 16_384;
+
+/** The receipt is made when the function ends, whether or not anybody still reads. */
+function answerStream(job: AcceptedJob, request: RequestBody, run: Run, body: ResponseStream, room: JobRoom): OutgoingAnswer {
+  const trailer = Promise.all([endOf(run), body.ended]).then(([usage]) =>
+    finishJob(job, request, run, cutUsage(usage, body), body.sent(), room),
+  );
+  trailer.catch(() => undefined);
+  return { header: { status: run.status, headers: run.headers }, body, trailer: () => trailer };
+}
+
+/** An engine that breaks its word ends the job, not the node. */
+function endOf(run: Run): Promise<InvocationUsage> {
+  return run.finished.catch((error: unknown) => ({
+    outcome: 'node-failed', error: String((error as Error).message), runUs: 0, cpuUs: 0, peakMemoryKiB: 0,
+  }));
+}
+
+function cutUsage(usage: InvocationUsage, { tooLarge }: ResponseStream): InvocationUsage {
+  if (!tooLarge || usage.outcome !== 'ok') return usage;
+  return { ...usage, outcome: 'response-too-large', error: `The response is larger than ${limits.bodyBytes} bytes.` };
+}
+
+/** Meters the job, gives its slot back, and resolves when its receipt is in the journal: only then may the answer end. */
+async function finishJob(job: AcceptedJob, request: RequestBody, run: Run, usage: InvocationUsage, sent: SentBody, room: JobRoom): Promise<RunTrailer> {
+  const receipt = makeReceipt(job, request, run, usage, sent);
+  const { book } = job.session;
+  const place = book.add(job.row, receipt);
+  run.release?.();
+  room.desk.leave(job);
+  room.tally.finished(usage.outcome, receipt[1], job.seeded.manifest.memoryMiB, job.rate);
+  await book.written();
+  return { receipt, ...place, ...(usage.error !== undefined && { error: usage.error.slice(0, limits.errorMessageChars) }) };
+}

@@ -1,0 +1,46 @@
+import type { Instance, Invocation, InvocationResult, InvocationUsage } from '@orb/sandbox';
+import type { Instances, Lease } from '../src/job/instances.ts';
+
+export type InlineHandler = (invocation: Invocation) => Promise<Partial<InvocationResult> & { readonly usage?: Partial<InvocationUsage> }>;
+
+/** Instances whose function is a closure of the test: for what no honest engine does, such as a spoilt head. */
+export class InlineInstances implements Instances {
+  readonly handler: InlineHandler;
+  warm = true;
+  started = 0;
+  leased = 0;
+  failStart: Error | undefined;
+
+  constructor(handler: InlineHandler) {
+    this.handler = handler;
+  }
+
+  take(): Lease | undefined {
+    return this.warm ? this.#lease() : undefined;
+  }
+
+  async acquire(): Promise<Lease> {
+    this.started++;
+    if (this.failStart) throw this.failStart;
+    return this.#lease();
+  }
+
+  forget(): void {}
+
+  async close(): Promise<void> {}
+
+  #lease(): Lease {
+    this.leased++;
+    const instance: Instance = {
+      active: 0, memoryKiB: 0,
+      invoke: async (invocation) => {
+        const { usage, ...result } = await this.handler(invocation);
+        const completed: InvocationUsage = { outcome: 'ok', runUs: 1_500, cpuUs: 1_000, peakMemoryKiB: 2_048, ...usage };
+        return { status: 200, headers: [], body: new Uint8Array(0), finished: Promise.resolve(completed), completed, ...result };
+      },
+      kill: async () => undefined,
+      ended: new Promise(() => undefined),
+    };
+    return { instance, release: () => this.leased-- };
+  }
+}
