@@ -1,63 +1,82 @@
 #!/usr/bin/env node
 // Runs every npm script of this workspace on a machine with nothing but Node 20 and npm: installs what is missing,
 // shows it, then hands over to Node 24. Plain JavaScript without dependencies, because it runs before there are any.
-import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, statSync, utimesSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { installDebianPackages } from './install-debian-packages.mjs';
+import { installPackages, root } from './install-packages.mjs';
+import { runChild } from './run-child.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (path) => join(root, 'node_modules', path);
+const vitest = bin('vitest/vitest.mjs');
 
-/** Command lines by script name: [what Node 24 runs, …] run one after the other until one fails. */
+/** What has to be right besides the tests; each takes about a second. */
+const gates = [
+  { name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '--check', '.'], mend: 'npm run format' },
+  { name: 'lint', argv: [bin('oxlint/bin/oxlint')] },
+  { name: 'types', argv: [bin('typescript/bin/tsc'), '-p', '.'] },
+  { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress'] },
+];
+const tests = { name: 'tests', argv: [vitest, 'run'] };
+
+/**
+ * What Node 24 runs for each script, and the Debian packages that it wants. All commands of a script run, also after
+ * one has failed, so that one look shows everything; arguments go to the last.
+ */
 const scripts = {
-  start: [['packages/cli/src/main.ts', 'up']],
-  orb: [['packages/cli/src/main.ts']],
-  test: [[bin('vitest/vitest.mjs'), 'run']],
-  'test-fast': [[bin('vitest/vitest.mjs'), 'run', '--project', 'fast']],
-  verify: [[bin('typescript/bin/tsc'), '-p', '.'], [bin('vitest/vitest.mjs'), 'run']],
-  format: [[bin('oxfmt/bin/oxfmt'), '.']],
-  bench: [['bench/main.ts']],
+  start: { commands: [{ name: 'orb up', argv: ['packages/cli/src/main.ts', 'up'] }], debian: ['bubblewrap'] },
+  orb: { commands: [{ name: 'orb', argv: ['packages/cli/src/main.ts'] }], debian: [] },
+  test: { commands: [...gates, tests], debian: ['bubblewrap'] },
+  'test-fast': { commands: [{ name: 'tests', argv: [vitest, 'run', '--project', 'fast'] }], debian: [] },
+  verify: { commands: [...gates, tests], debian: ['bubblewrap'] },
+  format: { commands: [{ name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '.'] }], debian: [] },
+  docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },
+  bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: ['bubblewrap'] },
 };
 
-const [name, ...args] = process.argv.slice(2);
-const commands = scripts[name];
-if (!commands) fail(`There is no script ${name}. Scripts: ${Object.keys(scripts).join(', ')}.`);
+const [scriptName, ...args] = process.argv.slice(2);
+if (!Object.hasOwn(scripts, scriptName)) fail(`There is no script ${scriptName}. Scripts: ${Object.keys(scripts).join(', ')}.`);
+const script = scripts[scriptName];
 
-installPackages();
-const node = findNode24();
-for (const [index, command] of commands.entries()) {
-  const code = await run(node, index === commands.length - 1 ? [...command, ...args] : command);
-  if (code !== 0) process.exit(code);
+try {
+  await installPackages();
+  await installDebianPackages(script.debian, { required: isCi() && scriptName !== 'start' });
+} catch (error) {
+  fail(error.message, error.exitCode);
 }
+process.exitCode = await runAll(script.commands);
 
-function installPackages() {
-  const stamp = bin('.package-lock.json');
-  const lock = join(root, 'package-lock.json');
-  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(lock).mtimeMs) return;
-  console.error('Installing packages (about 30 seconds the first time) …');
-  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
-  if (status !== 0) fail('npm ci failed; its message stands above. Run the command again when the cause is mended.');
-  utimesSync(stamp, new Date(), new Date());
+async function runAll(commands) {
+  const node = findNode24();
+  const failures = [];
+  for (const command of commands) {
+    const isLast = command === commands.at(-1);
+    if (commands.length > 1) console.error(`\n— ${command.name}`);
+    const { code, stopped } = await runChild(node, isLast ? [...command.argv, ...args] : command.argv, { cwd: root });
+    if (stopped) return code;
+    if (code !== 0) failures.push({ command, code });
+  }
+  if (commands.length > 1) {
+    for (const { command } of failures) {
+      console.error(`Failed: ${command.name}${command.mend ? ` (mend it: ${command.mend})` : ''}`);
+    }
+  }
+  return failures[0]?.code ?? 0;
 }
 
 function findNode24() {
-  const packaged = bin(`node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}/bin/node${process.platform === 'win32' ? '.exe' : ''}`);
+  const windows = process.platform === 'win32';
+  const packaged = bin(`node-${windows ? 'win' : process.platform}-${process.arch}/bin/node${windows ? '.exe' : ''}`);
   if (existsSync(packaged)) return packaged;
   if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath;
   return fail(`Orb needs Node 24 and has no packaged one for ${process.platform}-${process.arch}. Install Node 24 and try again.`);
 }
 
-function run(command, argv) {
-  return new Promise((resolve) => {
-    const child = spawn(command, argv, { cwd: root, stdio: 'inherit' });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
-  });
+function isCi() {
+  return process.env.CI !== undefined && !['', '0', 'false'].includes(process.env.CI);
 }
 
-function fail(message) {
+function fail(message, code = 1) {
   console.error(message);
-  process.exit(1);
+  process.exit(code);
 }
-

@@ -8,7 +8,7 @@ import { auditSupply, type SupplyAudit } from './contracts/conservation.ts';
 import { treasuryOf } from './contracts/genesis-state.ts';
 import { Followers } from './followers.ts';
 import { committedBlock, readJob } from './job-reader.ts';
-import type { KeptBlock, Keeping, NewBlock } from './keeping.ts';
+import type { KeptBlock, Keeping, NewBlock, Place } from './keeping.ts';
 import type { Committed, CommittedBlock, KeyChange, Ledger, StateEntry } from './port.ts';
 import { rangeLimitMax, type State } from './state.ts';
 
@@ -35,9 +35,12 @@ const queueLimits = { transactions: 20_000, bytes: 128 * 1024 * 1024 } as const;
 /** How long execution may hold the event loop before it lets others run. */
 const sliceMs = 8;
 
+/** Transactions between two looks at the clock. */
+const executedTogether = 16;
+
 interface Waiting {
   readonly prepared: PreparedTransaction;
-  readonly resolve: (committed: Committed) => void;
+  readonly resolve: (committed: Committed | Promise<Committed>) => void;
   readonly reject: (error: OrbError) => void;
 }
 
@@ -86,7 +89,11 @@ export class LedgerEngine implements Ledger {
     }
     const known = this.#known.get(prepared.id);
     if (known) return known;
-    const answer = this.#submitNew(prepared).finally(() => this.#known.delete(prepared.id));
+    const answer = new Promise<Committed>((resolve, reject) => {
+      this.#queue.push({ prepared, resolve, reject });
+      this.#queuedBytes += prepared.text.length;
+      this.#working ??= this.#work();
+    }).finally(() => this.#known.delete(prepared.id));
     this.#known.set(prepared.id, answer);
     return answer;
   }
@@ -124,7 +131,7 @@ export class LedgerEngine implements Ledger {
     if (!place) return undefined;
     const { header, signature, transactions } = (await this.#kept(place.height)).block;
     const path = merklePath(transactions.map(transactionLeaf), place.index);
-    return { v: 1, header, signature, cosignatures: [], index: place.index, path, transaction: transactions[place.index] };
+    return { v: 1, header, signature, cosignatures: [], index: place.index, path, transaction: transactions[place.index]! };
   }
 
   async job(id: string): Promise<JobRecord | undefined> {
@@ -147,19 +154,6 @@ export class LedgerEngine implements Ledger {
     await this.#working;
     this.#followers.stop();
     await this.#keeping.close();
-  }
-
-  async #submitNew(prepared: PreparedTransaction): Promise<Committed> {
-    const place = await this.#keeping.locate(prepared.id);
-    if (place) {
-      const { block, delta } = await this.#kept(place.height);
-      return { id: prepared.id, rejections: delta[place.index]!.rejections, ...place, time: block.header.time };
-    }
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ prepared, resolve, reject });
-      this.#queuedBytes += prepared.text.length;
-      this.#working ??= this.#work();
-    });
   }
 
   /** Makes blocks as long as anything waits. */
@@ -209,12 +203,17 @@ export class LedgerEngine implements Ledger {
     let sliceEnds = performance.now() + sliceMs;
     while (this.#queue.length > 0 && accepted.length < blockLimits.transactions && bytes < blockLimits.bytes) {
       // Taken in one piece: shifting a long queue one by one costs its length each time.
-      const batch = this.#queue.splice(0, 16);
+      const batch = this.#queue.splice(0, executedTogether);
+      const places = await Promise.all(batch.map(({ prepared }) => this.#keeping.locate(prepared.id)));
       for (let i = 0; i < batch.length; i++) {
         const waiting = batch[i]!;
         const size = waiting.prepared.text.length;
         this.#queuedBytes -= size;
         try {
+          if (places[i]) {
+            waiting.resolve(this.#standing(waiting.prepared.id, places[i]!));
+            continue;
+          }
           builder.add(waiting.prepared);
           accepted.push(waiting);
           bytes += size;
@@ -244,6 +243,12 @@ export class LedgerEngine implements Ledger {
   #base(): ConstructorParameters<typeof BlockBuilder>[0] {
     const { genesis, chain, clock } = this.#options;
     return { chain, genesis, previous: this.#head, time: Math.max(Math.floor(clock()), this.#head.time), state: this.#state };
+  }
+
+  /** Where a transaction stands that is on the ledger already. */
+  async #standing(id: TransactionId, place: Place): Promise<Committed> {
+    const { block, delta } = await this.#kept(place.height);
+    return { id, rejections: delta[place.index]!.rejections, ...place, time: block.header.time };
   }
 
   async #kept(height: number): Promise<KeptBlock> {

@@ -6,3 +6,5 @@ export type { Environment } from './contracts/context.ts';
 export { KeyNotLoaded, LoadedView, type View, type Writes } from './contracts/state.ts';
 export { splitCost, type Split } from './contracts/job-book.ts';
 export { StateTree } from './state-tree.ts';
+export { verifyLedger, type VerifyProgress } from './verify.ts';
+export type { Clock, LedgerEngine } from './engine.ts';

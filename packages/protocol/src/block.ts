@@ -20,7 +20,10 @@ export const parametersSchema = z.strictObject({
     seedingBps: z.int().min(0).max(2_000),
   }),
   /** How long a paid job can be disputed; credits vest after it. */
-  disputeWindowMs: z.int().min(0).max(30 * 86_400_000),
+  disputeWindowMs: z
+    .int()
+    .min(0)
+    .max(30 * 86_400_000),
   /** How long a super node may take to acknowledge a finished job. */
   graceMs: z.int().min(1_000).max(86_400_000),
   /** How much more run time a node may bill than the super node observed. */
@@ -97,7 +100,11 @@ export interface TransactionResult {
   readonly rejections: readonly RowRejection[];
 }
 
-const blockSchema = z.strictObject({ header: blockHeaderSchema, transactions: z.array(z.unknown()).max(limits.blockTransactions), signature: hex64 });
+const blockSchema = z.strictObject({
+  header: blockHeaderSchema,
+  transactions: z.array(z.unknown()).max(limits.blockTransactions),
+  signature: hex64,
+});
 
 /**
  * Reads a block from outside: shape, sizes and limits of it and of each transaction. {@link checkBlock} comes next.
@@ -138,14 +145,20 @@ export function checkBlock(block: Block, previous: BlockHeader | undefined, chai
   const { header } = block;
   const wrong =
     (header.chain !== chain && 'it belongs to another chain') ||
-    (header.epoch !== (previous?.epoch ?? 1) && header.epoch !== (previous ? previous.epoch + 1 : 1) && 'its epoch is neither that of the block before it nor the next') ||
+    (header.epoch !== (previous?.epoch ?? 1) &&
+      header.epoch !== (previous ? previous.epoch + 1 : 1) &&
+      'its epoch is neither that of the block before it nor the next') ||
     (header.height !== (previous ? previous.height + 1 : 0) && 'its height is not the next one') ||
     (header.previous !== (previous ? blockHash(previous) : chain) && 'it does not follow the block before it') ||
     (previous && header.time < previous.time && 'its time is before that of the block before it') ||
     (header.count !== block.transactions.length && 'its transaction count is wrong') ||
     (header.transactions !== transactionsRoot(block.transactions) && 'its transactions do not match its header') ||
     (!verify(ordererKey, statement(labels.block, header), block.signature) && 'the orderer did not sign it');
-  if (wrong) throw new OrbError('ledger-corrupt', { message: `Block ${header.height} is wrong: ${wrong}.`, details: { height: header.height } });
+  if (wrong)
+    throw new OrbError('ledger-corrupt', {
+      message: `Block ${header.height} is wrong: ${wrong}.`,
+      details: { height: header.height },
+    });
 }
 
 /** A peer's word that it has re-executed a block and found the same state. */
@@ -177,8 +190,14 @@ export function checkInclusion(value: unknown, chain: ChainId, ordererKey: Hex32
   const proof = parseProof(value);
   const { header, index, path, signature } = proof;
   const root = merkleRootFromPath(transactionLeaf(proof.transaction), index, header.count, path);
-  if (header.chain !== chain || root !== header.transactions || !verify(ordererKey, statement(labels.block, header), signature)) {
-    throw new OrbError('bad-signature', { message: 'The proof does not hold: the transaction is not in a block of this ledger.' });
+  if (
+    header.chain !== chain ||
+    root !== header.transactions ||
+    !verify(ordererKey, statement(labels.block, header), signature)
+  ) {
+    throw new OrbError('bad-signature', {
+      message: 'The proof does not hold: the transaction is not in a block of this ledger.',
+    });
   }
   return proof;
 }

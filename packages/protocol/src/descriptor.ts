@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { verify, type Signer } from '#crypto';
 import { labels, statement } from './canonical.ts';
 import { OrbError } from './errors.ts';
-import { hex32, hex64, parseWith } from './schema.ts';
+import { gatewayAddress, hex32, hex64, listOf, parseWith } from './schema.ts';
 import { isAccountName, isFunctionName } from './ids.ts';
 
 /**
@@ -18,11 +18,12 @@ const descriptorBody = z.strictObject({
   /** A pinned version id; null follows the current one. */
   version: hex32.nullable(),
   /** Gateways that are known to take calls, best first. */
-  gateways: z.array(z.url().max(256)).min(1).max(8),
+  gateways: listOf(gatewayAddress, 1, 8),
 });
 export const descriptorSchema = z.strictObject({ ...descriptorBody.shape, key: hex32, signature: hex64 });
 export type Descriptor = z.output<typeof descriptorSchema>;
 
+/** Makes a descriptor. @param controlKey the function's current control key */
 export function signDescriptor(body: z.output<typeof descriptorBody>, controlKey: Signer): Descriptor {
   return { ...body, key: controlKey.publicKey, signature: controlKey.sign(statement(labels.descriptor, body)) };
 }

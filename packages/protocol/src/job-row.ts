@@ -10,14 +10,36 @@ import { isUnits } from './money.ts';
  * with zod's tuples, because a settlement carries up to 256 of them: four times as fast (docs/decisions/0011).
  */
 export type TicketRow = [
-  allowance: string, sequence: number, attempt: number, call: string, fn: string, version: string, parameters: number,
-  rate: string, maxCost: string, requestHash: string, notAfter: number,
+  allowance: string,
+  sequence: number,
+  attempt: number,
+  call: string,
+  fn: string,
+  version: string,
+  parameters: number,
+  rate: string,
+  maxCost: string,
+  requestHash: string,
+  notAfter: number,
 ];
 export type ReceiptRow = [
-  setupUs: number, runUs: number, cpuUs: number, peakMemoryKiB: number, bytesIn: number, bytesOut: number,
-  requestHash: string, resultHash: string, outcome: Receipt['outcome'],
+  setupUs: number,
+  runUs: number,
+  cpuUs: number,
+  peakMemoryKiB: number,
+  bytesIn: number,
+  bytesOut: number,
+  requestHash: string,
+  resultHash: string,
+  outcome: Receipt['outcome'],
 ];
-export type AcknowledgementRow = [received: boolean | null, observedUs: number, prcUs: number, rspUs: number, doneAtMs: number];
+export type AcknowledgementRow = [
+  received: boolean | null,
+  observedUs: number,
+  prcUs: number,
+  rspUs: number,
+  doneAtMs: number,
+];
 export type JobRowForm = [ticket: TicketRow, receipt: ReceiptRow, acknowledgement: AcknowledgementRow];
 
 /** One place of a row: its name, what it must be in words, and the check. */
@@ -40,20 +62,53 @@ const units = (name: string, max?: bigint): Field => [
 ];
 
 const ticketFields = [
-  hex16('allowance'), integer('sequence', 0, maxJobSequence), integer('attempt', 1, 99), hex16('call'), hex32('function'), hex32('version'),
-  integer('parameters', 1, Number.MAX_SAFE_INTEGER), units('rate', limits.rate.max), units('maxCost'), hex32('requestHash'), instant('notAfter'),
+  hex16('allowance'),
+  integer('sequence', 0, maxJobSequence),
+  integer('attempt', 1, 99),
+  hex16('call'),
+  hex32('function'),
+  hex32('version'),
+  integer('parameters', 1, Number.MAX_SAFE_INTEGER),
+  units('rate', limits.rate.max),
+  units('maxCost'),
+  hex32('requestHash'),
+  instant('notAfter'),
 ];
 const receiptFields = [
-  microseconds('setupUs'), microseconds('runUs'), count('cpuUs'), count('peakMemoryKiB'), count('bytesIn'), count('bytesOut'),
-  ['requestHash', 'must be 64 lower-case hexadecimal digits, or empty', (value: unknown) => value === '' || isHex32(value)] as const,
+  microseconds('setupUs'),
+  microseconds('runUs'),
+  count('cpuUs'),
+  count('peakMemoryKiB'),
+  count('bytesIn'),
+  count('bytesOut'),
+  [
+    'requestHash',
+    'must be 64 lower-case hexadecimal digits, or empty',
+    (value: unknown) => value === '' || isHex32(value),
+  ] as const,
   hex32('resultHash'),
-  ['outcome', 'must be an outcome with a receipt', (value: unknown) => typeof value === 'string' && value !== 'lost' && Object.hasOwn(outcomes, value)] as const,
+  [
+    'outcome',
+    'must be an outcome with a receipt',
+    (value: unknown) => typeof value === 'string' && value !== 'lost' && Object.hasOwn(outcomes, value),
+  ] as const,
 ];
 const acknowledgementFields = [
-  ['received', 'must be true, false or null', (value: unknown) => value === null || typeof value === 'boolean'] as const,
-  microseconds('observedUs'), microseconds('prcUs'), microseconds('rspUs'), instant('doneAtMs'),
+  [
+    'received',
+    'must be true, false or null',
+    (value: unknown) => value === null || typeof value === 'boolean',
+  ] as const,
+  microseconds('observedUs'),
+  microseconds('prcUs'),
+  microseconds('rspUs'),
+  instant('doneAtMs'),
 ];
-const jobFields = [['ticket', ticketFields], ['receipt', receiptFields], ['acknowledgement', acknowledgementFields]] as const;
+const jobFields = [
+  ['ticket', ticketFields],
+  ['receipt', receiptFields],
+  ['acknowledgement', acknowledgementFields],
+] as const;
 
 interface Fault {
   readonly path: readonly (string | number)[];
@@ -61,13 +116,15 @@ interface Fault {
 }
 
 function rowFault(value: unknown, fields: readonly Field[]): Fault | undefined {
-  if (!Array.isArray(value) || value.length !== fields.length) return { path: [], message: `must be an array of ${fields.length}` };
+  if (!Array.isArray(value) || value.length !== fields.length)
+    return { path: [], message: `must be an array of ${fields.length}` };
   const wrong = fields.findIndex(([, , holds], i) => !holds(value[i]));
   return wrong < 0 ? undefined : { path: [fields[wrong]![0]], message: fields[wrong]![1] };
 }
 
 function jobFault(value: unknown): Fault | undefined {
-  if (!Array.isArray(value) || value.length !== jobFields.length) return { path: [], message: 'must be [ticket, receipt, acknowledgement]' };
+  if (!Array.isArray(value) || value.length !== jobFields.length)
+    return { path: [], message: 'must be [ticket, receipt, acknowledgement]' };
   for (const [i, [name, fields]] of jobFields.entries()) {
     const fault = rowFault(value[i], fields);
     if (fault) return { path: [name, ...fault.path], message: fault.message };
@@ -84,18 +141,44 @@ function rowSchema<Row>(faultOf: (value: unknown) => Fault | undefined): z.ZodTy
 
 export const ticketRowSchema = rowSchema<TicketRow>((value) => rowFault(value, ticketFields));
 export const receiptRowSchema = rowSchema<ReceiptRow>((value) => rowFault(value, receiptFields));
-export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) => rowFault(value, acknowledgementFields));
+export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) =>
+  rowFault(value, acknowledgementFields),
+);
 export const jobRowSchema = rowSchema<JobRowForm>(jobFault);
 
 /** The row of a ticket. */
 export function ticketRow(t: Ticket): TicketRow {
-  return [t.allowance, t.sequence, t.attempt, t.call, t.function, t.version, t.parameters, t.rate, t.maxCost, t.requestHash, t.notAfter];
+  return [
+    t.allowance,
+    t.sequence,
+    t.attempt,
+    t.call,
+    t.function,
+    t.version,
+    t.parameters,
+    t.rate,
+    t.maxCost,
+    t.requestHash,
+    t.notAfter,
+  ];
 }
 
 /** The ticket of a row. */
 export function ticketFromRow(row: TicketRow): Ticket {
   const [allowance, sequence, attempt, call, fn, version, parameters, rateText, maxCost, hash, notAfter] = row;
-  return { allowance, sequence, attempt, call, function: fn, version, parameters, rate: rateText, maxCost, requestHash: hash, notAfter };
+  return {
+    allowance,
+    sequence,
+    attempt,
+    call,
+    function: fn,
+    version,
+    parameters,
+    rate: rateText,
+    maxCost,
+    requestHash: hash,
+    notAfter,
+  };
 }
 
 /** The row of a receipt. */
@@ -127,7 +210,11 @@ export function jobRow(row: JobRow): JobRowForm {
 
 /** The job of its three rows. */
 export function jobRowFrom(form: JobRowForm): JobRow {
-  return { ticket: ticketFromRow(form[0]), receipt: receiptFromRow(form[1]), acknowledgement: acknowledgementFromRow(form[2]) };
+  return {
+    ticket: ticketFromRow(form[0]),
+    receipt: receiptFromRow(form[1]),
+    acknowledgement: acknowledgementFromRow(form[2]),
+  };
 }
 
 /** The text of a ticket under the super node's signed root. */

@@ -15,7 +15,13 @@ import { hex32, hex64 } from './schema.ts';
 export const linkRoles = ['node', 'super-node', 'client'] as const;
 export type LinkRole = (typeof linkRoles)[number];
 
-export const linkHelloSchema = z.strictObject({ v: z.literal(1), chain: hex32, role: z.enum(linkRoles), key: hex32, nonce: hex32 });
+export const linkHelloSchema = z.strictObject({
+  v: z.literal(1),
+  chain: hex32,
+  role: z.enum(linkRoles),
+  key: hex32,
+  nonce: hex32,
+});
 export const linkAcceptSchema = z.strictObject({ ...linkHelloSchema.shape, signature: hex64 });
 export const linkConfirmSchema = z.strictObject({ signature: hex64 });
 export type LinkHello = z.output<typeof linkHelloSchema>;
@@ -44,12 +50,15 @@ export function signTranscript(step: 'accept' | 'confirm', transcript: LinkTrans
  */
 export function checkTranscript(step: 'accept' | 'confirm', transcript: LinkTranscript, signature: Hex64): void {
   const { dialler, listener } = transcript;
-  if (dialler.chain !== listener.chain) throw new OrbError('link-refused', { message: 'The other side belongs to another network.' });
+  if (dialler.chain !== listener.chain)
+    throw new OrbError('link-refused', { message: 'The other side belongs to another network.' });
   if (dialler.key === listener.key || dialler.nonce === listener.nonce) {
     throw new OrbError('link-refused', { message: 'The other side only sends back what it was sent.' });
   }
   const signedBy = step === 'accept' ? listener : dialler;
   if (!verify(signedBy.key, transcriptBytes(step, transcript), signature)) {
-    throw new OrbError('link-refused', { message: 'The other side could not prove that it holds its key on this connection.' });
+    throw new OrbError('link-refused', {
+      message: 'The other side could not prove that it holds its key on this connection.',
+    });
   }
 }

@@ -34,9 +34,16 @@ export const manifestSchema = z.strictObject({
   /** The code's SHA-256 and size; for an image, the hash and size of its own manifest. */
   code: z.strictObject({ sha256: hex32, bytes: z.int().min(1).max(limits.codeBytes) }),
   /** Image reference with digest; only for `image`. */
-  image: z.string().regex(/^[\x21-\x7e]{1,512}$/, 'must be at most 512 printable ASCII characters').nullable().default(null),
+  image: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,512}$/, 'must be at most 512 printable ASCII characters')
+    .nullable()
+    .default(null),
   /** Which export answers: `auto` tries `fetch`, then `default`, then `handler`. */
-  handler: z.string().regex(/^[A-Za-z_$][\w$.]{0,63}$/).default('auto'),
+  handler: z
+    .string()
+    .regex(/^[A-Za-z_$][\w$.]{0,63}$/)
+    .default('auto'),
   /** The limit, and what is billed, in MiB. */
   memoryMiB: bounded(limits.memoryMiB),
   timeoutMs: bounded(limits.timeoutMs),
@@ -83,7 +90,9 @@ export function parseManifest(input: unknown): Manifest {
   const manifest = parseWith(manifestSchema, input, 'manifest', 'invalid-manifest') as Manifest;
   const bytes = utf8(canonical(manifest as Json)).byteLength;
   if (bytes > limits.manifestBytes) {
-    throw new OrbError('too-large', { message: `The manifest has ${bytes} bytes; the limit is ${limits.manifestBytes}.` });
+    throw new OrbError('too-large', {
+      message: `The manifest has ${bytes} bytes; the limit is ${limits.manifestBytes}.`,
+    });
   }
   checkConsistency(manifest);
   checkSupported(manifest);
@@ -104,14 +113,17 @@ export function parseCompleteManifest(value: unknown): Manifest {
     });
   }
   if (canonical(manifest as Json) !== canonical(value as Json)) {
-    throw new OrbError('invalid-manifest', { message: 'The manifest holds something that its canonical form does not.' });
+    throw new OrbError('invalid-manifest', {
+      message: 'The manifest holds something that its canonical form does not.',
+    });
   }
   return manifest;
 }
 
 /** @throws OrbError `invalid-manifest` unless the text is exactly the canonical form of a valid, complete manifest */
 export function parseCanonicalManifest(text: string): Manifest {
-  if (text.length > limits.manifestBytes) throw new OrbError('too-large', { message: `The manifest is longer than ${limits.manifestBytes} bytes.` });
+  if (text.length > limits.manifestBytes)
+    throw new OrbError('too-large', { message: `The manifest is longer than ${limits.manifestBytes} bytes.` });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -120,7 +132,9 @@ export function parseCanonicalManifest(text: string): Manifest {
   }
   const manifest = parseManifest(value);
   if (canonical(manifest as Json) !== text) {
-    throw new OrbError('invalid-manifest', { message: 'The manifest is not in canonical form (RFC 8785, all fields present).' });
+    throw new OrbError('invalid-manifest', {
+      message: 'The manifest is not in canonical form (RFC 8785, all fields present).',
+    });
   }
   return manifest;
 }
@@ -136,7 +150,8 @@ function checkConsistency(manifest: Manifest): void {
     throw new OrbError('invalid-manifest', { message });
   };
   if ((kind === 'image') !== (image !== null)) refuse('manifest.image: must be given exactly when kind is image');
-  if (verification && verification.quorum > verification.replicas) refuse('manifest.verification: quorum exceeds replicas');
+  if (verification && verification.quorum > verification.replicas)
+    refuse('manifest.verification: quorum exceeds replicas');
   if (verification && !manifest.deterministic) refuse('manifest.verification: needs a deterministic function');
   if (ownPrice !== '0' && payer !== 'caller') refuse('manifest.ownPrice: needs payer: caller');
 }
@@ -151,6 +166,8 @@ function checkSupported(manifest: Manifest): void {
     manifest.secrets.length > 0 && 'secrets',
   ].filter((feature) => typeof feature === 'string');
   if (unsupported.length > 0) {
-    throw new OrbError('not-supported', { message: `The manifest asks for what Orb cannot do yet: ${unsupported.join(', ')}.` });
+    throw new OrbError('not-supported', {
+      message: `The manifest asks for what Orb cannot do yet: ${unsupported.join(', ')}.`,
+    });
   }
 }

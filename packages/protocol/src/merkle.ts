@@ -11,7 +11,9 @@ const nodePrefix = new Uint8Array([1]);
 
 /** Hash of one leaf's content. */
 export function merkleLeaf(content: Uint8Array | string): Uint8Array {
-  return typeof content === 'string' ? sha256Bytes(`\u0000${content}`) : sha256Bytes(concatBytes([leafPrefix, content]));
+  return typeof content === 'string'
+    ? sha256Bytes(`\u0000${content}`)
+    : sha256Bytes(concatBytes([leafPrefix, content]));
 }
 
 function merkleNode(left: Uint8Array, right: Uint8Array): Uint8Array {
@@ -25,7 +27,8 @@ export function merkleRoot(leaves: readonly Uint8Array[]): Hex32 {
 
 /** The sibling hashes from a leaf up to the root: proof that the leaf is in the tree. @throws RangeError for a leaf outside it */
 export function merklePath(leaves: readonly Uint8Array[], index: number): Hex32[] {
-  if (!Number.isSafeInteger(index) || index < 0 || index >= leaves.length) throw new RangeError(`the tree of ${leaves.length} leaves has no leaf ${index}`);
+  if (!Number.isSafeInteger(index) || index < 0 || index >= leaves.length)
+    throw new RangeError(`the tree of ${leaves.length} leaves has no leaf ${index}`);
   const path: Hex32[] = [];
   let start = 0;
   let end = leaves.length;
@@ -40,7 +43,12 @@ export function merklePath(leaves: readonly Uint8Array[], index: number): Hex32[
 }
 
 /** The root that a leaf, its place and its path lead to (RFC 9162 section 2.1.3.2); undefined if they cannot fit. */
-export function merkleRootFromPath(leaf: Uint8Array, index: number, count: number, path: readonly Hex32[]): Hex32 | undefined {
+export function merkleRootFromPath(
+  leaf: Uint8Array,
+  index: number,
+  count: number,
+  path: readonly Hex32[],
+): Hex32 | undefined {
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(count) || index < 0 || index >= count) return undefined;
   if (!path.every(isHex32)) return undefined;
   let place = index;
@@ -80,4 +88,3 @@ function subtree(leaves: readonly Uint8Array[], start: number, end: number): Uin
 function splitPoint(n: number): number {
   return 2 ** (31 - Math.clz32(n - 1));
 }
-

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { isolationTiers } from './manifest.ts';
-import { hex32, hex64, labelsRecord, rate, sequence } from './schema.ts';
+import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.ts';
 
 /*
  * What nodes and super nodes say to each other over a link. `call`s are answered, `notice`s are not. All headers are
@@ -54,7 +54,12 @@ export const offerAnswerSchema = z.strictObject({
 });
 
 /** A root and who signed it; chain, super node and node are those of the link. */
-export const signedRootSchema = z.strictObject({ batch: sequence, count: z.int().min(1).max(limits.settlementRows), root: hex32, signature: hex64 });
+export const signedRootSchema = z.strictObject({
+  batch: sequence,
+  count: z.int().min(1).max(limits.settlementRows),
+  root: hex32,
+  signature: hex64,
+});
 export type SignedRoot = z.output<typeof signedRootSchema>;
 
 /** Asks a node to seed a version. The transaction that made it proves that the owner wants it. */
@@ -88,18 +93,27 @@ export const dropSchema = z.strictObject({
 export type Drop = z.output<typeof dropSchema>;
 
 /** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
-const headerPair = z.tuple([z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'), z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters')]);
+const headerPair = z.tuple([
+  z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'),
+  z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters'),
+]);
 const headerPairs = z
   .array(headerPair)
   .max(limits.headersCount)
-  .refine((pairs) => pairs.reduce((sum, [name, value]) => sum + name.length + value.length, 0) <= limits.headersBytes, `must have at most ${limits.headersBytes} bytes`);
+  .refine(
+    (pairs) => pairs.reduce((sum, [name, value]) => sum + name.length + value.length, 0) <= limits.headersBytes,
+    `must have at most ${limits.headersBytes} bytes`,
+  );
 
 /** One job for a node. The body is the call's body. */
 export const runRequestSchema = z.strictObject({
   ticket: ticketRowSchema,
   method: z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/, 'must be an HTTP method'),
   /** Path and query below the function's own address; starts with `/`, printable ASCII without spaces: no other request has its hash. */
-  path: z.string().max(limits.pathBytes).regex(/^\/[\x21-\x7e]*$/, 'must start with / and be percent-encoded'),
+  path: z
+    .string()
+    .max(limits.pathBytes)
+    .regex(/^\/[\x21-\x7e]*$/, 'must start with / and be percent-encoded'),
   headers: headerPairs,
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),
@@ -115,7 +129,10 @@ export const runTrailerSchema = z.strictObject({
   receipt: receiptRowSchema,
   /** Number of the node's root that will cover this receipt, and its place among that root's rows, from 0. */
   batch: sequence,
-  index: z.int().min(0).max(limits.settlementRows - 1),
+  index: z
+    .int()
+    .min(0)
+    .max(limits.settlementRows - 1),
   error: z.string().max(limits.errorMessageChars).optional(),
 });
 export type RunTrailer = z.output<typeof runTrailerSchema>;
@@ -131,4 +148,4 @@ export const unsettledAnswerSchema = z.strictObject({
 export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
 
 /** A job in one of its first states. A job without these notices counts as started from the moment it was sent. */
-export const jobNoticeSchema = z.strictObject({ job: z.string().max(48) });
+export const jobNoticeSchema = z.strictObject({ job: jobIdText });

@@ -159,7 +159,11 @@ export interface JobRecord {
   /** Base units taken from the allowance. */
   readonly cost: Units;
   /** Who got how much of it. */
-  readonly payments: readonly { readonly account: AccountId; readonly units: Units; readonly reason: 'provider' | 'relay' | 'commission' | 'seeding' }[];
+  readonly payments: readonly {
+    readonly account: AccountId;
+    readonly units: Units;
+    readonly reason: 'provider' | 'relay' | 'commission' | 'seeding';
+  }[];
   /** Every change: what, in which block, at which ledger time. */
   readonly changes: readonly { readonly to: JobRecord['state']; readonly height: number; readonly time: number }[];
 }

@@ -2,20 +2,31 @@ import { z } from 'zod';
 import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
 import { labels, statement, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
-import { isAccountName, isFunctionName, parseJobId, type ChainId, type TransactionId } from './ids.ts';
+import { isAccountName, isFunctionName, type ChainId, type TransactionId } from './ids.ts';
 import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { parseCompleteManifest, type Manifest } from './manifest.ts';
-import { hex16, hex32, hex64, instantMs, listOf, parseWith, sequence, units } from './schema.ts';
+import {
+  gatewayAddress,
+  hex16,
+  hex32,
+  hex64,
+  instantMs,
+  jobIdText,
+  linkAddress,
+  listOf,
+  parseWith,
+  sequence,
+  units,
+} from './schema.ts';
 
 export const roles = ['developer', 'provider', 'peer'] as const;
 export type Role = (typeof roles)[number];
 
-const accountName = z.string().refine(isAccountName, 'must be 3 to 39 of a–z, 0–9 and single hyphens, starting with a letter');
+const accountName = z
+  .string()
+  .refine(isAccountName, 'must be 3 to 39 of a–z, 0–9 and single hyphens, starting with a letter');
 const functionName = z.string().refine(isFunctionName, 'must be 1 to 63 of a–z, 0–9 and single hyphens');
-const jobIdText = z.string().refine((text) => parseJobId(text) !== undefined, 'must be a job id: <allowance id>-<sequence>');
-const host = String.raw`([a-z0-9.-]{1,230}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?/?$`;
-const address = (schemes: string) => z.string().regex(new RegExp(`^(${schemes})://${host}`), `must be an address without a path: ${schemes.replace('|', ' or ')}`).refine(URL.canParse, 'must be a URL');
 /** What was signed is what is stored: no default is filled in here. */
 const completeManifest = z.custom<Manifest>().transform(parseCompleteManifest);
 const rowsOf = <T extends z.ZodType>(row: T) => z.array(row).min(1).max(limits.settlementRows);
@@ -27,7 +38,10 @@ export const controlActionSchema = z.discriminatedUnion('type', [
   /** Makes an earlier version current again. */
   z.strictObject({ type: z.literal('revert'), number: sequence }),
   /** Shares calls between versions: `[number, weight]`, weights are relative. */
-  z.strictObject({ type: z.literal('traffic'), shares: listOf(z.tuple([sequence, z.int().min(1).max(10_000)]), 1, 8, ([number]) => number) }),
+  z.strictObject({
+    type: z.literal('traffic'),
+    shares: listOf(z.tuple([sequence, z.int().min(1).max(10_000)]), 1, 8, ([number]) => number),
+  }),
   z.strictObject({ type: z.literal('stop') }),
   z.strictObject({ type: z.literal('start') }),
   /** Ends the function for ever; its name becomes free for a new incarnation. */
@@ -50,45 +64,73 @@ export const transactionBodies = {
   /** Signed by `from`. */
   transfer: z.strictObject({ from: hex32, sequence, to: hex32, units }),
   /** Signed by `account` and by `key`. The bond moves from the account's available balance. */
-  'super-node.register': z.strictObject({ account: hex32, sequence, key: hex32, address: address('wss|ws'), gateway: address('https|http'), bond: units }),
+  'super-node.register': z.strictObject({
+    account: hex32,
+    sequence,
+    key: hex32,
+    address: linkAddress,
+    gateway: gatewayAddress,
+    bond: units,
+  }),
   /** Signed by `account` and by `key`: the account certifies the node's key. */
   'node.register': z.strictObject({ account: hex32, sequence, key: hex32, label: z.string().regex(/^[\w .-]{1,63}$/) }),
   /** Signed by `account`: the node earns nothing more. */
   'node.retire': z.strictObject({ account: hex32, sequence, node: hex32 }),
   /** Signed by `account` and by `controlKey`. Function id: hash of account, name and incarnation. */
   'function.create': z.strictObject({
-    account: hex32, sequence, name: functionName, incarnation: sequence, controlKey: hex32, recoveryKey: hex32, manifest: completeManifest,
+    account: hex32,
+    sequence,
+    name: functionName,
+    incarnation: sequence,
+    controlKey: hex32,
+    recoveryKey: hex32,
+    manifest: completeManifest,
   }),
   /** Signed by the function's control key; `rotate` may be signed by the recovery key instead. */
   'function.control': z.strictObject({ function: hex32, sequence, action: controlActionSchema }),
   /** Signed by `payer`. Moves `maxUnits` from available to held. */
   'allowance.open': z.strictObject({
-    payer: hex32, sequence, superNode: hex32,
+    payer: hex32,
+    sequence,
+    superNode: hex32,
     /** Function ids, or `*` for every function that the payer owns. */
     functions: z.union([z.literal('*'), listOf(hex32, 1, limits.functionsPerAllowance)]),
-    maxUnits: units, maxPerCall: units, expires: instantMs,
+    maxUnits: units,
+    maxPerCall: units,
+    expires: instantMs,
   }),
   /** Needs no signature: only gives back what is left, and only when it is due. */
   'allowance.release': z.strictObject({ allowance: hex16 }),
   /** Signed by the super node. Opens jobs one by one; the normal way is `job.settle`. */
   'job.assign': z.strictObject({ superNode: hex32, node: hex32, tickets: rowsOf(ticketRowSchema) }),
   /** Signed by the node: run time and result of jobs that are open. */
-  'job.finish': z.strictObject({ superNode: hex32, node: hex32, receipts: rowsOf(z.tuple([jobIdText, receiptRowSchema])) }),
+  'job.finish': z.strictObject({
+    superNode: hex32,
+    node: hex32,
+    receipts: rowsOf(z.tuple([jobIdText, receiptRowSchema])),
+  }),
   /** Signed by the super node: what the callers of open jobs received. */
-  'job.acknowledge': z.strictObject({ superNode: hex32, acknowledgements: rowsOf(z.tuple([jobIdText, acknowledgementRowSchema])) }),
+  'job.acknowledge': z.strictObject({
+    superNode: hex32,
+    acknowledgements: rowsOf(z.tuple([jobIdText, acknowledgementRowSchema])),
+  }),
   /**
    * Signed by the super node. Each batch is all rows under one root that the node signed; rows are accepted or
    * rejected one by one. `lost` closes jobs that have no receipt, unpaid. At least one row, at most
    * limits.settlementRows in all batches and `lost` together: so many always fit into limits.transactionBytes.
    */
-  'job.settle': z.strictObject({
-    superNode: hex32,
-    batches: z.array(z.strictObject({ node: hex32, batch: sequence, signature: hex64, rows: rowsOf(jobRowSchema) })).max(limits.settlementRows),
-    lost: z.array(z.strictObject({ node: hex32, ticket: ticketRowSchema })).max(limits.settlementRows),
-  }).refine(({ batches, lost }) => {
-    const rows = batches.reduce((sum, batch) => sum + batch.rows.length, lost.length);
-    return rows >= 1 && rows <= limits.settlementRows;
-  }, `must have 1 to ${limits.settlementRows} rows in all`),
+  'job.settle': z
+    .strictObject({
+      superNode: hex32,
+      batches: z
+        .array(z.strictObject({ node: hex32, batch: sequence, signature: hex64, rows: rowsOf(jobRowSchema) }))
+        .max(limits.settlementRows),
+      lost: z.array(z.strictObject({ node: hex32, ticket: ticketRowSchema })).max(limits.settlementRows),
+    })
+    .refine(({ batches, lost }) => {
+      const rows = batches.reduce((sum, batch) => sum + batch.rows.length, lost.length);
+      return rows >= 1 && rows <= limits.settlementRows;
+    }, `must have 1 to ${limits.settlementRows} rows in all`),
   /**
    * Signed by `account`, or by each named super node, paying out for it. Moves vested credits to the available balance.
    * `at`, any number such as the time, tells one sweep from the next.
@@ -134,13 +176,17 @@ export function parseTransaction(value: unknown): Transaction {
   const body = parseWith(transactionBodies[outer.kind] as z.ZodType<TransactionBody>, outer.body, outer.kind);
   const keys = outer.signatures.map(({ key }) => key);
   if (keys.some((key, i) => i > 0 && key <= keys[i - 1]!)) {
-    throw new OrbError('invalid-request', { message: 'transaction.signatures: must be in ascending order of key, no key twice' });
+    throw new OrbError('invalid-request', {
+      message: 'transaction.signatures: must be in ascending order of key, no key twice',
+    });
   }
   const transaction = { ...outer, body } as Transaction;
   // The schemas let only ASCII through, and sorting members does not change the length: this is that of the canonical bytes.
   const bytes = JSON.stringify(transaction).length;
   if (bytes > limits.transactionBytes) {
-    throw new OrbError('too-large', { message: `The transaction has ${bytes} bytes; the limit is ${limits.transactionBytes}.` });
+    throw new OrbError('too-large', {
+      message: `The transaction has ${bytes} bytes; the limit is ${limits.transactionBytes}.`,
+    });
   }
   return transaction;
 }
@@ -168,7 +214,9 @@ export function signTransaction<K extends TransactionKind>(
 /** The keys whose signatures on the transaction are right. */
 export function signersOf(transaction: Transaction, check: typeof verify = verify): Set<Hex32> {
   const message = unsignedBytes(transaction);
-  return new Set(transaction.signatures.filter(({ key, signature }) => check(key, message, signature)).map(({ key }) => key));
+  return new Set(
+    transaction.signatures.filter(({ key, signature }) => check(key, message, signature)).map(({ key }) => key),
+  );
 }
 
 function unsignedBytes({ v, chain, kind, body }: Pick<Transaction, 'v' | 'chain' | 'kind' | 'body'>): Uint8Array {

@@ -13,7 +13,10 @@ const sha256 = (data: string | Buffer) => createHash('sha256').update(data).dige
 const labelled = (label: string, value: unknown) => `${label}\n${canonicalize(value)}`;
 
 function signed(key: string, statement: string, signature: string): boolean {
-  const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(key, 'hex').toString('base64url') }, format: 'jwk' });
+  const publicKey = createPublicKey({
+    key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(key, 'hex').toString('base64url') },
+    format: 'jwk',
+  });
   return verifyWithOpenssl(null, Buffer.from(statement), publicKey, Buffer.from(signature, 'hex'));
 }
 
@@ -23,7 +26,10 @@ function treeHash(leaves: readonly string[]): Buffer {
   if (leaves.length === 1) return Buffer.from(sha256(Buffer.concat([Buffer.of(0), Buffer.from(leaves[0]!)])), 'hex');
   let split = 1;
   while (split * 2 < leaves.length) split *= 2;
-  return Buffer.from(sha256(Buffer.concat([Buffer.of(1), treeHash(leaves.slice(0, split)), treeHash(leaves.slice(split))])), 'hex');
+  return Buffer.from(
+    sha256(Buffer.concat([Buffer.of(1), treeHash(leaves.slice(0, split)), treeHash(leaves.slice(split))])),
+    'hex',
+  );
 }
 
 function rowsRoot(rows: readonly string[]): string {
@@ -33,13 +39,18 @@ function rowsRoot(rows: readonly string[]): string {
 }
 
 describe('golden vectors', () => {
-  test.each(Object.entries(vectorFiles))('%s is what the generator makes: formats do not change by accident', (name, make) => {
-    expect(vectorText(make)).toBe(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
-  });
+  test.each(Object.entries(vectorFiles))(
+    '%s is what the generator makes: formats do not change by accident',
+    (name, make) => {
+      expect(vectorText(make)).toBe(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
+    },
+  );
 
   test('canonical JSON: RFC 8785’s own examples, and what the canonicalize package writes', () => {
     const { values } = read('canonical-json.json');
-    expect(values[0].canonical).toBe('{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}');
+    expect(values[0].canonical).toBe(
+      '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}',
+    );
     expect(values[1].canonical).toBe(
       '{"\\r":"Carriage Return","1":"One","\u0080":"Control","ö":"Latin Small Letter O With Diaeresis","€":"Euro Sign","😀":"Emoji: Grinning Face","\ufb33":"Hebrew Letter Dalet With Dagesh"}',
     );
@@ -50,7 +61,9 @@ describe('golden vectors', () => {
     for (const { text, publicKey } of read('keys.json').keys) {
       // RFC 8410: the fixed head of an Ed25519 private key in PKCS #8, then the key.
       const der = Buffer.from(`302e020100300506032b657004220420${sha256(text)}`, 'hex');
-      const { x } = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({ format: 'jwk' });
+      const { x } = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({
+        format: 'jwk',
+      });
       expect(publicKey).toBe(Buffer.from(x!, 'base64url').toString('hex'));
     }
   });
@@ -60,10 +73,12 @@ describe('golden vectors', () => {
     expect(account.id).toBe(sha256(`orb/account/1\n"${account.key}"`));
     expect(node.id).toBe(sha256(`orb/node/1\n"${node.key}"`));
     expect(superNode.id).toBe(sha256(`orb/super-node/1\n"${superNode.key}"`));
-    for (const { owner, name, incarnation, id } of functions) expect(id).toBe(sha256(`orb/function/1\n["${owner}","${name}",${incarnation}]`));
+    for (const { owner, name, incarnation, id } of functions)
+      expect(id).toBe(sha256(`orb/function/1\n["${owner}","${name}",${incarnation}]`));
     expect(allowance.id).toBe(sha256(`orb/allowance/1\n["${allowance.payer}",${allowance.sequence}]`).slice(0, 32));
     expect(job.id).toBe(`${job.allowance}-${job.sequence}`);
-    for (const { a, b, distance } of distances) expect(distance).toBe(Number(BigInt(`0x${a.slice(0, 13)}`) ^ BigInt(`0x${b.slice(0, 13)}`)));
+    for (const { a, b, distance } of distances)
+      expect(distance).toBe(Number(BigInt(`0x${a.slice(0, 13)}`) ^ BigInt(`0x${b.slice(0, 13)}`)));
   });
 
   test('manifests: version id is SHA-256 of the canonical text', () => {
@@ -76,9 +91,21 @@ describe('golden vectors', () => {
 
   test('money: products and floors done by hand', () => {
     const { costs, shares, credits } = read('money.json');
-    expect(costs.map(({ cost }: { cost: string }) => cost)).toEqual(['64', '128000', '256000', '0', '92160000000000000000']);
+    expect(costs.map(({ cost }: { cost: string }) => cost)).toEqual([
+      '64',
+      '128000',
+      '256000',
+      '0',
+      '92160000000000000000',
+    ]);
     expect(shares.map(({ share }: { share: string }) => share)).toEqual(['0', '1234', '1', '9999']);
-    expect(credits.map(({ units }: { units: string }) => units)).toEqual(['0', '1000000000', '12500000000', '1', '999999999999999999999999']);
+    expect(credits.map(({ units }: { units: string }) => units)).toEqual([
+      '0',
+      '1000000000',
+      '12500000000',
+      '1',
+      '999999999999999999999999',
+    ]);
   });
 
   test('Merkle trees: the known empty and one-leaf trees of RFC 6962, roots by the RFC’s recursion, paths that lead to them', () => {
@@ -119,7 +146,7 @@ describe('golden vectors', () => {
 
   test('transactions: statement and id recomputed, every signature right, every kind there', () => {
     const { transactions } = read('transactions.json');
-    expect(new Set(transactions.map((one: any) => one.transaction.kind)).size).toBe(16);
+    expect(new Set(transactions.map((one: { transaction: { kind: string } }) => one.transaction.kind)).size).toBe(16);
     for (const { transaction, statement, id } of transactions) {
       const { signatures, ...unsigned } = transaction;
       expect(statement).toBe(labelled('orb/transaction/1', unsigned));
@@ -129,14 +156,20 @@ describe('golden vectors', () => {
   });
 
   test('chain: ids, hashes, roots and signatures recomputed', () => {
-    const { genesis, chain, header, blockHash, ordererKey, signature, results, cosignStatement, proof } = read('chain.json');
+    const { genesis, chain, header, blockHash, ordererKey, signature, results, cosignStatement, proof } =
+      read('chain.json');
     expect(chain).toBe(sha256(labelled('orb/genesis/1', genesis)));
     expect(blockHash).toBe(sha256(labelled('orb/block/1', header)));
     expect(signed(ordererKey, labelled('orb/block/1', header), signature)).toBe(true);
     expect(header.results).toBe(sha256(labelled('orb/results/1', results)));
-    expect(cosignStatement).toBe(labelled('orb/cosign/1', { chain, epoch: 1, height: 1, hash: blockHash, state: header.state }));
-    for (const { key, signature: cosignature } of proof.cosignatures) expect(signed(key, cosignStatement, cosignature)).toBe(true);
-    const leaves = read('transactions.json').transactions.slice(0, header.count).map((one: any) => canonicalize(one.transaction)!);
+    expect(cosignStatement).toBe(
+      labelled('orb/cosign/1', { chain, epoch: 1, height: 1, hash: blockHash, state: header.state }),
+    );
+    for (const { key, signature: cosignature } of proof.cosignatures)
+      expect(signed(key, cosignStatement, cosignature)).toBe(true);
+    const leaves = read('transactions.json')
+      .transactions.slice(0, header.count)
+      .map((one: { transaction: unknown }) => canonicalize(one.transaction)!);
     expect(header.transactions).toBe(treeHash(leaves).toString('hex'));
     expect(canonicalize(proof.transaction)).toBe(leaves[proof.index]);
   });
@@ -158,17 +191,24 @@ describe('golden vectors', () => {
       const digest = `sha-256=:${createHash('sha256').update(Buffer.from(request.bodyHex, 'hex')).digest('base64')}:`;
       expect(headers['content-digest']).toBe(digest);
       const base = [
-        `"@method": ${request.method}`, `"@authority": ${url.host}`, `"@path": ${url.pathname}`, `"@query": ${url.search || '?'}`,
-        `"content-digest": ${digest}`, `"@signature-params": ${headers['signature-input'].slice('orb='.length)}`,
+        `"@method": ${request.method}`,
+        `"@authority": ${url.host}`,
+        `"@path": ${url.pathname}`,
+        `"@query": ${url.search || '?'}`,
+        `"content-digest": ${digest}`,
+        `"@signature-params": ${headers['signature-input'].slice('orb='.length)}`,
       ].join('\n');
-      expect(signed(identity.key, base, Buffer.from(headers.signature.slice('orb=:'.length, -1), 'base64').toString('hex'))).toBe(true);
+      expect(
+        signed(identity.key, base, Buffer.from(headers.signature.slice('orb=:'.length, -1), 'base64').toString('hex')),
+      ).toBe(true);
     }
   });
 
   test('Ed25519: what is valid here is valid for OpenSSL too, whose rule is laxer', () => {
     const { cases } = read('ed25519.json');
-    const valid = cases.filter((one: any) => one.valid);
+    const valid = cases.filter((one: { valid: boolean }) => one.valid);
     expect(valid.length).toBeGreaterThan(5);
-    for (const one of valid) expect(signed(one.publicKey, Buffer.from(one.message, 'hex').toString(), one.signature), one.name).toBe(true);
+    for (const one of valid)
+      expect(signed(one.publicKey, Buffer.from(one.message, 'hex').toString(), one.signature), one.name).toBe(true);
   });
 });

@@ -39,7 +39,11 @@ function plainCases(): EdgeCase[] {
   const key = scalar('key');
   const good = craft({ name: 'an ordinary signature', key, nonce: scalar('nonce') });
   const s = littleToBigInt(hexToBytes(good.signature.slice(64)));
-  const withS = (name: string, value: bigint): EdgeCase => ({ ...good, name, signature: good.signature.slice(0, 64) + bytesToHex(encodeLittle(value)) });
+  const withS = (name: string, value: bigint): EdgeCase => ({
+    ...good,
+    name,
+    signature: good.signature.slice(0, 64) + bytesToHex(encodeLittle(value)),
+  });
   return [
     good,
     withS('S increased by the group order', s + order),
@@ -57,8 +61,23 @@ function torsionCases(): EdgeCase[] {
   const torsion = torsionPoints();
   const cases: EdgeCase[] = [];
   for (const exact of [true, false]) {
-    for (const [inKey, inR] of [[1, 0], [0, 1], [4, 0], [0, 4], [4, 4], [1, 7], [2, 6], [5, 3]] as const) {
-      const options = { key: scalar('key'), nonce: scalar('nonce'), keyTorsion: torsion[inKey]!, nonceTorsion: torsion[inR]!, exact };
+    for (const [inKey, inR] of [
+      [1, 0],
+      [0, 1],
+      [4, 0],
+      [0, 4],
+      [4, 4],
+      [1, 7],
+      [2, 6],
+      [5, 3],
+    ] as const) {
+      const options = {
+        key: scalar('key'),
+        nonce: scalar('nonce'),
+        keyTorsion: torsion[inKey]!,
+        nonceTorsion: torsion[inR]!,
+        exact,
+      };
       const name = `key with torsion ${inKey}, R with torsion ${inR}, ${exact ? 'exact equation holds' : 'only the cofactored equation holds'}`;
       const made = tryCraft({ name, ...options });
       if (made) cases.push(made);
@@ -71,19 +90,81 @@ function torsionCases(): EdgeCase[] {
 function smallOrderCases(): EdgeCase[] {
   const torsion = torsionPoints();
   return torsion.flatMap((point, i) => [
-    ...optional(tryCraft({ name: `key of small order ${i}, ordinary R`, key: 0n, keyTorsion: point, nonce: scalar('nonce'), exact: true })),
-    ...optional(tryCraft({ name: `ordinary key, R of small order ${i}`, key: scalar('key'), nonce: 0n, nonceTorsion: point, exact: i === 0 })),
-    ...optional(tryCraft({ name: `key with torsion 1, R of small order ${i}`, key: scalar('key'), keyTorsion: torsion[1]!, nonce: 0n, nonceTorsion: point, exact: true })),
-    ...optional(tryCraft({ name: `key and R of small order ${i}`, key: 0n, keyTorsion: point, nonce: 0n, nonceTorsion: torsion[(8 - i) % 8]!, exact: true })),
+    ...optional(
+      tryCraft({
+        name: `key of small order ${i}, ordinary R`,
+        key: 0n,
+        keyTorsion: point,
+        nonce: scalar('nonce'),
+        exact: true,
+      }),
+    ),
+    ...optional(
+      tryCraft({
+        name: `ordinary key, R of small order ${i}`,
+        key: scalar('key'),
+        nonce: 0n,
+        nonceTorsion: point,
+        exact: i === 0,
+      }),
+    ),
+    ...optional(
+      tryCraft({
+        name: `key with torsion 1, R of small order ${i}`,
+        key: scalar('key'),
+        keyTorsion: torsion[1]!,
+        nonce: 0n,
+        nonceTorsion: point,
+        exact: true,
+      }),
+    ),
+    ...optional(
+      tryCraft({
+        name: `key and R of small order ${i}`,
+        key: 0n,
+        keyTorsion: point,
+        nonce: 0n,
+        nonceTorsion: torsion[(8 - i) % 8]!,
+        exact: true,
+      }),
+    ),
   ]);
 }
 
 /** Small-order points in encodings that are not the canonical one: y not below the field's prime, or a sign without x. */
 function encodingCases(): EdgeCase[] {
   return oddEncodings().flatMap(({ name, bytes, point }) => [
-    ...optional(tryCraft({ name: `key encoded as ${name}`, key: 0n, keyTorsion: point, keyBytes: bytes, nonce: scalar('nonce'), exact: true })),
-    ...optional(tryCraft({ name: `R encoded as ${name}, key with torsion 1`, key: scalar('key'), keyTorsion: torsionPoints()[1]!, nonce: 0n, nonceTorsion: point, nonceBytes: bytes, exact: true })),
-    ...optional(tryCraft({ name: `R encoded as ${name}, ordinary key`, key: scalar('key'), nonce: 0n, nonceTorsion: point, nonceBytes: bytes, exact: point.is0() })),
+    ...optional(
+      tryCraft({
+        name: `key encoded as ${name}`,
+        key: 0n,
+        keyTorsion: point,
+        keyBytes: bytes,
+        nonce: scalar('nonce'),
+        exact: true,
+      }),
+    ),
+    ...optional(
+      tryCraft({
+        name: `R encoded as ${name}, key with torsion 1`,
+        key: scalar('key'),
+        keyTorsion: torsionPoints()[1]!,
+        nonce: 0n,
+        nonceTorsion: point,
+        nonceBytes: bytes,
+        exact: true,
+      }),
+    ),
+    ...optional(
+      tryCraft({
+        name: `R encoded as ${name}, ordinary key`,
+        key: scalar('key'),
+        nonce: 0n,
+        nonceTorsion: point,
+        nonceBytes: bytes,
+        exact: point.is0(),
+      }),
+    ),
   ]);
 }
 
@@ -97,7 +178,11 @@ function oddEncodings(): { name: string; bytes: Uint8Array; point: Point }[] {
     { name: 'y = p + 1 with sign', bytes: encodeLittle(prime + 1n + sign), point: identity },
     { name: 'y = 1 with sign', bytes: encodeLittle(1n + sign), point: identity },
     { name: 'y = p − 1 with sign', bytes: encodeLittle(prime - 1n + sign), point: two },
-    ...fours.map(({ point, bit }) => ({ name: `y = p${bit ? ' with sign' : ''}`, bytes: encodeLittle(prime + (bit ? sign : 0n)), point })),
+    ...fours.map(({ point, bit }) => ({
+      name: `y = p${bit ? ' with sign' : ''}`,
+      bytes: encodeLittle(prime + (bit ? sign : 0n)),
+      point,
+    })),
   ];
 }
 
@@ -116,7 +201,16 @@ interface CraftOptions {
 }
 
 /** A signature that fulfils the cofactored equation, over the first of a row of messages that is exact as asked. */
-function tryCraft({ name, key, nonce, keyTorsion = Point.ZERO, nonceTorsion = Point.ZERO, keyBytes, nonceBytes, exact = true }: CraftOptions): EdgeCase | undefined {
+function tryCraft({
+  name,
+  key,
+  nonce,
+  keyTorsion = Point.ZERO,
+  nonceTorsion = Point.ZERO,
+  keyBytes,
+  nonceBytes,
+  exact = true,
+}: CraftOptions): EdgeCase | undefined {
   const a = Point.BASE.multiplyUnsafe(key).add(keyTorsion);
   const r = Point.BASE.multiplyUnsafe(nonce).add(nonceTorsion);
   const publicKey = keyBytes ?? a.toBytes();
@@ -127,7 +221,12 @@ function tryCraft({ name, key, nonce, keyTorsion = Point.ZERO, nonceTorsion = Po
     const left = keyTorsion.multiplyUnsafe(k % 8n).add(nonceTorsion);
     if (left.is0() !== exact) continue;
     const s = (nonce + k * key) % order;
-    return { name, publicKey: bytesToHex(publicKey), message: bytesToHex(message), signature: bytesToHex(rBytes) + bytesToHex(encodeLittle(s)) };
+    return {
+      name,
+      publicKey: bytesToHex(publicKey),
+      message: bytesToHex(message),
+      signature: bytesToHex(rBytes) + bytesToHex(encodeLittle(s)),
+    };
   }
   return undefined;
 }

@@ -1,6 +1,29 @@
 import {
-  accountId, allowanceId, canonical, costOf, formatCredits, functionId, isOrbError, jobId, labels, merkleLeaf, merklePath, merkleRoot, nodeId,
-  parseCompleteManifest, parseCredits, parseManifest, parseUnits, rowsRoot, shareOf, statement, superNodeId, toHex, versionId, xorDistance, type Json,
+  accountId,
+  allowanceId,
+  canonical,
+  costOf,
+  formatCredits,
+  functionId,
+  isOrbError,
+  jobId,
+  labels,
+  merkleLeaf,
+  merklePath,
+  merkleRoot,
+  nodeId,
+  parseCompleteManifest,
+  parseCredits,
+  parseManifest,
+  parseUnits,
+  rowsRoot,
+  shareOf,
+  statement,
+  superNodeId,
+  toHex,
+  versionId,
+  xorDistance,
+  type Json,
 } from '../src/index.ts';
 import { keyNumbers, keyOf, sampleIds, sampleManifest, vectorHash, vectorKey } from './sample.ts';
 
@@ -18,7 +41,11 @@ export function refusalOf(call: () => unknown): string {
 export function keyVectors(): Json {
   return {
     about: 'Private keys of the sample network: SHA-256 of the text. Everyone knows them.',
-    keys: Object.entries(keyNumbers).map(([holder, number]) => ({ holder, text: `orb vector key ${number}`, publicKey: vectorKey(number).publicKey })),
+    keys: Object.entries(keyNumbers).map(([holder, number]) => ({
+      holder,
+      text: `orb vector key ${number}`,
+      publicKey: vectorKey(number).publicKey,
+    })),
   };
 }
 
@@ -44,14 +71,35 @@ export function idVectors(): Json {
   return {
     about: 'An id is SHA-256 of label, line feed, canonical JSON of the parts. Allowance ids are its first 32 digits.',
     account: { key, statement: text(labels.account, key), id: accountId(key) },
-    node: { key: keyOf('node').publicKey, statement: text(labels.node, keyOf('node').publicKey), id: nodeId(keyOf('node').publicKey) },
-    superNode: { key: keyOf('superNode').publicKey, statement: text(labels.superNode, keyOf('superNode').publicKey), id: superNodeId(keyOf('superNode').publicKey) },
+    node: {
+      key: keyOf('node').publicKey,
+      statement: text(labels.node, keyOf('node').publicKey),
+      id: nodeId(keyOf('node').publicKey),
+    },
+    superNode: {
+      key: keyOf('superNode').publicKey,
+      statement: text(labels.superNode, keyOf('superNode').publicKey),
+      id: superNodeId(keyOf('superNode').publicKey),
+    },
     functions: [1, 2].map((incarnation) => ({
-      owner: developer, name: 'hello', incarnation, statement: text(labels.function, [developer, 'hello', incarnation]), id: functionId(developer, 'hello', incarnation),
+      owner: developer,
+      name: 'hello',
+      incarnation,
+      statement: text(labels.function, [developer, 'hello', incarnation]),
+      id: functionId(developer, 'hello', incarnation),
     })),
-    allowance: { payer: developer, sequence: 2, statement: text(labels.allowance, [developer, 2]), id: allowanceId(developer, 2) },
+    allowance: {
+      payer: developer,
+      sequence: 2,
+      statement: text(labels.allowance, [developer, 2]),
+      id: allowanceId(developer, 2),
+    },
     job: { allowance: sampleIds.allowance, sequence: 7, id: jobId(sampleIds.allowance, 7) },
-    distances: [['node', 'function'], ['node', 'node'], ['superNode', 'version']].map((pair) => {
+    distances: [
+      ['node', 'function'],
+      ['node', 'node'],
+      ['superNode', 'version'],
+    ].map((pair) => {
       const [a, b] = pair.map((name) => sampleIds[name as keyof typeof sampleIds]) as [string, string];
       return { a, b, distance: xorDistance(a, b) };
     }),
@@ -63,10 +111,28 @@ function text(label: (typeof labels)[keyof typeof labels], value: Json): string 
 }
 
 export function manifestVectors(): Json {
-  const smallest = { v: 1, kind: 'bundle', runtime: 'deno-2', code: { sha256: vectorHash('code'), bytes: 1 }, priceCap: '0' };
+  const smallest = {
+    v: 1,
+    kind: 'bundle',
+    runtime: 'deno-2',
+    code: { sha256: vectorHash('code'), bytes: 1 },
+    priceCap: '0',
+  };
   const inputs: Record<string, Json> = {
     'the smallest: defaults are filled in': smallest,
-    'every supported field': { ...sampleManifest, handler: 'default', memoryMiB: 512, timeoutMs: 30_000, concurrency: 1, visibility: 'private', idempotent: true, deterministic: true, retries: 0, replicas: 64, isolation: 'namespaces' },
+    'every supported field': {
+      ...sampleManifest,
+      handler: 'default',
+      memoryMiB: 512,
+      timeoutMs: 30_000,
+      concurrency: 1,
+      visibility: 'private',
+      idempotent: true,
+      deterministic: true,
+      retries: 0,
+      replicas: 64,
+      isolation: 'namespaces',
+    },
   };
   const refused: Record<string, Json> = {
     'no price cap': { ...smallest, priceCap: undefined },
@@ -91,26 +157,75 @@ export function manifestVectors(): Json {
     'runtime, not supported yet': { ...smallest, runtime: 'deno-3' },
   };
   return {
-    about: 'A manifest as its author may write it, its canonical text with all defaults, and the version id: SHA-256 of that text.',
+    about:
+      'A manifest as its author may write it, its canonical text with all defaults, and the version id: SHA-256 of that text.',
     accepted: Object.entries(inputs).map(([name, input]) => {
       const manifest = parseManifest(input);
       return { name, input, canonical: canonical(manifest as Json), versionId: versionId(manifest) };
     }),
-    refused: Object.entries(refused).map(([name, input]) => ({ name, input, code: refusalOf(() => parseManifest(input)) })),
-    refusedInTransactions: [{ name: 'defaults left out', input: smallest, code: refusalOf(() => parseCompleteManifest(smallest)) }],
+    refused: Object.entries(refused).map(([name, input]) => ({
+      name,
+      input,
+      code: refusalOf(() => parseManifest(input)),
+    })),
+    refusedInTransactions: [
+      { name: 'defaults left out', input: smallest, code: refusalOf(() => parseCompleteManifest(smallest)) },
+    ],
   };
 }
 
 export function moneyVectors(): Json {
-  const costs = [[1, 64, 1n], [1_000, 128, 1_000n], [1_001, 128, 1_000n], [0, 128, 1_000n], [9_000_000_000, 10_240, 1_000_000_000n]] as const;
+  const costs = [
+    [1, 64, 1n],
+    [1_000, 128, 1_000n],
+    [1_001, 128, 1_000n],
+    [0, 128, 1_000n],
+    [9_000_000_000, 10_240, 1_000_000_000n],
+  ] as const;
   return {
-    about: '1 credit = 10^9 base units. Cost = run time in milliseconds, rounded up, × MiB × rate. Shares are rounded down.',
-    units: ['0', '1', '1000000000000000000000000'].map((value) => ({ text: value, value: parseUnits(value).toString() })),
-    refusedUnits: ['', '-1', '01', '+1', '1.0', '1e3', ' 1', '0x1', '1000000000000000000000001', '99999999999999999999999999'].map((value) => ({ text: value, code: refusalOf(() => parseUnits(value)) })),
-    credits: ['0', '1', '12.5', '0.000000001', '999999999999999.999999999'].map((value) => ({ credits: value, units: parseCredits(value).toString(), formatted: formatCredits(parseCredits(value)) })),
-    refusedCredits: ['', '.5', '1.', '-1', '1e3', '0.0000000001', '1 000', '1000000000000000'].map((value) => ({ credits: value, code: refusalOf(() => parseCredits(value)) })),
-    costs: costs.map(([runUs, memoryMiB, rate]) => ({ runUs, memoryMiB, rate: rate.toString(), cost: costOf(runUs, memoryMiB, rate).toString() })),
-    shares: [[1n, 9_999], [12_345n, 1_000], [10_000n, 1], [9_999n, 10_000]].map(([units, bps]) => ({ units: String(units), bps: Number(bps), share: shareOf(units as bigint, bps as number).toString() })),
+    about:
+      '1 credit = 10^9 base units. Cost = run time in milliseconds, rounded up, × MiB × rate. Shares are rounded down.',
+    units: ['0', '1', '1000000000000000000000000'].map((value) => ({
+      text: value,
+      value: parseUnits(value).toString(),
+    })),
+    refusedUnits: [
+      '',
+      '-1',
+      '01',
+      '+1',
+      '1.0',
+      '1e3',
+      ' 1',
+      '0x1',
+      '1000000000000000000000001',
+      '99999999999999999999999999',
+    ].map((value) => ({ text: value, code: refusalOf(() => parseUnits(value)) })),
+    credits: ['0', '1', '12.5', '0.000000001', '999999999999999.999999999'].map((value) => ({
+      credits: value,
+      units: parseCredits(value).toString(),
+      formatted: formatCredits(parseCredits(value)),
+    })),
+    refusedCredits: ['', '.5', '1.', '-1', '1e3', '0.0000000001', '1 000', '1000000000000000'].map((value) => ({
+      credits: value,
+      code: refusalOf(() => parseCredits(value)),
+    })),
+    costs: costs.map(([runUs, memoryMiB, rate]) => ({
+      runUs,
+      memoryMiB,
+      rate: rate.toString(),
+      cost: costOf(runUs, memoryMiB, rate).toString(),
+    })),
+    shares: [
+      [1n, 9_999],
+      [12_345n, 1_000],
+      [10_000n, 1],
+      [9_999n, 10_000],
+    ].map(([units, bps]) => ({
+      units: String(units),
+      bps: Number(bps),
+      share: shareOf(units as bigint, bps as number).toString(),
+    })),
   };
 }
 
@@ -119,7 +234,8 @@ export function merkleVectors(): Json {
   const leaves = contents.map(merkleLeaf);
   const rows = Array.from({ length: 19 }, (_, i) => `["row",${i}]`);
   return {
-    about: 'RFC 6962 section 2.1: leaf = SHA-256(00 ‖ content), node = SHA-256(01 ‖ left ‖ right). Roots of rows: 8 rows a leaf, joined by line feeds.',
+    about:
+      'RFC 6962 section 2.1: leaf = SHA-256(00 ‖ content), node = SHA-256(01 ‖ left ‖ right). Roots of rows: 8 rows a leaf, joined by line feeds.',
     contents,
     leaves: leaves.map(toHex),
     trees: [0, 1, 2, 3, 4, 5, 8, 9].map((size) => {

@@ -1,6 +1,22 @@
 import {
-  acknowledgementRow, jobIdOf, jobRowSchema, jobTimes, outcomes, parseWith, receiptRow, receiptText, requestHash, resultHash, rootBytes, rowsRoot, sha256, signRoot,
-  streamedRequestHash, ticketRow, ticketText, type Json,
+  acknowledgementRow,
+  jobIdOf,
+  jobRowSchema,
+  jobTimes,
+  outcomes,
+  parseWith,
+  receiptRow,
+  receiptText,
+  requestHash,
+  resultHash,
+  rootBytes,
+  rowsRoot,
+  sha256,
+  signRoot,
+  streamedRequestHash,
+  ticketRow,
+  ticketText,
+  type Json,
 } from '../src/index.ts';
 import { refusalOf } from './format-vectors.ts';
 import { keyOf, sampleAcknowledgement, sampleIds, sampleReceipt, sampleTicket } from './sample.ts';
@@ -26,12 +42,21 @@ export function rowVectors(): Json {
   const body = sha256('hello');
   return {
     about: 'Rows are JSON arrays in the order of the fields. Their text is JSON without spaces.',
-    ticket: { fields: { ...ticket }, row: ticketRow(ticket), text: ticketText(ticketRow(ticket)), job: jobIdOf(ticket) },
+    ticket: {
+      fields: { ...ticket },
+      row: ticketRow(ticket),
+      text: ticketText(ticketRow(ticket)),
+      job: jobIdOf(ticket),
+    },
     receipt: { fields: { ...receipt }, row: receiptRow(receipt), text: receiptText(t, r) },
     acknowledgement: { fields: { ...acknowledgement }, row: acknowledgementRow(acknowledgement) },
     times: { ...jobTimes(receipt, acknowledgement, acknowledgement.doneAtMs + 250) },
     outcomes,
-    refused: Object.entries(refused).map(([name, row]) => ({ name, row, code: refusalOf(() => parseWith(jobRowSchema, row, 'row')) })),
+    refused: Object.entries(refused).map(([name, row]) => ({
+      name,
+      row,
+      code: refusalOf(() => parseWith(jobRowSchema, row, 'row')),
+    })),
     hashes: {
       request: { method: 'POST', path: '/a?b=c', bodySha256: body, hash: requestHash('POST', '/a?b=c', body) },
       streamedRequest: { method: 'POST', path: '/a?b=c', hash: streamedRequestHash('POST', '/a?b=c') },
@@ -49,10 +74,16 @@ export function rootVectors(): Json {
     about: 'The super node signs the root of the tickets of a tick, the node that of the receipts.',
     superNode: sampleIds.superNode,
     tickets: {
-      texts: tickets, statement: decode(rootBytes('tickets', ticketsRoot)), key: keyOf('superNode').publicKey, signature: signRoot('tickets', ticketsRoot, keyOf('superNode')),
+      texts: tickets,
+      statement: decode(rootBytes('tickets', ticketsRoot)),
+      key: keyOf('superNode').publicKey,
+      signature: signRoot('tickets', ticketsRoot, keyOf('superNode')),
     },
     receipts: {
-      texts: receipts, statement: decode(rootBytes('receipts', sampleReceiptsRoot)), key: keyOf('node').publicKey, signature: signRoot('receipts', sampleReceiptsRoot, keyOf('node')),
+      texts: receipts,
+      statement: decode(rootBytes('receipts', sampleReceiptsRoot)),
+      key: keyOf('node').publicKey,
+      signature: signRoot('receipts', sampleReceiptsRoot, keyOf('node')),
     },
   };
 }

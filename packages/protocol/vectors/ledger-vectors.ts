@@ -1,6 +1,19 @@
 import {
-  blockHash, chainId, checkInclusion, cosignBytes, labels, merklePath, parseTransaction, resultsHash, signBlock, statement, transactionId, transactionLeaf,
-  transactionsRoot, type BlockHeader, type Json,
+  blockHash,
+  chainId,
+  checkInclusion,
+  cosignBytes,
+  labels,
+  merklePath,
+  parseTransaction,
+  resultsHash,
+  signBlock,
+  statement,
+  transactionId,
+  transactionLeaf,
+  transactionsRoot,
+  type BlockHeader,
+  type Json,
 } from '../src/index.ts';
 import { refusalOf } from './format-vectors.ts';
 import { keyOf, sampleGenesis, sampleIds, sampleManifest, sampleTime, vectorHash } from './sample.ts';
@@ -13,7 +26,7 @@ export function transactionVectors(): Json {
   const create = sampleTransaction('function.create') as unknown as { body: Record<string, Json> };
   const settle = sampleTransaction('job.settle') as unknown as { body: Record<string, Json> };
   const { signatures } = sampleTransaction('node.register');
-  const { retries, ...incomplete } = sampleManifest;
+  const { retries: _retries, ...incomplete } = sampleManifest;
   const refused: Record<string, Json> = {
     'unknown field': { ...transfer, memo: 'x' },
     'unknown field in the body': { ...transfer, body: { ...transfer.body, memo: 'x' } },
@@ -24,18 +37,36 @@ export function transactionVectors(): Json {
     'sequence 0': { ...transfer, body: { ...transfer.body, sequence: 0 } },
     'signatures out of order': { ...transfer, signatures: signatures.toReversed() as unknown as Json },
     'one key twice': { ...transfer, signatures: [signatures[0], signatures[0]] as unknown as Json },
-    'five signatures': { ...transfer, signatures: Array.from({ length: 5 }, (_, i) => ({ key: String(i).repeat(64), signature: '0'.repeat(128) })) },
-    'manifest without a default': { ...create, body: { ...create.body, manifest: { ...incomplete } } } as unknown as Json,
-    'manifest that asks for what is not supported': { ...create, body: { ...create.body, manifest: { ...sampleManifest, network: ['example.org'] } } } as unknown as Json,
+    'five signatures': {
+      ...transfer,
+      signatures: Array.from({ length: 5 }, (_, i) => ({ key: String(i).repeat(64), signature: '0'.repeat(128) })),
+    },
+    'manifest without a default': {
+      ...create,
+      body: { ...create.body, manifest: { ...incomplete } },
+    } as unknown as Json,
+    'manifest that asks for what is not supported': {
+      ...create,
+      body: { ...create.body, manifest: { ...sampleManifest, network: ['example.org'] } },
+    } as unknown as Json,
     'a settlement of nothing': { ...settle, body: { ...settle.body, batches: [], lost: [] } } as unknown as Json,
   };
   return {
-    about: 'Signed and hashed: the statement, without the signatures. The id is its SHA-256. Signatures stand in ascending order of key.',
+    about:
+      'Signed and hashed: the statement, without the signatures. The id is its SHA-256. Signatures stand in ascending order of key.',
     transactions: sampleTransactions().map((transaction) => {
       const { signatures: _, ...unsigned } = transaction;
-      return { transaction, statement: decode(statement(labels.transaction, unsigned as unknown as Json)), id: transactionId(transaction) };
+      return {
+        transaction,
+        statement: decode(statement(labels.transaction, unsigned as unknown as Json)),
+        id: transactionId(transaction),
+      };
     }) as unknown as Json,
-    refused: Object.entries(refused).map(([name, transaction]) => ({ name, transaction, code: refusalOf(() => parseTransaction(transaction)) })),
+    refused: Object.entries(refused).map(([name, transaction]) => ({
+      name,
+      transaction,
+      code: refusalOf(() => parseTransaction(transaction)),
+    })),
   };
 }
 
@@ -75,7 +106,8 @@ export function chainVectors(): Json {
   };
   const ordererKey = keyOf('orderer').publicKey;
   return {
-    about: 'Genesis and chain id; one block header with hash, signature and co-signature; proof that a transaction is in it.',
+    about:
+      'Genesis and chain id; one block header with hash, signature and co-signature; proof that a transaction is in it.',
     genesis: sampleGenesis,
     genesisStatement: decode(statement(labels.genesis, sampleGenesis as unknown as Json)),
     chain: chainId(sampleGenesis),
@@ -88,6 +120,10 @@ export function chainVectors(): Json {
     resultsStatement: decode(statement(labels.results, results)),
     cosignStatement: decode(cosignBytes(header)),
     proof,
-    refused: Object.entries(refused).map(([name, value]) => ({ name, proof: value, code: refusalOf(() => checkInclusion(value, sampleIds.chain, ordererKey)) })),
+    refused: Object.entries(refused).map(([name, value]) => ({
+      name,
+      proof: value,
+      code: refusalOf(() => checkInclusion(value, sampleIds.chain, ordererKey)),
+    })),
   };
 }

@@ -1,8 +1,27 @@
 import {
-  acknowledgementRow, jobId, jobRow, receiptRow, receiptText, rowsRoot, signRoot, signTransaction, ticketRow,
-  type Transaction, type TransactionBody, type TransactionKind,
+  acknowledgementRow,
+  jobId,
+  jobRow,
+  receiptRow,
+  receiptText,
+  rowsRoot,
+  signRoot,
+  signTransaction,
+  ticketRow,
+  type Transaction,
+  type TransactionBody,
+  type TransactionKind,
 } from '../src/index.ts';
-import { keyOf, sampleAcknowledgement, sampleIds, sampleManifest, sampleReceipt, sampleTicket, sampleTime, type keyNumbers } from './sample.ts';
+import {
+  keyOf,
+  sampleAcknowledgement,
+  sampleIds,
+  sampleManifest,
+  sampleReceipt,
+  sampleTicket,
+  sampleTime,
+  type keyNumbers,
+} from './sample.ts';
 
 const { developer, provider, operator, superNode, node, allowance } = sampleIds;
 type Holder = keyof typeof keyNumbers;
@@ -10,7 +29,11 @@ const sequences = [0, 1, 2];
 
 /** Rows of the sample settlement's jobs. */
 export const sampleRows = sequences.map((sequence) =>
-  jobRow({ ticket: sampleTicket(sequence), receipt: sampleReceipt(sequence), acknowledgement: sampleAcknowledgement(sequence) }),
+  jobRow({
+    ticket: sampleTicket(sequence),
+    receipt: sampleReceipt(sequence),
+    acknowledgement: sampleAcknowledgement(sequence),
+  }),
 );
 
 /** The node's root over the receipts of {@link sampleRows}. */
@@ -25,41 +48,80 @@ export const sampleReceiptsRoot = {
 
 /** For each kind a valid body and who signs it. */
 const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBody<K>, signers: readonly Holder[]] } = {
-  'account.create': [{ name: 'alice', key: keyOf('developer').publicKey, roles: ['developer', 'provider'] }, ['developer']],
+  'account.create': [
+    { name: 'alice', key: keyOf('developer').publicKey, roles: ['developer', 'provider'] },
+    ['developer'],
+  ],
   'treasury.mint': [{ sequence: 1, to: developer, units: '600000000000' }, ['treasury']],
   'treasury.burn': [{ sequence: 2, units: '1000000000' }, ['treasury']],
   transfer: [{ from: developer, sequence: 1, to: provider, units: '12500000000' }, ['developer']],
   'super-node.register': [
     {
-      account: operator, sequence: 1, key: keyOf('superNode').publicKey, address: 'wss://super.example:7443', gateway: 'https://super.example',
+      account: operator,
+      sequence: 1,
+      key: keyOf('superNode').publicKey,
+      address: 'wss://super.example:7443',
+      gateway: 'https://super.example',
       bond: '1000000000000',
     },
     ['operator', 'superNode'],
   ],
-  'node.register': [{ account: provider, sequence: 1, key: keyOf('node').publicKey, label: 'desk' }, ['provider', 'node']],
+  'node.register': [
+    { account: provider, sequence: 1, key: keyOf('node').publicKey, label: 'desk' },
+    ['provider', 'node'],
+  ],
   'node.retire': [{ account: provider, sequence: 2, node }, ['provider']],
   'function.create': [
     {
-      account: developer, sequence: 3, name: 'hello', incarnation: 1, controlKey: keyOf('control').publicKey, recoveryKey: keyOf('recovery').publicKey,
+      account: developer,
+      sequence: 3,
+      name: 'hello',
+      incarnation: 1,
+      controlKey: keyOf('control').publicKey,
+      recoveryKey: keyOf('recovery').publicKey,
       manifest: sampleManifest,
     },
     ['developer', 'control'],
   ],
-  'function.control': [{ function: sampleIds.function, sequence: 1, action: { type: 'publish', manifest: { ...sampleManifest, memoryMiB: 256 } } }, ['control']],
+  'function.control': [
+    {
+      function: sampleIds.function,
+      sequence: 1,
+      action: { type: 'publish', manifest: { ...sampleManifest, memoryMiB: 256 } },
+    },
+    ['control'],
+  ],
   'allowance.open': [
     {
-      payer: developer, sequence: 2, superNode, functions: '*', maxUnits: '100000000000', maxPerCall: '1280000000', expires: sampleTime + 86_400_000,
+      payer: developer,
+      sequence: 2,
+      superNode,
+      functions: '*',
+      maxUnits: '100000000000',
+      maxPerCall: '1280000000',
+      expires: sampleTime + 86_400_000,
     },
     ['developer'],
   ],
   'allowance.release': [{ allowance }, []],
   'job.assign': [{ superNode, node, tickets: sequences.map((n) => ticketRow(sampleTicket(n))) }, ['superNode']],
-  'job.finish': [{ superNode, node, receipts: sequences.map((n) => [jobId(allowance, n), receiptRow(sampleReceipt(n))]) }, ['node']],
-  'job.acknowledge': [{ superNode, acknowledgements: sequences.map((n) => [jobId(allowance, n), acknowledgementRow(sampleAcknowledgement(n))]) }, ['superNode']],
+  'job.finish': [
+    { superNode, node, receipts: sequences.map((n) => [jobId(allowance, n), receiptRow(sampleReceipt(n))]) },
+    ['node'],
+  ],
+  'job.acknowledge': [
+    {
+      superNode,
+      acknowledgements: sequences.map((n) => [jobId(allowance, n), acknowledgementRow(sampleAcknowledgement(n))]),
+    },
+    ['superNode'],
+  ],
   'job.settle': [
     {
       superNode,
-      batches: [{ node, batch: 1, signature: signRoot('receipts', sampleReceiptsRoot, keyOf('node')), rows: sampleRows }],
+      batches: [
+        { node, batch: 1, signature: signRoot('receipts', sampleReceiptsRoot, keyOf('node')), rows: sampleRows },
+      ],
       lost: [{ node, ticket: ticketRow(sampleTicket(3)) }],
     },
     ['superNode'],
@@ -82,7 +144,13 @@ export function sampleTransactions(): Transaction[] {
 export const sampleActions: readonly TransactionBody<'function.control'>['action'][] = [
   { type: 'publish', manifest: sampleManifest },
   { type: 'revert', number: 1 },
-  { type: 'traffic', shares: [[1, 90], [2, 10]] },
+  {
+    type: 'traffic',
+    shares: [
+      [1, 90],
+      [2, 10],
+    ],
+  },
   { type: 'stop' },
   { type: 'start' },
   { type: 'decommission' },

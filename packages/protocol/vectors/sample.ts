@@ -1,6 +1,20 @@
 import {
-  accountId, allowanceId, chainId, createSigner, functionId, nodeId, parseManifest, sha256, superNodeId, versionId,
-  type Acknowledgement, type Genesis, type Manifest, type Receipt, type Signer, type Ticket,
+  accountId,
+  allowanceId,
+  chainId,
+  createSigner,
+  functionId,
+  nodeId,
+  parseManifest,
+  sha256,
+  superNodeId,
+  versionId,
+  type Acknowledgement,
+  type Genesis,
+  type Manifest,
+  type Receipt,
+  type Signer,
+  type Ticket,
 } from '../src/index.ts';
 
 /*
@@ -20,7 +34,17 @@ export function vectorHash(name: string): string {
 
 /** Who holds which key. */
 export const keyNumbers = {
-  treasury: 1, orderer: 2, developer: 3, provider: 4, operator: 5, superNode: 6, node: 7, control: 8, recovery: 9, peer: 10, other: 11,
+  treasury: 1,
+  orderer: 2,
+  developer: 3,
+  provider: 4,
+  operator: 5,
+  superNode: 6,
+  node: 7,
+  control: 8,
+  recovery: 9,
+  peer: 10,
+  other: 11,
 } as const;
 
 export function keyOf(holder: keyof typeof keyNumbers): Signer {
@@ -105,5 +129,11 @@ export function sampleReceipt(sequence: number): Receipt {
 }
 
 export function sampleAcknowledgement(sequence: number): Acknowledgement {
-  return { received: true, observedUs: 17_000 + sequence, prcUs: 310, rspUs: 17_600 + sequence, doneAtMs: sampleTime + 1_000 + sequence };
+  return {
+    received: true,
+    observedUs: 17_000 + sequence,
+    prcUs: 310,
+    rspUs: 17_600 + sequence,
+    doneAtMs: sampleTime + 1_000 + sequence,
+  };
 }

@@ -1,5 +1,6 @@
 export { parseSuperNodeConfig, superNodeConfigSchema, type SuperNodeConfig, type SuperNodeConfigInput } from './config.ts';
-export { startSuperNode, type RunningSuperNode } from './compose.ts';
+export type { RunningSuperNode } from './assemble.ts';
+export { startSuperNode } from './compose.ts';
 export { initNetwork, readNetworkFolder, type InitOptions, type NetworkFolder } from './init.ts';
 export { createLog, type Log } from './log.ts';
 export type { Status } from './analytics/status.ts';

@@ -17,11 +17,11 @@ export class MemoryKeeping implements Keeping {
   }
 
   async locate(id: TransactionId): Promise<Place | undefined> {
-    return this.#index.locate(id);
+    return this.#index.transactions.get(id);
   }
 
   async writesOf(key: string, limit: number): Promise<readonly Place[]> {
-    return this.#index.writesOf(key).slice(0, limit);
+    return this.#index.writes.get(key)?.slice(0, limit) ?? [];
   }
 
   async jobPlace(allowance: string, sequence: number): Promise<Place | undefined> {

@@ -54,9 +54,17 @@ describe.each(Object.entries(adapters))('%s', (_, crypto) => {
   test('refuses text that is not lower-case hexadecimal of the right length, and never throws', () => {
     const [, key, , signature] = rfc8032[0];
     const refused: readonly [unknown, unknown][] = [
-      [key.toUpperCase(), signature], [key, signature.toUpperCase()], [key.slice(2), signature], [key, signature.slice(2)],
-      [`${key.slice(0, -1)}g`, signature], [key, `${signature.slice(0, -1)} `], ['', ''], [undefined, null], [{ length: 64 }, { length: 128 }],
-      [`${key}\n`, signature], [key, `${signature}\n`],
+      [key.toUpperCase(), signature],
+      [key, signature.toUpperCase()],
+      [key.slice(2), signature],
+      [key, signature.slice(2)],
+      [`${key.slice(0, -1)}g`, signature],
+      [key, `${signature.slice(0, -1)} `],
+      ['', ''],
+      [undefined, null],
+      [{ length: 64 }, { length: 128 }],
+      [`${key}\n`, signature],
+      [key, `${signature}\n`],
     ];
     for (const [k, s] of refused) expect(crypto.verify(k as string, new Uint8Array(), s as string)).toBe(false);
   });
@@ -79,7 +87,15 @@ describe('both adapters', () => {
   test('the edge cases cover mixed-order points, small orders, odd encodings and S beyond the group order', () => {
     const names = edgeCases().map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    for (const part of ['only the cofactored', 'exact equation', 'key of small order', 'R of small order', 'key encoded as', 'R encoded as', 'group order']) {
+    for (const part of [
+      'only the cofactored',
+      'exact equation',
+      'key of small order',
+      'R of small order',
+      'key encoded as',
+      'R encoded as',
+      'group order',
+    ]) {
       expect(names.filter((name) => name.includes(part)).length, part).toBeGreaterThan(1);
     }
     expect(new Set(torsionPoints().map((point) => point.toHex())).size).toBe(8);
@@ -88,16 +104,22 @@ describe('both adapters', () => {
   test('give one answer for every changed bit of key and signature', () => {
     const [, key, message, signature] = rfc8032[1];
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 511 }), fc.boolean(), (keyBit, signatureBit, inKey) => {
-        const [k, s] = inKey ? [flip(key, keyBit), signature] : [key, flip(signature, signatureBit)];
-        return !node.verify(k, fromHex(message), s) && !browser.verify(k, fromHex(message), s);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 255 }),
+        fc.integer({ min: 0, max: 511 }),
+        fc.boolean(),
+        (keyBit, signatureBit, inKey) => {
+          const [k, s] = inKey ? [flip(key, keyBit), signature] : [key, flip(signature, signatureBit)];
+          return !node.verify(k, fromHex(message), s) && !browser.verify(k, fromHex(message), s);
+        },
+      ),
       { numRuns: 200 },
     );
   });
 
   test('give one answer for arbitrary bytes, and make the same signatures', () => {
-    const hex = (length: number) => fc.uint8Array({ minLength: length, maxLength: length }).map((bytes) => Buffer.from(bytes).toString('hex'));
+    const hex = (length: number) =>
+      fc.uint8Array({ minLength: length, maxLength: length }).map((bytes) => Buffer.from(bytes).toString('hex'));
     fc.assert(
       fc.property(hex(32), hex(64), fc.uint8Array({ maxLength: 64 }), (key, signature, message) => {
         expect(browser.verify(key, message, signature)).toBe(node.verify(key, message, signature));

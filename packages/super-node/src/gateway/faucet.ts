@@ -1,4 +1,4 @@
-import { accountId, OrbError, signTransaction, stateKeys, type AccountId, type AccountRecord, type Parameters, type Signer } from '@orb/protocol';
+import { accountId, OrbError, signTransaction, stateKeys, type AccountId, type AccountRecord, type BalanceRecord, type Parameters, type Signer } from '@orb/protocol';
 import type { Committed, Ledger } from '@orb/ledger';
 import { RateLimit } from './rate-limit.ts';
 
@@ -32,7 +32,11 @@ export class Faucet {
     const { chain } = this.#ledger;
     if ((await this.#ledger.get(stateKeys.account(to))) === undefined) throw new OrbError('unknown-account');
     const treasury = (await this.#ledger.get(stateKeys.account(accountId(this.#treasury.publicKey)))) as unknown as AccountRecord;
-    const units = this.#parameters().faucetGrant;
+    const { faucetGrant: units, faucetTotal } = this.#parameters();
+    const balance = (await this.#ledger.get(stateKeys.balance(to))) as unknown as BalanceRecord | undefined;
+    if (BigInt(balance?.granted ?? '0') + BigInt(units) > BigInt(faucetTotal)) {
+      throw new OrbError('forbidden', { message: 'This account has had all that the faucet gives to one account.' });
+    }
     if (units === '0') throw new OrbError('not-supported', { message: 'This network has no faucet.' });
     return this.#ledger.submit(signTransaction(chain, 'treasury.mint', { sequence: treasury.sequence + 1, to, units }, [this.#treasury]));
   }

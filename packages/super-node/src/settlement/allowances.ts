@@ -4,7 +4,7 @@ import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
 /** Sequences that are journalled at once: one write in so many jobs. */
-const rangeSize = 256;
+const rangeSize = 128;
 /** An allowance takes no new jobs this long before it expires, beyond the job's own time limit. */
 const expiryMarginMs = 5_000;
 

@@ -194,6 +194,8 @@ export class Settlement {
    */
   async takeRoot(session: NodeSession, root: SignedRoot): Promise<void> {
     if (root.batch <= this.settledBatch(session.id) || this.#settledAhead.get(session.id)?.has(root.batch)) return this.#deps.notifySettled(session.id, this.settledBatch(session.id));
+    // The answers that the root covers came before it, but their calls take a few microtasks to get here.
+    await new Promise(setImmediate);
     const known = this.#batches.get(session.id)?.get(root.batch);
     if (known?.signature !== undefined) return;
     if (!known || !isComplete(known, root.count)) await this.#fetchMissing(session, root.batch);

@@ -5,6 +5,7 @@ import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Allowances } from '../settlement/allowances.ts';
 import type { Journal } from '../settlement/journal.ts';
 import type { Settlement } from '../settlement/settlement.ts';
+import type { Log } from '../log.ts';
 import type { RecentJobs } from '../analytics/recent-jobs.ts';
 import type { Dispatches } from '../relay/dispatches.ts';
 import type { TicketRoots } from '../relay/ticket-roots.ts';
@@ -12,6 +13,7 @@ import type { TicketRoots } from '../relay/ticket-roots.ts';
 /** What the steps of a call work with. */
 export interface CallContext {
   readonly chain: ChainId;
+  readonly log: Log;
   readonly superNode: SuperNodeId;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;

@@ -89,6 +89,7 @@ function endWithoutAnswer(cause: OrbError, context: CallContext, { node, job, ad
     return { ended: 'refused', node, started: false, error: new OrbError('overloaded', { message: `No node took the call of ${fullName}: ${cause.message}`, retryAfterMs: 1_000 }) };
   }
   context.settlement.lose(job);
+  context.log.warn('a job was lost', { job: job.id, node: node.id, function: fullName, code: cause.code, message: cause.message });
   const message = started ? `The node was lost while it ran ${fullName}.` : `The node was lost before it ran ${fullName}.`;
   return { ended: 'lost', node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
 }

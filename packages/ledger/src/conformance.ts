@@ -1,0 +1,16 @@
+import { describe } from 'vitest';
+import { authorityConformance } from './conformance/authority.ts';
+import { portConformance } from './conformance/port.ts';
+import { settlementConformance } from './conformance/settlement.ts';
+import type { OpenLedger } from './conformance/stage.ts';
+
+export type { OpenLedger } from './conformance/stage.ts';
+
+/** What every engine must do alike. @param open gives an empty ledger; the suite closes it */
+export function ledgerConformance(engine: string, open: OpenLedger): void {
+  describe(`ledger conformance: ${engine}`, () => {
+    portConformance(open);
+    authorityConformance(open);
+    settlementConformance(open);
+  });
+}

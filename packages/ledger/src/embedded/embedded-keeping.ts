@@ -1,0 +1,116 @@
+import type { Block, Json, TransactionId } from '@orb/protocol';
+import { BlockIndex } from '../block-index.ts';
+import type { BlockDelta } from '../delta.ts';
+import type { Keeping, KeptBlock, NewBlock, Place } from '../keeping.ts';
+import type { BlockLog } from './block-log.ts';
+import type { Checkpoint, Marker, Tail } from './checkpoint.ts';
+import { encodeFrame, frameBlock, frameDelta } from './frame.ts';
+
+/** When what has come since the last checkpoint is written to the next: entries, or time with a block to go with it. */
+const checkpointEvery = { entries: 20_000, ms: 5_000 } as const;
+
+/** A tail that still grows. */
+class GrowingTail implements Tail {
+  readonly index = new BlockIndex();
+  readonly dirty = new Map<string, Json | null>();
+  readonly offsets = new Map<number, number>();
+  readonly startedMs = performance.now();
+  entries = 0;
+  marker!: Marker;
+
+  add(head: Marker['head'], delta: BlockDelta, offset: number, nextOffset: number): void {
+    const { height } = head.header;
+    this.index.add(height, delta);
+    this.offsets.set(height, offset);
+    for (const { writes } of delta) {
+      this.entries += 2 + 2 * writes.length;
+      for (const [key, value] of writes) this.dirty.set(key, value);
+    }
+    this.marker = { v: 1, head, nextOffset };
+  }
+}
+
+/**
+ * Keeps blocks in the log and finds them through the checkpoint and, for what has come since, through memory. The
+ * checkpoint is written in the background and may lag: the log is the truth.
+ */
+export class EmbeddedKeeping implements Keeping {
+  readonly #log: BlockLog;
+  readonly #checkpoint: Checkpoint;
+  #tail = new GrowingTail();
+  /** The tail that is on its way to the checkpoint. */
+  #writing: GrowingTail | undefined;
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(dependencies: { readonly log: BlockLog; readonly checkpoint: Checkpoint }) {
+    this.#log = dependencies.log;
+    this.#checkpoint = dependencies.checkpoint;
+  }
+
+  async append(made: NewBlock): Promise<void> {
+    const frame = encodeFrame(made);
+    const offset = await this.#log.append(frame);
+    const { header, signature } = made.block;
+    this.note({ header, signature }, made.delta, offset, offset + frame.length);
+  }
+
+  /** Indexes a block that is in the log. */
+  note(head: Pick<Block, 'header' | 'signature'>, delta: BlockDelta, offset: number, nextOffset: number): void {
+    this.#tail.add(head, delta, offset, nextOffset);
+    const due = this.#tail.entries >= checkpointEvery.entries || performance.now() - this.#tail.startedMs >= checkpointEvery.ms;
+    if (due && !this.#writing) void this.#writeCheckpoint();
+  }
+
+  /** Resolves when a checkpoint that is under way is written. */
+  async settled(): Promise<void> {
+    await this.#written;
+  }
+
+  async read(height: number): Promise<KeptBlock | undefined> {
+    const offset = this.#tail.offsets.get(height) ?? this.#writing?.offsets.get(height) ?? (await this.#checkpoint.offset(height));
+    if (offset === undefined) return undefined;
+    const frame = await this.#log.read(offset, height);
+    return { block: frameBlock(frame), delta: frameDelta(frame) };
+  }
+
+  async locate(id: TransactionId): Promise<Place | undefined> {
+    return this.#tail.index.transactions.get(id) ?? this.#writing?.index.transactions.get(id) ?? (await this.#checkpoint.locate(id));
+  }
+
+  async writesOf(key: string, limit: number): Promise<readonly Place[]> {
+    // In memory first: what moves to the checkpoint in the meantime is then seen twice, never missed.
+    const recent = [...(this.#writing?.index.writes.get(key) ?? []), ...(this.#tail.index.writes.get(key) ?? [])];
+    const old = await this.#checkpoint.writesOf(key, limit);
+    const from = recent[0];
+    const before = from ? old.filter(({ height, index }) => height < from.height || (height === from.height && index < from.index)) : old;
+    return [...before, ...recent].slice(0, limit);
+  }
+
+  async jobPlace(allowance: string, sequence: number): Promise<Place | undefined> {
+    const recent = this.#tail.index.jobPlace(allowance, sequence) ?? this.#writing?.index.jobPlace(allowance, sequence);
+    return recent ?? (await this.#checkpoint.jobPlace(allowance, sequence));
+  }
+
+  async close(): Promise<void> {
+    await this.#written;
+    if (this.#tail.offsets.size > 0) await this.#writeCheckpoint();
+    await this.#checkpoint.close();
+    await this.#log.close();
+  }
+
+  #writeCheckpoint(): Promise<void> {
+    const tail = this.#tail;
+    this.#writing = tail;
+    this.#tail = new GrowingTail();
+    this.#written = this.#checkpoint.write(tail).then(
+      () => {
+        this.#writing = undefined;
+      },
+      (error: unknown) => {
+        // The log has it all: a checkpoint that cannot be written costs memory and a longer start, nothing else.
+        process.emitWarning(`The ledger's checkpoint could not be written: ${String(error)}`);
+      },
+    );
+    return this.#written;
+  }
+}

@@ -1,0 +1,85 @@
+import { blockHash, chainId, labels, OrbError, statement, verify, type Block, type BlockHeader, type Genesis, type Json } from '@orb/protocol';
+import { genesisState } from '../contracts/genesis-state.ts';
+import { State } from '../state.ts';
+import type { BlockLog } from './block-log.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { EmbeddedKeeping } from './embedded-keeping.ts';
+import { corruptAt, frameBytes, frameDelta, frameHead, type Frame } from './frame.ts';
+
+export interface Restored {
+  readonly head: BlockHeader;
+  readonly state: State;
+  readonly keeping: EmbeddedKeeping;
+}
+
+type Head = Pick<Block, 'header' | 'signature'>;
+
+/**
+ * Brings back the state as of the last block: from the checkpoint, then forward by what later blocks did. Signatures,
+ * links and, at the end, the state's root against the signed header prove that nothing was altered; running every
+ * transaction again is `verify.ts`'s part. Undefined for a log without a block.
+ * @throws OrbError `ledger-corrupt`
+ */
+export async function restore(genesis: Genesis, log: BlockLog, checkpoint: Checkpoint): Promise<Restored | undefined> {
+  const marker = await checkpoint.marker();
+  if (marker && marker.nextOffset > log.size) {
+    throw new OrbError('ledger-corrupt', {
+      message: `The log ends at byte ${log.size}, but block ${marker.head.header.height} ended at byte ${marker.nextOffset}: blocks are missing.`,
+      details: { height: marker.head.header.height, offset: log.size },
+    });
+  }
+  if (marker) {
+    const keeping = new EmbeddedKeeping({ log, checkpoint });
+    const restored = await forward(genesis, log, keeping, await checkpoint.state(), marker.head, marker.nextOffset);
+    if (restored?.state.root() === restored?.head.state) return restored;
+  }
+  await checkpoint.clear();
+  const keeping = new EmbeddedKeeping({ log, checkpoint });
+  const restored = await forward(genesis, log, keeping, new Map(genesisState(genesis)), undefined, 0);
+  if (restored && restored.state.root() !== restored.head.state) {
+    throw new OrbError('ledger-corrupt', {
+      message: `The state after block ${restored.head.height} is not the one that its header names.`,
+      details: { height: restored.head.height },
+    });
+  }
+  return restored;
+}
+
+/** Applies every block from an offset on. */
+async function forward(
+  genesis: Genesis, log: BlockLog, keeping: EmbeddedKeeping, entries: Map<string, Json>, from: Head | undefined, offset: number,
+): Promise<Restored | undefined> {
+  let head = from;
+  const frames = log.scan(offset, from ? from.header.height + 1 : 0);
+  for (let step = await frames.next(); ; step = await frames.next()) {
+    if (step.done) {
+      if (step.value.torn > 0) await log.truncate(step.value.offset);
+      break;
+    }
+    const frame = step.value;
+    const next = frameHead(frame);
+    checkHead(frame, next, head?.header, genesis);
+    const delta = frameDelta(frame);
+    for (const { writes } of delta) {
+      for (const [key, value] of writes) {
+        if (value === null) entries.delete(key);
+        else entries.set(key, value);
+      }
+    }
+    keeping.note(next, delta, frame.offset, frame.offset + frameBytes(frame));
+    // A long log must not pile up in memory while it is indexed.
+    await keeping.settled();
+    head = next;
+  }
+  return head && { head: head.header, state: new State(entries), keeping };
+}
+
+function checkHead(frame: Frame, { header, signature }: Head, previous: BlockHeader | undefined, genesis: Genesis): void {
+  const chain = chainId(genesis);
+  const wrong =
+    (header.chain !== chain && 'it belongs to another ledger') ||
+    (header.height !== frame.height && 'its height is not that of its frame') ||
+    (header.previous !== (previous ? blockHash(previous) : chain) && 'it does not follow the block before it') ||
+    (!verify(genesis.ordererKey, statement(labels.block, header), signature) && 'the orderer did not sign it');
+  if (wrong) throw corruptAt(frame, wrong);
+}
