@@ -8,7 +8,9 @@ import { TestNode } from '../test/test-node.ts';
 let t: TestNode;
 afterEach(() => t.close());
 
-async function started(handler?: InlineHandler): Promise<TestNode> {
+const echo: InlineHandler = async ({ body }) => ({ body: body as Uint8Array });
+
+async function started(handler: InlineHandler = echo): Promise<TestNode> {
   t = new TestNode(handler);
   await t.startSeeded();
   return t;
@@ -38,7 +40,7 @@ describe('a job that is taken', () => {
   });
 
   test('closes a batch at 256 rows without waiting for the clock', async () => {
-    t = new TestNode();
+    t = new TestNode(echo);
     await t.startSeeded({}, { batching: { batchMs: 60_000 } });
     await Promise.all(Array.from({ length: 32 }, async () => {
       for (let i = 0; i < 8; i++) await t.superNode.run(t.fn);
