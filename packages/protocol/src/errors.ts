@@ -26,6 +26,7 @@ export const errorTable = {
   'invalid-amount': rule(400, 'caller', 'The amount is not valid.'),
   'invalid-manifest': rule(400, 'caller', 'The manifest is not valid.'),
   'not-supported': rule(400, 'caller', 'Not supported yet.'),
+  'bad-source': rule(400, 'caller', 'The source cannot be bundled.', 'Correct it and deploy again.'),
   'code-mismatch': rule(400, 'caller', 'The code does not have the hash that the manifest names.', 'Deploy again.'),
   unauthenticated: rule(
     401,

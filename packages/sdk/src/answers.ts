@@ -23,7 +23,8 @@ export const networkSchema = z.object({
   genesis: genesisSchema,
   parameters: parametersSchema,
   head: blockHeaderSchema,
-  superNode: z.object({ id: hex32, key: hex32, account: hex32, address: text, gateway: text }),
+  /** All but the id are missing until the super node is registered on the ledger. */
+  superNode: z.object({ id: hex32, key: hex32.optional(), account: hex32.optional(), address: text.optional(), gateway: text.optional(), bond: units.optional() }),
   software: text.optional(),
 });
 /** Who a super node is, and which network it belongs to. */
@@ -51,16 +52,18 @@ export const locatedSchema = z.object({ height: count, index: count, transaction
 export type LocatedTransaction = z.output<typeof locatedSchema>;
 export const blockSchema = z.object({ header: blockHeaderSchema, transactions: z.array(transactionSchema).max(100_000), signature: hex64 });
 
-const offer = z.looseObject({ slots: z.number(), memoryMiB: z.number(), rate: units, isolation: text, cores: z.number(), accepting: z.boolean() }).partial();
 export const nodesSchema = z.object({
   nodes: z
     .array(
       z.object({
-        id: hex32, label: text, account: hex32, offer: offer.nullish(), rttMs: z.number().nullish(), active: z.number().nullish(), connected: z.boolean(),
+        id: hex32, label: text, account: text, platform: text.optional(), isolation: text.optional(), cores: z.number().optional(),
+        memoryMiB: z.number().optional(), rate: units.optional(), slots: z.number().optional(), active: z.number().optional(),
+        seeds: z.number().optional(), accepting: z.boolean().optional(), rttMs: z.number().nullish(),
       }),
     )
     .max(100_000),
 });
+/** A node that is linked to this super node now. */
 export type NodeInfo = z.output<typeof nodesSchema>['nodes'][number];
 
 const replicaCounts = z.object({ ready: count, wanted: count });
@@ -69,7 +72,7 @@ export const functionsSchema = z.object({
     .array(
       z.object({
         owner: functionNameText, name: functionNameText, id: hex32, state: z.enum(['active', 'stopped', 'decommissioned']),
-        version: z.union([z.int(), hex32]).nullish(), replicas: replicaCounts, url: text,
+        versionNumber: z.int().nullish(), replicas: replicaCounts, url: text,
       }),
     )
     .max(10_000),
@@ -120,8 +123,8 @@ export const jobsSchema = z.object({
   jobs: z
     .array(
       z.object({
-        id: z.string().max(64), call: text.nullish(), function: functionNameText.nullish(), node: text.nullish(), outcome: text.nullish(), state: text,
-        cost: units.nullish(), times: jobTimes.partial().nullish(), doneAtMs: instantMs.nullish(),
+        id: z.string().max(64), call: text, function: functionNameText, node: text, outcome: text, costUnits: units,
+        prcUs: z.number(), setupUs: z.number(), runUs: z.number(), doneAtMs: instantMs,
       }),
     )
     .max(10_000),

@@ -1,7 +1,7 @@
 import {
   OrbError, functionId, sha256, stateKeys, type AccountId, type ControlAction, type FunctionId, type Hex32, type Manifest, type Signer,
 } from '@orb/protocol';
-import { anyAnswerSchema, functionSchema, functionsSchema, seedStepSchema, type Committed, type FunctionInfo, type FunctionSummary, type SeedStep } from './answers.ts';
+import { accountRecordSchema, anyAnswerSchema, functionSchema, functionsSchema, seedStepSchema, type Committed, type FunctionInfo, type FunctionSummary, type SeedStep } from './answers.ts';
 import { parseFunctionPath } from './function-path.ts';
 import type { Http } from './http.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -70,11 +70,11 @@ export class FunctionsClient {
     return this.#ledger.send('function.control', { function: id, sequence: record.sequence + 1, action }, [control]);
   }
 
-  /** Hands the code to the super node under its hash. */
+  /** Hands the code to the super node under its hash. @throws OrbError `forbidden` unless the owner is a developer */
   async upload(code: Uint8Array, owner: Owner, signal?: AbortSignal): Promise<Hex32> {
     const hash = sha256(code);
     await this.#http.json(`/v1/code/${hash}`, anyAnswerSchema, {
-      method: 'PUT', body: code, signWith: await this.#signature(owner), signal, timeoutMs: 300_000,
+      method: 'PUT', body: code, headers: { 'orb-account': await this.#nameOf(owner) }, signWith: await this.#signature(owner), signal, timeoutMs: 300_000,
     });
     return hash;
   }
@@ -85,6 +85,12 @@ export class FunctionsClient {
     yield* this.#http.lines(`/v1/functions/${ownerName}/${name}/seed`, seedStepSchema, {
       method: 'POST', body: {}, signWith: await this.#signature(owner), signal, limit: 64 * 1024, timeoutMs: 600_000,
     });
+  }
+
+  async #nameOf({ id }: Owner): Promise<string> {
+    const record = accountRecordSchema.safeParse(await this.#ledger.get(stateKeys.account(id)));
+    if (!record.success) throw new OrbError('unknown-account', { message: 'The account of this key is not on the ledger of this network.' });
+    return record.data.name;
   }
 
   async #signature(owner: Owner): Promise<{ signer: Signer; chain: string }> {

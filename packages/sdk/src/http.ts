@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import { readBytes, readJson, readLines } from './read-bounded.ts';
 
 export interface HttpOptions {
-  /** Address of a super node's gateway, such as `http://127.0.0.1:7070`. */
+  /** Address of a super node's gateway, such as `http://127.0.0.1:7080`. */
   readonly url: string;
   /** How long an API answer may take, milliseconds. Calls of functions have no limit but their own. @default 30000 */
   readonly timeoutMs?: number;
@@ -16,6 +16,7 @@ export interface ApiRequest {
   readonly method?: 'GET' | 'POST' | 'PUT';
   /** Sent as JSON, or as it is when it is bytes. */
   readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signWith?: { readonly signer: Signer; readonly chain: ChainId };
   readonly signal?: AbortSignal | undefined;
   /** The most bytes of the answer, or of one line of it. @default 4 MiB */
@@ -80,7 +81,7 @@ export class Http {
     const { method = 'GET', body, signWith } = request;
     const url = `${this.base}${path}`;
     const bytes = body === undefined ? new Uint8Array() : body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body));
-    const headers = new Headers({ accept: 'application/json' });
+    const headers = new Headers({ ...request.headers, accept: 'application/json' });
     if (body !== undefined) headers.set('content-type', body instanceof Uint8Array ? 'application/octet-stream' : 'application/json');
     if (signWith) {
       const signed = signRequest({ method, url, body: bytes }, signWith.chain, signWith.signer, Date.now());
@@ -127,7 +128,7 @@ function gatewayBase(url: string): string {
   if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password) {
     throw new OrbError('invalid-request', {
       message: `${JSON.stringify(url.slice(0, 200))} is not the address of a super node.`,
-      hint: 'It looks like http://127.0.0.1:7070 or https://orb.example.com.',
+      hint: 'It looks like http://127.0.0.1:7080 or https://orb.example.com.',
     });
   }
   return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`;

@@ -4,7 +4,6 @@ import { parseFunctionPath, type FunctionInfo, type Orb } from '@orb/sdk';
 import { FunctionFiles, type FunctionIdentity } from '../deploy/function-files.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
-import { shortId } from '../terminal/format.ts';
 import { renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
@@ -40,11 +39,11 @@ async function listFunctions(session: Session, search: string | undefined, limit
     const rows = functions.map((fn) => [
       style.strong(cleanText(`${fn.owner}/${fn.name}`)),
       fn.state === 'active' ? style.good(fn.state) : style.warn(fn.state),
-      fn.version == null ? '–' : shortId(String(fn.version)),
+      fn.versionNumber == null ? '–' : String(fn.versionNumber),
       `${fn.replicas.ready}/${fn.replicas.wanted}`,
       cleanText(fn.url),
     ]);
-    return renderTable([{ title: 'function' }, { title: 'state' }, { title: 'version' }, { title: 'ready', align: 'right' }, { title: 'call it', flexible: true }], rows, style, width);
+    return renderTable([{ title: 'function' }, { title: 'state' }, { title: 'version', align: 'right' }, { title: 'ready', align: 'right' }, { title: 'call it', flexible: true }], rows, style, width);
   });
 }
 

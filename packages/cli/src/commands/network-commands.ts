@@ -28,17 +28,16 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
   network
     .command('use')
     .description('speak to this super node from now on, and accept the network it belongs to')
-    .argument('<url>', 'address of a super node, such as http://127.0.0.1:7070')
+    .argument('<url>', 'address of a super node, such as http://127.0.0.1:7080')
     .action(async (url: string, _: unknown, command: Command) => useNetwork(context.session(command), url));
 }
 
 async function showStatus(session: Session): Promise<void> {
   const orb = await session.orb();
   const [network, nodes, functions, jobs] = await Promise.all([orb.network(), orb.nodes(), orb.functions.list({ limit: 1_000 }), orb.jobs(5)]);
-  const connected = nodes.filter((node) => node.connected);
   const status = {
     name: network.name, network: network.network, chain: network.chain, superNode: network.superNode, head: network.head,
-    nodes: { known: nodes.length, connected: connected.length }, functions: functions.length, recentJobs: jobs,
+    nodes: nodes.length, functions: functions.length, recentJobs: jobs,
   };
   session.result(status, () => {
     const { style } = session.terminal;
@@ -46,12 +45,12 @@ async function showStatus(session: Session): Promise<void> {
       `${style.good('●')} ${style.strong(cleanText(network.name))} ${style.quiet(`(${network.network} network)`)}`,
       renderFacts(
         [
-          ['super node', cleanText(network.superNode.gateway)],
+          ['super node', cleanText(network.superNode.gateway ?? orb.url)],
           ['chain', network.chain],
           ['ledger', `height ${network.head.height}, ${formatInstant(network.head.time)}`],
-          ['nodes', `${connected.length} of ${nodes.length} connected, ${connected.reduce((sum, node) => sum + (node.active ?? 0), 0)} jobs running`],
+          ['nodes', `${nodes.length} linked, ${nodes.reduce((sum, node) => sum + (node.active ?? 0), 0)} jobs running`],
           ['functions', String(functions.length)],
-          ['last job', jobs[0] ? `${cleanText(jobs[0].function ?? '?')} ${cleanText(jobs[0].outcome ?? jobs[0].state)}` : 'none yet'],
+          ['last job', jobs[0] ? `${cleanText(jobs[0].function)} ${cleanText(jobs[0].outcome)}` : 'none yet'],
         ],
         style,
         '  ',
@@ -66,18 +65,19 @@ async function listNodes(session: Session): Promise<void> {
     const { style, width } = session.terminal;
     if (nodes.length === 0) return 'No node is lent to this network. Lend one: orb node start';
     const rows = nodes.map((node) => [
-      node.connected ? (node.offer?.accepting === false ? style.warn('paused') : style.good('ready')) : style.quiet('away'),
+      node.accepting === false ? style.warn('paused') : style.good('ready'),
       style.strong(cleanText(node.label)),
+      cleanText(node.account),
       shortId(node.id),
-      node.offer?.cores === undefined ? '–' : String(node.offer.cores),
-      node.offer?.memoryMiB === undefined ? '–' : `${node.offer.memoryMiB} MiB`,
-      cleanText(node.offer?.isolation ?? '–'),
-      node.offer?.rate ?? '–',
-      `${node.active ?? 0}/${node.offer?.slots ?? '–'}`,
+      node.cores === undefined ? '–' : String(node.cores),
+      node.memoryMiB === undefined ? '–' : `${node.memoryMiB} MiB`,
+      cleanText(node.isolation ?? '–'),
+      node.rate ?? '–',
+      `${node.active ?? 0}/${node.slots ?? '–'}`,
       node.rttMs == null ? '–' : `${node.rttMs.toFixed(1)} ms`,
     ]);
     const columns = [
-      { title: 'state' }, { title: 'node', flexible: true }, { title: 'id' }, { title: 'cores', align: 'right' }, { title: 'memory', align: 'right' },
+      { title: 'state' }, { title: 'node', flexible: true }, { title: 'account' }, { title: 'id' }, { title: 'cores', align: 'right' }, { title: 'memory', align: 'right' },
       { title: 'isolation' }, { title: 'rate', align: 'right' }, { title: 'jobs', align: 'right' }, { title: 'response', align: 'right' },
     ] as const;
     return renderTable(columns, rows, style, width);
@@ -96,18 +96,17 @@ async function listJobs(session: Session, limit: number): Promise<void> {
   session.result({ jobs }, () => {
     const { style, width } = session.terminal;
     if (jobs.length === 0) return 'No jobs yet. Call something: orb call OWNER/NAME';
-    const time = (us: number | null | undefined) => (us == null ? '–' : formatUs(us));
     const rows = jobs.map((job) => [
-      cleanText(job.function ?? '–'),
-      job.outcome == null ? '–' : job.outcome === 'ok' ? style.good('ok') : style.bad(cleanText(job.outcome)),
-      cleanText(job.state),
-      time(job.times?.cmpUs), time(job.times?.rspUs),
-      job.cost == null ? '–' : formatCredits(BigInt(job.cost)),
+      cleanText(job.function),
+      job.outcome === 'ok' ? style.good('ok') : style.bad(cleanText(job.outcome)),
+      formatUs(job.prcUs), formatUs(job.setupUs), formatUs(job.runUs),
+      formatCredits(BigInt(job.costUnits)),
+      formatInstant(job.doneAtMs),
       job.id,
     ]);
     const columns = [
-      { title: 'function' }, { title: 'outcome' }, { title: 'state' }, { title: 'T_cmp', align: 'right' }, { title: 'T_rsp', align: 'right' },
-      { title: 'credits', align: 'right' }, { title: 'job', flexible: true },
+      { title: 'function' }, { title: 'outcome' }, { title: 'T_prc', align: 'right' }, { title: 'setup', align: 'right' }, { title: 'run', align: 'right' },
+      { title: 'credits', align: 'right' }, { title: 'when' }, { title: 'job', flexible: true },
     ] as const;
     return renderTable(columns, rows, style, width);
   });
@@ -123,8 +122,9 @@ async function showNetwork(session: Session): Promise<void> {
       renderFacts(
         [
           ['chain', network.chain],
-          ['super node', `${cleanText(network.superNode.gateway)}  ${style.quiet(`links: ${cleanText(network.superNode.address)}`)}`],
-          ['super node key', network.superNode.key],
+          ['super node', cleanText(network.superNode.gateway ?? 'not registered yet')],
+          ['links', cleanText(network.superNode.address ?? '–')],
+          ['super node key', network.superNode.key ?? '–'],
           ['head', `height ${network.head.height}, ${formatInstant(network.head.time)}`],
           ['split', `relay ${parameters.split.relayBps / 100} %, commission ${parameters.split.commissionBps / 100} %, seeding ${parameters.split.seedingBps / 100} %, the rest to the provider`],
           ['faucet', parameters.faucetGrant === '0' ? 'none' : `${formatCredits(BigInt(parameters.faucetGrant))} credits a grant`],

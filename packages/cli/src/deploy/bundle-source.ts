@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { build, formatMessages, type BuildFailure, type Message } from 'esbuild';
 import { OrbError, limits, sha256, type Hex32 } from '@orb/protocol';
-import { bundleFormat } from '@orb/sandbox';
+
 import { formatBytes } from '../terminal/format.ts';
 
 export interface Bundle {
@@ -22,7 +22,7 @@ export async function bundleSource(file: string): Promise<Bundle> {
   const path = resolve(file);
   await checkSource(path, file);
   const result = await build({
-    ...bundleFormat.esbuild,
+    format: 'esm', platform: 'neutral', target: 'esnext', mainFields: ['module', 'main'],
     entryPoints: [path],
     absWorkingDir: dirname(path),
     bundle: true,

@@ -34,7 +34,7 @@ const exitOf: Readonly<Record<ErrorCode, ExitName>> = {
   'rate-limited': 'network', 'shutting-down': 'network', 'link-closed': 'network', 'protocol-violation': 'network', 'ledger-unavailable': 'network',
   'wrong-chain': 'ledger', 'ledger-corrupt': 'ledger',
   cancelled: 'interrupted',
-  'sandbox-failed': 'failed', internal: 'failed',
+  'sandbox-failed': 'failed', 'store-full': 'failed', internal: 'failed',
 };
 
 export function exitCodeOf(code: ErrorCode): number {

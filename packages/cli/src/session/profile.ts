@@ -4,7 +4,7 @@ import { OrbError, hex32, parseWith } from '@orb/protocol';
 import { z } from 'zod';
 
 /** Where `orb` looks when nothing else is said. */
-export const defaultGateway = 'http://127.0.0.1:7070';
+export const defaultGateway = 'http://127.0.0.1:7080';
 
 const profileSchema = z.object({
   v: z.literal(1),
