@@ -5,6 +5,7 @@ import { createCommandContext } from './commands/command-context.ts';
 import { buildProgram } from './program.ts';
 import { exitCodes } from './session/exit-codes.ts';
 import { reportError } from './session/report-error.ts';
+import type { Style } from './terminal/style.ts';
 import { Terminal, type Streams } from './terminal/terminal.ts';
 import { version } from './version.ts';
 
@@ -37,10 +38,17 @@ function prepare(command: Command, terminal: Terminal): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => void terminal.streams.stdout.write(text),
     writeErr: (text) => void terminal.streams.stderr.write(text),
-    outputError: (text, write) => write(`${noteStyle.bad('✗')} ${text.replace(/^error: /, '')}`),
+    outputError: (text, write) => write(usageError(text, noteStyle)),
   });
   command.configureHelp({ showGlobalOptions: true, styleTitle: style.strong, styleCommandText: style.accent, styleOptionText: style.accent });
   for (const child of command.commands) prepare(child, terminal);
+}
+
+/** Commander's words in our form: what in one line, what to do next in another. */
+function usageError(text: string, style: Style): string {
+  const [what = '', ...rest] = text.replace(/^error: /, '').trim().split('\n');
+  const hint = rest.join(' ').replace(/^\((.*)\)$/, '$1') || 'See: orb help';
+  return `${style.bad('✗')} ${what.charAt(0).toUpperCase()}${what.slice(1)}\n  ${style.quiet(hint)}\n`;
 }
 
 /** Asking for help or the version is no failure; anything else that Commander refuses is the command line's fault. */

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { formatCredits } from '@orb/protocol';
 import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import type { Session } from '../session/session.ts';
@@ -20,9 +20,9 @@ export function addAllowanceCommands(program: Command, context: CommandContext):
     .command('open')
     .description('hold money for calls of a function, or of all your functions')
     .argument('[function]', 'OWNER/NAME; every function you own when left out')
-    .option('--max <credits>', 'the most that may be spent in all (default: 10)', credits, budgetDefaults.budgetUnits)
+    .addOption(new Option('--max <credits>', 'the most that may be spent in all').argParser(credits).default(budgetDefaults.budgetUnits, '10'))
     .option('--per-call <credits>', 'the most that one call may cost (default: the whole allowance)', credits)
-    .option('--for <time>', 'how long it lives (default: 30d)', duration(60_000, 366 * 86_400_000), budgetDefaults.allowanceMs)
+    .addOption(new Option('--for <time>', 'how long it lives').argParser(duration(60_000, 366 * 86_400_000)).default(budgetDefaults.allowanceMs, '30d'))
     .action(async (path: string | undefined, flags: OpenFlags, command: Command) => open(context.session(command), path, flags));
   allowance
     .command('show')

@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { OrbError, isFunctionName, limits, type ManifestInput } from '@orb/protocol';
+import { Option, type Command } from 'commander';
+import { OrbError, formatCredits, isFunctionName, limits, type ManifestInput } from '@orb/protocol';
 import { nameFromFile } from '../deploy/bundle-source.ts';
 import { deployFunction, type Deployment } from '../deploy/deploy-function.ts';
 import { budgetDefaults } from '../deploy/ensure-allowance.ts';
@@ -34,14 +34,14 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     .option('--name <name>', 'name of the function (default: from the file)')
     .option('--memory <MiB>', `memory limit, which is what is billed (default: ${limits.memoryMiB.default})`, memory(limits.memoryMiB.min, limits.memoryMiB.max))
     .option('--timeout <time>', `time limit of a call, such as 500ms or 10s (default: ${limits.timeoutMs.default / 1000}s)`, duration(limits.timeoutMs.min, limits.timeoutMs.max))
-    .option('--price-cap <units>', `the most to pay, base units per MiB·ms (default: ${limits.rate.default}, about one credit per GiB·s)`, baseUnits(limits.rate.max))
+    .option('--price-cap <units>', `the most to pay, base units per MiB·ms (default: ${limits.rate.default}, which is ${formatCredits(limits.rate.default * 1_024n * 1_000n)} credits per GiB·s)`, baseUnits(limits.rate.max))
     .option('--replicas <number>', `nodes that should seed it (default: ${limits.replicas.default})`, wholeNumber(limits.replicas.min, limits.replicas.max))
     .option('--concurrency <number>', `calls that one instance may run at once (default: ${limits.concurrency.default})`, wholeNumber(limits.concurrency.min, limits.concurrency.max))
     .option('--handler <export>', 'which export answers (default: fetch, then default, then handler)')
     .option('--private', 'only the owner may call it')
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
-    .option('--budget <credits>', 'the most that stands open for it at a time on this super node (default: 10)', credits, budgetDefaults.budgetUnits)
-    .option('--allowance-for <time>', 'how long the allowance lives (default: 30d)', duration(60_000, 366 * 86_400_000), budgetDefaults.allowanceMs)
+    .addOption(new Option('--budget <credits>', 'the most that stands open for it at a time on this super node').argParser(credits).default(budgetDefaults.budgetUnits, '10'))
+    .addOption(new Option('--allowance-for <time>', 'how long the allowance lives').argParser(duration(60_000, 366 * 86_400_000)).default(budgetDefaults.allowanceMs, '30d'))
     .option('--print-descriptor', 'print the signed descriptor as well')
     .action(async (file: string, flags: DeployFlags, command: Command) => deploy(context.session(command), file, flags));
 }
@@ -95,7 +95,7 @@ function jsonOf({ identity, url, version, change, bundle, allowance, ready, want
 
 function describeDeployment({ identity, url, version, change, allowance, ready, wanted }: Deployment, files: FunctionFiles, { terminal }: Session): string {
   const { style } = terminal;
-  const words = { created: 'is deployed', published: 'has a new version', unchanged: 'is deployed already, unchanged' }[change];
+  const words = { created: 'is deployed', published: 'has a new version', reverted: 'is back at an earlier version', unchanged: 'is deployed already, unchanged' }[change];
   const facts: [string, string][] = [
     ['call it', style.accent(url)],
     ['version', shortId(version)],

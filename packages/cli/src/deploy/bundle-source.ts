@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { build, formatMessages, type BuildFailure, type Message } from 'esbuild';
+import { build, type BuildFailure, type Message } from 'esbuild';
 import { OrbError, limits, sha256, type Hex32 } from '@orb/protocol';
 
 import { formatBytes } from '../terminal/format.ts';
@@ -32,8 +32,8 @@ export async function bundleSource(file: string): Promise<Bundle> {
     // The same source gives the same bytes on every machine, so deploying twice changes nothing.
     sourcemap: false,
     legalComments: 'none',
-  }).catch(async (failure: BuildFailure) => {
-    throw await badSource(failure, file);
+  }).catch((failure: BuildFailure) => {
+    throw badSource(failure, file);
   });
   const code = result.outputFiles[0]!.contents;
   if (code.byteLength > limits.codeBytes) {
@@ -59,15 +59,23 @@ async function checkSource(path: string, file: string): Promise<void> {
   if (!sources.includes(extname(path))) throw new OrbError('bad-source', { message: `${file} is neither TypeScript nor JavaScript.`, hint: `Orb takes ${sources.join(', ')}.` });
 }
 
-async function badSource(failure: BuildFailure, file: string): Promise<OrbError> {
+function badSource(failure: BuildFailure, file: string): OrbError {
   const errors: readonly Message[] = failure.errors ?? [];
   if (errors.length === 0) return new OrbError('bad-source', { message: `${file} cannot be bundled: ${failure.message}`, cause: failure });
-  const texts = await formatMessages(errors.slice(0, 5), { kind: 'error', color: false });
-  const more = errors.length > 5 ? `\n… and ${errors.length - 5} more.` : '';
+  const more = errors.length > 5 ? `\n… and ${errors.length - 5} more` : '';
   const missing = errors.find(({ text }) => text.startsWith('Could not resolve'));
   return new OrbError('bad-source', {
-    message: `${file} cannot be bundled.\n${texts.map((text) => text.trim()).join('\n\n')}${more}`,
+    message: `${file} cannot be bundled.\n${errors.slice(0, 5).map(describeMessage).join('\n')}${more}`,
     hint: missing ? 'Install what is missing beside the source (npm install), or correct the import.' : 'Correct the source and deploy again.',
     details: { errors: errors.slice(0, 5).map(({ text, location }) => ({ text, file: location?.file, line: location?.line, column: location?.column })) },
   });
+}
+
+/** `bad.ts:2:13: Unexpected ";"` and the line with a mark under the place. */
+function describeMessage({ text, location }: Message): string {
+  if (!location) return `  ${text}`;
+  const { file, line, column, lineText } = location;
+  const shown = lineText.slice(0, 120);
+  const mark = column < shown.length + 1 ? `\n    ${' '.repeat(column)}^` : '';
+  return `  ${file}:${line}:${column + 1}: ${text}\n    ${shown.replaceAll('\t', ' ')}${mark}`;
 }

@@ -1,4 +1,7 @@
-import { OrbError, errorFromBody, functionId, limits, parseManifest, versionId, type Manifest, type ManifestInput, type VersionId } from '@orb/protocol';
+import {
+  OrbError, errorFromBody, functionId, limits, parseManifest, stateKeys, versionId, type Manifest, type ManifestInput, type Signer, type VersionId,
+  type VersionRecord,
+} from '@orb/protocol';
 import type { NetworkInfo, Orb, Owner } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
 import { formatBytes, formatMoney } from '../terminal/format.ts';
@@ -28,7 +31,7 @@ export interface Deployment {
   readonly url: string;
   readonly version: VersionId;
   /** What this deploy did on the ledger. */
-  readonly change: 'created' | 'published' | 'unchanged';
+  readonly change: 'created' | 'published' | 'reverted' | 'unchanged';
   readonly bundle: Bundle;
   readonly allowance: AllowanceState;
   readonly ready: number;
@@ -118,9 +121,20 @@ async function publish({ identity, isNew }: Place, manifest: Manifest, { orb, ow
   const { record, version } = await orb.functions.show(`${identity.owner}/${identity.name}`);
   const control = await files.openControl(identity, record.controlKey);
   await files.writeDescriptor(identity, gateway, control);
-  if (version?.id === versionId(manifest) && record.state === 'active') return 'unchanged';
-  await orb.functions.control(identity.id, { type: 'publish', manifest }, control);
-  return 'published';
+  if (record.state === 'stopped') await orb.functions.control(identity.id, { type: 'start' }, control);
+  if (version?.id === versionId(manifest)) return 'unchanged';
+  return publishVersion(orb, identity, manifest, control);
+}
+
+/** Publishes the version, or makes it current again where the ledger has it from earlier. */
+async function publishVersion(orb: Orb, { id }: FunctionIdentity, manifest: Manifest, control: Signer): Promise<Deployment['change']> {
+  const known = await orb.ledger.get(stateKeys.version(id, versionId(manifest)));
+  if (known === undefined) {
+    await orb.functions.control(id, { type: 'publish', manifest }, control);
+    return 'published';
+  }
+  await orb.functions.control(id, { type: 'revert', number: (known as unknown as VersionRecord).number }, control);
+  return 'reverted';
 }
 
 async function waitForSeeders({ owner: ownerName, name }: FunctionIdentity, { replicas: wanted }: Manifest, { orb, owner, progress, signal }: DeployDependencies) {
