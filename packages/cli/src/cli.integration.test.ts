@@ -1,9 +1,9 @@
-import { chmod, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrbError, limits, parseDescriptor, type Transaction } from '@orb/protocol';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { runOrb, temporaryFolder, type OrbRun } from './testing/run-orb.ts';
-import { TestGateway } from './testing/test-gateway.ts';
+import { runOrb, temporaryFolder, type OrbRun } from '../test/run-orb.ts';
+import { TestGateway } from '../test/test-gateway.ts';
 
 let gateway: TestGateway;
 let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -61,7 +61,7 @@ test('creating the same account again keeps its key and changes nothing', async 
 test('a name that belongs to somebody else is refused with exit 6, and no key is left behind', async () => {
   const refused = await orb('account create operator');
   expect(refused).toMatchObject({ code: 6, stderr: expect.stringContaining('belongs to another account') });
-  await expect(stat(join(home, 'keys'))).rejects.toThrow();
+  await expect(stat(join(home, 'keys'))).rejects.toThrow('ENOENT');
 });
 
 test('with a passphrase the key is encrypted, opens only with it, and the passphrase is never printed', async () => {
@@ -130,7 +130,6 @@ test('a function that this machine has no client secret for is a taken name, exi
   await readyAccount();
   const file = await source('hello.js', 'export default () => 1;');
   const { files } = JSON.parse((await orb(`deploy ${file} --json`)).stdout) as { files: { clientSecret: string } };
-  const { rename } = await import('node:fs/promises');
   await rename(files.clientSecret, `${files.clientSecret}.away`);
   expect(await orb(`deploy ${file}`)).toMatchObject({ code: 6, stderr: expect.stringContaining('client secret') });
   expect(await orb('decommission alice/hello --yes')).toMatchObject({ code: 3 });
@@ -186,7 +185,7 @@ test('what a function or network says went wrong decides the exit code, and its 
     gateway.answerCall = () => ({ status: error.status, json: { error: error.toJSON() } });
     const failed = await orb('call alice/hello');
     expect(failed.code).toBe(code);
-    expect(failed.stderr).not.toMatch(/[\u001b\u202e]/);
+    for (const unsafe of ['\u001b', '\u202e']) expect(failed.stderr).not.toContain(unsafe);
   }
 });
 

@@ -1,5 +1,5 @@
 import { OrbError, accountId, isAccountName, isHex32, stateKeys, type AccountId, type Role, type Signer } from '@orb/protocol';
-import { accountRecordSchema, balanceRecordSchema, committedSchema, type Committed } from './answers.ts';
+import { accountRecordSchema, balanceRecordSchema, committedSchema, creditRecordSchema, type Committed } from './answers.ts';
 import type { Http } from './http.ts';
 import type { LedgerClient } from './ledger-client.ts';
 
@@ -72,7 +72,7 @@ export class AccountsClient {
 }
 
 function creditOf(value: unknown): bigint {
-  const { vested, vesting } = (value ?? {}) as { vested?: unknown; vesting?: unknown };
-  const parts = [vested, ...(Array.isArray(vesting) ? vesting.map((entry: unknown) => (Array.isArray(entry) ? entry[1] : undefined)) : [])];
-  return parts.reduce<bigint>((sum, part) => sum + (typeof part === 'string' && /^\d{1,25}$/.test(part) ? BigInt(part) : 0n), 0n);
+  const credit = creditRecordSchema.safeParse(value);
+  if (!credit.success) return 0n;
+  return credit.data.vesting.reduce((sum, [, units]) => sum + BigInt(units), BigInt(credit.data.vested));
 }

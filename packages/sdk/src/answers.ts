@@ -139,6 +139,7 @@ export const accountRecordSchema = z.object({
   id: hex32, name: functionNameText, keys: z.array(hex32).min(1).max(64), roles: z.array(z.enum(['developer', 'provider', 'peer'])), sequence: count,
 });
 export const balanceRecordSchema = z.object({ available: z.string().regex(/^-?\d{1,30}$/), granted: units.optional() });
+export const creditRecordSchema = z.object({ vested: units, vesting: z.array(z.tuple([instantMs, units])).max(1_000_000) });
 export const allowanceRecordSchema: z.ZodType<AllowanceRecord> = z.object({
   id: hex16, payer: hex32, superNode: hex32, functions: z.union([z.literal('*'), z.array(hex32)]), maxUnits: units, maxPerCall: units,
   expires: instantMs, left: units, closedBelow: count, closed: z.array(z.tuple([count, count])),

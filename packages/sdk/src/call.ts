@@ -108,7 +108,8 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
 
 function requestHeaders({ headers = {} }: FunctionRequest): Headers {
   try {
-    return new Headers((Array.isArray(headers) ? headers.map(([name, value]) => [name, value]) : headers) as Record<string, string>);
+    const pairs: readonly (readonly [string, string])[] = Array.isArray(headers) ? headers : Object.entries(headers);
+    return new Headers(pairs.map(([name, value]): [string, string] => [name, value]));
   } catch (cause) {
     throw new OrbError('invalid-request', { message: `A header is not valid: ${(cause as Error).message.slice(0, 200)}`, cause });
   }

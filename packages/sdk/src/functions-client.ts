@@ -33,7 +33,7 @@ export class FunctionsClient {
 
   async list(options: { readonly search?: string; readonly after?: string; readonly limit?: number } = {}): Promise<readonly FunctionSummary[]> {
     const query = new URLSearchParams(Object.entries(options).map(([name, value]): [string, string] => [name, String(value)]));
-    return (await this.#http.json(`/v1/functions?${query}`, functionsSchema)).functions;
+    return (await this.#http.json(`/v1/functions?${query.toString()}`, functionsSchema)).functions;
   }
 
   /** @param path `OWNER/NAME`. @throws OrbError `unknown-function`, `gone` */

@@ -46,7 +46,7 @@ export class LedgerClient {
   /** One page of records by prefix, in ascending order of key. @param options.limit at most 1,000 */
   async page(prefix: string, options: { readonly after?: string; readonly limit?: number } = {}): Promise<readonly StateEntry[]> {
     const query = new URLSearchParams({ prefix, limit: String(options.limit ?? pageSize), ...(options.after !== undefined && { after: options.after }) });
-    const { entries } = await this.#http.json(`/v1/ledger/state?${query}`, rangeSchema, { limit: 16 * 1024 * 1024 });
+    const { entries } = await this.#http.json(`/v1/ledger/state?${query.toString()}`, rangeSchema, { limit: 16 * 1024 * 1024 });
     return entries;
   }
 
@@ -71,7 +71,7 @@ export class LedgerClient {
   /** Every value a key has had, oldest first. */
   async history(key: string, limit = 100): Promise<readonly KeyChange[]> {
     const query = new URLSearchParams({ key, limit: String(limit) });
-    return (await this.#http.json(`/v1/ledger/history?${query}`, historySchema, { limit: 16 * 1024 * 1024 })).changes;
+    return (await this.#http.json(`/v1/ledger/history?${query.toString()}`, historySchema, { limit: 16 * 1024 * 1024 })).changes;
   }
 
   /** A block as the super node holds it; `checkBlock` of the protocol proves it. */

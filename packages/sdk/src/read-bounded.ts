@@ -31,17 +31,24 @@ export async function readJson(response: Response, limit: number): Promise<unkno
  */
 export async function* readLines(response: Response, lineLimit: number): AsyncGenerator<unknown, void, undefined> {
   const decoder = new TextDecoder();
-  let rest = '';
+  // The line under way, in pieces: joining it anew with each piece would cost the square of its length.
+  let pieces: string[] = [];
+  let length = 0;
   for await (const part of piecesOf(response)) {
-    const lines = (rest + decoder.decode(part, { stream: true })).split('\n');
-    rest = lines.pop()!;
-    if (rest.length > lineLimit) throw tooLarge(lineLimit);
-    for (const line of lines) {
-      if (line.length > lineLimit) throw tooLarge(lineLimit);
+    const ended = decoder.decode(part, { stream: true }).split('\n');
+    for (const [i, text] of ended.entries()) {
+      length += text.length;
+      if (length > lineLimit) throw tooLarge(lineLimit);
+      pieces.push(text);
+      if (i === ended.length - 1) break;
+      const line = pieces.join('');
+      pieces = [];
+      length = 0;
       if (line.trim() !== '') yield parseJson(line);
     }
   }
-  if (rest.trim() !== '') yield parseJson(rest);
+  const last = pieces.join('');
+  if (last.trim() !== '') yield parseJson(last);
 }
 
 async function* piecesOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
@@ -50,7 +57,7 @@ async function* piecesOf(response: Response): AsyncGenerator<Uint8Array, void, u
   let ended = false;
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = (await reader.read()) as { done: boolean; value: Uint8Array };
       if (done) {
         ended = true;
         return;

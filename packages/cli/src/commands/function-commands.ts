@@ -39,7 +39,7 @@ async function listFunctions(session: Session, search: string | undefined, limit
     const rows = functions.map((fn) => [
       style.strong(cleanText(`${fn.owner}/${fn.name}`)),
       fn.state === 'active' ? style.good(fn.state) : style.warn(fn.state),
-      fn.versionNumber == null ? '–' : String(fn.versionNumber),
+      String(fn.versionNumber ?? '–'),
       `${fn.replicas.ready}/${fn.replicas.wanted}`,
       cleanText(fn.url),
     ]);

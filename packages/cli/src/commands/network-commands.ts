@@ -74,7 +74,7 @@ async function listNodes(session: Session): Promise<void> {
       cleanText(node.isolation ?? '–'),
       node.rate ?? '–',
       `${node.active ?? 0}/${node.slots ?? '–'}`,
-      node.rttMs == null ? '–' : `${node.rttMs.toFixed(1)} ms`,
+      typeof node.rttMs === 'number' ? `${node.rttMs.toFixed(1)} ms` : '–',
     ]);
     const columns = [
       { title: 'state' }, { title: 'node', flexible: true }, { title: 'account' }, { title: 'id' }, { title: 'cores', align: 'right' }, { title: 'memory', align: 'right' },

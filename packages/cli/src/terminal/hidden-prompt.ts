@@ -28,7 +28,7 @@ export function promptHidden(terminal: Terminal, question: string): Promise<stri
       for (const char of data.toString('utf8')) {
         if (char === '\r' || char === '\n') return finish(() => resolve(typed));
         if (char === '\u0003' || char === '\u0004') return finish(() => reject(new OrbError('cancelled', { message: 'Cancelled.' })));
-        if (char === '\u007f' || char === '\b') typed = [...typed].slice(0, -1).join('');
+        if (char === '\u007f' || char === '\b') typed = Array.from(typed).slice(0, -1).join('');
         else if (char >= ' ' && typed.length < maxChars) typed += char;
       }
     };

@@ -25,10 +25,10 @@ export function renderTimeline({ prcUs, prvUs, cmpUs, rspUs, bilUs }: TimelineTi
     line('T_prc', 0, prcUs, 'request read → node has the job'),
     line('T_prv', 0, prvUs, 'until the handler starts'),
     line('T_cmp', prcUs, prcUs + cmpUs, 'setup and run on the node'),
-    rspUs == null ? unknown('T_rsp', 'not received', style) : line('T_rsp', 0, rspUs, 'request read → last byte out'),
-    bilUs == null
-      ? unknown('T_bil', 'not paid yet', style)
-      : `  ${style.strong('T_bil')}  ${pad(formatUs(bilUs), 9, 'right')}  ${' '.repeat(barWidth)}  ${style.quiet('finished → paid on the ledger')}`,
+    typeof rspUs === 'number' ? line('T_rsp', 0, rspUs, 'request read → last byte out') : unknown('T_rsp', 'not received', style),
+    typeof bilUs === 'number'
+      ? `  ${style.strong('T_bil')}  ${pad(formatUs(bilUs), 9, 'right')}  ${' '.repeat(barWidth)}  ${style.quiet('finished → paid on the ledger')}`
+      : unknown('T_bil', 'not paid yet', style),
   ].join('\n');
 }
 

@@ -19,7 +19,7 @@ export interface OrbRunOptions {
   readonly cwd?: string;
 }
 
-const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url));
 
 /** Runs the real command as a process, with nothing of this process's environment but the path. */
 export function runOrb(args: readonly string[], { home, gateway, input, env, cwd }: OrbRunOptions): Promise<OrbRun> {
