@@ -1,5 +1,6 @@
-import type { Genesis, Hex32, Signer } from '@orb/protocol';
+import type { Genesis, Signer } from '@orb/protocol';
 import type { VerifyReport } from '@orb/ledger';
+import type { ControlRequest, NodeConfig, NodeStatus, RunningNode } from '@orb/node';
 import type { Orb } from '@orb/sdk';
 import type { RunningSuperNode, SuperNodeConfig } from '@orb/super-node';
 
@@ -38,14 +39,23 @@ export async function runSuperNode(config: SuperNodeConfig, log: (line: string) 
   return startSuperNode(config, { log: createLog(log, Date.now) });
 }
 
-/** Fetches every block and runs it again in a ledger of our own, in memory. @param onBlock told each height */
+/**
+ * Fetches every block and runs it again, trusting nothing but the genesis.
+ * @param onBlock told how far it is
+ */
 export async function verifyRemote(orb: Orb, genesis: Genesis, onBlock: (height: number) => void): Promise<VerifyReport> {
-  throw new Error(`not yet: ${orb.url} ${genesis.name} ${String(onBlock)}`);
+  const { verifyLedger } = await import('@orb/ledger');
+  return verifyLedger(genesis, orb.ledger.blocks(), ({ height }) => onBlock(height));
 }
 
-/** What `orb node start` needs to know of a super node. */
-export interface SuperNodeAddress {
-  readonly address: string;
-  readonly key: Hex32;
-  readonly chain: Hex32;
+/** Lends this computer. @param log takes words for its owner */
+export async function runNode(config: NodeConfig, log: (level: 'info' | 'warn', message: string) => void): Promise<RunningNode> {
+  const { startNode } = await import('@orb/node');
+  return startNode(config, { log });
+}
+
+/** Asks the node that runs on a folder of this computer; answered with its status. @throws OrbError `not-found` when none runs */
+export async function askNode(folder: string, request: ControlRequest): Promise<NodeStatus> {
+  const { controlNode } = await import('@orb/node');
+  return (await controlNode(folder, request)) as NodeStatus;
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { OrbError, blockHash, isHex32, stateKeys, transactionId, type Block, type Json } from '@orb/protocol';
-import { verifyRemote } from '../compose.ts';
+import { verifyWhole } from '../session/verify-whole.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
@@ -67,20 +67,16 @@ async function showLedger(session: Session): Promise<void> {
 }
 
 async function verifyLedger(session: Session): Promise<void> {
-  const orb = await session.orb();
-  const { head, genesis } = await orb.network();
   session.progress.step('Verifying from the first block');
-  const report = await verifyRemote(orb, genesis, (height) =>
-    session.progress.update(`Verifying block ${height} of ${head.height}`, head.height === 0 ? 1 : height / head.height));
-  if (!report.ok) {
+  const { head: verified, ...counts } = await verifyWhole(await session.orb(), (height, of) =>
+    session.progress.update(`Verifying block ${height} of ${of}`, of === 0 ? 1 : height / of)).catch((error: unknown) => {
     session.progress.fail();
-    throw new OrbError('ledger-corrupt', { message: `Block ${report.firstWrongHeight} is the first that is wrong. ${report.error.message}`, details: { height: report.firstWrongHeight } });
-  }
-  session.progress.done(`Every block checked and run again`);
-  const { head: verified, ...counts } = report;
+    throw error;
+  });
+  session.progress.done('Every block checked and run again');
   session.result({ ...counts, height: verified.height, hash: blockHash(verified), state: verified.state }, () => {
     const { style } = session.terminal;
-    return `${style.good('✓ ledger verified')} (height ${verified.height}, ${report.transactions} transactions, ${report.jobs} jobs) ${style.quiet(shortId(blockHash(verified)))}`;
+    return `${style.good('✓ ledger verified')} (height ${verified.height}, ${counts.transactions} transactions, ${counts.jobs} jobs) ${style.quiet(shortId(blockHash(verified)))}`;
   });
 }
 
