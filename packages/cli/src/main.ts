@@ -3,11 +3,12 @@ import process from 'node:process';
 import { run } from './run.ts';
 
 const stop = new AbortController();
-let asked = 0;
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
+let askedAtMs = 0;
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
-    // Who asks twice does not want to wait for a clean end.
-    if (++asked > 1) process.exit(130);
+    // Who asks twice does not want to wait for a clean end. npm and its scripts pass the same Ctrl-C on again at once.
+    if (stop.signal.aborted && Date.now() - askedAtMs > 500) process.exit(130);
+    if (!stop.signal.aborted) askedAtMs = Date.now();
     stop.abort(name);
   });
 }

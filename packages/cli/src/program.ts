@@ -7,6 +7,9 @@ import { addDeployCommand } from './commands/deploy-command.ts';
 import { addFunctionCommands } from './commands/function-commands.ts';
 import { addLedgerCommands } from './commands/ledger-commands.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
+import { addNodeCommands } from './commands/node-commands.ts';
+import { addSupernodeCommands } from './commands/supernode-commands.ts';
+import { addUpCommand } from './commands/up-command.ts';
 
 /** The whole command tree. Building it does nothing but build it: the reference is made from it. */
 export function buildProgram(context: CommandContext, version: string): Command {
@@ -22,12 +25,20 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .option('--passphrase-file <file>', 'file whose first line opens encrypted keys (environment: ORB_PASSPHRASE)')
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true });
-  addAccountCommands(program, context);
+  program.commandsGroup('Start here:');
+  addUpCommand(program, context);
+  program.commandsGroup('Functions:');
   addDeployCommand(program, context);
   addCallCommand(program, context);
   addFunctionCommands(program, context);
+  program.commandsGroup('Accounts and money:');
+  addAccountCommands(program, context);
   addAllowanceCommands(program, context);
-  addLedgerCommands(program, context);
+  program.commandsGroup('Look and check:');
   addNetworkCommands(program, context);
+  addLedgerCommands(program, context);
+  program.commandsGroup('Run the network:');
+  addNodeCommands(program, context);
+  addSupernodeCommands(program, context);
   return program;
 }

@@ -7,7 +7,7 @@ import { askNode, runNode } from '../compose.ts';
 import { registerNode } from '../lending/register-node.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
-import { formatUs, shortId } from '../terminal/format.ts';
+import { formatMoney, formatUs, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
 import { untilStopped } from '../up/until-stopped.ts';
 import type { CommandContext } from './command-context.ts';
