@@ -71,7 +71,7 @@ async function untilBroken({ signal }: Session, processes: NetworkProcesses): Pr
 
 async function stop(processes: NetworkProcesses, { progress }: Session): Promise<void> {
   progress.step('Stopping');
-  await processes.stop((text) => progress.step(text));
+  await processes.stop((text) => progress.update(text));
   progress.done('Stopped; everything is kept');
 }
 

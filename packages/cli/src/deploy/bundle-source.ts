@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
-import { basename, dirname, extname, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { build, type BuildFailure, type Message } from 'esbuild';
 import { OrbError, limits, sha256, type Hex32 } from '@orb/protocol';
+import { bundleFormat, needsModule } from '@orb/sandbox';
 
 import { formatBytes } from '../terminal/format.ts';
 
@@ -21,20 +22,14 @@ const sources = ['.ts', '.mts', '.cts', '.tsx', '.js', '.mjs', '.cjs', '.jsx'];
 export async function bundleSource(file: string): Promise<Bundle> {
   const path = resolve(file);
   await checkSource(path, file);
-  const result = await build({
-    format: 'esm', platform: 'neutral', target: 'esnext', mainFields: ['module', 'main'],
-    entryPoints: [path],
-    absWorkingDir: dirname(path),
-    bundle: true,
-    write: false,
-    outfile: 'function.js',
-    logLevel: 'silent',
-    // The same source gives the same bytes on every machine, so deploying twice changes nothing.
-    sourcemap: false,
-    legalComments: 'none',
-  }).catch((failure: BuildFailure) => {
-    throw badSource(failure, file);
-  });
+  const result = await buildAs('commonjs', path)
+    .catch((failure: BuildFailure) => {
+      if (needsModule(failure.errors ?? [])) return buildAs('module', path);
+      throw failure;
+    })
+    .catch((failure: BuildFailure) => {
+      throw badSource(failure, file);
+    });
   const code = result.outputFiles[0]!.contents;
   if (code.byteLength > limits.codeBytes) {
     throw new OrbError('too-large', {
@@ -43,6 +38,12 @@ export async function bundleSource(file: string): Promise<Bundle> {
     });
   }
   return { code, sha256: sha256(code), warnings: result.warnings.map(({ text, location }) => `${location ? `${location.file}:${location.line}: ` : ''}${text}`) };
+}
+
+/** The bytes depend on the source alone: deploying it twice, or from another machine, is the same version. */
+function buildAs(format: 'commonjs' | 'module', path: string) {
+  const folder = dirname(path);
+  return build({ ...bundleFormat(format), entryPoints: [path], absWorkingDir: folder, outfile: join(folder, 'function.js'), sourcemap: false, logLevel: 'silent' });
 }
 
 /** The function's name for a file: `hello.ts` → `hello`, `resize-image/index.ts` → `resize-image`. */
