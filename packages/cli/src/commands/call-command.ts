@@ -10,7 +10,7 @@ import { readInput, type InputFlags } from './read-input.ts';
 interface CallFlags extends InputFlags {
   readonly method?: string;
   readonly path?: string;
-  readonly header: readonly (readonly [string, string])[];
+  readonly header?: readonly (readonly [string, string])[];
 }
 
 interface Answer {
@@ -31,11 +31,11 @@ export function addCallCommand(program: Command, context: CommandContext): void 
     .option('-f, --file <file>', 'a file with the input; any bytes')
     .option('-X, --method <method>', 'send a web request with this method instead of an event')
     .option('--path <path>', 'path and query below the function, for a web request')
-    .option('-H, --header <header>', 'a header, "name: value", for a web request; may be given more than once', collectHeader, [])
+    .option('-H, --header <header>', 'a header, "name: value", for a web request; may be given more than once', collectHeader)
     .action(async (path: string, word: string | undefined, flags: CallFlags, command: Command) => call(context.session(command), path, word, flags));
 }
 
-function collectHeader(text: string, previous: readonly (readonly [string, string])[]): readonly (readonly [string, string])[] {
+function collectHeader(text: string, previous: readonly (readonly [string, string])[] = []): readonly (readonly [string, string])[] {
   const colon = text.indexOf(':');
   if (colon < 1) throw new OrbError('invalid-request', { message: `${JSON.stringify(text.slice(0, 80))} is not a header.`, hint: 'Write it as "name: value".' });
   return [...previous, [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]];
@@ -53,12 +53,12 @@ async function call(session: Session, path: string, word: string | undefined, fl
 async function sendCall(session: Session, path: string, body: Uint8Array | undefined, flags: CallFlags): Promise<Answer> {
   // A key is opened only where a default account stands ready without questions: most functions are public.
   const orb = await callerOf(session);
-  const isWeb = flags.method !== undefined || flags.path !== undefined || flags.header.length > 0;
+  const isWeb = flags.method !== undefined || flags.path !== undefined || flags.header !== undefined;
   if (!isWeb) return orb.call(path, body && eventBody(body), { signal: session.signal });
   const method = (flags.method ?? (body ? 'POST' : 'GET')).toUpperCase();
   if (body && (method === 'GET' || method === 'HEAD')) throw new OrbError('invalid-request', { message: `A ${method} request has no body.`, hint: 'Choose another --method.' });
   const target = `${path}${flags.path === undefined ? '' : flags.path.startsWith('/') || flags.path.startsWith('?') ? flags.path : `/${flags.path}`}`;
-  const { response, info } = await orb.fetch(target, { method, headers: flags.header, ...(body && { body }), signal: session.signal });
+  const { response, info } = await orb.fetch(target, { method, headers: flags.header ?? [], ...(body && { body }), signal: session.signal });
   const bytes = await readBytes(response, limits.bodyBytes);
   return { status: response.status, contentType: response.headers.get('content-type') ?? '', bytes, info };
 }

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { OrbError, isHex32, limits, nodeId, type Hex32 } from '@orb/protocol';
+import { OrbError, isHex32, isolationTiers, limits, type Hex32, type IsolationTier } from '@orb/protocol';
 import type { NodeStatus } from '@orb/node';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { askNode, runNode } from '../compose.ts';
 import { registerNode } from '../lending/register-node.ts';
 import type { Session } from '../session/session.ts';
@@ -11,7 +11,7 @@ import { formatMoney, formatUs, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
 import { untilStopped } from '../up/until-stopped.ts';
 import type { CommandContext } from './command-context.ts';
-import { baseUnits, memory, wholeNumber } from './option-values.ts';
+import { baseUnits, cores, memory, wholeNumber } from './option-values.ts';
 import { stopWithParentOption } from './supernode-commands.ts';
 
 interface StartFlags {
@@ -24,7 +24,7 @@ interface StartFlags {
   readonly memory?: number;
   readonly slots?: number;
   readonly price?: bigint;
-  readonly minIsolation?: 'process' | 'namespaces' | 'container' | 'vm';
+  readonly minIsolation?: IsolationTier;
   readonly stopWithParent?: boolean;
 }
 
@@ -34,16 +34,16 @@ export function addNodeCommands(program: Command, context: CommandContext): void
   node
     .command('start')
     .description('lend this computer; Ctrl-C stops it when the jobs under way are done')
-    .option('--label <label>', 'name of this computer, for people', hostname().replace(/[^\w .-]/g, '-').slice(0, 63) || 'node')
+    .addOption(new Option('--label <label>', 'name of this computer, for people').default(hostname().replace(/[^\w .-]/g, '-').slice(0, 63) || 'node', 'its host name'))
     .option('--folder <folder>', 'where the node keeps its key, code and receipts (default: ORB_HOME/node)')
     .option('--super <url>', 'address of the super node’s links, wss://…; found through --gateway when left out')
     .option('--super-key <hex>', 'key that the super node must prove')
     .option('--chain <hex>', 'chain id of the network')
-    .option('--cores <number>', 'how many cores to lend (default: all)', Number)
+    .option('--cores <number>', 'how many cores to lend (default: all)', cores)
     .option('--memory <MiB>', 'how much memory to lend (default: half)', memory(limits.memoryMiB.min, 16_777_216))
     .option('--slots <number>', 'jobs at once', wholeNumber(1, 100_000))
     .option('--price <units>', `what to ask, base units per MiB·ms (default: ${limits.rate.default})`, baseUnits(limits.rate.max))
-    .option('--min-isolation <tier>', 'do not start below this isolation: process, namespaces, container or vm')
+    .addOption(new Option('--min-isolation <tier>', 'do not start when this computer cannot isolate functions at least so').choices(isolationTiers))
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => start(context.session(command), flags));
   const folder = ['--folder <folder>', 'the node’s folder (default: ORB_HOME/node)'] as const;

@@ -47,3 +47,10 @@ export function baseUnits(max: bigint): (text: string) => bigint {
     return BigInt(text);
   };
 }
+
+/** `2`, `0.5` cores. */
+export function cores(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,4}(\.\d{1,2})?$/.test(text) || value < 0.1 || value > 1_024) throw new InvalidArgumentError('It must be 0.1 to 1024.');
+  return value;
+}
