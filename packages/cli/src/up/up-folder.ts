@@ -27,14 +27,15 @@ export class UpFolder {
 
   /**
    * Takes the folder: waits for children that a crashed `up` has left, and ends those that stay.
+   * @param options.orphanGraceMs how long such children may take to end by themselves. @default 15 s
    * @throws OrbError `conflict` when another `orb up` uses it now
    */
-  static async take(path: string): Promise<UpFolder> {
+  static async take(path: string, options: { readonly orphanGraceMs?: number } = {}): Promise<UpFolder> {
     const folder = new UpFolder(path);
     for (const part of ['', 'home', 'logs', 'nodes']) await mkdir(join(path, part), { recursive: true, mode: 0o700 });
     await folder.#lock();
     folder.#state = await folder.#read();
-    for (const { pid } of folder.#state.children) await folder.#endOrphan(pid);
+    for (const { pid } of folder.#state.children) await folder.#endOrphan(pid, options.orphanGraceMs ?? orphanGraceMs);
     return folder;
   }
 
@@ -112,10 +113,10 @@ export class UpFolder {
     }
   }
 
-  async #endOrphan(pid: number): Promise<void> {
+  async #endOrphan(pid: number, graceMs: number): Promise<void> {
     const command = await commandOf(pid);
     if (command === undefined || !isOurs(command) || !command.includes(this.path)) return;
-    if (!(await waitUntilGone(pid, orphanGraceMs))) process.kill(pid, 'SIGKILL');
+    if (!(await waitUntilGone(pid, graceMs))) process.kill(pid, 'SIGKILL');
     await waitUntilGone(pid, 2_000);
   }
 }
