@@ -167,6 +167,9 @@ export function handshakeVectors(): Json {
   const transcript: LinkTranscript = { dialler, listener, exporter: vectorHash('exporter') };
   const accept = signTranscript('accept', transcript, keyOf('superNode'));
   const confirm = signTranscript('confirm', transcript, keyOf('node'));
+  const sameKey = { ...transcript, dialler: { ...dialler, key: listener.key } };
+  const sameNonce = { ...transcript, listener: { ...listener, nonce: dialler.nonce } };
+  const foreign = { ...transcript, listener: { ...listener, chain: vectorHash('another chain') } };
   type Case = readonly ['accept' | 'confirm', LinkTranscript, string];
   const refused: Record<string, Case> = {
     'reflection: the listener’s signature sent back': ['confirm', transcript, accept],
@@ -183,12 +186,9 @@ export function handshakeVectors(): Json {
     ],
     'another role': ['confirm', { ...transcript, dialler: { ...dialler, role: 'super-node' } }, confirm],
     'sides swapped': ['accept', { ...transcript, dialler: listener, listener: dialler }, accept],
-    'different networks': [
-      'accept',
-      { ...transcript, listener: { ...listener, chain: vectorHash('another chain') } },
-      accept,
-    ],
-    'one key on both sides': ['accept', { ...transcript, dialler: { ...dialler, key: listener.key } }, accept],
+    'one key on both sides': ['accept', sameKey, signTranscript('accept', sameKey, keyOf('superNode'))],
+    'one nonce on both sides': ['accept', sameNonce, signTranscript('accept', sameNonce, keyOf('superNode'))],
+    'different networks, rightly signed': ['accept', foreign, signTranscript('accept', foreign, keyOf('superNode'))],
   };
   return {
     about:
