@@ -190,11 +190,7 @@ export function checkInclusion(value: unknown, chain: ChainId, ordererKey: Hex32
   const proof = parseProof(value);
   const { header, index, path, signature } = proof;
   const root = merkleRootFromPath(transactionLeaf(proof.transaction), index, header.count, path);
-  if (
-    header.chain !== chain ||
-    root !== header.transactions ||
-    !verify(ordererKey, statement(labels.block, header), signature)
-  ) {
+  if (header.chain !== chain || root !== header.transactions || !verify(ordererKey, statement(labels.block, header), signature)) {
     throw new OrbError('bad-signature', {
       message: 'The proof does not hold: the transaction is not in a block of this ledger.',
     });

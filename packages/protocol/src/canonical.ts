@@ -32,8 +32,7 @@ function write(value: unknown, depth: number): string {
 
 function writeObject(value: Record<string, unknown>, depth: number): string {
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
-    throw new TypeError('only plain objects can be made canonical');
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw new TypeError('only plain objects can be made canonical');
   let text = '{';
   // The default order of sort() is RFC 8785's: by UTF-16 code units.
   for (const key of Object.keys(value).sort()) {

@@ -28,8 +28,7 @@ describe('docs/reference/formats.md', () => {
 
   test('lists every limit with its value', () => {
     for (const [name, limit] of Object.entries(limits)) {
-      const value =
-        typeof limit === 'object' ? `${limit.min} to ${limit.max}, ${limit.default} by default` : `${limit}`;
+      const value = typeof limit === 'object' ? `${limit.min} to ${limit.max}, ${limit.default} by default` : `${limit}`;
       expect(page).toContain(`| \`${name}\` | ${value} |`);
     }
   });
@@ -37,8 +36,7 @@ describe('docs/reference/formats.md', () => {
   test('names every kind of transaction with each field of its body, and every action', () => {
     for (const [kind, body] of Object.entries(transactionBodies)) {
       const line = page.split('\n').find((text) => text.startsWith(`| \`${kind}\``));
-      for (const field of Object.keys(body.shape))
-        expect(line, `${kind}.${field}`).toMatch(new RegExp(`\\b${field}\\b`));
+      for (const field of Object.keys(body.shape)) expect(line, `${kind}.${field}`).toMatch(new RegExp(`\\b${field}\\b`));
     }
     for (const { shape } of controlActionSchema.options) expect(page).toContain(`{type: "${shape.type.value}"`);
   });

@@ -33,13 +33,7 @@ export type ReceiptRow = [
   resultHash: string,
   outcome: Receipt['outcome'],
 ];
-export type AcknowledgementRow = [
-  received: boolean | null,
-  observedUs: number,
-  prcUs: number,
-  rspUs: number,
-  doneAtMs: number,
-];
+export type AcknowledgementRow = [received: boolean | null, observedUs: number, prcUs: number, rspUs: number, doneAtMs: number];
 export type JobRowForm = [ticket: TicketRow, receipt: ReceiptRow, acknowledgement: AcknowledgementRow];
 
 /** One place of a row: its name, what it must be in words, and the check. */
@@ -81,11 +75,7 @@ const receiptFields = [
   count('peakMemoryKiB'),
   count('bytesIn'),
   count('bytesOut'),
-  [
-    'requestHash',
-    'must be 64 lower-case hexadecimal digits, or empty',
-    (value: unknown) => value === '' || isHex32(value),
-  ] as const,
+  ['requestHash', 'must be 64 lower-case hexadecimal digits, or empty', (value: unknown) => value === '' || isHex32(value)] as const,
   hex32('resultHash'),
   [
     'outcome',
@@ -94,11 +84,7 @@ const receiptFields = [
   ] as const,
 ];
 const acknowledgementFields = [
-  [
-    'received',
-    'must be true, false or null',
-    (value: unknown) => value === null || typeof value === 'boolean',
-  ] as const,
+  ['received', 'must be true, false or null', (value: unknown) => value === null || typeof value === 'boolean'] as const,
   microseconds('observedUs'),
   microseconds('prcUs'),
   microseconds('rspUs'),
@@ -116,8 +102,7 @@ interface Fault {
 }
 
 function rowFault(value: unknown, fields: readonly Field[]): Fault | undefined {
-  if (!Array.isArray(value) || value.length !== fields.length)
-    return { path: [], message: `must be an array of ${fields.length}` };
+  if (!Array.isArray(value) || value.length !== fields.length) return { path: [], message: `must be an array of ${fields.length}` };
   const wrong = fields.findIndex(([, , holds], i) => !holds(value[i]));
   return wrong < 0 ? undefined : { path: [fields[wrong]![0]], message: fields[wrong]![1] };
 }
@@ -141,26 +126,12 @@ function rowSchema<Row>(faultOf: (value: unknown) => Fault | undefined): z.ZodTy
 
 export const ticketRowSchema = rowSchema<TicketRow>((value) => rowFault(value, ticketFields));
 export const receiptRowSchema = rowSchema<ReceiptRow>((value) => rowFault(value, receiptFields));
-export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) =>
-  rowFault(value, acknowledgementFields),
-);
+export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) => rowFault(value, acknowledgementFields));
 export const jobRowSchema = rowSchema<JobRowForm>(jobFault);
 
 /** The row of a ticket. */
 export function ticketRow(t: Ticket): TicketRow {
-  return [
-    t.allowance,
-    t.sequence,
-    t.attempt,
-    t.call,
-    t.function,
-    t.version,
-    t.parameters,
-    t.rate,
-    t.maxCost,
-    t.requestHash,
-    t.notAfter,
-  ];
+  return [t.allowance, t.sequence, t.attempt, t.call, t.function, t.version, t.parameters, t.rate, t.maxCost, t.requestHash, t.notAfter];
 }
 
 /** The ticket of a row. */

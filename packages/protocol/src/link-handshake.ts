@@ -50,8 +50,7 @@ export function signTranscript(step: 'accept' | 'confirm', transcript: LinkTrans
  */
 export function checkTranscript(step: 'accept' | 'confirm', transcript: LinkTranscript, signature: Hex64): void {
   const { dialler, listener } = transcript;
-  if (dialler.chain !== listener.chain)
-    throw new OrbError('link-refused', { message: 'The other side belongs to another network.' });
+  if (dialler.chain !== listener.chain) throw new OrbError('link-refused', { message: 'The other side belongs to another network.' });
   if (dialler.key === listener.key || dialler.nonce === listener.nonce) {
     throw new OrbError('link-refused', { message: 'The other side only sends back what it was sent.' });
   }

@@ -76,17 +76,7 @@ export const callTransitions: readonly Transition<CallState>[] = [
 ];
 
 /** One attempt or replica of a call on one node. Money and the monitoring ledger belong to it. */
-export const jobStates = [
-  'assigned',
-  'setting-up',
-  'running',
-  'done',
-  'received',
-  'paid',
-  'refunded',
-  'failed',
-  'expired',
-] as const;
+export const jobStates = ['assigned', 'setting-up', 'running', 'done', 'received', 'paid', 'refunded', 'failed', 'expired'] as const;
 export type JobState = (typeof jobStates)[number];
 
 export const jobTransitions: readonly Transition<JobState>[] = [
