@@ -85,6 +85,7 @@ export const labels = {
   transaction: 'orb/transaction/1',
 } as const;
 
+/** One of {@link labels}. */
 export type Label = (typeof labels)[keyof typeof labels];
 
 /** The bytes that are hashed or signed for a labelled value: the label, a line feed, the canonical JSON. */

@@ -165,6 +165,7 @@ export function isOrbError(error: unknown): error is OrbError {
   return error instanceof Error && error.name === brand && 'code' in error && isErrorCode(error.code);
 }
 
+/** True for a code of {@link errorTable}. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorTable, code);
 }

@@ -22,6 +22,7 @@ export type TicketRow = [
   requestHash: string,
   notAfter: number,
 ];
+/** A receipt as a row. */
 export type ReceiptRow = [
   setupUs: number,
   runUs: number,
@@ -33,7 +34,9 @@ export type ReceiptRow = [
   resultHash: string,
   outcome: Receipt['outcome'],
 ];
+/** An acknowledgement as a row. */
 export type AcknowledgementRow = [received: boolean | null, observedUs: number, prcUs: number, rspUs: number, doneAtMs: number];
+/** A job as rows. */
 export type JobRowForm = [ticket: TicketRow, receipt: ReceiptRow, acknowledgement: AcknowledgementRow];
 
 /** One place of a row: its name, what it must be in words, and the check. */
@@ -124,9 +127,13 @@ function rowSchema<Row>(faultOf: (value: unknown) => Fault | undefined): z.ZodTy
   });
 }
 
+/** Checks a ticket’s row. */
 export const ticketRowSchema = rowSchema<TicketRow>((value) => rowFault(value, ticketFields));
+/** Checks a receipt’s row. */
 export const receiptRowSchema = rowSchema<ReceiptRow>((value) => rowFault(value, receiptFields));
+/** Checks an acknowledgement’s row. */
 export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) => rowFault(value, acknowledgementFields));
+/** Checks the three rows of a job. */
 export const jobRowSchema = rowSchema<JobRowForm>(jobFault);
 
 /** The row of a ticket. */

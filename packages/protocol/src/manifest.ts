@@ -9,6 +9,7 @@ import { hex32, labelsRecord, listOf, parseWith, rate, units } from './schema.ts
 
 /** How strongly a node keeps a function apart from its computer, weakest first. */
 export const isolationTiers = ['process', 'namespaces', 'container', 'vm'] as const;
+/** One of {@link isolationTiers}. */
 export type IsolationTier = (typeof isolationTiers)[number];
 
 /** True when `offered` is at least as strong as `wanted`. */

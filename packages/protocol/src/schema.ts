@@ -7,13 +7,19 @@ import { plainText } from './plain-text.ts';
 
 /** Building blocks of every schema. Objects are strict: a field nobody knows is an error, not a surprise for later. */
 export const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
+/** A signature. */
 export const hex64 = z.string().regex(/^[0-9a-f]{128}$/, 'must be 128 lower-case hexadecimal digits');
+/** An allowance or call id. */
 export const hex16 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hexadecimal digits');
+/** An amount of base units. */
 export const units = z.string().refine(isUnits, 'must be base units: a decimal string without sign');
+/** A job id. */
 export const jobIdText = z.string().refine((text) => parseJobId(text) !== undefined, 'must be a job id: <allowance id>-<sequence>');
+/** A number that counts from 1. */
 export const sequence = z.int().min(1);
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const instantMs = z.int().min(0).max(8_640_000_000_000_000);
+/** Base units per MiB·ms, within limits.rate. */
 export const rate = z
   .string()
   .refine((text) => isUnits(text) && BigInt(text) <= limits.rate.max, `must be base units, at most ${limits.rate.max}`);

@@ -14,6 +14,7 @@ import { limits } from './limits.ts';
 const components = '("@method" "@authority" "@path" "@query" "content-digest")';
 const signatureName = 'orb';
 
+/** A request as far as it is signed. */
 export interface SignableRequest {
   readonly method: string;
   /** Absolute URL of the request. */
@@ -21,6 +22,7 @@ export interface SignableRequest {
   readonly body: Uint8Array;
 }
 
+/** The headers that carry a signature. */
 export interface SignedRequestHeaders {
   readonly 'content-digest': string;
   readonly 'signature-input': string;
