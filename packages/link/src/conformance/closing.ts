@@ -85,7 +85,7 @@ export function describeClosing(world: () => World, makeFixture: MakeLinkFixture
     });
 
     test('a peer that falls silent is noticed by its missing heartbeat', async () => {
-      const quick = new World(makeFixture, { heartbeatMs: 20 });
+      const quick = new World(makeFixture, { heartbeatMs: 20, unansweredBeats: 1_000_000 });
       onTestFinished(() => quick.close());
       const { raw, link } = await quick.hostile();
       raw.answersPings = false;

@@ -124,7 +124,7 @@ export function describeHandshake(world: () => World): void {
       ['an unknown field', JSON.stringify({ ...hello(), admin: true })],
       ['a missing field', JSON.stringify({ ...hello(), nonce: undefined })],
       ['an unknown role', JSON.stringify({ ...hello(), role: 'root' })],
-      ['too long a message', JSON.stringify({ ...hello(), nonce: 'a'.repeat(10_000) })],
+      ['too long a message', JSON.stringify(hello()) + ' '.repeat(10_000)],
       ['a frame', Buffer.alloc(10)],
       ['an array', '[]'],
     ])('%s instead of a hello is refused', async (_name, message) => {

@@ -151,6 +151,22 @@ export function describeHostilePeers(world: () => World, makeFixture: MakeLinkFi
       await expectViolation(raw, link);
     });
 
+    test('a call id that starts over while its first call is still open', async () => {
+      const { raw, link } = await world().hostile(neverReads);
+      for (const id of [1, 0x7fff_fffd, 0xffff_fff9, 1]) raw.send(callFrame(id));
+      await expectViolation(raw, link);
+    });
+
+    test('a PONG made up to seem near', async () => {
+      const quick = new World(makeFixture, { heartbeatMs: 20 });
+      onTestFinished(() => quick.close());
+      const { raw, link } = await quick.hostile();
+      raw.answersPings = false;
+      await raw.next(ping);
+      raw.send(frame(pong, 0, 0, bytes(8)));
+      await expectViolation(raw, link);
+    });
+
     test('more calls at once than an honest side makes', async () => {
       const { raw, link } = await world().hostile(neverReads);
       for (let i = 0; i <= linkLimits.callsInFlight; i++) raw.send(callFrame(i * 2 + 1));
@@ -198,6 +214,20 @@ export function describeHostilePeers(world: () => World, makeFixture: MakeLinkFi
       raw.send(creditFrame(1, 100), frame(discard, 0, 1), frame(cancel, 0, 1), callFrame(3, '"b"'));
       expect((await raw.next(answer)).id).toBe(3);
       expect(link.rttMs).toBeDefined();
+    });
+
+    test('answering a cancelled call at length: its bytes count as read', async () => {
+      const { raw, link } = await world().hostile();
+      for (let sent = 0; sent <= linkLimits.linkWindowBytes / 4; sent += callWindowBytes) {
+        const controller = new AbortController();
+        const answered = link.call('x', 0, undefined, { signal: controller.signal }).catch((caught: unknown) => caught);
+        const { id } = await raw.next(call);
+        controller.abort();
+        expect(await answered).toMatchObject({ code: 'cancelled' });
+        raw.send(jsonFrame(answer, id, 0));
+        for (const one of window(id)) raw.send(one);
+      }
+      expect((await raw.next(credit)).id).toBe(0);
     });
 
     test('leaving bodies open after their answer: they stay counted and end with CANCEL', async () => {
