@@ -1,1 +1,2 @@
+export * from './bundle-format.ts';
 export * from './port.ts';

@@ -37,7 +37,9 @@ export interface Program {
 export interface Instance {
   /** Jobs under way in it. */
   readonly active: number;
-  /** Resident memory in KiB as last measured. */
+  /** False once it has ended or is to be replaced: give it no new job. */
+  readonly accepting: boolean;
+  /** Private memory of the process in KiB as last measured: what it has beyond the engine's shared pages. */
   readonly memoryKiB: number;
   /**
    * Runs one job. Resolves when the response's head is known; the body may still be made.
@@ -62,6 +64,8 @@ export interface Invocation {
   readonly timeoutMs: number;
   /** What the handler's `ctx` shows. */
   readonly context: InvocationContext;
+  /** Bytes of response body. @default limits.bodyBytes */
+  readonly maxResponseBytes?: number;
   /** Aborts when the caller has gone: the handler's `ctx.signal` fires, and the outcome is `cancelled`. */
   readonly signal?: AbortSignal;
   /** Lines the function writes with `console.*`, bounded in number and length. */
@@ -94,8 +98,13 @@ export interface InvocationUsage {
   readonly outcome: Exclude<Outcome, 'lost'>;
   /** The function's own error message, where the outcome is not `ok`. */
   readonly error?: string;
-  /** Request handed over → response complete, microseconds on a monotonic clock. */
+  /**
+   * Request handed over → response complete and everything given to `ctx.waitUntil` over, microseconds on a monotonic
+   * clock.
+   */
   readonly runUs: number;
+  /** The job's share of the process's CPU time, microseconds; exact in sum, an estimate for one short job. */
   readonly cpuUs: number;
+  /** Most private memory of the process while the job was in it. */
   readonly peakMemoryKiB: number;
 }

@@ -1,0 +1,170 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
+import type { LaunchPlan } from './launch-plan.ts';
+import { ProcessStats } from './process-stats.ts';
+import type { ProcessWatch, Watched } from './process-watch.ts';
+
+/** Unsent bytes above which large bodies wait. */
+const highWaterBytes = 1_048_576;
+const stderrTailBytes = 4_096;
+/** `console.*` does not go to standard error, so only an engine's last words and abuse do. */
+const stderrLimitBytes = 1_048_576;
+/** bubblewrap's report of the process's number is some 200 bytes. */
+const infoLimitBytes = 4_096;
+
+export interface DenoProcessOptions {
+  readonly plan: LaunchPlan;
+  readonly filter: Uint8Array;
+  readonly pageBytes: number;
+  /** Idle time after which the process is frozen. */
+  readonly freezeAfterMs: number;
+}
+
+/** One Deno process, by its own handle. It ends with this process, whatever ends this one. */
+export class DenoProcess implements Channel, Watched {
+  readonly #options: DenoProcessOptions;
+  readonly #watch: ProcessWatch;
+  readonly #child: ChildProcess;
+  readonly #stdin: Writable;
+  #stats: ProcessStats | undefined;
+  #pid: number | undefined;
+  #stderr = '';
+  #stderrBytes = 0;
+  #ended = false;
+  #killed = false;
+  #busy = true;
+  #frozen = false;
+  #idleSinceMs = 0;
+  #drained: PromiseWithResolvers<void> | undefined;
+  /** Called every 25 ms with the private memory in KiB. */
+  onMemory: (memoryKiB: number) => void = () => {};
+  onAbuse: (reason: string) => void = () => {};
+
+  constructor(options: DenoProcessOptions, watch: ProcessWatch) {
+    this.#options = options;
+    this.#watch = watch;
+    const { plan } = options;
+    this.#child = spawn(plan.command, plan.args, {
+      cwd: '/',
+      env: plan.env,
+      stdio: plan.bubblewrapped ? ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
+      windowsHide: true,
+      ...(plan.user && plan.user),
+    });
+    this.#stdin = this.#child.stdin!;
+    this.#stdin.on('error', () => {});
+    this.#stdin.on('drain', () => this.#onDrain());
+    if (plan.bubblewrapped) this.#connectBubblewrap();
+    else this.#setPid(this.#child.pid);
+    this.#child.stderr!.on('data', (bytes: Buffer) => this.#onStderr(bytes));
+  }
+
+  listen(onBytes: (bytes: Uint8Array) => void, onEnd: (end: ChannelEnd) => void): void {
+    const end = (reason: string, outOfMemory: boolean) => {
+      if (this.#ended) return;
+      this.#ended = true;
+      this.#watch.remove(this);
+      this.#stats?.usage();
+      this.#stats?.close();
+      this.#onDrain();
+      onEnd({ reason, outOfMemory });
+    };
+    this.#child.stdout!.on('error', () => {});
+    this.#child.stdout!.on('data', onBytes);
+    this.#child.on('error', (error) => end(`The process could not be started: ${error.message}`, false));
+    this.#child.on('close', (code, signal) => end(...this.#describeEnd(code, signal)));
+  }
+
+  write(bytes: Uint8Array): void {
+    if (!this.#ended) this.#stdin.write(bytes);
+  }
+
+  async drained(): Promise<void> {
+    if (this.#ended || this.#stdin.writableLength < highWaterBytes) return;
+    this.#drained ??= Promise.withResolvers<void>();
+    await this.#drained.promise;
+  }
+
+  kill(): void {
+    this.#killed = true;
+    // bubblewrap's inner process outlives an outer one that dies while it is still being set up: it ends first.
+    if (this.#options.plan.bubblewrapped && this.#pid === undefined && !this.#ended) return;
+    if (this.#options.plan.bubblewrapped) this.#signal('SIGKILL');
+    this.#child.kill('SIGKILL');
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
+  }
+
+  busy(active: boolean): void {
+    this.#busy = active;
+    if (!active) {
+      this.#idleSinceMs = performance.now();
+      return;
+    }
+    if (this.#frozen) this.#signal('SIGCONT');
+    this.#frozen = false;
+    this.#watch.wake(this);
+  }
+
+  usage(): ChannelUsage {
+    return this.#stats?.usage() ?? { memoryKiB: 0, cpuUs: 0 };
+  }
+
+  look(nowMs: number): boolean {
+    if (this.#ended) return false;
+    if (this.#stats) this.onMemory(this.#stats.memoryKiB());
+    if (this.#busy || nowMs - this.#idleSinceMs < this.#options.freezeAfterMs) return true;
+    // Code that was left running after the last answer gets no more of the owner's CPU.
+    this.#frozen = this.#signal('SIGSTOP');
+    return !this.#frozen;
+  }
+
+  #connectBubblewrap(): void {
+    const [, , , info, filter] = this.#child.stdio as unknown as [unknown, unknown, unknown, Readable, Writable];
+    filter.on('error', () => {});
+    filter.end(this.#options.filter);
+    info.on('error', () => {});
+    let text = '';
+    info.on('data', (bytes: Buffer) => {
+      if (text.length < infoLimitBytes) text += bytes.toString();
+      const found = /"child-pid":\s*(\d+)/.exec(text);
+      if (found && this.#pid === undefined) this.#setPid(Number(found[1]));
+    });
+  }
+
+  #setPid(pid: number | undefined): void {
+    if (pid === undefined || this.#ended) return;
+    this.#pid = pid;
+    this.#stats = new ProcessStats(pid, this.#options.pageBytes);
+    this.#watch.wake(this);
+    if (this.#killed) this.kill();
+  }
+
+  #signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): boolean {
+    if (this.#pid === undefined || this.#ended || this.#child.exitCode !== null || process.platform === 'win32') return false;
+    try {
+      return process.kill(this.#pid, signal);
+    } catch {
+      return false;
+    }
+  }
+
+  #onDrain(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
+  }
+
+  #onStderr(bytes: Buffer): void {
+    this.#stderrBytes += bytes.length;
+    this.#stderr = (this.#stderr + bytes.toString()).slice(-stderrTailBytes);
+    if (this.#stderrBytes > stderrLimitBytes) this.onAbuse('The function wrote too much to standard error.');
+  }
+
+  #describeEnd(code: number | null, signal: NodeJS.Signals | null): [reason: string, outOfMemory: boolean] {
+    if (/out of memory|OOM/i.test(this.#stderr)) return ['The function used more memory than its limit.', true];
+    // bubblewrap reports the end by a signal as 128 + its number.
+    const by = signal ?? (code !== null && code > 128 ? `signal ${code - 128}` : undefined);
+    return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];
+  }
+}

@@ -1,0 +1,96 @@
+import { limits, OrbError } from '@orb/protocol';
+import { HostedInstance } from '../host/hosted-instance.ts';
+import type { Instance, Program, Sandbox, SandboxReport } from '../port.ts';
+import { DenoProcess } from './deno-process.ts';
+import { launchPlan, type Layers } from './launch-plan.ts';
+import { probeMachine, type Machine } from './probe.ts';
+import { ProcessWatch } from './process-watch.ts';
+import { SparePool } from './spare-pool.ts';
+
+export interface DenoSandboxOptions {
+  /** Processes kept ready with no code in them. @default 2 */
+  readonly spares?: number;
+  /** Idle time after which a process is frozen, so that it uses no CPU. @default 100 */
+  readonly freezeAfterMs?: number;
+  /** Layers to leave out: for tests of the others, one at a time. */
+  readonly without?: readonly (keyof Layers)[];
+}
+
+const defaults = { spares: 2, freezeAfterMs: 100 };
+
+/** Runs JavaScript bundles, each version in Deno processes of its own. */
+export class DenoSandbox implements Sandbox {
+  readonly #options: Required<DenoSandboxOptions>;
+  readonly #watch = new ProcessWatch();
+  readonly #instances = new Set<HostedInstance>();
+  readonly #pool: SparePool;
+  #machine: Promise<Machine> | undefined;
+  #known: Machine | undefined;
+  #closed = false;
+
+  constructor(options: DenoSandboxOptions = {}) {
+    this.#options = { ...defaults, without: [], ...options };
+    const firstClassMiB = sizeClass(limits.memoryMiB.default);
+    this.#pool = new SparePool({ size: this.#options.spares, firstClassMiB }, { start: (memoryMiB) => this.#spawn(memoryMiB) });
+  }
+
+  async probe(): Promise<SandboxReport> {
+    const { report } = await this.#prepare();
+    return report;
+  }
+
+  async start(program: Program): Promise<Instance> {
+    await this.#prepare();
+    if (this.#closed) throw new OrbError('sandbox-failed', { message: 'The sandbox is closed.' });
+    const memoryMiB = sizeClass(program.memoryMiB);
+    const instance = this.#pool.take(memoryMiB) ?? this.#spawn(memoryMiB);
+    instance.limitMemory(program.memoryMiB);
+    try {
+      await instance.load(program);
+      return instance;
+    } catch (error) {
+      await instance.kill();
+      throw error;
+    } finally {
+      this.#pool.refill(memoryMiB);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#machine?.catch(() => {});
+    await this.#pool.close();
+    await Promise.all([...this.#instances].map((instance) => instance.kill()));
+  }
+
+  async #prepare(): Promise<Machine> {
+    this.#machine ??= probeMachine(this.#options.without).then((machine) => {
+      this.#known = machine;
+      if (!this.#closed) this.#pool.refill(sizeClass(limits.memoryMiB.default));
+      return machine;
+    });
+    return this.#machine;
+  }
+
+  #spawn(memoryMiB: number): HostedInstance {
+    const { layers, tools, filter, pageBytes } = this.#known!;
+    const plan = launchPlan(layers, tools, memoryMiB);
+    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs: this.#options.freezeAfterMs }, this.#watch);
+    const instance = new HostedInstance(process);
+    instance.limitMemory(memoryMiB);
+    process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
+    process.onAbuse = (reason) => instance.end('bad-response', reason);
+    this.#instances.add(instance);
+    void instance.ended.then(() => this.#instances.delete(instance));
+    // A process that waits for code is idle.
+    instance.ready().then(() => instance.rest(), () => {});
+    return instance;
+  }
+}
+
+/** V8's heap limit is fixed when a process starts, so spares come in powers of two, MiB; the exact limit is watched. */
+function sizeClass(memoryMiB: number): number {
+  let size = limits.memoryMiB.default as number;
+  while (size < memoryMiB) size *= 2;
+  return size;
+}

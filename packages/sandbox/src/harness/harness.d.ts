@@ -1,0 +1,15 @@
+/** Types of harness.js for the in-process adapter. */
+export interface HarnessPlatform {
+  write(bytes: Uint8Array): void;
+  load(code: Uint8Array): Promise<unknown>;
+  readonly scope: { run(value: unknown, work: () => void): void; get(): unknown };
+  format(values: unknown[]): string;
+}
+export interface Harness {
+  readonly reader: { push(chunk: Uint8Array): void };
+  flush(): void;
+  ready(): void;
+  log(level: number, values: unknown[]): void;
+  uncaught(thrown: unknown): void;
+}
+export declare function createHarness(platform: HarnessPlatform): Harness;

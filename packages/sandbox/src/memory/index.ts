@@ -1,0 +1,1 @@
+export { MemorySandbox } from './memory-sandbox.ts';

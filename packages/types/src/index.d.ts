@@ -1,0 +1,111 @@
+/**
+ * Types for functions that run on Orb. Nothing here exists at run time:
+ *
+ * ```ts
+ * import type { Handler } from '@orb/types';
+ *
+ * const hello: Handler<{ name: string }> = ({ name }, ctx) => {
+ *   ctx.log.info('called by', ctx.callId);
+ *   return { hello: name };
+ * };
+ * export default hello;
+ * ```
+ */
+
+/** What a function learns about the job it runs. */
+export interface Context {
+  /** The caller's call; the same in every attempt. */
+  readonly callId: string;
+  /** This attempt on this node; money belongs to it. */
+  readonly jobId: string;
+  /** 1 for the first try of the call. */
+  readonly attempt: number;
+  /** `OWNER/NAME` */
+  readonly function: string;
+  /** Version id: 64 hex digits. */
+  readonly version: string;
+  /** When the job is cut off, milliseconds since 1970 as in `Date.now()`. */
+  readonly deadline: number;
+  /** Fires when the caller has gone or the deadline is reached. */
+  readonly signal: AbortSignal;
+  /** Writes to the function's log, as `console.*` does, and always to this job's. At most 1,000 lines and 256 KiB a job. */
+  readonly log: Logger;
+  /**
+   * Lets the answer go out now and this work finish afterwards, within the time limit; its time is billed. Work that is
+   * not given here stops when the answer is out: an idle instance is frozen.
+   */
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+/** Writes lines, each value as `console.log` would show it. */
+export interface Logger {
+  debug(...values: readonly unknown[]): void;
+  info(...values: readonly unknown[]): void;
+  warn(...values: readonly unknown[]): void;
+  error(...values: readonly unknown[]): void;
+}
+
+/**
+ * `export default (input, ctx) => output`.
+ *
+ * `input` is the parsed JSON body; for another content type a string (`text/*`) or a `Uint8Array`; for an empty body the query
+ * of a GET as an object, else `null`. The result is sent as JSON, but a `Uint8Array`, `ReadableStream` or `Response` goes out
+ * as it is, and `undefined` is an empty answer with status 204. A throw is a 502 with the error's message.
+ */
+export type Handler<Input = unknown, Output = unknown> = (input: Input, ctx: Context) => Output | Promise<Output>;
+
+/** `export default { fetch(request, env, ctx) }`: the web standard, as Hono and other frameworks speak it. */
+export interface FetchHandler {
+  fetch(request: Request, env: Readonly<Record<string, string>>, ctx: Context): Response | Promise<Response>;
+}
+
+/** What a Lambda-style handler gets as `context`: AWS's fields and Orb's own. */
+export interface LambdaContext extends Context {
+  /** The job id. */
+  readonly awsRequestId: string;
+  readonly functionName: string;
+  readonly functionVersion: string;
+  readonly invokedFunctionArn: string;
+  readonly memoryLimitInMB: string;
+  readonly logGroupName: string;
+  readonly logStreamName: string;
+  callbackWaitsForEmptyEventLoop: boolean;
+  getRemainingTimeInMillis(): number;
+}
+
+/** An HTTP request as API Gateway's HTTP APIs describe it (payload format 2.0). */
+export interface HttpEvent {
+  readonly version: '2.0';
+  readonly routeKey: string;
+  readonly rawPath: string;
+  readonly rawQueryString: string;
+  readonly cookies?: readonly string[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly queryStringParameters?: Readonly<Record<string, string>>;
+  readonly requestContext: {
+    readonly accountId: string;
+    readonly apiId: string;
+    readonly domainName: string;
+    readonly domainPrefix: string;
+    readonly http: { readonly method: string; readonly path: string; readonly protocol: string; readonly sourceIp: string; readonly userAgent: string };
+    readonly requestId: string;
+    readonly routeKey: string;
+    readonly stage: string;
+    readonly time: string;
+    readonly timeEpoch: number;
+  };
+  readonly body?: string;
+  readonly isBase64Encoded: boolean;
+}
+
+/** An HTTP answer; a result without `statusCode` is sent as JSON with status 200. */
+export interface HttpResult {
+  readonly statusCode: number;
+  readonly headers?: Readonly<Record<string, string | number | boolean>>;
+  readonly cookies?: readonly string[];
+  readonly body?: string;
+  readonly isBase64Encoded?: boolean;
+}
+
+/** `export const handler = (event, context) => …`: AWS Lambda's shape. A bare event comes as it was sent. */
+export type LambdaHandler<Event = HttpEvent, Result = HttpResult | unknown> = (event: Event, context: LambdaContext) => Result | Promise<Result>;
