@@ -1,0 +1,31 @@
+import type { CallTarget } from './load/caller.ts';
+import type { ProcessUnderTest } from './measure/processes.ts';
+
+/** One thing that the bench measures beside others: a network that answers calls of an echo function. */
+export interface Row {
+  /** As the table shows it. */
+  readonly name: string;
+  /** As `--rows` takes it. */
+  readonly id: string;
+  /** Starts real processes and resolves when the echo function can be called. @throws RowUnavailable */
+  start(options: RowOptions): Promise<RunningRow>;
+}
+
+export interface RowOptions {
+  /** Flags of Node for every server process of the row, the same for all rows. */
+  readonly nodeFlags: readonly string[];
+}
+
+export interface RunningRow {
+  /** Where the echo function is called. */
+  readonly target: CallTarget;
+  /** The server processes as they are now; a sandbox may have started more since the last look. */
+  processes(): readonly ProcessUnderTest[];
+  /** Ends every process that the row has started. */
+  stop(): Promise<void>;
+}
+
+/** This row cannot run here; the message says why, and the bench goes on without it. */
+export class RowUnavailable extends Error {
+  override readonly name = 'RowUnavailable';
+}
