@@ -1,5 +1,6 @@
 import type { CallTarget } from './load/caller.ts';
 import type { ProcessUnderTest } from './measure/processes.ts';
+import type { ColdStarts } from './orb/cold-start.ts';
 
 /** One thing that the bench measures beside others: a network that answers calls of an echo function. */
 export interface Row {
@@ -21,6 +22,8 @@ export interface RunningRow {
   readonly target: CallTarget;
   /** The server processes as they are now; a sandbox may have started more since the last look. */
   processes(): readonly ProcessUnderTest[];
+  /** Calls many functions for the first time; absent where a row has no cold start. @param count functions of each kind */
+  startCold?(count: number): Promise<readonly ColdStarts[]>;
   /** Ends every process that the row has started. */
   stop(): Promise<void>;
 }
