@@ -4,7 +4,13 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'fast', include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts'], exclude: ['**/*.integration.test.ts'] } },
-      { test: { name: 'slow', include: ['packages/*/src/**/*.integration.test.ts', 'bench/**/*.integration.test.ts', 'tests/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'slow',
+          include: ['packages/*/src/**/*.integration.test.ts', 'bench/**/*.integration.test.ts', 'tests/**/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
     ],
   },
 });

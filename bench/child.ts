@@ -88,6 +88,11 @@ class ForkedChild implements Child {
   }
 }
 
+/** In a child: the first argument that its parent gave it, which must be JSON. */
+export function childArgument<T>(): T {
+  return JSON.parse(process.argv[2] ?? 'null') as T;
+}
+
 /** In a child: says that it is ready, and ends the process in good order when the parent lets go or dies. */
 export function reportReady(message: unknown): void {
   process.once('disconnect', () => process.exit(0));

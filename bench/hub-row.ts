@@ -42,7 +42,10 @@ function targetOf(protocol: 'socket.io' | 'ws', url: string, certificate: Certif
 function running(target: CallTarget, hub: Child, provider: Child): RunningRow {
   return {
     target,
-    processes: () => [{ role: 'hub', pid: hub.pid }, { role: 'provider', pid: provider.pid }],
+    processes: () => [
+      { role: 'hub', pid: hub.pid },
+      { role: 'provider', pid: provider.pid },
+    ],
     async stop() {
       await provider.stop();
       await hub.stop();

@@ -139,7 +139,8 @@ function cpuBetween(before: Snapshot, after: Snapshot, calls: number): Pick<Meas
     usedUs.set(role, (usedUs.get(role) ?? 0) + cpuUs - earlierUs);
   }
   const own = [...usedUs.values()].reduce((sum, value) => sum + value, 0);
-  const machine = before.machine && after.machine && { busy: after.machine.busy - before.machine.busy, total: after.machine.total - before.machine.total };
+  const machine = before.machine &&
+    after.machine && { busy: after.machine.busy - before.machine.busy, total: after.machine.total - before.machine.total };
   return {
     cpuUsPerCall: Object.fromEntries([...usedUs].map(([role, us]) => [role, calls === 0 ? 0 : us / calls])),
     foreignCpu: machine === undefined || machine.total === 0 ? undefined : Math.max(0, (machine.busy - own) / machine.total),

@@ -3,8 +3,20 @@ import { UsageError, parseOptions, usage } from './options.ts';
 
 test('without a word the bench measures everything in five rounds of three seconds at 1 and 64 in flight', () => {
   expect(parseOptions([])).toEqual({
-    rows: [], baseline: 'hub', inFlight: [1, 64], rounds: 5, durationMs: 3_000, maxCalls: 1_000_000, payloadBytes: 200,
-    coldStart: true, coldStarts: 20, wrk: false, profile: false, write: false, jsonFile: undefined, help: false,
+    rows: [],
+    baseline: 'hub',
+    inFlight: [1, 64],
+    rounds: 5,
+    durationMs: 3_000,
+    maxCalls: 1_000_000,
+    payloadBytes: 200,
+    coldStart: true,
+    coldStarts: 20,
+    wrk: false,
+    profile: false,
+    write: false,
+    jsonFile: undefined,
+    help: false,
   });
 });
 
@@ -18,7 +30,13 @@ test('lists are cut at commas', () => {
 });
 
 test('what makes no sense is refused with the flag’s name', () => {
-  for (const [flag, value] of [['--rounds', '0'], ['--rounds', 'x'], ['--in-flight', '1,-2'], ['--seconds', 'soon'], ['--bytes', '3']] as const) {
+  for (const [flag, value] of [
+    ['--rounds', '0'],
+    ['--rounds', 'x'],
+    ['--in-flight', '1,-2'],
+    ['--seconds', 'soon'],
+    ['--bytes', '3'],
+  ] as const) {
     expect(() => parseOptions([flag, value])).toThrow(flag);
   }
   expect(() => parseOptions(['--fast'])).toThrow(UsageError);

@@ -93,12 +93,16 @@ function read(argv: readonly string[]) {
 }
 
 function list(text: string): string[] {
-  return text.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 }
 
 function whole(flag: string, text: string, min: number, max: number): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < min || value > max) throw new UsageError(`${flag} takes a whole number from ${min} to ${max}, not ${text}.`);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new UsageError(`${flag} takes a whole number from ${min} to ${max}, not ${text}.`);
   return value;
 }
 

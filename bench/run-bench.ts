@@ -111,7 +111,9 @@ class Bench {
     this.#measurements.push(done);
     const failed = failuresIn(done);
     const figures = `${count(done.callsPerSecond)} calls/s, p50 ${short(done.p50Us / 1_000)} ms, p99 ${short(done.p99Us / 1_000)} ms`;
-    progress(`round ${done.round + 1}/${this.#options.rounds}  ${done.row} ×${done.inFlight}: ${figures}${failed > 0 ? `, ${failed} FAILED` : ''}`);
+    progress(
+      `round ${done.round + 1}/${this.#options.rounds}  ${done.row} ×${done.inFlight}: ${figures}${failed > 0 ? `, ${failed} FAILED` : ''}`,
+    );
   }
 
   async #crossCheck(): Promise<void> {
@@ -143,7 +145,13 @@ class Bench {
     for (const { row, processes: own } of processes) {
       const window = this.#measurements.findLast((one) => one.row === row.id && one.inFlight === heaviest)?.window;
       if (window === undefined) continue;
-      profiles.push(...(await readProfiles(folder, own.map(({ role, pid }) => ({ name: `${row.name}: ${role}`, pid })), window)));
+      profiles.push(
+        ...(await readProfiles(
+          folder,
+          own.map(({ role, pid }) => ({ name: `${row.name}: ${role}`, pid })),
+          window,
+        )),
+      );
     }
     return profiles;
   }
@@ -155,7 +163,14 @@ class Bench {
 
 async function publish(report: Report, { jsonFile, write }: BenchOptions): Promise<number> {
   const failures = failureLines(report);
-  console.log(['', ...tablesOf(report).map(terminalTable), ...noiseLines(report), ...report.left.map(({ id, reason }) => `Left out: ${id}. ${reason}`)].join('\n'));
+  console.log(
+    [
+      '',
+      ...tablesOf(report).map(terminalTable),
+      ...noiseLines(report),
+      ...report.left.map(({ id, reason }) => `Left out: ${id}. ${reason}`),
+    ].join('\n'),
+  );
   if (jsonFile !== undefined) await writeFile(jsonFile, `${JSON.stringify(report, null, 2)}\n`);
   if (write) await writePerformancePage(report);
   if (failures.length === 0) return say('\nEvery answer was right.', 0);

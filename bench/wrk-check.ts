@@ -21,14 +21,22 @@ export interface WrkCheck {
  * Loads an HTTP row with wrk, which shares no line of code with the bench's own generator. Undefined where there is no
  * wrk, or the row does not speak HTTP.
  */
-export async function checkWithWrk(row: string, target: CallTarget, inFlight: number, durationMs: number, payloadBytes: number): Promise<WrkCheck | undefined> {
+export async function checkWithWrk(
+  row: string,
+  target: CallTarget,
+  inFlight: number,
+  durationMs: number,
+  payloadBytes: number,
+): Promise<WrkCheck | undefined> {
   if (target.protocol !== 'http') return undefined;
   const folder = await mkdtemp(join(tmpdir(), 'orb-bench-wrk-'));
   try {
     const script = join(folder, 'request.lua');
     await writeFile(script, luaScript(target.headers, new PayloadSource('wrk', payloadBytes).next().text));
     const seconds = Math.max(1, Math.round(durationMs / 1_000));
-    const { stdout } = await promisify(execFile)('wrk', ['-t1', `-c${inFlight}`, `-d${seconds}s`, '-s', script, target.url], { timeout: durationMs + 30_000 });
+    const { stdout } = await promisify(execFile)('wrk', ['-t1', `-c${inFlight}`, `-d${seconds}s`, '-s', script, target.url], {
+      timeout: durationMs + 30_000,
+    });
     return { row, inFlight, ...readWrk(stdout) };
   } catch (error) {
     if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
@@ -42,7 +50,7 @@ export async function checkWithWrk(row: string, target: CallTarget, inFlight: nu
 export function readWrk(output: string): Omit<WrkCheck, 'row' | 'inFlight'> {
   const match = /^orb (\{.*\})$/m.exec(output);
   if (match?.[1] === undefined) throw new Error(`wrk printed no figures: ${output.slice(0, 500)}`);
-  return JSON.parse(match[1]);
+  return JSON.parse(match[1]) as Omit<WrkCheck, 'row' | 'inFlight'>;
 }
 
 /** A request of its own for every call: a counter in the payload's id. */
@@ -51,7 +59,9 @@ function luaScript(headers: Readonly<Record<string, string>>, body: string): str
   return `
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
-${Object.entries(headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`).join('\n')}
+${Object.entries(headers)
+  .map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`)
+  .join('\n')}
 local count = 0
 request = function()
   count = count + 1

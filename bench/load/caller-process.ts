@@ -1,4 +1,4 @@
-import { reportReady } from '../child.ts';
+import { childArgument, reportReady } from '../child.ts';
 import type { Caller, CallTarget } from './caller.ts';
 import { runClosedLoop, type LoadOptions } from './closed-loop.ts';
 import { HttpCaller } from './http-caller.ts';
@@ -16,7 +16,7 @@ export interface CallerProcessOptions {
 
 // The load generator: a process of its own, so that its processor time is its own too. It keeps its connections over
 // all rounds, runs what it is told, and answers with the result.
-const { target, payloadBytes, run }: CallerProcessOptions = JSON.parse(process.argv[2] ?? '{}');
+const { target, payloadBytes, run } = childArgument<CallerProcessOptions>();
 const caller = await openCaller(target);
 const payloads = new PayloadSource(run, payloadBytes);
 process.on('message', (options: LoadOptions) => {

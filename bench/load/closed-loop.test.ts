@@ -38,13 +38,21 @@ test('a wrong answer and a refusal are counted, and neither counts as a call', a
 });
 
 test('a row that refuses everything ends the run', async () => {
-  const result = await runClosedLoop(callerOf(() => Promise.reject(new Error('no'))), payloads(), { inFlight: 4, durationMs: 60_000, maxCalls: 1e9 });
+  const result = await runClosedLoop(
+    callerOf(() => Promise.reject(new Error('no'))),
+    payloads(),
+    { inFlight: 4, durationMs: 60_000, maxCalls: 1e9 },
+  );
   expect(result.calls).toBe(0);
   expect(result.errors['no']).toBeLessThan(1_100);
 });
 
 test('calls that are never answered end as errors after the drain', async () => {
-  const result = await runClosedLoop(callerOf(() => new Promise(() => {})), payloads(), { inFlight: 3, durationMs: 1, maxCalls: 10, drainMs: 5 });
+  const result = await runClosedLoop(
+    callerOf(() => new Promise(() => {})),
+    payloads(),
+    { inFlight: 3, durationMs: 1, maxCalls: 10, drainMs: 5 },
+  );
   expect(result).toMatchObject({ calls: 0, errors: { 'no answer': 3 } });
 });
 

@@ -18,7 +18,11 @@ async function callerOf(answer: (request: string) => readonly string[]): Promise
     socket.on('data', (chunk) => void writeApart(socket, answer(String(chunk))));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const caller = new HttpCaller({ protocol: 'http', url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/fn/a/b`, headers: {} });
+  const caller = new HttpCaller({
+    protocol: 'http',
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/fn/a/b`,
+    headers: {},
+  });
   stops.push(() => {
     void caller.close();
     for (const socket of sockets) socket.destroy();

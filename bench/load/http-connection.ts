@@ -75,13 +75,13 @@ export class HttpConnection {
   }
 
   #answer(response: HttpResponse): void {
-    const { resolve } = this.#waiting as Waiting;
+    const waiting = this.#waiting;
     const closes = response.header('connection') === 'close';
     this.#waiting = undefined;
     this.#head = undefined;
     this.#received = '';
     if (closes) this.#fail(new Error('connection closed'));
-    resolve(response);
+    waiting?.resolve(response);
   }
 
   #fail(error: Error): void {
@@ -122,7 +122,7 @@ export function bodyOf(received: string, head: ResponseHead): { readonly text: s
 
 function chunkedBody(received: string, from: number): { readonly text: string; readonly end: number } | undefined {
   let text = '';
-  for (let at = from; ; ) {
+  for (let at = from; ;) {
     const lineEnd = received.indexOf('\r\n', at);
     if (lineEnd < 0) return undefined;
     const size = Number.parseInt(received.slice(at, lineEnd), 16);

@@ -13,7 +13,7 @@ export class WsCaller implements Caller {
     this.#socket = socket;
     this.#functionName = functionName;
     socket.on('message', (data) => {
-      const { id, answer } = JSON.parse(String(data)) as { id: number; answer: unknown };
+      const { id, answer } = JSON.parse((data as Buffer).toString()) as { id: number; answer: unknown };
       this.#waiting.get(id)?.(answer);
       this.#waiting.delete(id);
     });

@@ -45,7 +45,7 @@ export function descendants(pid: number): readonly { readonly pid: number; reado
     childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), entry]);
   }
   const found: number[] = [];
-  for (let queue = [pid]; queue.length > 0; ) {
+  for (let queue = [pid]; queue.length > 0;) {
     const children = childrenOf.get(queue.shift() ?? 0) ?? [];
     found.push(...children);
     queue = [...queue, ...children];
@@ -78,7 +78,9 @@ function readProc(path: string): string | undefined {
 
 function listProc(): readonly number[] {
   try {
-    return readdirSync('/proc').map(Number).filter((pid) => pid > 0);
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0);
   } catch {
     return [];
   }

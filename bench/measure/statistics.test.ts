@@ -10,7 +10,12 @@ test('the median is the middle of an odd and the mean of the two middles of an e
 
 test('ratios pair the rounds, so drift that hits both sides cancels', () => {
   const baseline = [100, 50, 200];
-  expect(ratiosOf(baseline.map((value) => value * 1.5), baseline)).toEqual({ median: 1.5, min: 1.5, max: 1.5 });
+  expect(
+    ratiosOf(
+      baseline.map((value) => value * 1.5),
+      baseline,
+    ),
+  ).toEqual({ median: 1.5, min: 1.5, max: 1.5 });
   expect(() => ratiosOf([1], [1, 2])).toThrow('every round');
 });
 

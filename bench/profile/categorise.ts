@@ -23,7 +23,11 @@ const native = /^$/;
 
 const rules: readonly Rule[] = [
   { category: 'garbage collection', name: /^\(garbage collector\)$/ },
-  { category: 'writing to sockets and files', name: /^(writev|writeBuffer|writeBuffers|writeUtf8String|writeLatin1String|writeAsciiString|write|fsync|fdatasync|shutdown)$/, file: native },
+  {
+    category: 'writing to sockets and files',
+    name: /^(writev|writeBuffer|writeBuffers|writeUtf8String|writeLatin1String|writeAsciiString|write|fsync|fdatasync|shutdown)$/,
+    file: native,
+  },
   { category: 'TLS', file: /^node:(_tls|tls|internal\/tls)/ },
   { category: 'hashing and signatures', name: /(hash|digest|sign|verify|sha256|hmac|crypto|ed25519|sodium)/i, file: native },
   { category: 'hashing and signatures', file: /(node:internal\/crypto|node:crypto|sodium-native|@noble|\/crypto\/|merkle)/ },
@@ -36,9 +40,16 @@ const rules: readonly Rule[] = [
   { category: 'WebSocket', file: /\/node_modules\/ws\// },
   { category: 'streams and sockets', file: /^node:(net|internal\/stream|stream|internal\/streams|_stream)/ },
   { category: 'buffers and text', file: /^node:(buffer|internal\/buffer|string_decoder|internal\/encoding)/ },
-  { category: 'buffers and text', name: /^(copy|slice|utf8Slice|latin1Slice|hexSlice|asciiSlice|ucs2Slice|base64Slice|utf8Write\w*|latin1Write\w*|hexWrite|byteLengthUtf8|compare\w*|fill|encodeInto\w*|toString|decode\w*)$/, file: native },
+  {
+    category: 'buffers and text',
+    name: /^(copy|slice|utf8Slice|latin1Slice|hexSlice|asciiSlice|ucs2Slice|base64Slice|utf8Write\w*|latin1Write\w*|hexWrite|byteLengthUtf8|compare\w*|fill|encodeInto\w*|toString|decode\w*)$/,
+    file: native,
+  },
   { category: 'timers', file: /^node:(timers|internal\/timers|internal\/priority_queue|internal\/linkedlist)/ },
-  { category: 'promises, ticks and events', file: /^node:(internal\/process\/task_queues|internal\/async_hooks|events|internal\/event|async_hooks|diagnostics_channel|internal\/promise)/ },
+  {
+    category: 'promises, ticks and events',
+    file: /^node:(internal\/process\/task_queues|internal\/async_hooks|events|internal\/event|async_hooks|diagnostics_channel|internal\/promise)/,
+  },
   { category: 'promises, ticks and events', name: /^(runMicrotasks|pushAsyncContext|popAsyncContext|enqueueMicrotask)$/ },
   { category: 'files', file: /^node:(fs|internal\/fs)/ },
   { category: 'loading modules', file: /^node:(internal\/modules|internal\/deps|internal\/bootstrap|internal\/process)/ },

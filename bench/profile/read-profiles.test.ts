@@ -22,7 +22,11 @@ test('frames are sorted by what they do', () => {
 
 test('only samples inside the window count, and idle time is not busy time', () => {
   const profile: CpuProfile = {
-    nodes: [{ id: 1, callFrame: frame('(idle)') }, { id: 2, callFrame: frame('writev') }, { id: 3, callFrame: frame('hot', 'file:///a/b/bench/x.ts') }],
+    nodes: [
+      { id: 1, callFrame: frame('(idle)') },
+      { id: 2, callFrame: frame('writev') },
+      { id: 3, callFrame: frame('hot', 'file:///a/b/bench/x.ts') },
+    ],
     startTime: 1_000,
     samples: [2, 2, 1, 3, 2],
     timeDeltas: [1_000, 2_000, 3_000, 4_000, 5_000],

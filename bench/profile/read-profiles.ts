@@ -58,7 +58,11 @@ export function profileOf(name: string, profiles: readonly CpuProfile[], window:
   };
 }
 
-function addSelfTimes(profile: CpuProfile, [fromUs, toUs]: readonly [number, number], into: Map<string, { readonly frame: CallFrame; selfUs: number }>): void {
+function addSelfTimes(
+  profile: CpuProfile,
+  [fromUs, toUs]: readonly [number, number],
+  into: Map<string, { readonly frame: CallFrame; selfUs: number }>,
+): void {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
   let atUs = profile.startTime;
   for (const [index, id] of profile.samples.entries()) {

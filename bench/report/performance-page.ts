@@ -21,14 +21,25 @@ export function updatePage(text: string, report: Report): string {
   const tables = tablesOf(report);
   const isProfile = ({ title }: Table) => title.startsWith('Self time');
   if (profiled) return replaceBlock(text, 'profiles', tables.filter(isProfile).map(markdownTable).join('\n'));
-  const figures = replaceBlock(text, 'figures', tables.filter((table) => !isProfile(table)).map(markdownTable).join('\n'));
+  const figures = replaceBlock(
+    text,
+    'figures',
+    tables
+      .filter((table) => !isProfile(table))
+      .map(markdownTable)
+      .join('\n'),
+  );
   return replaceBlock(figures, 'conditions', conditions(report));
 }
 
 function conditions(report: Report): string {
   const { processor, cores, memoryGiB, system, node } = report.machine;
   const left = report.left.map(({ id, reason }) => `Left out: \`${id}\`. ${reason}`);
-  return [`Measured on ${report.date}: ${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}.`, ...noiseLines(report), ...left]
+  return [
+    `Measured on ${report.date}: ${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}.`,
+    ...noiseLines(report),
+    ...left,
+  ]
     .map((line) => `- ${line.trim()}`)
     .join('\n');
 }

@@ -7,8 +7,22 @@ import { markdownTable, terminalTable } from './table.ts';
 
 function measurement(row: string, round: number, callsPerSecond: number, more: Partial<Measurement> = {}): Measurement {
   return {
-    row, round, inFlight: 64, calls: 1_000, wrong: 0, errors: {}, callsPerSecond, p50Us: 1_000, p99Us: 4_000, maxUs: 9_000, meanUs: 1_100,
-    cpuUsPerCall: { hub: 20, caller: 10 }, foreignCpu: 0.02, probe: 100, window: [0, 1], ...more,
+    row,
+    round,
+    inFlight: 64,
+    calls: 1_000,
+    wrong: 0,
+    errors: {},
+    callsPerSecond,
+    p50Us: 1_000,
+    p99Us: 4_000,
+    maxUs: 9_000,
+    meanUs: 1_100,
+    cpuUsPerCall: { hub: 20, caller: 10 },
+    foreignCpu: 0.02,
+    probe: 100,
+    window: [0, 1],
+    ...more,
   };
 }
 
@@ -18,7 +32,10 @@ function reportOf(measurements: readonly Measurement[], more: Partial<Report> = 
     date: '2026-01-01',
     machine: { processor: 'A processor', cores: 2, memoryGiB: 8, system: 'a system', node: '24' },
     settings: { rounds: 3, durationMs: 1_000, payloadBytes: 200, baseline: 'hub' },
-    rows: [{ id: 'hub', name: 'The hub' }, { id: 'orb', name: 'Orb' }],
+    rows: [
+      { id: 'hub', name: 'The hub' },
+      { id: 'orb', name: 'Orb' },
+    ],
     left: [],
     measurements,
     memory: [{ row: 'orb', processes: [{ role: 'super node', rssKiB: 102_400, pssKiB: undefined, peakRssKiB: 204_800 }] }],
@@ -30,9 +47,12 @@ function reportOf(measurements: readonly Measurement[], more: Partial<Report> = 
 }
 
 const steady = [
-  measurement('hub', 0, 100), measurement('orb', 0, 150),
-  measurement('orb', 1, 75), measurement('hub', 1, 50),
-  measurement('hub', 2, 200), measurement('orb', 2, 300),
+  measurement('hub', 0, 100),
+  measurement('orb', 0, 150),
+  measurement('orb', 1, 75),
+  measurement('hub', 1, 50),
+  measurement('hub', 2, 200),
+  measurement('orb', 2, 300),
 ];
 
 test('ratios are taken round by round: a machine that changes speed changes none of them', () => {
@@ -43,7 +63,11 @@ test('ratios are taken round by round: a machine that changes speed changes none
 
 test('the tables name row, load, ratio and range, and leave out what was not measured', () => {
   const tables = tablesOf(reportOf(steady));
-  expect(tables.map(({ title }) => title.split(':', 1)[0])).toEqual(['Calls', 'Processor time of a call, µs by process (user + system)', 'Memory after the last round, MiB']);
+  expect(tables.map(({ title }) => title.split(':', 1)[0])).toEqual([
+    'Calls',
+    'Processor time of a call, µs by process (user + system)',
+    'Memory after the last round, MiB',
+  ]);
   const text = terminalTable(tables[0] as never);
   for (const words of ['÷ hub', 'Orb', '150 (75–300)', '1.50', '64']) expect(text).toContain(words);
   expect(markdownTable(tables[2] as never)).toContain('| Orb | super node | 100 | – | 200 |');

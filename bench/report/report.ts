@@ -40,11 +40,13 @@ export function summarise(report: Report): readonly Summary[] {
   const loads = [...new Set(report.measurements.map(({ inFlight }) => inFlight))];
   return loads.flatMap((inFlight) =>
     report.rows.flatMap(({ id, name }) => {
-      const of = (row: string) => report.measurements.filter((one) => one.row === row && one.inFlight === inFlight).toSorted((a, b) => a.round - b.round);
+      const of = (row: string) =>
+        report.measurements.filter((one) => one.row === row && one.inFlight === inFlight).toSorted((a, b) => a.round - b.round);
       const own = of(id);
       const base = of(report.settings.baseline);
       if (own.length === 0) return [];
-      const ratio = (value: (one: Measurement) => number) => (base.length === own.length ? ratiosOf(own.map(value), base.map(value)) : undefined);
+      const ratio = (value: (one: Measurement) => number) =>
+        base.length === own.length ? ratiosOf(own.map(value), base.map(value)) : undefined;
       return [
         {
           row: id,
@@ -70,5 +72,7 @@ export function failuresIn({ wrong, errors }: Pick<Measurement, 'wrong' | 'error
 
 function mediansByRole(measurements: readonly Measurement[]): Readonly<Record<string, number>> {
   const roles = new Set(measurements.flatMap(({ cpuUsPerCall }) => Object.keys(cpuUsPerCall)));
-  return Object.fromEntries([...roles].map((role) => [role, spreadOf(measurements.map(({ cpuUsPerCall }) => cpuUsPerCall[role] ?? 0)).median]));
+  return Object.fromEntries(
+    [...roles].map((role) => [role, spreadOf(measurements.map(({ cpuUsPerCall }) => cpuUsPerCall[role] ?? 0)).median]),
+  );
 }

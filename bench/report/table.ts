@@ -9,7 +9,10 @@ export interface Table {
 export function terminalTable({ title, columns, rows }: Table): string {
   const widths = columns.map((column, index) => Math.max(...[columns, ...rows].map((cells) => cells[index]?.length ?? column.length)));
   const line = (cells: readonly string[]) =>
-    cells.map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0))).join('  ').trimEnd();
+    cells
+      .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
+      .join('  ')
+      .trimEnd();
   const rule = '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2));
   return [title, rule, line(columns), rule, ...rows.map(line), ''].join('\n');
 }
@@ -17,5 +20,15 @@ export function terminalTable({ title, columns, rows }: Table): string {
 /** For Markdown. */
 export function markdownTable({ title, columns, rows }: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [`**${title}**`, '', line(columns), `|---|${columns.slice(1).map(() => '---:|').join('')}`, ...rows.map(line), ''].join('\n');
+  return [
+    `**${title}**`,
+    '',
+    line(columns),
+    `|---|${columns
+      .slice(1)
+      .map(() => '---:|')
+      .join('')}`,
+    ...rows.map(line),
+    '',
+  ].join('\n');
 }

@@ -5,9 +5,14 @@ import type { Table } from './table.ts';
 
 /** Every table that the report has something for. */
 export function tablesOf(report: Report): readonly Table[] {
-  return [callTable(report), cpuTable(report), coldStartTable(report), memoryTable(report), wrkTable(report), ...profileTables(report)].filter(
-    ({ rows }) => rows.length > 0,
-  );
+  return [
+    callTable(report),
+    cpuTable(report),
+    coldStartTable(report),
+    memoryTable(report),
+    wrkTable(report),
+    ...profileTables(report),
+  ].filter(({ rows }) => rows.length > 0);
 }
 
 const ms = (us: number) => short(us / 1_000);
@@ -37,7 +42,9 @@ function cpuTable(report: Report): Table {
     rows: lines.map(({ name, inFlight, cpuUsPerCall: { caller = 0, ...servers } }) => [
       name,
       String(inFlight),
-      Object.entries(servers).map(([role, us]) => `${role} ${short(us)}`).join(', '),
+      Object.entries(servers)
+        .map(([role, us]) => `${role} ${short(us)}`)
+        .join(', '),
       short(Object.values(servers).reduce((sum, us) => sum + us, 0)),
       short(caller),
     ]),
@@ -91,9 +98,9 @@ function profileTables({ profiles }: Report): readonly Table[] {
   return profiles.map(({ name, busyMs, categories, hottest }) => ({
     title: `Self time of ${name}: ${count(busyMs)} ms on the processor under full load`,
     columns: ['what', 'share', 'ms', 'mostly'],
-    rows: categories.map(({ category, selfMs, top }) => [category, percent(selfMs / busyMs), count(selfMs), top.join(', ')]).concat(
-      hottest.map(({ name: fn, selfMs }) => [`  ${fn}`, percent(selfMs / busyMs), count(selfMs), '']),
-    ),
+    rows: categories
+      .map(({ category, selfMs, top }) => [category, percent(selfMs / busyMs), count(selfMs), top.join(', ')])
+      .concat(hottest.map(({ name: fn, selfMs }) => [`  ${fn}`, percent(selfMs / busyMs), count(selfMs), ''])),
   }));
 }
 
@@ -106,7 +113,9 @@ export function noiseLines(report: Report): readonly string[] {
   const lines = [`A fixed loop run before each measurement moved by ${plusMinus(probe)}.`];
   if (foreign.length > 0) {
     const spread = spreadOf(foreign);
-    lines.push(`Other processes took ${percent(spread.median)} of the ${machine.cores} cores at the median, ${percent(spread.max)} at the most.`);
+    lines.push(
+      `Other processes took ${percent(spread.median)} of the ${machine.cores} cores at the median, ${percent(spread.max)} at the most.`,
+    );
     if (spread.max > 0.1) lines.push('The machine was not quiet: read the ratios, not the absolute figures.');
   }
   for (const line of summarise(report).filter(({ row }) => row === settings.baseline)) {
@@ -125,6 +134,8 @@ export function failureLines({ measurements, coldStarts }: Report): readonly str
       const kinds = Object.entries(errors).map(([kind, times]) => `${kind} ×${times}`);
       return `${row}, ${inFlight} in flight, round ${round + 1}: ${[...(wrong > 0 ? [`wrong answer ×${wrong}`] : []), ...kinds].join(', ')}`;
     }),
-    ...cold.map(({ name, failed: times, firstFailure }) => `cold start from ${name}: ${times} failed, the first with: ${firstFailure ?? 'no reason'}`),
+    ...cold.map(
+      ({ name, failed: times, firstFailure }) => `cold start from ${name}: ${times} failed, the first with: ${firstFailure ?? 'no reason'}`,
+    ),
   ];
 }

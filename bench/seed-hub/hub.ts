@@ -2,7 +2,7 @@ import { createServer as createPlain } from 'node:http';
 import { createServer as createSecure } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';
-import { reportReady } from '../child.ts';
+import { childArgument, reportReady } from '../child.ts';
 
 /*
  * The seed's hub (appendix A of the Orb seed), rebuilt on socket.io 4. Same events, same data structures, same linear
@@ -40,7 +40,7 @@ interface FunctionCall {
 const fnObj: Registered[] = [];
 const sendFn: Sent[] = [];
 
-const tls: { readonly key: string; readonly cert: string } | null = JSON.parse(process.argv[2] ?? 'null');
+const tls = childArgument<{ readonly key: string; readonly cert: string } | null>();
 const http = tls === null ? createPlain() : createSecure(tls);
 const io = new Server(http, { transports: ['websocket'], serveClient: false });
 

@@ -1,5 +1,5 @@
 import { io } from 'socket.io-client';
-import { reportReady } from '../child.ts';
+import { childArgument, reportReady } from '../child.ts';
 
 // The seed's client: registers, deploys the echo function, and answers `answer-seek` by running the function's source.
 // A source is compiled once: anything slower would be the bench's fault, not the seed's.
@@ -9,13 +9,14 @@ interface Job {
   readonly params: unknown;
 }
 
-const { url, certificate, functionName }: { url: string; certificate?: string; functionName: string } = JSON.parse(process.argv[2] ?? '{}');
+const { url, certificate, functionName } = childArgument<{ url: string; certificate?: string; functionName: string }>();
 const compiled = new Map<string, Fn>();
 const socket = io(url, { transports: ['websocket'], ...(certificate !== undefined && { ca: certificate }) });
 
 socket.on('answer-seek', ({ fnobj, params }: Job, acknowledge: (answer: unknown) => void) => {
   let fn = compiled.get(fnobj.fn);
   if (!fn) {
+    // oxlint-disable-next-line typescript/no-implied-eval, typescript/no-unsafe-call -- this is what the seed's client does: the hub sends source.
     fn = new Function(`return (${fnobj.fn})`)() as Fn;
     compiled.set(fnobj.fn, fn);
   }

@@ -27,7 +27,7 @@ let nextSeek = 0;
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
 server.on('connection', (socket) => {
   socket.on('message', (data) => {
-    const message: FunctionCall | Registration | Answer = JSON.parse(String(data));
+    const message = JSON.parse((data as Buffer).toString()) as FunctionCall | Registration | Answer;
     if (message.type === 'register') {
       providers.set(message.fname, socket);
       socket.send('{"type":"registered"}');

@@ -1,11 +1,11 @@
 import { WebSocket } from 'ws';
-import { reportReady } from '../child.ts';
+import { childArgument, reportReady } from '../child.ts';
 
-const { url, functionName }: { url: string; functionName: string } = JSON.parse(process.argv[2] ?? '{}');
+const { url, functionName } = childArgument<{ url: string; functionName: string }>();
 const socket = new WebSocket(url, { perMessageDeflate: false });
 socket.on('open', () => socket.send(JSON.stringify({ type: 'register', fname: functionName })));
 socket.on('message', (data) => {
-  const message: { type?: string; seek: number; params: unknown } = JSON.parse(String(data));
+  const message = JSON.parse((data as Buffer).toString()) as { type?: string; seek: number; params: unknown };
   if (message.type === 'registered') return reportReady('ready');
   socket.send(JSON.stringify({ type: 'answer', seek: message.seek, answer: message.params }));
 });
