@@ -24,6 +24,8 @@ export interface Measurement {
   readonly cpuUsPerCall: Readonly<Record<string, number>>;
   /** Part of the machine's processor time that went to processes which are not of this row, 0–1. */
   readonly foreignCpu: number | undefined;
+  /** How long after the last answer everything was on the ledger; undefined where there is none. */
+  readonly settleMs?: number;
   /** Turns a second of a fixed loop, just before. */
   readonly probe: number;
   /** On the monotonic clock that profiles use, microseconds. */
@@ -41,6 +43,8 @@ export interface StartedRow {
   readonly row: Row;
   readonly running: RunningRow;
   readonly caller: Child;
+  /** Calls answered so far, warm-ups included. */
+  answered: number;
 }
 
 /** Starts a row and the process that calls it. */
@@ -50,7 +54,7 @@ export async function startRow(row: Row, options: BenchOptions, nodeFlags: reado
   const argv: CallerProcessOptions = { target: running.target, payloadBytes: options.payloadBytes, run };
   try {
     const { child } = await startChild(new URL('./load/caller-process.ts', import.meta.url), { argv: [JSON.stringify(argv)] });
-    return { row, running, caller: child };
+    return { row, running, caller: child, answered: 0 };
   } catch (error) {
     await running.stop();
     throw error;
@@ -83,14 +87,17 @@ export function memoryOf({ row, running }: StartedRow): RowMemory {
 /** Long enough for the compilers of all processes to settle; nothing of it is counted. */
 async function warmUp(row: StartedRow, { durationMs, maxCalls, inFlight }: BenchOptions): Promise<void> {
   for (const count of inFlight) await load(row, { inFlight: count, durationMs: Math.min(durationMs, 2_000), maxCalls });
+  await row.running.settled?.();
 }
 
 async function measureOnce(row: StartedRow, round: number, inFlight: number, { durationMs, maxCalls }: BenchOptions): Promise<Measurement> {
   const probe = probeSpeed();
   // A short run of the same load first: pools, caches and connections are then as this load wants them.
   await load(row, { inFlight, durationMs: Math.min(200, durationMs / 5), maxCalls });
+  await row.running.settled?.();
   const before = snapshot(row);
   const result = await load(row, { inFlight, durationMs, maxCalls });
+  const settleMs = await row.running.settled?.();
   const after = snapshot(row);
   const latencies = Histogram.from(result.latencies);
   return {
@@ -106,13 +113,16 @@ async function measureOnce(row: StartedRow, round: number, inFlight: number, { d
     maxUs: latencies.maxUs,
     meanUs: latencies.meanUs,
     ...cpuBetween(before, after, result.calls),
+    ...(settleMs !== undefined && { settleMs }),
     probe,
     window: [before.atUs, after.atUs],
   };
 }
 
-function load({ caller }: StartedRow, options: LoadOptions): Promise<LoadResult> {
-  return caller.ask(options) as Promise<LoadResult>;
+async function load(row: StartedRow, options: LoadOptions): Promise<LoadResult> {
+  const result = (await row.caller.ask(options)) as LoadResult;
+  row.answered += result.calls;
+  return result;
 }
 
 interface Snapshot {

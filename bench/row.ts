@@ -22,6 +22,13 @@ export interface RunningRow {
   readonly target: CallTarget;
   /** The server processes as they are now; a sandbox may have started more since the last look. */
   processes(): readonly ProcessUnderTest[];
+  /**
+   * Waits until the work that the row does after its answers is done; absent where an answer is all there is. Its
+   * processor time belongs to the calls, and it must not weigh on the next row. Resolves with how long it took.
+   */
+  settled?(): Promise<number>;
+  /** Checks the row's own books after all rounds: what is wrong with them, if anything. @param answered calls answered so far */
+  audit?(answered: number): Promise<readonly string[]>;
   /** Calls many functions for the first time; absent where a row has no cold start. @param count functions of each kind */
   startCold?(count: number): Promise<readonly ColdStarts[]>;
   /** Ends every process that the row has started. */

@@ -45,6 +45,7 @@ class Bench {
   readonly #left: { id: string; reason: string }[] = [];
   readonly #measurements: Measurement[] = [];
   readonly #coldStarts: ColdStarts[] = [];
+  readonly #audits: string[] = [];
   readonly #wrk: WrkCheck[] = [];
   #profileFolder: string | undefined;
   #interrupted: (() => void) | undefined;
@@ -76,6 +77,7 @@ class Bench {
     await measureRows(this.#started, this.#options, (done) => this.#note(done));
     const rows = this.#started.map(({ row: { id, name } }) => ({ id, name }));
     const memory = this.#started.map(memoryOf);
+    for (const { running, answered } of this.#started) this.#audits.push(...((await running.audit?.(answered)) ?? []));
     if (this.#options.wrk) await this.#crossCheck();
     if (this.#options.coldStart) await this.#startCold();
     const profiles = await this.#profiles();
@@ -89,6 +91,7 @@ class Bench {
       left: this.#left,
       measurements: this.#measurements,
       memory,
+      audits: this.#audits,
       coldStarts: this.#coldStarts,
       wrk: this.#wrk,
       profiles,

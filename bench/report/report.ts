@@ -16,6 +16,8 @@ export interface Report {
   readonly left: readonly { readonly id: string; readonly reason: string }[];
   readonly measurements: readonly Measurement[];
   readonly memory: readonly RowMemory[];
+  /** What the rows' own books got wrong. */
+  readonly audits: readonly string[];
   readonly coldStarts: readonly ColdStarts[];
   readonly wrk: readonly WrkCheck[];
   readonly profiles: readonly ProcessProfile[];

@@ -126,7 +126,7 @@ export function noiseLines(report: Report): readonly string[] {
 }
 
 /** Every refusal and wrong answer, counted: the only thing that makes a bench fail. */
-export function failureLines({ measurements, coldStarts }: Report): readonly string[] {
+export function failureLines({ measurements, coldStarts, audits }: Report): readonly string[] {
   const failed = measurements.filter((one) => failuresIn(one) > 0);
   const cold = coldStarts.filter((one) => one.failed > 0);
   return [
@@ -134,6 +134,7 @@ export function failureLines({ measurements, coldStarts }: Report): readonly str
       const kinds = Object.entries(errors).map(([kind, times]) => `${kind} ×${times}`);
       return `${row}, ${inFlight} in flight, round ${round + 1}: ${[...(wrong > 0 ? [`wrong answer ×${wrong}`] : []), ...kinds].join(', ')}`;
     }),
+    ...audits,
     ...cold.map(
       ({ name, failed: times, firstFailure }) => `cold start from ${name}: ${times} failed, the first with: ${firstFailure ?? 'no reason'}`,
     ),
