@@ -36,8 +36,8 @@ const rules: readonly Rule[] = [
   { category: 'checking formats', file: /(\/zod\/|\/ajv\/|protocol\/src\/schema)/ },
   { category: 'HTTP', file: /(node:_http|node:http|node:internal\/http|fastify|find-my-way|light-my-request|avvio)/ },
   { category: 'HTTP', name: /^(HTTPParser|execute|consume|getHeaderValue)$/, file: native },
-  { category: 'socket.io', file: /(socket\.io|engine\.io|component-emitter|\/debug\/)/ },
   { category: 'WebSocket', file: /\/node_modules\/ws\// },
+  { category: 'socket.io', file: /(socket\.io|engine\.io|component-emitter|\/debug\/)/ },
   { category: 'streams and sockets', file: /^node:(net|internal\/stream|stream|internal\/streams|_stream)/ },
   { category: 'buffers and text', file: /^node:(buffer|internal\/buffer|string_decoder|internal\/encoding)/ },
   {

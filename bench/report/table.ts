@@ -1,4 +1,4 @@
-/** A table as data; the first column holds names and is set flush left, the others flush right. */
+/** A table as data. Columns of figures are set flush right, columns of words flush left. */
 export interface Table {
   readonly title: string;
   readonly columns: readonly string[];
@@ -6,29 +6,24 @@ export interface Table {
 }
 
 /** For a terminal: aligned columns under a title. */
-export function terminalTable({ title, columns, rows }: Table): string {
-  const widths = columns.map((column, index) => Math.max(...[columns, ...rows].map((cells) => cells[index]?.length ?? column.length)));
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, index) => (index === 0 ? cell.padEnd(widths[index] ?? 0) : cell.padStart(widths[index] ?? 0)))
-      .join('  ')
-      .trimEnd();
+export function terminalTable(table: Table): string {
+  const { title, columns, rows } = table;
+  const widths = columns.map((column, index) => Math.max(column.length, ...rows.map((cells) => cells[index]?.length ?? 0)));
+  const pad = (cell: string, index: number) =>
+    isFigures(table, index) ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0);
+  const line = (cells: readonly string[]) => cells.map(pad).join('  ').trimEnd();
   const rule = '─'.repeat(widths.reduce((sum, width) => sum + width + 2, -2));
   return [title, rule, line(columns), rule, ...rows.map(line), ''].join('\n');
 }
 
 /** For Markdown. */
-export function markdownTable({ title, columns, rows }: Table): string {
+export function markdownTable(table: Table): string {
+  const { title, columns, rows } = table;
   const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [
-    `**${title}**`,
-    '',
-    line(columns),
-    `|---|${columns
-      .slice(1)
-      .map(() => '---:|')
-      .join('')}`,
-    ...rows.map(line),
-    '',
-  ].join('\n');
+  const rule = `|${columns.map((_, index) => (isFigures(table, index) ? '---:|' : '---|')).join('')}`;
+  return [`**${title}**`, '', line(columns), rule, ...rows.map(line), ''].join('\n');
+}
+
+function isFigures({ rows }: Table, index: number): boolean {
+  return rows.every((cells) => /^[\d.–±]/.test(cells[index] ?? ''));
 }

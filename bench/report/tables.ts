@@ -98,9 +98,12 @@ function profileTables({ profiles }: Report): readonly Table[] {
   return profiles.map(({ name, busyMs, categories, hottest }) => ({
     title: `Self time of ${name}: ${count(busyMs)} ms on the processor under full load`,
     columns: ['what', 'share', 'ms', 'mostly'],
-    rows: categories
-      .map(({ category, selfMs, top }) => [category, percent(selfMs / busyMs), count(selfMs), top.join(', ')])
-      .concat(hottest.map(({ name: fn, selfMs }) => [`  ${fn}`, percent(selfMs / busyMs), count(selfMs), ''])),
+    rows: [
+      ...categories
+        .filter(({ selfMs }) => selfMs >= busyMs / 200)
+        .map(({ category, selfMs, top }) => [category, selfMs, top.join(', ')] as const),
+      ...hottest.map((fn) => [`· ${fn.name}`, fn.selfMs, ''] as const),
+    ].map(([what, selfMs, mostly]) => [what, percent(selfMs / busyMs), count(selfMs), mostly]),
   }));
 }
 
