@@ -62,13 +62,10 @@ export class BenchNetwork {
 
   /** Waits until every job is on the ledger. Resolves with how long that took. @throws Error after a minute */
   async settled(): Promise<number> {
-    const startedAt = performance.now();
-    while (performance.now() - startedAt < 60_000) {
+    return this.#until('every job to be on the ledger', async () => {
       const { totals } = (await this.get('/v1/status')) as { totals: { unsettled: number } };
-      if (totals.unsettled === 0) return performance.now() - startedAt;
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    throw new Error('After a minute there are still jobs that are not on the ledger.');
+      return totals.unsettled === 0;
+    });
   }
 
   /** Stops nodes and super node in good order and removes everything. */
@@ -97,10 +94,22 @@ export class BenchNetwork {
   }
 
   async #startNode(index: number): Promise<void> {
-    const { address, key } = this.#superNode?.ready ?? {};
-    const folder = join(this.#folder, `node-${index}`);
-    const args = ['node', 'start', '--super', `${String(address)}#${String(key)}`, '--folder', folder];
+    const label = `bench-${index + 1}`;
+    const args = ['node', 'start', '--label', label, '--folder', join(this.#folder, label), '--slots', '256'];
     this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.#gateway }));
+    await this.#until(`${label} to be linked`, async () => {
+      const { nodes } = (await this.get('/v1/nodes')) as { nodes: readonly { label: string }[] };
+      return nodes.some((node) => node.label === label);
+    });
+  }
+
+  async #until(what: string, isSo: () => Promise<boolean>): Promise<number> {
+    const startedAt = performance.now();
+    while (!(await isSo())) {
+      if (performance.now() - startedAt > 60_000) throw new Error(`A minute was not enough for ${what}.`);
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    return performance.now() - startedAt;
   }
 
   #orb(...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
