@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 const scripts = join(import.meta.dirname, '..', '..', 'scripts');
 
 test('a child gets a signal once, also when it is sent twice, and its exit code is kept', async () => {
-  const child = "let n = 0; process.on('SIGTERM', () => { console.log('got it'); if (++n === 1) setTimeout(() => process.exit(40 + n), 200); }); console.log('ready'); setInterval(() => {}, 1e4);";
+  const child = "let n = 0; process.on('SIGTERM', () => { console.log('got it'); if (++n === 1) setTimeout(() => process.exit(40 + n), 90); }); console.log('ready'); setInterval(() => {}, 1e4);";
   const parent = start(program(`process.exitCode = (await runChild(process.execPath, ['-e', ${JSON.stringify(child)}], { cwd: '.' })).code;`));
   await parent.output('ready');
   parent.process.kill('SIGTERM');

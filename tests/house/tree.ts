@@ -35,9 +35,9 @@ export function packageOf(file: string): string | undefined {
   return /^packages\/([^/]+)\//.exec(file)?.[1];
 }
 
-/** Tests, and what only tests use. */
+/** Tests and benches, and what only they use. */
 export function isTest(file: string): boolean {
-  return /\.test\.ts$|^tests\/|\/(test|testing|vectors)\/|\/conformance\.ts$/.test(file);
+  return /\.test\.ts$|^tests\/|\/(bench|reference|test|testing|vectors)\/|\/conformance\.ts$/.test(file);
 }
 
 /** What a module imports or re-exports, types included unless only what is left at run time counts. */
