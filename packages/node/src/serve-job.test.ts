@@ -1,5 +1,6 @@
 import { OrbError, receiptFromRow, requestHash, resultHash, sha256, streamedRequestHash, utf8 } from '@orb/protocol';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { ReceiptBook } from './receipts/receipt-book.ts';
 import type { InlineHandler } from '../test/inline-instances.ts';
 import { testFunction } from '../test/scripted-super-node.ts';
 import { TestNode } from '../test/test-node.ts';
@@ -77,6 +78,35 @@ describe('a job that is taken', () => {
     await started(async ({ timeoutMs }) => ({ usage: { runUs: timeoutMs * 1_000 + 900, outcome: 'timed-out', error: 'too slow' }, status: 504 }));
     const { trailer } = await t.superNode.run(t.fn, { ticket: { maxCost: String(7 * 128 * 10) } });
     expect(receiptFromRow(trailer.receipt)).toMatchObject({ runUs: 7_000, outcome: 'timed-out' });
+  });
+
+  test.each([['whole', false], ['streamed', true]])('answers %s only when its receipt is in the journal', async (_, streamed) => {
+    await started(async () => (streamed ? { body: pieces('a'), completed: undefined } : { body: utf8('a') }));
+    const gate = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const written = vi.spyOn(ReceiptBook.prototype, 'written').mockImplementation(() => (asked.resolve(), gate.promise));
+    try {
+      let answered = false;
+      const run = t.superNode.run(t.fn).then(() => (answered = true));
+      await asked.promise;
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+      expect(answered).toBe(false);
+      gate.resolve();
+      await run;
+    } finally {
+      written.mockRestore();
+    }
+  });
+
+  test('that cannot be written down is an error, not an answer without a record', async () => {
+    await started();
+    const written = vi.spyOn(ReceiptBook.prototype, 'written').mockRejectedValue(new OrbError('store-full'));
+    try {
+      await expect(t.superNode.run(t.fn)).rejects.toMatchObject({ code: 'store-full' });
+      expect(t.node!.status().running).toBe(0);
+    } finally {
+      written.mockRestore();
+    }
   });
 
   test('gives its slot and its place back', async () => {

@@ -190,6 +190,7 @@ describe('a version is dropped', () => {
     await drop(t.fn, control(t.fn, 1, { type: 'decommission' }));
     await expect.poll(versions).toEqual([]);
     expect(await t.superNode.seed(t.fn)).toMatchObject({ seeding: false, reason: expect.stringMatching(/decommissioned/) });
+    expect(t.superNode.fetched).toBe(1);
     await t.node!.stop();
     await t.start();
     expect(await t.superNode.seed(t.fn)).toMatchObject({ seeding: false });
