@@ -24,10 +24,11 @@ import { SuperNodeAccount } from './super-node-account.ts';
 /** What a node stands on, chosen by whoever composes it. */
 export interface NodeFoundations {
   readonly transport: LinkTransport;
-  readonly store: BlobStore;
+  /** Called once the data folder is this node's alone. */
+  readonly openStore: () => Promise<BlobStore>;
   readonly sandbox: Sandbox;
   /** Instances of that sandbox, for the versions on a shelf. */
-  readonly openInstances: (shelf: SeedShelf) => Instances;
+  readonly openInstances: (shelf: SeedShelf, memoryMiB: number) => Instances;
   readonly machine: Machine;
   readonly log: NodeLog;
   /** Milliseconds since 1970. @default Date.now */
@@ -68,8 +69,8 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     memoryMiB: caps.memoryMiB ?? Math.max(64, Math.floor(on.machine.memoryMiB / 2)),
     rate: BigInt(config.rate),
   });
-  const shelf = await SeedShelf.open({ path: join(dataFolder, 'seeds.json'), diskBytes: caps.diskMiB * 1024 * 1024 }, { store: on.store });
-  const instances = on.openInstances(shelf);
+  const shelf = await SeedShelf.open({ path: join(dataFolder, 'seeds.json'), diskBytes: caps.diskMiB * 1024 * 1024 }, { store: await on.openStore() });
+  const instances = on.openInstances(shelf, lending.terms.memoryMiB);
   const means = () => ({ runtimes: report.runtimes, isolation: report.tier, labels: config.labels, ...lending.terms });
   const seeding = new Seeding({ chain, policy }, { shelf, means });
   const tally = new Tally();

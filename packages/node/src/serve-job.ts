@@ -53,21 +53,32 @@ async function startJob(job: AcceptedJob, call: IncomingCall, room: JobRoom): Pr
 }
 
 async function loadAndRun(job: AcceptedJob, request: RequestBody, call: IncomingCall, room: JobRoom): Promise<Run> {
-  const warm = room.instances.take(job.seeded);
-  if (warm) return runHandler(job, request, warm, call, room);
-  job.session.link.notify('setting-up', { job: job.id });
-  let cold: Lease;
+  let lease: Lease;
   try {
-    cold = await room.instances.acquire(job.seeded);
+    lease = await leaseInstance(job, room);
   } catch (error) {
     return failedLoad(room.nowUs() - job.receivedUs, error);
   }
-  if (call.signal.aborted) {
-    cold.release();
-    throw call.signal.reason;
+  if (!call.signal.aborted) return runHandler(job, request, lease, call, room);
+  // Nobody waits any more and nothing has run: there is nothing to bill.
+  lease.release();
+  throw call.signal.reason;
+}
+
+/** A warm place comes within the tick. One that does not is announced: until it is there, the job is safe elsewhere. */
+async function leaseInstance({ id, seeded, session }: AcceptedJob, room: JobRoom): Promise<Lease> {
+  let cold = false;
+  const announce = setImmediate(() => {
+    cold = true;
+    session.link.notify('setting-up', { job: id });
+  });
+  try {
+    const lease = await room.instances.acquire(seeded);
+    if (cold) session.link.notify('started', { job: id });
+    return lease;
+  } finally {
+    clearImmediate(announce);
   }
-  job.session.link.notify('started', { job: job.id });
-  return runHandler(job, request, cold, call, room);
 }
 
 async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, call: IncomingCall, room: JobRoom): Promise<Run> {

@@ -7,7 +7,6 @@ export type InlineHandler = (invocation: Invocation) => Promise<Partial<Invocati
 export class InlineInstances implements Instances {
   readonly handler: InlineHandler;
   warm = true;
-  started = 0;
   leased = 0;
   failStart: Error | undefined;
 
@@ -15,12 +14,9 @@ export class InlineInstances implements Instances {
     this.handler = handler;
   }
 
-  take(): Lease | undefined {
-    return this.warm ? this.#lease() : undefined;
-  }
-
   async acquire(): Promise<Lease> {
-    this.started++;
+    if (this.warm) return this.#lease();
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
     if (this.failStart) throw this.failStart;
     return this.#lease();
   }
@@ -32,7 +28,7 @@ export class InlineInstances implements Instances {
   #lease(): Lease {
     this.leased++;
     const instance: Instance = {
-      active: 0, memoryKiB: 0,
+      active: 0, memoryKiB: 0, accepting: true,
       invoke: async (invocation) => {
         const { usage, ...result } = await this.handler(invocation);
         const completed: InvocationUsage = { outcome: 'ok', runUs: 1_500, cpuUs: 1_000, peakMemoryKiB: 2_048, ...usage };

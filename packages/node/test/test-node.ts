@@ -38,7 +38,7 @@ export class TestNode {
     });
     this.node = await assembleNode(checked, {
       transport: this.transport,
-      store: this.store,
+      openStore: async () => this.store,
       sandbox: inlineSandbox,
       openInstances: () => this.instances,
       machine: { platform: 'linux', architecture: 'x64', cores: 2, memoryMiB: 4_096, boot: this.boot },

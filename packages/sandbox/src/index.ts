@@ -1,2 +1,3 @@
 export * from './bundle-format.ts';
 export * from './port.ts';
+export * from './instance-pool.ts';

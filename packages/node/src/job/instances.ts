@@ -10,9 +10,10 @@ export interface Lease {
 
 /** Where jobs find a running instance of their function's version, never another tenant's. */
 export interface Instances {
-  /** A warm instance with a free place, if there is one. */
-  take(seeded: SeededVersion): Lease | undefined;
-  /** Waits for a place, in a new instance where need be. @throws OrbError as Sandbox.start does, `overloaded` */
+  /**
+   * A place in a warm instance, at once; else in one that is started for it.
+   * @throws OrbError as Sandbox.start does, `overloaded` when busy instances hold all memory
+   */
   acquire(seeded: SeededVersion): Promise<Lease>;
   /** The version is no longer seeded: its instances end when their jobs have. */
   forget(seeded: SeededVersion): void;

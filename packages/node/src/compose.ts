@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { WssTransport } from '@orb/link/wss';
+import { InstancePool, type Sandbox } from '@orb/sandbox';
+import { DenoSandbox } from '@orb/sandbox/deno';
+import { MemorySandbox } from '@orb/sandbox/memory';
+import { openDiskStore } from '@orb/store/disk';
+import { assembleNode } from './assemble-node.ts';
+import { PooledInstances } from './job/pooled-instances.ts';
+import type { NodeLog } from './lent-node.ts';
+import { checkNodeConfig, type NodeConfig } from './node-config.ts';
+import { thisMachine } from './offer/machine.ts';
+import type { RunningNode } from './running-node.ts';
+
+/**
+ * Lends this computer: links to its super nodes, seeds what its owner's policy allows, and runs jobs until stopped.
+ * Resolves when it is ready; links come up by themselves, and again after every loss.
+ * @param options.log what the owner should know, in words @default nothing is said
+ * @throws OrbError `invalid-request` for a wrong config, `conflict` when a node runs on the data folder,
+ * `sandbox-failed` when the machine isolates more weakly than the owner demands
+ */
+export async function startNode(config: NodeConfig, options: { readonly log?: NodeLog } = {}): Promise<RunningNode> {
+  const checked = checkNodeConfig(config);
+  const machine = thisMachine();
+  const sandbox: Sandbox = checked.sandbox === 'deno' ? new DenoSandbox() : new MemorySandbox();
+  return assembleNode(checked, {
+    transport: new WssTransport(),
+    openStore: () => openDiskStore({ directory: join(checked.dataFolder, 'code'), quotaBytes: checked.caps.diskMiB * 1024 * 1024 }),
+    sandbox,
+    openInstances: (shelf, memoryMiB) => new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox }), shelf }),
+    machine,
+    log: options.log ?? (() => undefined),
+  });
+}

@@ -1,0 +1,232 @@
+import { OrbError, type Hex32 } from '@orb/protocol';
+import type { Instance, Program, Sandbox } from './port.ts';
+
+/** What the pool must know of a version before its code is needed. */
+export interface PooledProgram {
+  /** Whose data the instances may hold: they are shared with nobody else. */
+  readonly tenant: string;
+  readonly version: Hex32;
+  /** Jobs that one instance may run at once. */
+  readonly concurrency: number;
+  /** Counted against the pool's budget while an instance lives. */
+  readonly memoryMiB: number;
+  /** The program itself; called only when an instance has to be started, and counted as set-up. */
+  load(): Promise<Program>;
+}
+
+/** The right to run one job on an instance. */
+export interface Lease {
+  readonly instance: Instance;
+  /** What this job waited for code and start, microseconds; 0 when the instance was warm. */
+  readonly setupUs: number;
+  /** Gives the place back; calling it again changes nothing. */
+  release(): void;
+}
+
+export interface InstancePoolOptions {
+  /** All instances together, by their limits. */
+  readonly memoryMiB: number;
+  /** An instance without jobs is ended after this. @default 60_000 */
+  readonly idleMs?: number;
+}
+
+/** Time, for tests to replace. */
+export interface PoolClock {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Runs `work` once, later; the result cancels it. */
+  after(ms: number, work: () => void): () => void;
+}
+
+interface Entry {
+  readonly key: string;
+  readonly memoryMiB: number;
+  readonly concurrency: number;
+  readonly starting: Promise<Instance>;
+  instance: Instance | undefined;
+  leases: number;
+  usedAtMs: number;
+  stopIdle: (() => void) | undefined;
+}
+
+const systemClock: PoolClock = {
+  now: () => performance.now(),
+  after(ms, work) {
+    const timer = setTimeout(work, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Keeps warm instances by tenant and version: one more when all are full, none after a while without jobs, and never more
+ * memory than lent: instances without jobs make room, least recently used first.
+ */
+export class InstancePool {
+  readonly #options: Required<InstancePoolOptions>;
+  readonly #sandbox: Sandbox;
+  readonly #clock: PoolClock;
+  readonly #entries = new Map<string, Set<Entry>>();
+  #usedMiB = 0;
+  #closed = false;
+
+  constructor(options: InstancePoolOptions, dependencies: { sandbox: Sandbox; clock?: PoolClock }) {
+    this.#options = { idleMs: 60_000, ...options };
+    this.#sandbox = dependencies.sandbox;
+    this.#clock = dependencies.clock ?? systemClock;
+  }
+
+  /** MiB that living instances may use by their limits. */
+  get usedMiB(): number {
+    return this.#usedMiB;
+  }
+
+  /** Living instances, those that are starting included. */
+  get size(): number {
+    let size = 0;
+    for (const entries of this.#entries.values()) size += entries.size;
+    return size;
+  }
+
+  /**
+   * A place on an instance of this program. Release it when the job is over.
+   * @throws OrbError `overloaded` when busy instances hold all memory, `node-refused` when it can never fit, and what
+   *   {@link Sandbox.start} and `load` throw
+   */
+  async acquire(program: PooledProgram): Promise<Lease> {
+    if (this.#closed) throw new OrbError('node-refused', { message: 'The node is stopping.' });
+    const key = `${program.tenant}/${program.version}`;
+    const entry = this.#leastBusy(key) ?? this.#add(key, program);
+    this.#occupy(entry);
+    if (entry.instance) return this.#lease(entry, entry.instance, 0);
+    const sinceMs = this.#clock.now();
+    try {
+      const instance = await entry.starting;
+      return this.#lease(entry, instance, Math.round((this.#clock.now() - sinceMs) * 1000));
+    } catch (error) {
+      entry.leases--;
+      throw error;
+    }
+  }
+
+  /** Ends the instances of a version, for one tenant or all; jobs under way end as `node-failed`. */
+  async drop(version: Hex32, tenant?: string): Promise<void> {
+    const dropped = [...this.#entries.values()]
+      .flatMap((entries) => [...entries])
+      .filter(({ key }) => (tenant === undefined ? key.endsWith(`/${version}`) : key === `${tenant}/${version}`));
+    await Promise.all(dropped.map((entry) => this.#end(entry)));
+  }
+
+  /** Ends all instances and refuses new jobs. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#entries.values()].flatMap((entries) => [...entries].map((entry) => this.#end(entry))));
+  }
+
+  /** The instance with the fewest jobs that has a free place: a warm one, or else one that is starting. */
+  #leastBusy(key: string): Entry | undefined {
+    let best: Entry | undefined;
+    for (const entry of this.#entries.get(key) ?? []) {
+      if (entry.leases >= entry.concurrency || entry.instance?.accepting === false) continue;
+      const warmer = best && entry.instance !== undefined && best.instance === undefined;
+      const colder = best && entry.instance === undefined && best.instance !== undefined;
+      if (!best || warmer || (!colder && entry.leases < best.leases)) best = entry;
+    }
+    return best;
+  }
+
+  #add(key: string, program: PooledProgram): Entry {
+    const evicted = this.#makeRoom(program.memoryMiB);
+    const entry: Entry = {
+      key,
+      memoryMiB: program.memoryMiB,
+      concurrency: program.concurrency,
+      starting: this.#start(program, evicted),
+      instance: undefined,
+      leases: 0,
+      usedAtMs: this.#clock.now(),
+      stopIdle: undefined,
+    };
+    const entries = this.#entries.get(key) ?? new Set();
+    this.#entries.set(key, entries.add(entry));
+    this.#usedMiB += entry.memoryMiB;
+    entry.starting.then(
+      (instance) => {
+        entry.instance = instance;
+        void instance.ended.then(() => this.#remove(entry));
+      },
+      () => this.#remove(entry),
+    );
+    return entry;
+  }
+
+  async #start(program: PooledProgram, evicted: Promise<unknown>): Promise<Instance> {
+    // Both take time, and the memory of what was evicted must be free before it is used again.
+    const [loaded] = await Promise.all([program.load(), evicted]);
+    return this.#sandbox.start(loaded);
+  }
+
+  /** Evicts idle instances until there is room. Resolves when they have ended. */
+  #makeRoom(wantedMiB: number): Promise<unknown> {
+    const { memoryMiB } = this.#options;
+    if (wantedMiB > memoryMiB) {
+      throw new OrbError('node-refused', { message: `The function needs ${wantedMiB} MiB; this node lends ${memoryMiB}.` });
+    }
+    const idle = [...this.#entries.values()].flatMap((entries) => [...entries]).filter((entry) => entry.leases === 0 && entry.instance);
+    idle.sort((a, b) => a.usedAtMs - b.usedAtMs);
+    const ends: Promise<void>[] = [];
+    let freeMiB = memoryMiB - this.#usedMiB;
+    const evict: Entry[] = [];
+    for (const entry of idle) {
+      if (freeMiB >= wantedMiB) break;
+      evict.push(entry);
+      freeMiB += entry.memoryMiB;
+    }
+    if (freeMiB < wantedMiB) throw new OrbError('overloaded', { message: 'Running jobs hold all the memory that this node lends.' });
+    for (const entry of evict) ends.push(this.#end(entry));
+    return Promise.all(ends);
+  }
+
+  #occupy(entry: Entry): void {
+    entry.leases++;
+    entry.stopIdle?.();
+    entry.stopIdle = undefined;
+  }
+
+  #lease(entry: Entry, instance: Instance, setupUs: number): Lease {
+    let held = true;
+    return {
+      instance,
+      setupUs,
+      release: () => {
+        if (held) this.#release(entry, instance);
+        held = false;
+      },
+    };
+  }
+
+  #release(entry: Entry, instance: Instance): void {
+    entry.leases--;
+    entry.usedAtMs = this.#clock.now();
+    if (entry.leases > 0) return;
+    if (instance.accepting) entry.stopIdle = this.#clock.after(this.#options.idleMs, () => void this.#end(entry));
+    else void this.#end(entry);
+  }
+
+  async #end(entry: Entry): Promise<void> {
+    this.#remove(entry);
+    try {
+      const instance = await entry.starting;
+      await instance.kill();
+    } catch {
+      // It never started: who waited for it has been told why.
+    }
+  }
+
+  #remove(entry: Entry): void {
+    entry.stopIdle?.();
+    const entries = this.#entries.get(entry.key);
+    if (!entries?.delete(entry)) return;
+    this.#usedMiB -= entry.memoryMiB;
+    if (entries.size === 0) this.#entries.delete(entry.key);
+  }
+}
