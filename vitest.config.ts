@@ -3,8 +3,22 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'fast', include: ['packages/*/src/**/*.test.ts'], exclude: ['**/*.integration.test.ts'] } },
-      { test: { name: 'slow', include: ['packages/*/src/**/*.integration.test.ts', 'tests/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'fast',
+          include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'tests/house/**/*.test.ts'],
+          exclude: ['**/*.integration.test.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'slow',
+          include: ['packages/*/src/**/*.integration.test.ts', 'bench/**/*.integration.test.ts', 'tests/**/*.test.ts'],
+          exclude: ['tests/house/**/!(*.integration).test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
     ],
   },
 });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +52,7 @@ async function install() {
   } finally {
     clearInterval(progress);
   }
+  mkdirSync(modules, { recursive: true });
   writeFileSync(stamp, wantedStamp());
   console.error(`  ${countPackages()} packages are installed, in ${seconds()} s.`);
 }

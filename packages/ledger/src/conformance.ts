@@ -1,6 +1,7 @@
 import { describe } from 'vitest';
 import { authorityConformance } from './conformance/authority.ts';
 import { portConformance } from './conformance/port.ts';
+import { scenarioConformance } from './conformance/scenario.ts';
 import { settlementConformance } from './conformance/settlement.ts';
 import type { OpenLedger } from './conformance/stage.ts';
 
@@ -12,5 +13,6 @@ export function ledgerConformance(engine: string, open: OpenLedger): void {
     portConformance(open);
     authorityConformance(open);
     settlementConformance(open);
+    scenarioConformance(open);
   });
 }

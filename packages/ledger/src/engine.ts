@@ -61,6 +61,7 @@ export class LedgerEngine implements Ledger {
   #queuedBytes = 0;
   #working: Promise<void> | undefined;
   #stopped: OrbError | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(options: EngineOptions, dependencies: { readonly keeping: Keeping }) {
     this.#options = options;
@@ -148,7 +149,11 @@ export class LedgerEngine implements Ledger {
   }
 
   /** Finishes what has been submitted, then closes. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     this.#stopped ??= new OrbError('ledger-unavailable', { message: 'The ledger is closed.' });
     await Promise.allSettled(this.#known.values());
     await this.#working;
@@ -172,61 +177,79 @@ export class LedgerEngine implements Ledger {
 
   async #makeBlock(): Promise<void> {
     const builder = new BlockBuilder(this.#base());
-    const accepted = await this.#fill(builder);
-    if (accepted.length === 0) return;
-    let made: NewBlock;
+    const taken: Waiting[] = [];
     try {
-      made = builder.sign(builder.seal(), this.#options.ordererKey);
+      const accepted = await this.#fill(builder, taken);
+      if (accepted.length === 0) return;
+      const made = this.#seal(builder);
+      await this.#keep(made);
+      this.#publish(made, builder, accepted);
     } catch (error) {
-      // The books would not have been right: nothing has changed, and nobody is told that anything has.
-      for (const { reject } of accepted) reject(asOrbError(error));
-      return;
+      // Whoever has an answer already keeps it.
+      for (const { reject } of taken) reject(asOrbError(error));
+      if (!(error instanceof UnsoundBlock)) throw error;
     }
-    try {
-      await this.#keeping.append(made);
-    } catch (error) {
-      const failed = new OrbError('ledger-unavailable', {
-        message: `The ledger could not be written: ${asOrbError(error).message}`,
-        hint: 'Mend the disk and start again: what was acknowledged is kept.',
-        cause: error,
-      });
-      for (const { reject } of accepted) reject(failed);
-      throw failed;
-    }
-    this.#publish(made, builder, accepted);
   }
 
   /** Executes what waits, up to a block's bounds, letting others run in between. Refused transactions end here. */
-  async #fill(builder: BlockBuilder): Promise<Waiting[]> {
+  async #fill(builder: BlockBuilder, taken: Waiting[]): Promise<Waiting[]> {
     const accepted: Waiting[] = [];
     let bytes = 0;
     let sliceEnds = performance.now() + sliceMs;
     while (this.#queue.length > 0 && accepted.length < blockLimits.transactions && bytes < blockLimits.bytes) {
       // Taken in one piece: shifting a long queue one by one costs its length each time.
       const batch = this.#queue.splice(0, executedTogether);
+      taken.push(...batch);
       const places = await Promise.all(batch.map(({ prepared }) => this.#keeping.locate(prepared.id)));
-      for (let i = 0; i < batch.length; i++) {
-        const waiting = batch[i]!;
+      batch.forEach((waiting, i) => {
         const size = waiting.prepared.text.length;
         this.#queuedBytes -= size;
-        try {
-          if (places[i]) {
-            waiting.resolve(this.#standing(waiting.prepared.id, places[i]!));
-            continue;
-          }
-          builder.add(waiting.prepared);
+        if (this.#execute(builder, waiting, places[i])) {
           accepted.push(waiting);
           bytes += size;
-        } catch (error) {
-          waiting.reject(asOrbError(error));
         }
-      }
+      });
       if (performance.now() >= sliceEnds) {
         await nextTurn();
         sliceEnds = performance.now() + sliceMs;
       }
     }
     return accepted;
+  }
+
+  /** True when the block now holds the transaction; otherwise whoever submitted it has the answer. */
+  #execute(builder: BlockBuilder, { prepared, resolve, reject }: Waiting, place: Place | undefined): boolean {
+    if (place) {
+      resolve(this.#standing(prepared.id, place));
+      return false;
+    }
+    try {
+      builder.add(prepared);
+      return true;
+    } catch (error) {
+      reject(asOrbError(error));
+      return false;
+    }
+  }
+
+  #seal(builder: BlockBuilder): NewBlock {
+    try {
+      return builder.sign(builder.seal(), this.#options.ordererKey);
+    } catch (error) {
+      throw new UnsoundBlock(asOrbError(error));
+    }
+  }
+
+  async #keep(made: NewBlock): Promise<void> {
+    try {
+      await this.#keeping.append(made);
+    } catch (error) {
+      throw new OrbError('ledger-unavailable', {
+        message: `The ledger could not be written: ${error instanceof Error ? error.message : String(error)}`,
+        hint: 'Mend the disk and start again: what was acknowledged is kept.',
+        cause: error,
+      });
+    }
   }
 
   #publish(made: NewBlock, builder: BlockBuilder, accepted: readonly Waiting[]): void {
@@ -267,6 +290,13 @@ export class LedgerEngine implements Ledger {
     this.#stopped = error;
     for (const { reject } of this.#queue.splice(0)) reject(error);
     this.#queuedBytes = 0;
+  }
+}
+
+/** The books of a block would not have been right: it is dropped, and the ledger goes on from where it was. */
+class UnsoundBlock extends OrbError {
+  constructor(cause: OrbError) {
+    super(cause.code, { message: cause.message, cause });
   }
 }
 

@@ -3,7 +3,7 @@ import { FrameBatch } from './frame-batch.ts';
 import { frameFlags, frameTypes, isMethod, methodEnd, parseJson, readFrames, readMethod, readU32, violation, type FrameType } from './frame.ts';
 import { Heartbeat, type HeartbeatLink } from './heartbeat.ts';
 import { errorJson, IncomingCalls, type ServedCall } from './incoming-calls.ts';
-import { defaultLinkSettings, type LinkSettings } from './link-limits.ts';
+import { defaultLinkSettings, linkLimits, type LinkSettings } from './link-limits.ts';
 import type { MessagePipe, MessageReceiver } from './message-pipe.ts';
 import { OutgoingCalls } from './outgoing-calls.ts';
 import type { Link, LinkAnswer, LinkBodySource, LinkHandler, LinkPeer } from './port.ts';
@@ -96,6 +96,7 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     this.#heartbeat.heard();
     try {
       if (typeof message === 'string') throw violation('a text after the handshake');
+      if (message.length > linkLimits.messageBytes) throw violation(`a message of ${message.length} bytes`);
       readFrames(message, this.#onFrame);
     } catch (error) {
       this.#close(asOrbError(error), true);
@@ -108,8 +109,8 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
   }
 
   /** The pipe is gone. */
-  gone(): void {
-    this.#close(new OrbError('link-closed', { message: 'The connection was lost.' }), false);
+  gone(broken?: string): void {
+    this.#close(broken === undefined ? new OrbError('link-closed', { message: 'The connection was lost.' }) : violation(broken), false);
     this.#state = 'gone';
     this.#closedResolvers.resolve(this.#reason);
   }
@@ -208,6 +209,7 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
         this.#heartbeat.pong(message, start, end);
         break;
       case frameTypes.close:
+        this.#handleArrived();
         this.#close(end === start ? undefined : errorFromBody(parseJson(message, start, end)), false);
         this.#pipe.close();
         break;

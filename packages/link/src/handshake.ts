@@ -158,12 +158,14 @@ function late(): OrbError {
 /** A text is the next step; a CLOSE frame instead of it is the other side's refusal. */
 function parseHandshake(message: string | Buffer): unknown {
   if (message.length > handshakeLimits.messageChars) throw refused('The other side sent too much during the handshake.');
-  if (typeof message !== 'string') throw readRefusal(message);
+  let refusal;
   try {
-    return JSON.parse(message);
+    if (typeof message === 'string') return JSON.parse(message);
+    refusal = readRefusal(message);
   } catch {
     throw refused('The other side sent something that is no handshake.');
   }
+  throw refusal;
 }
 
 function readRefusal(message: Buffer): OrbError {

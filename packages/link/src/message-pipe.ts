@@ -24,6 +24,9 @@ export interface MessageReceiver {
   message(message: string | Buffer): void;
   /** `buffered` has fallen to nothing after a send found it full. */
   drain(): void;
-  /** The connection is gone; called once, last. */
-  gone(): void;
+  /**
+   * The connection is gone; called once, last.
+   * @param broken what the other side did, when it ended because of what the transport itself does not allow
+   */
+  gone(broken?: string): void;
 }

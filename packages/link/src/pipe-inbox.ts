@@ -6,6 +6,7 @@ export class PipeInbox {
   #waiting: (string | Buffer)[] = [];
   #receiver: MessageReceiver | undefined;
   #state: 'open' | 'gone' | 'told' = 'open';
+  #broken: string | undefined;
 
   /** @param setPaused stops and continues reading from the network, so that little waits here */
   constructor(setPaused: (paused: boolean) => void) {
@@ -25,9 +26,10 @@ export class PipeInbox {
     this.#receiver?.drain();
   }
 
-  gone(): void {
+  gone(broken?: string): void {
     if (this.#state !== 'open') return;
     this.#state = 'gone';
+    this.#broken = broken;
     this.#tellGone();
   }
 
@@ -47,6 +49,6 @@ export class PipeInbox {
   #tellGone(): void {
     if (this.#state !== 'gone' || this.#receiver === undefined || this.#waiting.length > 0) return;
     this.#state = 'told';
-    this.#receiver.gone();
+    this.#receiver.gone(this.#broken);
   }
 }

@@ -13,8 +13,7 @@ const faults = {
 /** The text of docs/reference/errors.md. */
 export function errorsReference(): string {
   const rows = (Object.keys(errorTable) as ErrorCode[]).map((code) => {
-    const { status, faultOf, retryable, message, hint }: (typeof errorTable)[ErrorCode] & { hint?: string } =
-      errorTable[code];
+    const { status, faultOf, retryable, message, hint }: (typeof errorTable)[ErrorCode] & { hint?: string } = errorTable[code];
     return `| \`${code}\` | ${status} | ${faults[faultOf]} | ${retryable ? 'yes' : 'no'} | ${message}${hint === undefined ? '' : ` ${hint}`} |`;
   });
   return `# Errors

@@ -45,9 +45,7 @@ describe('blocks', () => {
   test('a chain of right blocks passes', () => {
     expect(() => checkBlock(first, undefined, chain, orderer.publicKey)).not.toThrow();
     expect(() => checkBlock(second, first.header, chain, orderer.publicKey)).not.toThrow();
-    expect(() =>
-      checkBlock(parseBlock(JSON.parse(JSON.stringify(second))), first.header, chain, orderer.publicKey),
-    ).not.toThrow();
+    expect(() => checkBlock(parseBlock(JSON.parse(JSON.stringify(second))), first.header, chain, orderer.publicKey)).not.toThrow();
   });
 
   test('each wrong thing about a block is named', () => {
@@ -61,10 +59,7 @@ describe('blocks', () => {
       ['its transaction count', makeBlock({ ...right, count: 2 })],
       ['its transactions do not match', makeBlock({ ...right, transactions: chain })],
       ['its transactions do not match', { ...second, transactions: second.transactions.toReversed() }],
-      [
-        'its transactions do not match',
-        { ...second, transactions: second.transactions.map((one) => ({ ...one, signatures: [] })) },
-      ],
+      ['its transactions do not match', { ...second, transactions: second.transactions.map((one) => ({ ...one, signatures: [] })) }],
       ['the orderer did not sign it', { ...second, signature: first.signature }],
       ['the orderer did not sign it', { ...second, header: { ...right, state: '0'.repeat(64) } }],
     ];
@@ -73,9 +68,7 @@ describe('blocks', () => {
         expect.objectContaining({ code: 'ledger-corrupt', message: expect.stringContaining(message) }),
       );
     }
-    expect(() => checkBlock(second, first.header, chain, keyOf('other').publicKey)).toThrow(
-      'the orderer did not sign it',
-    );
+    expect(() => checkBlock(second, first.header, chain, keyOf('other').publicKey)).toThrow('the orderer did not sign it');
     expect(() => checkBlock(makeBlock({ epoch: 2 }, []), undefined, chain, orderer.publicKey)).toThrow('its epoch');
   });
 
@@ -90,8 +83,7 @@ describe('blocks', () => {
       { ...good, header: { ...good.header, height: -1 } },
       { ...good, transactions: Array(10_001).fill(0) },
     ];
-    for (const block of bad)
-      expect(() => parseBlock(block)).toThrow(expect.objectContaining({ code: 'invalid-request' }));
+    for (const block of bad) expect(() => parseBlock(block)).toThrow(expect.objectContaining({ code: 'invalid-request' }));
   });
 });
 
@@ -118,9 +110,7 @@ describe('inclusion proofs', () => {
       { ...vectors.proof, path: ['x'] },
       { ...vectors.proof, index: 2 ** 53 },
     ]) {
-      expect(() => checkInclusion(value, chain, orderer.publicKey)).toThrow(
-        expect.objectContaining({ code: 'invalid-request' }),
-      );
+      expect(() => checkInclusion(value, chain, orderer.publicKey)).toThrow(expect.objectContaining({ code: 'invalid-request' }));
     }
   });
 });

@@ -34,6 +34,7 @@ export const parametersSchema = z.strictObject({
   faucetGrant: units,
   faucetTotal: units,
 });
+/** Rules and prices as read. */
 export type Parameters = z.output<typeof parametersSchema>;
 
 /** The first fact of a network. Its hash is the chain id. */
@@ -51,12 +52,15 @@ export const genesisSchema = z.strictObject({
   ordererKey: hex32,
   parameters: parametersSchema,
 });
+/** A genesis as read. */
 export type Genesis = z.output<typeof genesisSchema>;
 
+/** Hash of the genesis: the id of the network, in everything that is signed for it. */
 export function chainId(genesis: Genesis): ChainId {
   return sha256(statement(labels.genesis, genesis as unknown as Json));
 }
 
+/** What the orderer signs of a block. */
 export const blockHeaderSchema = z.strictObject({
   v: z.literal(1),
   chain: hex32,
@@ -76,6 +80,7 @@ export const blockHeaderSchema = z.strictObject({
   /** Root of the state after this block. */
   state: hex32,
 });
+/** A block header as read. */
 export type BlockHeader = z.output<typeof blockHeaderSchema>;
 
 /** A block as it is stored and sent. Co-signatures come later and travel beside it. */
@@ -120,18 +125,22 @@ export function transactionsRoot(transactions: readonly Transaction[]): Hex32 {
   return merkleRoot(transactions.map(transactionLeaf));
 }
 
+/** Merkle leaf of a transaction: its canonical bytes with its signatures. */
 export function transactionLeaf(transaction: Transaction): Uint8Array {
   return merkleLeaf(canonical(transaction as unknown as Json));
 }
 
+/** Hash of what all transactions of a block did. */
 export function resultsHash(results: readonly TransactionResult[]): Hex32 {
   return sha256(statement(labels.results, results as unknown as Json));
 }
 
+/** Hash of a header: what the next block and the co-signatures name. */
 export function blockHash(header: BlockHeader): Hex32 {
   return sha256(statement(labels.block, header));
 }
 
+/** The orderer’s signature over a header. */
 export function signBlock(header: BlockHeader, signer: Signer): Hex64 {
   return signer.sign(statement(labels.block, header));
 }
@@ -177,6 +186,7 @@ export const inclusionProofSchema = z.strictObject({
   path: z.array(hex32).max(32),
   transaction: z.unknown(),
 });
+/** A proof whose transaction has been read. */
 export interface InclusionProof extends Omit<z.output<typeof inclusionProofSchema>, 'transaction'> {
   readonly transaction: Transaction;
 }
@@ -190,11 +200,7 @@ export function checkInclusion(value: unknown, chain: ChainId, ordererKey: Hex32
   const proof = parseProof(value);
   const { header, index, path, signature } = proof;
   const root = merkleRootFromPath(transactionLeaf(proof.transaction), index, header.count, path);
-  if (
-    header.chain !== chain ||
-    root !== header.transactions ||
-    !verify(ordererKey, statement(labels.block, header), signature)
-  ) {
+  if (header.chain !== chain || root !== header.transactions || !verify(ordererKey, statement(labels.block, header), signature)) {
     throw new OrbError('bad-signature', {
       message: 'The proof does not hold: the transaction is not in a block of this ledger.',
     });

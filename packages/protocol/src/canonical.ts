@@ -32,8 +32,7 @@ function write(value: unknown, depth: number): string {
 
 function writeObject(value: Record<string, unknown>, depth: number): string {
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
-    throw new TypeError('only plain objects can be made canonical');
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw new TypeError('only plain objects can be made canonical');
   let text = '{';
   // The default order of sort() is RFC 8785's: by UTF-16 code units.
   for (const key of Object.keys(value).sort()) {
@@ -86,6 +85,7 @@ export const labels = {
   transaction: 'orb/transaction/1',
 } as const;
 
+/** One of {@link labels}. */
 export type Label = (typeof labels)[keyof typeof labels];
 
 /** The bytes that are hashed or signed for a labelled value: the label, a line feed, the canonical JSON. */

@@ -20,7 +20,9 @@ const descriptorBody = z.strictObject({
   /** Gateways that are known to take calls, best first. */
   gateways: listOf(gatewayAddress, 1, 8),
 });
+/** A descriptor with its signature. */
 export const descriptorSchema = z.strictObject({ ...descriptorBody.shape, key: hex32, signature: hex64 });
+/** A descriptor as read. */
 export type Descriptor = z.output<typeof descriptorSchema>;
 
 /** Makes a descriptor. @param controlKey the function's current control key */

@@ -88,8 +88,7 @@ describe('errors', () => {
     const cause = new TypeError('x');
     expect(asOrbError(cause)).toMatchObject({ code: 'internal', cause });
     expect(asOrbError('text').code).toBe('internal');
-    for (const name of ['toString', 'constructor', '__proto__', '', undefined, 1])
-      expect(isErrorCode(name)).toBe(false);
+    for (const name of ['toString', 'constructor', '__proto__', '', undefined, 1]) expect(isErrorCode(name)).toBe(false);
     for (const code of Object.keys(errorTable)) expect(new OrbError(code as ErrorCode).message).not.toBe('');
   });
 });

@@ -26,13 +26,9 @@ export const errorTable = {
   'invalid-amount': rule(400, 'caller', 'The amount is not valid.'),
   'invalid-manifest': rule(400, 'caller', 'The manifest is not valid.'),
   'not-supported': rule(400, 'caller', 'Not supported yet.'),
+  'bad-source': rule(400, 'caller', 'The source cannot be bundled.', 'Correct it and deploy again.'),
   'code-mismatch': rule(400, 'caller', 'The code does not have the hash that the manifest names.', 'Deploy again.'),
-  unauthenticated: rule(
-    401,
-    'caller',
-    'The request is not signed, or its signature is wrong.',
-    'Sign it with a key of the account.',
-  ),
+  unauthenticated: rule(401, 'caller', 'The request is not signed, or its signature is wrong.', 'Sign it with a key of the account.'),
   'payment-required': rule(
     402,
     'caller',
@@ -45,12 +41,7 @@ export const errorTable = {
   'unknown-account': rule(404, 'caller', 'There is no such account.', 'Make one: orb account create NAME.'),
   'name-taken': rule(409, 'caller', 'The name is taken.', 'Choose another name.'),
   conflict: rule(409, 'caller', 'Something changed in the meantime.', 'Read the current state and try again.', again),
-  'idempotency-conflict': rule(
-    409,
-    'caller',
-    'This idempotency key belongs to a different request.',
-    'Use a new key for a new request.',
-  ),
+  'idempotency-conflict': rule(409, 'caller', 'This idempotency key belongs to a different request.', 'Use a new key for a new request.'),
   gone: rule(410, 'caller', 'This function has been decommissioned.'),
   'too-large': rule(413, 'caller', 'The request is too large.'),
   'rate-limited': rule(429, 'caller', 'Too many requests.', 'Wait as long as Retry-After says.', again),
@@ -58,19 +49,9 @@ export const errorTable = {
   'function-failed': rule(502, 'function', 'The function threw an error.'),
   'bad-response': rule(502, 'function', 'The function returned something that cannot be sent.'),
   'response-too-large': rule(502, 'function', 'The function returned more than the limit.'),
-  'out-of-memory': rule(
-    502,
-    'function',
-    'The function used more memory than its manifest allows.',
-    'Deploy it with more --memory.',
-  ),
+  'out-of-memory': rule(502, 'function', 'The function used more memory than its manifest allows.', 'Deploy it with more --memory.'),
   'load-failed': rule(502, 'function', 'The function failed while it was being loaded.'),
-  'timed-out': rule(
-    504,
-    'function',
-    'The function did not answer within its time limit.',
-    'Deploy it with a longer --timeout.',
-  ),
+  'timed-out': rule(504, 'function', 'The function did not answer within its time limit.', 'Deploy it with a longer --timeout.'),
   // What the network could not do
   'no-node-fits': rule(503, 'network', 'No node fits this function now.', undefined, again),
   overloaded: rule(503, 'network', 'All nodes that fit are busy.', 'Wait as long as Retry-After says.', again),
@@ -84,13 +65,7 @@ export const errorTable = {
   'node-failed': rule(503, 'provider', 'The node could not run the call.', undefined, again),
   'node-refused': rule(503, 'provider', 'The node refused the job.', undefined, again),
   cancelled: rule(499, 'caller', 'The call was cancelled.'),
-  'shutting-down': rule(
-    503,
-    'network',
-    'This super node is stopping.',
-    'Try again, here or at another super node.',
-    again,
-  ),
+  'shutting-down': rule(503, 'network', 'This super node is stopping.', 'Try again, here or at another super node.', again),
   // Links
   'link-closed': rule(503, 'network', 'The link was closed.', undefined, again),
   'link-refused': rule(403, 'network', 'The link was refused.'),
@@ -98,13 +73,7 @@ export const errorTable = {
   // The ledger
   'wrong-chain': rule(400, 'caller', 'The transaction belongs to another ledger.'),
   'bad-signature': rule(403, 'caller', 'A needed signature is missing or wrong.'),
-  'bad-sequence': rule(
-    409,
-    'caller',
-    'The sequence number is not the next one.',
-    'Read the current state and sign again.',
-    again,
-  ),
+  'bad-sequence': rule(409, 'caller', 'The sequence number is not the next one.', 'Read the current state and sign again.', again),
   'insufficient-funds': rule(402, 'caller', 'The balance is too small.', 'On a test network: orb fund.'),
   'allowance-exceeded': rule(402, 'caller', 'The allowance does not cover this.'),
   'allowance-expired': rule(402, 'caller', 'The allowance has expired.'),
@@ -120,13 +89,7 @@ export const errorTable = {
   // The sandbox
   'sandbox-failed': rule(500, 'provider', 'The sandbox could not be started.', 'Run: orb node doctor.', again),
   // The rest
-  'store-full': rule(
-    507,
-    'provider',
-    'The store is full.',
-    'Give it a larger quota, or forget what is no longer needed.',
-    again,
-  ),
+  'store-full': rule(507, 'provider', 'The store is full.', 'Give it a larger quota, or forget what is no longer needed.', again),
   'key-store': rule(400, 'caller', 'The key store cannot be used.'),
   internal: rule(500, 'platform', 'Something went wrong here.', 'Try again; tell the operator if it stays.', again),
 } as const satisfies Record<string, ErrorRule>;
@@ -203,6 +166,7 @@ export function isOrbError(error: unknown): error is OrbError {
   return error instanceof Error && error.name === brand && 'code' in error && isErrorCode(error.code);
 }
 
+/** True for a code of {@link errorTable}. */
 export function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(errorTable, code);
 }
@@ -225,8 +189,7 @@ export function errorFromBody(body: unknown): OrbError {
   return new OrbError(isErrorCode(given['code']) ? given['code'] : 'internal', {
     ...(message !== undefined && { message }),
     ...(hint !== undefined && { hint }),
-    ...(typeof retryAfterMs === 'number' &&
-      retryAfterMs >= 0 && { retryAfterMs: Math.min(Math.ceil(retryAfterMs), maxRetryAfterMs) }),
+    ...(typeof retryAfterMs === 'number' && retryAfterMs >= 0 && { retryAfterMs: Math.min(Math.ceil(retryAfterMs), maxRetryAfterMs) }),
     ...(details !== undefined && { details }),
   });
 }

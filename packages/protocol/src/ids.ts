@@ -5,9 +5,13 @@ import { limits } from './limits.ts';
 
 /** A permanent account id: 64 hex digits. */
 export type AccountId = Hex32;
+/** Hash of a node’s key: 64 hex digits. */
 export type NodeId = Hex32;
+/** Hash of a super node’s key: 64 hex digits. */
 export type SuperNodeId = Hex32;
+/** Hash of owner, name and incarnation: 64 hex digits. */
 export type FunctionId = Hex32;
+/** Hash of the canonical manifest: 64 hex digits. */
 export type VersionId = Hex32;
 /** 32 hex digits: the payer and its sequence number, hashed. */
 export type AllowanceId = string;
@@ -15,7 +19,9 @@ export type AllowanceId = string;
 export type CallId = string;
 /** `<allowance id>-<sequence>`; one per attempt or replica of a call. */
 export type JobId = string;
+/** Hash of a transaction without its signatures: 64 hex digits. */
 export type TransactionId = Hex32;
+/** Hash of the genesis: 64 hex digits. */
 export type ChainId = Hex32;
 
 /** An account is known for ever by the hash of its first key, whatever keys it has later. */
@@ -28,6 +34,7 @@ export function nodeId(key: Hex32): NodeId {
   return sha256(statement(labels.node, key));
 }
 
+/** A super node’s id. */
 export function superNodeId(key: Hex32): SuperNodeId {
   return sha256(statement(labels.superNode, key));
 }
@@ -42,10 +49,12 @@ export function allowanceId(payer: AccountId, sequence: number): AllowanceId {
   return sha256(statement(labels.allowance, [payer, sequence])).slice(0, 32);
 }
 
+/** A fresh random call id. */
 export function newCallId(): CallId {
   return toHex(randomBytes(16));
 }
 
+/** A job’s id. @param sequence 0 to {@link maxJobSequence} */
 export function jobId(allowance: AllowanceId, sequence: number): JobId {
   return `${allowance}-${sequence}`;
 }

@@ -54,12 +54,7 @@ describe('rows of jobs', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...places),
-        fc.oneof(
-          fc.jsonValue(),
-          fc.double(),
-          fc.maxSafeInteger(),
-          fc.constantFrom(undefined, 1n, '\ud800', '01', '1e3', -0),
-        ),
+        fc.oneof(fc.jsonValue(), fc.double(), fc.maxSafeInteger(), fc.constantFrom(undefined, 1n, '\ud800', '01', '1e3', -0)),
         ([i, j], value) => {
           const row = good.map((part, p) => part.map((field, f) => (p === i && f === j ? value : field)));
           if (!jobRowSchema.safeParse(row).success) return;
@@ -133,9 +128,7 @@ describe('signed roots', () => {
 
   test('a root depends on every row and on their order', () => {
     const roots = texts.map((_, i) => rowsRoot(texts.map((text, j) => (i === j ? `${text} ` : text))));
-    expect(new Set([...roots, rowsRoot(texts), rowsRoot(texts.toReversed()), rowsRoot(texts.slice(1))]).size).toBe(
-      texts.length + 3,
-    );
+    expect(new Set([...roots, rowsRoot(texts), rowsRoot(texts.toReversed()), rowsRoot(texts.slice(1))]).size).toBe(texts.length + 3);
   });
 
   test('a signature holds for one kind, link, batch and count only', () => {
@@ -143,14 +136,7 @@ describe('signed roots', () => {
     const signature = signRoot('tickets', root, signer);
     expect(verify(signer.publicKey, rootBytes('tickets', root), signature)).toBe(true);
     expect(verify(signer.publicKey, rootBytes('receipts', root), signature)).toBe(false);
-    for (const change of [
-      { batch: 2 },
-      { count: 19 },
-      { node: superNode },
-      { superNode: node },
-      { chain: node },
-      { root: node },
-    ]) {
+    for (const change of [{ batch: 2 }, { count: 19 }, { node: superNode }, { superNode: node }, { chain: node }, { root: node }]) {
       expect(verify(signer.publicKey, rootBytes('tickets', { ...root, ...change }), signature)).toBe(false);
     }
   });

@@ -22,6 +22,7 @@ export type TicketRow = [
   requestHash: string,
   notAfter: number,
 ];
+/** A receipt as a row. */
 export type ReceiptRow = [
   setupUs: number,
   runUs: number,
@@ -33,13 +34,9 @@ export type ReceiptRow = [
   resultHash: string,
   outcome: Receipt['outcome'],
 ];
-export type AcknowledgementRow = [
-  received: boolean | null,
-  observedUs: number,
-  prcUs: number,
-  rspUs: number,
-  doneAtMs: number,
-];
+/** An acknowledgement as a row. */
+export type AcknowledgementRow = [received: boolean | null, observedUs: number, prcUs: number, rspUs: number, doneAtMs: number];
+/** A job as rows. */
 export type JobRowForm = [ticket: TicketRow, receipt: ReceiptRow, acknowledgement: AcknowledgementRow];
 
 /** One place of a row: its name, what it must be in words, and the check. */
@@ -81,11 +78,7 @@ const receiptFields = [
   count('peakMemoryKiB'),
   count('bytesIn'),
   count('bytesOut'),
-  [
-    'requestHash',
-    'must be 64 lower-case hexadecimal digits, or empty',
-    (value: unknown) => value === '' || isHex32(value),
-  ] as const,
+  ['requestHash', 'must be 64 lower-case hexadecimal digits, or empty', (value: unknown) => value === '' || isHex32(value)] as const,
   hex32('resultHash'),
   [
     'outcome',
@@ -94,11 +87,7 @@ const receiptFields = [
   ] as const,
 ];
 const acknowledgementFields = [
-  [
-    'received',
-    'must be true, false or null',
-    (value: unknown) => value === null || typeof value === 'boolean',
-  ] as const,
+  ['received', 'must be true, false or null', (value: unknown) => value === null || typeof value === 'boolean'] as const,
   microseconds('observedUs'),
   microseconds('prcUs'),
   microseconds('rspUs'),
@@ -116,8 +105,7 @@ interface Fault {
 }
 
 function rowFault(value: unknown, fields: readonly Field[]): Fault | undefined {
-  if (!Array.isArray(value) || value.length !== fields.length)
-    return { path: [], message: `must be an array of ${fields.length}` };
+  if (!Array.isArray(value) || value.length !== fields.length) return { path: [], message: `must be an array of ${fields.length}` };
   const wrong = fields.findIndex(([, , holds], i) => !holds(value[i]));
   return wrong < 0 ? undefined : { path: [fields[wrong]![0]], message: fields[wrong]![1] };
 }
@@ -139,28 +127,18 @@ function rowSchema<Row>(faultOf: (value: unknown) => Fault | undefined): z.ZodTy
   });
 }
 
+/** Checks a ticket’s row. */
 export const ticketRowSchema = rowSchema<TicketRow>((value) => rowFault(value, ticketFields));
+/** Checks a receipt’s row. */
 export const receiptRowSchema = rowSchema<ReceiptRow>((value) => rowFault(value, receiptFields));
-export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) =>
-  rowFault(value, acknowledgementFields),
-);
+/** Checks an acknowledgement’s row. */
+export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) => rowFault(value, acknowledgementFields));
+/** Checks the three rows of a job. */
 export const jobRowSchema = rowSchema<JobRowForm>(jobFault);
 
 /** The row of a ticket. */
 export function ticketRow(t: Ticket): TicketRow {
-  return [
-    t.allowance,
-    t.sequence,
-    t.attempt,
-    t.call,
-    t.function,
-    t.version,
-    t.parameters,
-    t.rate,
-    t.maxCost,
-    t.requestHash,
-    t.notAfter,
-  ];
+  return [t.allowance, t.sequence, t.attempt, t.call, t.function, t.version, t.parameters, t.rate, t.maxCost, t.requestHash, t.notAfter];
 }
 
 /** The ticket of a row. */

@@ -20,6 +20,7 @@ export const outcomes = {
   lost: { code: 'node-lost', faultOf: 'provider', billed: false },
 } as const satisfies Record<string, { code: ErrorCode | null; faultOf: FaultOf | null; billed: boolean }>;
 
+/** How a job ended: a key of {@link outcomes}. */
 export type Outcome = keyof typeof outcomes;
 
 /** The super node's assignment of one job to one node. Its chain, super node and node stand in the root that signs it. */

@@ -14,9 +14,7 @@ describe('link handshake', () => {
   test('reflected, replayed, carried over, role-changed, swapped and foreign handshakes are refused as the vectors say', () => {
     expect(vectors.refused.length).toBeGreaterThan(7);
     for (const { name, step, transcript: given, signature } of vectors.refused) {
-      expect(() => checkTranscript(step, given, signature), name).toThrow(
-        expect.objectContaining({ code: 'link-refused' }),
-      );
+      expect(() => checkTranscript(step, given, signature), name).toThrow(expect.objectContaining({ code: 'link-refused' }));
     }
   });
 

@@ -13,8 +13,10 @@ import { hex32, hex64 } from './schema.ts';
  * so it can be neither replayed nor carried over to another connection by a machine in the middle.
  */
 export const linkRoles = ['node', 'super-node', 'client'] as const;
+/** What a side of a link is. */
 export type LinkRole = (typeof linkRoles)[number];
 
+/** First message, from the dialler. */
 export const linkHelloSchema = z.strictObject({
   v: z.literal(1),
   chain: hex32,
@@ -22,13 +24,17 @@ export const linkHelloSchema = z.strictObject({
   key: hex32,
   nonce: hex32,
 });
+/** Second message, from the listener. */
 export const linkAcceptSchema = z.strictObject({ ...linkHelloSchema.shape, signature: hex64 });
+/** Third message, from the dialler. */
 export const linkConfirmSchema = z.strictObject({ signature: hex64 });
+/** A hello as read. */
 export type LinkHello = z.output<typeof linkHelloSchema>;
 
 /** Label of the TLS exporter (RFC 5705) whose 32 bytes bind the handshake to the connection. */
 export const linkExporterLabel = 'EXPORTER-Orb-link-1';
 
+/** What both sides sign. */
 export interface LinkTranscript {
   readonly dialler: LinkHello;
   readonly listener: LinkHello;
@@ -40,6 +46,7 @@ function transcriptBytes(step: 'accept' | 'confirm', { dialler, listener, export
   return statement(step === 'accept' ? labels.linkAccept : labels.linkConfirm, { dialler, listener, exporter });
 }
 
+/** This side’s signature: the listener’s for `accept`, the dialler’s for `confirm`. */
 export function signTranscript(step: 'accept' | 'confirm', transcript: LinkTranscript, signer: Signer): Hex64 {
   return signer.sign(transcriptBytes(step, transcript));
 }
@@ -50,8 +57,7 @@ export function signTranscript(step: 'accept' | 'confirm', transcript: LinkTrans
  */
 export function checkTranscript(step: 'accept' | 'confirm', transcript: LinkTranscript, signature: Hex64): void {
   const { dialler, listener } = transcript;
-  if (dialler.chain !== listener.chain)
-    throw new OrbError('link-refused', { message: 'The other side belongs to another network.' });
+  if (dialler.chain !== listener.chain) throw new OrbError('link-refused', { message: 'The other side belongs to another network.' });
   if (dialler.key === listener.key || dialler.nonce === listener.nonce) {
     throw new OrbError('link-refused', { message: 'The other side only sends back what it was sent.' });
   }

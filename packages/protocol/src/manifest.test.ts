@@ -4,14 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { sampleManifest } from '../vectors/sample.ts';
 import { canonical, type Json } from './canonical.ts';
 import { limits } from './limits.ts';
-import {
-  isolationTiers,
-  parseCanonicalManifest,
-  parseCompleteManifest,
-  parseManifest,
-  tierSatisfies,
-  versionId,
-} from './manifest.ts';
+import { isolationTiers, parseCanonicalManifest, parseCompleteManifest, parseManifest, tierSatisfies, versionId } from './manifest.ts';
 
 const vectors = JSON.parse(readFileSync(new URL('../vectors/manifest.json', import.meta.url), 'utf8'));
 const refusedWith = (code: string) => expect.objectContaining({ name: 'OrbError', code });
@@ -22,16 +15,14 @@ describe('manifest', () => {
       expect(canonical(parseManifest(input) as Json)).toBe(text);
       expect(versionId(parseCanonicalManifest(text))).toBe(id);
     }
-    for (const { name, input, code } of vectors.refused)
-      expect(() => parseManifest(input), name).toThrow(refusedWith(code));
+    for (const { name, input, code } of vectors.refused) expect(() => parseManifest(input), name).toThrow(refusedWith(code));
   });
 
   test.each(['memoryMiB', 'timeoutMs', 'concurrency', 'replicas', 'retries'] as const)(
     '%s: both bounds are allowed, one beyond is not, the default lies between',
     (field) => {
       const { min, max, default: usual } = limits[field];
-      for (const value of [min, max, usual])
-        expect(parseManifest({ ...sampleManifest, [field]: value })[field]).toBe(value);
+      for (const value of [min, max, usual]) expect(parseManifest({ ...sampleManifest, [field]: value })[field]).toBe(value);
       for (const value of [min - 1, max + 1, min + 0.5, String(min), null, Number.NaN]) {
         expect(() => parseManifest({ ...sampleManifest, [field]: value })).toThrow(refusedWith('invalid-manifest'));
       }
@@ -53,10 +44,9 @@ describe('manifest', () => {
     const text = JSON.stringify(sampleManifest).replace('"labels":{', '"labels":{"__proto__":"x",');
     expect(() => parseCompleteManifest(JSON.parse(text))).toThrow(refusedWith('invalid-manifest'));
     for (const name of ['__proto__', 'constructor', 'toString']) {
-      expect(
-        () => parseManifest(JSON.parse(JSON.stringify(sampleManifest).replace('{', `{"${name}":{},`))),
-        name,
-      ).toThrow(refusedWith('invalid-manifest'));
+      expect(() => parseManifest(JSON.parse(JSON.stringify(sampleManifest).replace('{', `{"${name}":{},`))), name).toThrow(
+        refusedWith('invalid-manifest'),
+      );
     }
   });
 
@@ -95,13 +85,7 @@ describe('manifest', () => {
 
   test('no pattern takes long on hostile text', () => {
     const started = performance.now();
-    for (const hostile of [
-      'a-'.repeat(5e5),
-      'a.'.repeat(5e5),
-      `${'a'.repeat(1e6)}!`,
-      `a${'-'.repeat(1e6)}`,
-      '$'.repeat(1e6),
-    ]) {
+    for (const hostile of ['a-'.repeat(5e5), 'a.'.repeat(5e5), `${'a'.repeat(1e6)}!`, `a${'-'.repeat(1e6)}`, '$'.repeat(1e6)]) {
       for (const field of ['handler', 'runtime', 'image', 'isolation', 'priceCap'])
         expect(() => parseManifest({ ...sampleManifest, [field]: hostile })).toThrow(refusedWith('invalid-manifest'));
       for (const field of ['network', 'secrets'])
@@ -112,16 +96,13 @@ describe('manifest', () => {
 
   test('arbitrary JSON gives a manifest or one of our errors with a bounded message', () => {
     fc.assert(
-      fc.property(
-        fc.dictionary(fc.constantFrom(...Object.keys(sampleManifest), '__proto__', 'x'), fc.jsonValue()),
-        (changes) => {
-          try {
-            parseManifest({ ...sampleManifest, ...changes });
-          } catch (error) {
-            expect(error).toMatchObject({ name: 'OrbError', message: expect.stringMatching(/^\P{Cc}{1,1000}$/u) });
-          }
-        },
-      ),
+      fc.property(fc.dictionary(fc.constantFrom(...Object.keys(sampleManifest), '__proto__', 'x'), fc.jsonValue()), (changes) => {
+        try {
+          parseManifest({ ...sampleManifest, ...changes });
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'OrbError', message: expect.stringMatching(/^\P{Cc}{1,1000}$/u) });
+        }
+      }),
     );
   });
 

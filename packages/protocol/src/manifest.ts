@@ -9,6 +9,7 @@ import { hex32, labelsRecord, listOf, parseWith, rate, units } from './schema.ts
 
 /** How strongly a node keeps a function apart from its computer, weakest first. */
 export const isolationTiers = ['process', 'namespaces', 'container', 'vm'] as const;
+/** One of {@link isolationTiers}. */
 export type IsolationTier = (typeof isolationTiers)[number];
 
 /** True when `offered` is at least as strong as `wanted`. */
@@ -16,8 +17,7 @@ export function tierSatisfies(offered: IsolationTier, wanted: IsolationTier): bo
   return isolationTiers.indexOf(offered) >= isolationTiers.indexOf(wanted);
 }
 
-const bounded = (bound: { min: number; max: number; default: number }) =>
-  z.int().min(bound.min).max(bound.max).default(bound.default);
+const bounded = (bound: { min: number; max: number; default: number }) => z.int().min(bound.min).max(bound.max).default(bound.default);
 
 const hostPattern = /^(public|([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?)$/;
 
@@ -150,8 +150,7 @@ function checkConsistency(manifest: Manifest): void {
     throw new OrbError('invalid-manifest', { message });
   };
   if ((kind === 'image') !== (image !== null)) refuse('manifest.image: must be given exactly when kind is image');
-  if (verification && verification.quorum > verification.replicas)
-    refuse('manifest.verification: quorum exceeds replicas');
+  if (verification && verification.quorum > verification.replicas) refuse('manifest.verification: quorum exceeds replicas');
   if (verification && !manifest.deterministic) refuse('manifest.verification: needs a deterministic function');
   if (ownPrice !== '0' && payer !== 'caller') refuse('manifest.ownPrice: needs payer: caller');
 }

@@ -11,9 +11,7 @@ const nodePrefix = new Uint8Array([1]);
 
 /** Hash of one leaf's content. */
 export function merkleLeaf(content: Uint8Array | string): Uint8Array {
-  return typeof content === 'string'
-    ? sha256Bytes(`\u0000${content}`)
-    : sha256Bytes(concatBytes([leafPrefix, content]));
+  return typeof content === 'string' ? sha256Bytes(`\u0000${content}`) : sha256Bytes(concatBytes([leafPrefix, content]));
 }
 
 function merkleNode(left: Uint8Array, right: Uint8Array): Uint8Array {
@@ -43,12 +41,7 @@ export function merklePath(leaves: readonly Uint8Array[], index: number): Hex32[
 }
 
 /** The root that a leaf, its place and its path lead to (RFC 9162 section 2.1.3.2); undefined if they cannot fit. */
-export function merkleRootFromPath(
-  leaf: Uint8Array,
-  index: number,
-  count: number,
-  path: readonly Hex32[],
-): Hex32 | undefined {
+export function merkleRootFromPath(leaf: Uint8Array, index: number, count: number, path: readonly Hex32[]): Hex32 | undefined {
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(count) || index < 0 || index >= count) return undefined;
   if (!path.every(isHex32)) return undefined;
   let place = index;

@@ -36,8 +36,7 @@ describe('messages over links', () => {
   });
 
   test('methods and paths that could be read as another request’s are refused', () => {
-    for (const method of ['', 'GET /x', 'GET\n', 'G\u0000', 'x'.repeat(17)])
-      expect(accepts({ method }), method).toBe(false);
+    for (const method of ['', 'GET /x', 'GET\n', 'G\u0000', 'x'.repeat(17)]) expect(accepts({ method }), method).toBe(false);
     for (const path of ['', 'a', '/a b', '/a\n', '/é', 'http://x/', `/${'x'.repeat(limits.pathBytes)}`])
       expect(accepts({ path }), path).toBe(false);
   });

@@ -44,8 +44,10 @@ export const offerSchema = z.strictObject({
   /** Number of the last receipts root it has signed for this super node. */
   lastBatch: z.int().min(0),
 });
+/** An offer as read. */
 export type Offer = z.output<typeof offerSchema>;
 
+/** What a super node answers to an offer. */
 export const offerAnswerSchema = z.strictObject({
   /** Receipts up to this root are settled: the node may forget them. */
   settledBatch: z.int().min(0),
@@ -60,6 +62,7 @@ export const signedRootSchema = z.strictObject({
   root: hex32,
   signature: hex64,
 });
+/** A signed root as read. */
 export type SignedRoot = z.output<typeof signedRootSchema>;
 
 /** Asks a node to seed a version. The transaction that made it proves that the owner wants it. */
@@ -74,12 +77,15 @@ export const seedRequestSchema = z.strictObject({
   /** The function's `rotate` transactions, oldest first, where its control key has changed. */
   rotations: z.array(z.unknown()).max(32).optional(),
 });
+/** A seed request as read. */
 export type SeedRequest = z.output<typeof seedRequestSchema>;
 
+/** Whether a node seeds, and why not. */
 export const seedAnswerSchema = z.discriminatedUnion('seeding', [
   z.strictObject({ seeding: z.literal(true) }),
   z.strictObject({ seeding: z.literal(false), reason: z.string().max(256) }),
 ]);
+/** A seed answer as read. */
 export type SeedAnswer = z.output<typeof seedAnswerSchema>;
 
 /** Tells a node that a version's owner no longer wants it there. */
@@ -118,10 +124,12 @@ export const runRequestSchema = z.strictObject({
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),
 });
+/** A run request as read. */
 export type RunRequest = z.output<typeof runRequestSchema>;
 
 /** The head of a job's answer; the body is the response's body. */
 export const runAnswerSchema = z.strictObject({ status: z.int().min(200).max(599), headers: headerPairs });
+/** The head of an answer as read. */
 export type RunAnswer = z.output<typeof runAnswerSchema>;
 
 /** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */
@@ -135,6 +143,7 @@ export const runTrailerSchema = z.strictObject({
     .max(limits.settlementRows - 1),
   error: z.string().max(limits.errorMessageChars).optional(),
 });
+/** A trailer as read. */
 export type RunTrailer = z.output<typeof runTrailerSchema>;
 
 /** Asks a node for one of its batches, when answers were lost with a link or a crash. */
@@ -145,6 +154,7 @@ export const unsettledAnswerSchema = z.strictObject({
   root: signedRootSchema.nullable(),
   rows: z.array(z.tuple([ticketRowSchema, receiptRowSchema])).max(limits.settlementRows),
 });
+/** A batch as read. */
 export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
 
 /** A job in one of its first states. A job without these notices counts as started from the moment it was sent. */

@@ -9,9 +9,7 @@ const amount = fc.bigInt({ min: 0n, max: maxUnits });
 describe('money', () => {
   test('amounts survive text and back, as base units and as credits', () => {
     fc.assert(fc.property(amount, (units) => parseUnits(units.toString()) === units));
-    fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: maxUnits - 1n }), (units) => parseCredits(formatCredits(units)) === units),
-    );
+    fc.assert(fc.property(fc.bigInt({ min: 0n, max: maxUnits - 1n }), (units) => parseCredits(formatCredits(units)) === units));
   });
 
   test('every amount has exactly one text', () => {

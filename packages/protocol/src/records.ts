@@ -36,6 +36,7 @@ export const stateKeys = {
   supply: 'supply',
 } as const;
 
+/** A person or organisation. */
 export interface AccountRecord {
   readonly id: AccountId;
   readonly name: string;
@@ -54,6 +55,7 @@ export interface BalanceRecord {
   readonly granted?: Units;
 }
 
+/** A public host. */
 export interface SuperNodeRecord {
   readonly id: SuperNodeId;
   readonly key: Hex32;
@@ -65,6 +67,7 @@ export interface SuperNodeRecord {
   readonly bond: Units;
 }
 
+/** A lent computer. */
 export interface NodeRecord {
   readonly id: NodeId;
   readonly key: Hex32;
@@ -73,6 +76,7 @@ export interface NodeRecord {
   readonly retired: boolean;
 }
 
+/** A function, whatever its versions. */
 export interface FunctionRecord {
   readonly id: FunctionId;
   readonly account: AccountId;
@@ -89,11 +93,13 @@ export interface FunctionRecord {
   readonly traffic: readonly (readonly [number, number])[];
 }
 
+/** Who holds a name of an owner. */
 export interface FunctionNameRecord {
   readonly function: FunctionId;
   readonly incarnation: number;
 }
 
+/** One immutable version. */
 export interface VersionRecord {
   readonly id: VersionId;
   readonly function: FunctionId;
@@ -101,6 +107,7 @@ export interface VersionRecord {
   readonly manifest: Manifest;
 }
 
+/** Money that a payer has set aside for one super node’s jobs. */
 export interface AllowanceRecord {
   readonly id: AllowanceId;
   readonly payer: AccountId;

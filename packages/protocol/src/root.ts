@@ -20,11 +20,13 @@ export function rowsRoot(texts: readonly string[]): Hex32 {
   return merkleRoot(rowLeaves(texts, limits.rowsPerLeaf));
 }
 
+/** The statement that a root’s signature covers. */
 export function rootBytes(kind: 'tickets' | 'receipts', root: Root): Uint8Array {
   const { chain, superNode, node, batch, count: rows, root: hash } = root;
   return statement(labels[kind], { chain, superNode, node, batch, count: rows, root: hash });
 }
 
+/** Signs a root: tickets by the super node, receipts by the node. */
 export function signRoot(kind: 'tickets' | 'receipts', root: Root, signer: Signer): Hex64 {
   return signer.sign(rootBytes(kind, root));
 }

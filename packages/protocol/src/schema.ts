@@ -7,15 +7,19 @@ import { plainText } from './plain-text.ts';
 
 /** Building blocks of every schema. Objects are strict: a field nobody knows is an error, not a surprise for later. */
 export const hex32 = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits');
+/** A signature. */
 export const hex64 = z.string().regex(/^[0-9a-f]{128}$/, 'must be 128 lower-case hexadecimal digits');
+/** An allowance or call id. */
 export const hex16 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hexadecimal digits');
+/** An amount of base units. */
 export const units = z.string().refine(isUnits, 'must be base units: a decimal string without sign');
-export const jobIdText = z
-  .string()
-  .refine((text) => parseJobId(text) !== undefined, 'must be a job id: <allowance id>-<sequence>');
+/** A job id. */
+export const jobIdText = z.string().refine((text) => parseJobId(text) !== undefined, 'must be a job id: <allowance id>-<sequence>');
+/** A number that counts from 1. */
 export const sequence = z.int().min(1);
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export const instantMs = z.int().min(0).max(8_640_000_000_000_000);
+/** Base units per MiB·ms, within limits.rate. */
 export const rate = z
   .string()
   .refine((text) => isUnits(text) && BigInt(text) <= limits.rate.max, `must be base units, at most ${limits.rate.max}`);
@@ -24,10 +28,7 @@ const host = String.raw`([a-z0-9.-]{1,230}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?/?
 const address = (scheme: string) =>
   z
     .string()
-    .regex(
-      new RegExp(`^${scheme}s?://${host}`),
-      `must be an address without a path, such as ${scheme}s://super.example:7443`,
-    )
+    .regex(new RegExp(`^${scheme}s?://${host}`), `must be an address without a path, such as ${scheme}s://super.example:7443`)
     .refine((text) => URL.canParse(text), 'must be an address that a browser can read');
 /** Where nodes dial: `wss://host:port`. Plain `ws` is for loopback; whoever dials decides. */
 export const linkAddress = address('ws');
@@ -43,12 +44,7 @@ export const labelsRecord = z
   .refine((labels) => Object.keys(labels).length <= limits.labels, `must be at most ${limits.labels} labels`);
 
 /** A list in which nothing stands twice. */
-export function listOf<T extends z.ZodType>(
-  item: T,
-  min: number,
-  max: number,
-  keyOf: (item: z.output<T>) => unknown = (one) => one,
-) {
+export function listOf<T extends z.ZodType>(item: T, min: number, max: number, keyOf: (item: z.output<T>) => unknown = (one) => one) {
   return z
     .array(item)
     .min(min)
@@ -61,12 +57,7 @@ export function listOf<T extends z.ZodType>(
  * @param what names the thing in the message, such as `manifest`
  * @throws OrbError with `code`, naming each bad field and what is wrong with it
  */
-export function parseWith<T>(
-  schema: z.ZodType<T>,
-  value: unknown,
-  what: string,
-  code: ErrorCode = 'invalid-request',
-): T {
+export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string, code: ErrorCode = 'invalid-request'): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const faults = result.error.issues

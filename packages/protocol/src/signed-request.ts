@@ -14,6 +14,7 @@ import { limits } from './limits.ts';
 const components = '("@method" "@authority" "@path" "@query" "content-digest")';
 const signatureName = 'orb';
 
+/** A request as far as it is signed. */
 export interface SignableRequest {
   readonly method: string;
   /** Absolute URL of the request. */
@@ -21,6 +22,7 @@ export interface SignableRequest {
   readonly body: Uint8Array;
 }
 
+/** The headers that carry a signature. */
 export interface SignedRequestHeaders {
   readonly 'content-digest': string;
   readonly 'signature-input': string;
@@ -65,8 +67,7 @@ export function checkSignedRequest(
   chain: ChainId,
   nowMs: number,
 ): RequestIdentity {
-  const refuse = (message: string, hint?: string) =>
-    new OrbError('unauthenticated', { message, ...(hint !== undefined && { hint }) });
+  const refuse = (message: string, hint?: string) => new OrbError('unauthenticated', { message, ...(hint !== undefined && { hint }) });
   const input = headers['signature-input'];
   const given = headers['signature'];
   if (!input || !given) throw refuse('The request is not signed.');
@@ -80,29 +81,17 @@ export function checkSignedRequest(
       input,
     );
   const signature = /^orb=:([A-Za-z0-9+/]{86}==):$/.exec(given)?.[1];
-  if (!match || signature === undefined)
-    throw refuse('The Signature or Signature-Input header has another form than Orb’s.');
-  const [, parameters, created, nonce, key, signedChain] = match as unknown as [
-    string,
-    string,
-    string,
-    string,
-    Hex32,
-    string,
-  ];
+  if (!match || signature === undefined) throw refuse('The Signature or Signature-Input header has another form than Orb’s.');
+  const [, parameters, created, nonce, key, signedChain] = match as unknown as [string, string, string, string, Hex32, string];
   if (!parameters.startsWith(`${components};`)) throw refuse(`The signature must cover ${components}.`);
   if (signedChain !== chain) throw refuse('The request was signed for another network.');
   const createdMs = Number(created) * 1000;
   if (Math.abs(createdMs - nowMs) > limits.signedRequestSkewMs) {
-    throw refuse(
-      `The request was signed more than ${limits.signedRequestSkewMs / 1000} seconds from now.`,
-      'Check your clock.',
-    );
+    throw refuse(`The request was signed more than ${limits.signedRequestSkewMs / 1000} seconds from now.`, 'Check your clock.');
   }
   const digest = contentDigest(request.body);
   if (headers['content-digest'] !== digest) throw refuse('Content-Digest does not match the body.');
-  if (!verify(key, signatureBase(request, digest, parameters), toHex(fromBase64(signature))))
-    throw refuse('The signature is wrong.');
+  if (!verify(key, signatureBase(request, digest, parameters), toHex(fromBase64(signature)))) throw refuse('The signature is wrong.');
   return { key, nonce, createdMs };
 }
 

@@ -28,9 +28,7 @@ describe.each(machines)('the %s’s state machine', (_, states, start, transitio
   });
 
   test('ends exactly in the states that are documented as terminal', () => {
-    expect(states.filter((state) => !transitions.some(({ from }) => from === state)).sort()).toEqual(
-      [...terminal].sort(),
-    );
+    expect(states.filter((state) => !transitions.some(({ from }) => from === state)).sort()).toEqual([...terminal].sort());
   });
 
   test('can end from every state', () => {

@@ -17,8 +17,10 @@ export interface Transition<State extends string> {
 
 /** What a caller asked for. Idempotency and asynchronous status belong to it. */
 export const callStates = ['queued', 'assigned', 'running', 'done', 'failed', 'cancelled', 'dead'] as const;
+/** A state of a call. */
 export type CallState = (typeof callStates)[number];
 
+/** Every permitted move of a call. */
 export const callTransitions: readonly Transition<CallState>[] = [
   { from: 'queued', to: 'assigned', by: 'scheduler', proof: 'ticket', ledger: 'nothing', pays: 'nobody' },
   {
@@ -76,19 +78,11 @@ export const callTransitions: readonly Transition<CallState>[] = [
 ];
 
 /** One attempt or replica of a call on one node. Money and the monitoring ledger belong to it. */
-export const jobStates = [
-  'assigned',
-  'setting-up',
-  'running',
-  'done',
-  'received',
-  'paid',
-  'refunded',
-  'failed',
-  'expired',
-] as const;
+export const jobStates = ['assigned', 'setting-up', 'running', 'done', 'received', 'paid', 'refunded', 'failed', 'expired'] as const;
+/** A state of a job. */
 export type JobState = (typeof jobStates)[number];
 
+/** Every permitted move of a job. */
 export const jobTransitions: readonly Transition<JobState>[] = [
   { from: 'assigned', to: 'setting-up', by: 'node', proof: 'none needed', ledger: 'nothing', pays: 'nobody' },
   {
@@ -185,6 +179,7 @@ export const jobTransitions: readonly Transition<JobState>[] = [
 
 /** States that nothing leads out of. A paid job is closed too, but for a refund inside the dispute window. */
 export const terminalCallStates = ['done', 'failed', 'cancelled', 'dead'] as const satisfies readonly CallState[];
+/** The same for jobs. */
 export const terminalJobStates = ['refunded', 'failed', 'expired'] as const satisfies readonly JobState[];
 
 /** True when the table permits the move. */

@@ -6,14 +6,7 @@ import { sampleActions, sampleTransaction, sampleTransactions } from '../vectors
 import { canonical, type Json } from './canonical.ts';
 import { jobRow, type JobRowForm } from './job-row.ts';
 import { limits } from './limits.ts';
-import {
-  parseTransaction,
-  signersOf,
-  signTransaction,
-  transactionBodies,
-  transactionId,
-  type Transaction,
-} from './transaction.ts';
+import { parseTransaction, signersOf, signTransaction, transactionBodies, transactionId, type Transaction } from './transaction.ts';
 
 const vectors = JSON.parse(readFileSync(new URL('../vectors/transactions.json', import.meta.url), 'utf8'));
 const copy = (value: unknown) => JSON.parse(JSON.stringify(value));
@@ -78,9 +71,7 @@ function settlement(batches: readonly number[], lost = 0): Transaction<'job.sett
 describe('transactions', () => {
   test('every kind and every control action is read back with the bytes that were signed', () => {
     const controls = sampleActions.map((action) =>
-      signTransaction(chain, 'function.control', { function: sampleIds.function, sequence: 1, action }, [
-        keyOf('control'),
-      ]),
+      signTransaction(chain, 'function.control', { function: sampleIds.function, sequence: 1, action }, [keyOf('control')]),
     );
     const all = [...sampleTransactions(), ...controls];
     expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(Object.keys(transactionBodies)));
@@ -92,10 +83,8 @@ describe('transactions', () => {
   });
 
   test('refused as the vectors say, unknown fields, unsorted and duplicate signatures among them', () => {
-    for (const { transaction, id } of vectors.transactions)
-      expect(transactionId(parseTransaction(transaction))).toBe(id);
-    for (const { name, transaction, code } of vectors.refused)
-      expect(() => parseTransaction(transaction), name).toThrow(refusedWith(code));
+    for (const { transaction, id } of vectors.transactions) expect(transactionId(parseTransaction(transaction))).toBe(id);
+    for (const { name, transaction, code } of vectors.refused) expect(() => parseTransaction(transaction), name).toThrow(refusedWith(code));
   });
 
   test('the id does not depend on the signatures, and on everything else', () => {
@@ -115,33 +104,15 @@ describe('transactions', () => {
     const transaction = sampleTransaction('transfer');
     const other = signTransaction(chain, 'transfer', { ...transaction.body, units: '1' }, [keyOf('developer')]);
     expect(signersOf({ ...transaction, signatures: other.signatures }).size).toBe(0);
-    expect(
-      signersOf({ ...transaction, signatures: [{ ...transaction.signatures[0]!, key: keyOf('other').publicKey }] })
-        .size,
-    ).toBe(0);
+    expect(signersOf({ ...transaction, signatures: [{ ...transaction.signatures[0]!, key: keyOf('other').publicKey }] }).size).toBe(0);
     expect(signersOf({ ...transaction, chain: 'f'.repeat(64) }).size).toBe(0);
   });
 
   test('lists that name one thing twice are refused: nothing is paid, listed or weighed twice', () => {
     const twice: Transaction[] = [
-      signTransaction(
-        chain,
-        'credit.sweep',
-        { account: sampleIds.provider, superNodes: [superNode, superNode], at: 1 },
-        [],
-      ),
-      signTransaction(
-        chain,
-        'allowance.open',
-        { ...sampleTransaction('allowance.open').body, functions: [node, node] },
-        [],
-      ),
-      signTransaction(
-        chain,
-        'account.create',
-        { ...sampleTransaction('account.create').body, roles: ['developer', 'developer'] },
-        [],
-      ),
+      signTransaction(chain, 'credit.sweep', { account: sampleIds.provider, superNodes: [superNode, superNode], at: 1 }, []),
+      signTransaction(chain, 'allowance.open', { ...sampleTransaction('allowance.open').body, functions: [node, node] }, []),
+      signTransaction(chain, 'account.create', { ...sampleTransaction('account.create').body, roles: ['developer', 'developer'] }, []),
       signTransaction(
         chain,
         'function.control',
@@ -246,9 +217,7 @@ describe('transactions', () => {
       );
     const wrongRow = copy(settle);
     wrongRow.body.batches[0].rows[1][1][0] = -1;
-    expect(() => parseTransaction(wrongRow)).toThrow(
-      'job.settle.batches.0.rows.1.receipt.setupUs: must be a whole number',
-    );
+    expect(() => parseTransaction(wrongRow)).toThrow('job.settle.batches.0.rows.1.receipt.setupUs: must be a whole number');
   });
 
   test('arbitrary changes to a transaction give one of our errors, or another id', () => {

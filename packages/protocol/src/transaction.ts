@@ -6,26 +6,14 @@ import { isAccountName, isFunctionName, type ChainId, type TransactionId } from 
 import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { parseCompleteManifest, type Manifest } from './manifest.ts';
-import {
-  gatewayAddress,
-  hex16,
-  hex32,
-  hex64,
-  instantMs,
-  jobIdText,
-  linkAddress,
-  listOf,
-  parseWith,
-  sequence,
-  units,
-} from './schema.ts';
+import { gatewayAddress, hex16, hex32, hex64, instantMs, jobIdText, linkAddress, listOf, parseWith, sequence, units } from './schema.ts';
 
+/** What an account may be, in any mix. */
 export const roles = ['developer', 'provider', 'peer'] as const;
+/** One of {@link roles}. */
 export type Role = (typeof roles)[number];
 
-const accountName = z
-  .string()
-  .refine(isAccountName, 'must be 3 to 39 of a–z, 0–9 and single hyphens, starting with a letter');
+const accountName = z.string().refine(isAccountName, 'must be 3 to 39 of a–z, 0–9 and single hyphens, starting with a letter');
 const functionName = z.string().refine(isFunctionName, 'must be 1 to 63 of a–z, 0–9 and single hyphens');
 /** What was signed is what is stored: no default is filled in here. */
 const completeManifest = z.custom<Manifest>().transform(parseCompleteManifest);
@@ -48,6 +36,7 @@ export const controlActionSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('decommission') }),
   z.strictObject({ type: z.literal('rotate'), controlKey: hex32, recoveryKey: hex32 }),
 ]);
+/** A control action as read. */
 export type ControlAction = z.output<typeof controlActionSchema>;
 
 /**
@@ -138,9 +127,12 @@ export const transactionBodies = {
   'credit.sweep': z.strictObject({ account: hex32, superNodes: listOf(hex32, 1, 64), at: instantMs }),
 } as const;
 
+/** A key of {@link transactionBodies}. */
 export type TransactionKind = keyof typeof transactionBodies;
+/** The body of a transaction of a kind. */
 export type TransactionBody<K extends TransactionKind = TransactionKind> = z.output<(typeof transactionBodies)[K]>;
 
+/** One signer’s word on a transaction. */
 export interface Signature {
   readonly key: Hex32;
   readonly signature: Hex64;
@@ -214,9 +206,7 @@ export function signTransaction<K extends TransactionKind>(
 /** The keys whose signatures on the transaction are right. */
 export function signersOf(transaction: Transaction, check: typeof verify = verify): Set<Hex32> {
   const message = unsignedBytes(transaction);
-  return new Set(
-    transaction.signatures.filter(({ key, signature }) => check(key, message, signature)).map(({ key }) => key),
-  );
+  return new Set(transaction.signatures.filter(({ key, signature }) => check(key, message, signature)).map(({ key }) => key));
 }
 
 function unsignedBytes({ v, chain, kind, body }: Pick<Transaction, 'v' | 'chain' | 'kind' | 'body'>): Uint8Array {

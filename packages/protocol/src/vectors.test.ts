@@ -26,10 +26,7 @@ function treeHash(leaves: readonly string[]): Buffer {
   if (leaves.length === 1) return Buffer.from(sha256(Buffer.concat([Buffer.of(0), Buffer.from(leaves[0]!)])), 'hex');
   let split = 1;
   while (split * 2 < leaves.length) split *= 2;
-  return Buffer.from(
-    sha256(Buffer.concat([Buffer.of(1), treeHash(leaves.slice(0, split)), treeHash(leaves.slice(split))])),
-    'hex',
-  );
+  return Buffer.from(sha256(Buffer.concat([Buffer.of(1), treeHash(leaves.slice(0, split)), treeHash(leaves.slice(split))])), 'hex');
 }
 
 function rowsRoot(rows: readonly string[]): string {
@@ -39,12 +36,9 @@ function rowsRoot(rows: readonly string[]): string {
 }
 
 describe('golden vectors', () => {
-  test.each(Object.entries(vectorFiles))(
-    '%s is what the generator makes: formats do not change by accident',
-    (name, make) => {
-      expect(vectorText(make)).toBe(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
-    },
-  );
+  test.each(Object.entries(vectorFiles))('%s is what the generator makes: formats do not change by accident', (name, make) => {
+    expect(vectorText(make)).toBe(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'));
+  });
 
   test('canonical JSON: RFC 8785’s own examples, and what the canonicalize package writes', () => {
     const { values } = read('canonical-json.json');
@@ -91,13 +85,7 @@ describe('golden vectors', () => {
 
   test('money: products and floors done by hand', () => {
     const { costs, shares, credits } = read('money.json');
-    expect(costs.map(({ cost }: { cost: string }) => cost)).toEqual([
-      '64',
-      '128000',
-      '256000',
-      '0',
-      '92160000000000000000',
-    ]);
+    expect(costs.map(({ cost }: { cost: string }) => cost)).toEqual(['64', '128000', '256000', '0', '92160000000000000000']);
     expect(shares.map(({ share }: { share: string }) => share)).toEqual(['0', '1234', '1', '9999']);
     expect(credits.map(({ units }: { units: string }) => units)).toEqual([
       '0',
@@ -156,17 +144,13 @@ describe('golden vectors', () => {
   });
 
   test('chain: ids, hashes, roots and signatures recomputed', () => {
-    const { genesis, chain, header, blockHash, ordererKey, signature, results, cosignStatement, proof } =
-      read('chain.json');
+    const { genesis, chain, header, blockHash, ordererKey, signature, results, cosignStatement, proof } = read('chain.json');
     expect(chain).toBe(sha256(labelled('orb/genesis/1', genesis)));
     expect(blockHash).toBe(sha256(labelled('orb/block/1', header)));
     expect(signed(ordererKey, labelled('orb/block/1', header), signature)).toBe(true);
     expect(header.results).toBe(sha256(labelled('orb/results/1', results)));
-    expect(cosignStatement).toBe(
-      labelled('orb/cosign/1', { chain, epoch: 1, height: 1, hash: blockHash, state: header.state }),
-    );
-    for (const { key, signature: cosignature } of proof.cosignatures)
-      expect(signed(key, cosignStatement, cosignature)).toBe(true);
+    expect(cosignStatement).toBe(labelled('orb/cosign/1', { chain, epoch: 1, height: 1, hash: blockHash, state: header.state }));
+    for (const { key, signature: cosignature } of proof.cosignatures) expect(signed(key, cosignStatement, cosignature)).toBe(true);
     const leaves = read('transactions.json')
       .transactions.slice(0, header.count)
       .map((one: { transaction: unknown }) => canonicalize(one.transaction)!);
@@ -198,9 +182,7 @@ describe('golden vectors', () => {
         `"content-digest": ${digest}`,
         `"@signature-params": ${headers['signature-input'].slice('orb='.length)}`,
       ].join('\n');
-      expect(
-        signed(identity.key, base, Buffer.from(headers.signature.slice('orb=:'.length, -1), 'base64').toString('hex')),
-      ).toBe(true);
+      expect(signed(identity.key, base, Buffer.from(headers.signature.slice('orb=:'.length, -1), 'base64').toString('hex'))).toBe(true);
     }
   });
 
@@ -208,7 +190,6 @@ describe('golden vectors', () => {
     const { cases } = read('ed25519.json');
     const valid = cases.filter((one: { valid: boolean }) => one.valid);
     expect(valid.length).toBeGreaterThan(5);
-    for (const one of valid)
-      expect(signed(one.publicKey, Buffer.from(one.message, 'hex').toString(), one.signature), one.name).toBe(true);
+    for (const one of valid) expect(signed(one.publicKey, Buffer.from(one.message, 'hex').toString(), one.signature), one.name).toBe(true);
   });
 });

@@ -157,8 +157,7 @@ export function manifestVectors(): Json {
     'runtime, not supported yet': { ...smallest, runtime: 'deno-3' },
   };
   return {
-    about:
-      'A manifest as its author may write it, its canonical text with all defaults, and the version id: SHA-256 of that text.',
+    about: 'A manifest as its author may write it, its canonical text with all defaults, and the version id: SHA-256 of that text.',
     accepted: Object.entries(inputs).map(([name, input]) => {
       const manifest = parseManifest(input);
       return { name, input, canonical: canonical(manifest as Json), versionId: versionId(manifest) };
@@ -168,9 +167,7 @@ export function manifestVectors(): Json {
       input,
       code: refusalOf(() => parseManifest(input)),
     })),
-    refusedInTransactions: [
-      { name: 'defaults left out', input: smallest, code: refusalOf(() => parseCompleteManifest(smallest)) },
-    ],
+    refusedInTransactions: [{ name: 'defaults left out', input: smallest, code: refusalOf(() => parseCompleteManifest(smallest)) }],
   };
 }
 
@@ -183,24 +180,14 @@ export function moneyVectors(): Json {
     [9_000_000_000, 10_240, 1_000_000_000n],
   ] as const;
   return {
-    about:
-      '1 credit = 10^9 base units. Cost = run time in milliseconds, rounded up, × MiB × rate. Shares are rounded down.',
+    about: '1 credit = 10^9 base units. Cost = run time in milliseconds, rounded up, × MiB × rate. Shares are rounded down.',
     units: ['0', '1', '1000000000000000000000000'].map((value) => ({
       text: value,
       value: parseUnits(value).toString(),
     })),
-    refusedUnits: [
-      '',
-      '-1',
-      '01',
-      '+1',
-      '1.0',
-      '1e3',
-      ' 1',
-      '0x1',
-      '1000000000000000000000001',
-      '99999999999999999999999999',
-    ].map((value) => ({ text: value, code: refusalOf(() => parseUnits(value)) })),
+    refusedUnits: ['', '-1', '01', '+1', '1.0', '1e3', ' 1', '0x1', '1000000000000000000000001', '99999999999999999999999999'].map(
+      (value) => ({ text: value, code: refusalOf(() => parseUnits(value)) }),
+    ),
     credits: ['0', '1', '12.5', '0.000000001', '999999999999999.999999999'].map((value) => ({
       credits: value,
       units: parseCredits(value).toString(),

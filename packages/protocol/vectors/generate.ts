@@ -1,22 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import type { Json } from '../src/index.ts';
-import {
-  canonicalVectors,
-  idVectors,
-  keyVectors,
-  manifestVectors,
-  merkleVectors,
-  moneyVectors,
-} from './format-vectors.ts';
+import { canonicalVectors, idVectors, keyVectors, manifestVectors, merkleVectors, moneyVectors } from './format-vectors.ts';
 import { rootVectors, rowVectors } from './job-vectors.ts';
 import { chainVectors, transactionVectors } from './ledger-vectors.ts';
-import {
-  descriptorVectors,
-  ed25519Vectors,
-  handshakeVectors,
-  signedRequestVectors,
-  stateVectors,
-} from './peer-vectors.ts';
+import { descriptorVectors, ed25519Vectors, handshakeVectors, signedRequestVectors, stateVectors } from './peer-vectors.ts';
 
 /** Every vector file: its name, and what makes its content. */
 export const vectorFiles: Readonly<Record<string, () => Json>> = {
@@ -44,6 +31,5 @@ export function vectorText(make: () => Json): string {
 
 /** `node packages/protocol/vectors/generate.ts` writes all files anew. Only a new format version may change them. */
 if (import.meta.main) {
-  for (const [name, make] of Object.entries(vectorFiles))
-    writeFileSync(new URL(name, import.meta.url), vectorText(make));
+  for (const [name, make] of Object.entries(vectorFiles)) writeFileSync(new URL(name, import.meta.url), vectorText(make));
 }

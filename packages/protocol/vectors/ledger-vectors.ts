@@ -52,8 +52,7 @@ export function transactionVectors(): Json {
     'a settlement of nothing': { ...settle, body: { ...settle.body, batches: [], lost: [] } } as unknown as Json,
   };
   return {
-    about:
-      'Signed and hashed: the statement, without the signatures. The id is its SHA-256. Signatures stand in ascending order of key.',
+    about: 'Signed and hashed: the statement, without the signatures. The id is its SHA-256. Signatures stand in ascending order of key.',
     transactions: sampleTransactions().map((transaction) => {
       const { signatures: _, ...unsigned } = transaction;
       return {
@@ -106,8 +105,7 @@ export function chainVectors(): Json {
   };
   const ordererKey = keyOf('orderer').publicKey;
   return {
-    about:
-      'Genesis and chain id; one block header with hash, signature and co-signature; proof that a transaction is in it.',
+    about: 'Genesis and chain id; one block header with hash, signature and co-signature; proof that a transaction is in it.',
     genesis: sampleGenesis,
     genesisStatement: decode(statement(labels.genesis, sampleGenesis as unknown as Json)),
     chain: chainId(sampleGenesis),

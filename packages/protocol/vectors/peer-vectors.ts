@@ -78,12 +78,7 @@ export function signedRequestVectors(): Json {
     'another path': [{ ...request, url: 'https://super.example/v1/other' }, { ...headers }, chain, nowMs],
     'a query added': [{ ...request, url: `${request.url}?a=1` }, { ...headers }, chain, nowMs],
     'another authority': [{ ...request, url: 'https://other.example/v1/faucet' }, { ...headers }, chain, nowMs],
-    'a path with dot segments': [
-      { ...request, url: 'https://super.example/x/../v1/faucet' },
-      { ...headers },
-      chain,
-      nowMs,
-    ],
+    'a path with dot segments': [{ ...request, url: 'https://super.example/x/../v1/faucet' }, { ...headers }, chain, nowMs],
     'another body': [{ ...request, body: utf8('{"account":"mallory"}') }, { ...headers }, chain, nowMs],
     'another network': [request, { ...headers }, vectorHash('another chain'), nowMs],
     'a minute and a second too old': [request, { ...headers }, chain, nowMs + 61_000],
@@ -115,18 +110,8 @@ export function signedRequestVectors(): Json {
       chain,
       nowMs,
     ],
-    'no signature': [
-      request,
-      { 'content-digest': headers['content-digest'], 'signature-input': headers['signature-input'] },
-      chain,
-      nowMs,
-    ],
-    'the digest of another body': [
-      request,
-      { ...headers, 'content-digest': accepted[1]!.headers['content-digest'] },
-      chain,
-      nowMs,
-    ],
+    'no signature': [request, { 'content-digest': headers['content-digest'], 'signature-input': headers['signature-input'] }, chain, nowMs],
+    'the digest of another body': [request, { ...headers, 'content-digest': accepted[1]!.headers['content-digest'] }, chain, nowMs],
   };
   const shown = ({ method, url, body }: SignableRequest) => ({ method, url, bodyHex: toHex(body) });
   return {
@@ -167,32 +152,23 @@ export function handshakeVectors(): Json {
   const transcript: LinkTranscript = { dialler, listener, exporter: vectorHash('exporter') };
   const accept = signTranscript('accept', transcript, keyOf('superNode'));
   const confirm = signTranscript('confirm', transcript, keyOf('node'));
+  const sameKey = { ...transcript, dialler: { ...dialler, key: listener.key } };
+  const sameNonce = { ...transcript, listener: { ...listener, nonce: dialler.nonce } };
+  const foreign = { ...transcript, listener: { ...listener, chain: vectorHash('another chain') } };
   type Case = readonly ['accept' | 'confirm', LinkTranscript, string];
   const refused: Record<string, Case> = {
     'reflection: the listener’s signature sent back': ['confirm', transcript, accept],
     'the dialler’s signature in place of the listener’s': ['accept', transcript, confirm],
-    'another connection: its exporter differs': [
-      'confirm',
-      { ...transcript, exporter: vectorHash('other exporter') },
-      confirm,
-    ],
-    'another nonce': [
-      'confirm',
-      { ...transcript, listener: { ...listener, nonce: vectorHash('other nonce') } },
-      confirm,
-    ],
+    'another connection: its exporter differs': ['confirm', { ...transcript, exporter: vectorHash('other exporter') }, confirm],
+    'another nonce': ['confirm', { ...transcript, listener: { ...listener, nonce: vectorHash('other nonce') } }, confirm],
     'another role': ['confirm', { ...transcript, dialler: { ...dialler, role: 'super-node' } }, confirm],
     'sides swapped': ['accept', { ...transcript, dialler: listener, listener: dialler }, accept],
-    'different networks': [
-      'accept',
-      { ...transcript, listener: { ...listener, chain: vectorHash('another chain') } },
-      accept,
-    ],
-    'one key on both sides': ['accept', { ...transcript, dialler: { ...dialler, key: listener.key } }, accept],
+    'one key on both sides': ['accept', sameKey, signTranscript('accept', sameKey, keyOf('superNode'))],
+    'one nonce on both sides': ['accept', sameNonce, signTranscript('accept', sameNonce, keyOf('superNode'))],
+    'different networks, rightly signed': ['accept', foreign, signTranscript('accept', foreign, keyOf('superNode'))],
   };
   return {
-    about:
-      'Both sign the transcript, the listener under the label orb/link-accept/1, the dialler under orb/link-confirm/1.',
+    about: 'Both sign the transcript, the listener under the label orb/link-accept/1, the dialler under orb/link-confirm/1.',
     transcript: { ...transcript },
     acceptStatement: decode(statement(labels.linkAccept, { ...transcript })),
     accept,

@@ -48,10 +48,7 @@ export const sampleReceiptsRoot = {
 
 /** For each kind a valid body and who signs it. */
 const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBody<K>, signers: readonly Holder[]] } = {
-  'account.create': [
-    { name: 'alice', key: keyOf('developer').publicKey, roles: ['developer', 'provider'] },
-    ['developer'],
-  ],
+  'account.create': [{ name: 'alice', key: keyOf('developer').publicKey, roles: ['developer', 'provider'] }, ['developer']],
   'treasury.mint': [{ sequence: 1, to: developer, units: '600000000000' }, ['treasury']],
   'treasury.burn': [{ sequence: 2, units: '1000000000' }, ['treasury']],
   transfer: [{ from: developer, sequence: 1, to: provider, units: '12500000000' }, ['developer']],
@@ -66,10 +63,7 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
     },
     ['operator', 'superNode'],
   ],
-  'node.register': [
-    { account: provider, sequence: 1, key: keyOf('node').publicKey, label: 'desk' },
-    ['provider', 'node'],
-  ],
+  'node.register': [{ account: provider, sequence: 1, key: keyOf('node').publicKey, label: 'desk' }, ['provider', 'node']],
   'node.retire': [{ account: provider, sequence: 2, node }, ['provider']],
   'function.create': [
     {
@@ -105,10 +99,7 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
   ],
   'allowance.release': [{ allowance }, []],
   'job.assign': [{ superNode, node, tickets: sequences.map((n) => ticketRow(sampleTicket(n))) }, ['superNode']],
-  'job.finish': [
-    { superNode, node, receipts: sequences.map((n) => [jobId(allowance, n), receiptRow(sampleReceipt(n))]) },
-    ['node'],
-  ],
+  'job.finish': [{ superNode, node, receipts: sequences.map((n) => [jobId(allowance, n), receiptRow(sampleReceipt(n))]) }, ['node']],
   'job.acknowledge': [
     {
       superNode,
@@ -119,9 +110,7 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
   'job.settle': [
     {
       superNode,
-      batches: [
-        { node, batch: 1, signature: signRoot('receipts', sampleReceiptsRoot, keyOf('node')), rows: sampleRows },
-      ],
+      batches: [{ node, batch: 1, signature: signRoot('receipts', sampleReceiptsRoot, keyOf('node')), rows: sampleRows }],
       lost: [{ node, ticket: ticketRow(sampleTicket(3)) }],
     },
     ['superNode'],

@@ -6,8 +6,14 @@ import type { BlockLog } from './block-log.ts';
 import type { Checkpoint, Marker, Tail } from './checkpoint.ts';
 import { encodeFrame, frameBlock, frameDelta } from './frame.ts';
 
-/** When what has come since the last checkpoint is written to the next: entries, or time with a block to go with it. */
-const checkpointEvery = { entries: 20_000, ms: 5_000 } as const;
+/** When what has come since the last checkpoint is written to the next: after so many entries, or with the first block after so long. */
+export interface CheckpointOptions {
+  /** Index entries and writes. More of them cost memory and time at the next start, fewer cost work. */
+  readonly entries: number;
+  readonly ms: number;
+}
+
+export const defaultCheckpoint: CheckpointOptions = { entries: 50_000, ms: 5_000 };
 
 /** A tail that still grows. */
 class GrowingTail implements Tail {
@@ -35,6 +41,7 @@ class GrowingTail implements Tail {
  * checkpoint is written in the background and may lag: the log is the truth.
  */
 export class EmbeddedKeeping implements Keeping {
+  readonly #options: CheckpointOptions;
   readonly #log: BlockLog;
   readonly #checkpoint: Checkpoint;
   #tail = new GrowingTail();
@@ -42,7 +49,8 @@ export class EmbeddedKeeping implements Keeping {
   #writing: GrowingTail | undefined;
   #written: Promise<void> = Promise.resolve();
 
-  constructor(dependencies: { readonly log: BlockLog; readonly checkpoint: Checkpoint }) {
+  constructor(options: CheckpointOptions, dependencies: { readonly log: BlockLog; readonly checkpoint: Checkpoint }) {
+    this.#options = options;
     this.#log = dependencies.log;
     this.#checkpoint = dependencies.checkpoint;
   }
@@ -57,7 +65,8 @@ export class EmbeddedKeeping implements Keeping {
   /** Indexes a block that is in the log. */
   note(head: Pick<Block, 'header' | 'signature'>, delta: BlockDelta, offset: number, nextOffset: number): void {
     this.#tail.add(head, delta, offset, nextOffset);
-    const due = this.#tail.entries >= checkpointEvery.entries || performance.now() - this.#tail.startedMs >= checkpointEvery.ms;
+    const { entries, ms } = this.#options;
+    const due = this.#tail.entries >= entries || performance.now() - this.#tail.startedMs >= ms;
     if (due && !this.#writing) void this.#writeCheckpoint();
   }
 

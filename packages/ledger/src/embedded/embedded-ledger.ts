@@ -4,7 +4,7 @@ import { LedgerEngine, type Clock } from '../engine.ts';
 import { genesisBlock, stateAtGenesis } from '../genesis.ts';
 import { BlockLog } from './block-log.ts';
 import { Checkpoint } from './checkpoint.ts';
-import { EmbeddedKeeping } from './embedded-keeping.ts';
+import { defaultCheckpoint, EmbeddedKeeping, type CheckpointOptions } from './embedded-keeping.ts';
 import { ledgerPaths, requireGenesis, settleGenesis, syncFolder } from './folder.ts';
 import { restore, type Restored } from './restore.ts';
 
@@ -17,6 +17,8 @@ export interface EmbeddedLedgerOptions {
   readonly ordererKey: Signer;
   /** Milliseconds since 1970. @default Date.now */
   readonly clock?: Clock;
+  /** How far the checkpoint may lag. */
+  readonly checkpoint?: CheckpointOptions;
 }
 
 /**
@@ -26,7 +28,8 @@ export interface EmbeddedLedgerOptions {
  * to start one; `wrong-chain` when it is another network's; `forbidden` when the key is not its orderer's;
  * `ledger-corrupt` naming height and offset of the first damage
  */
-export async function openEmbeddedLedger({ folder, genesis: given, ordererKey, clock = Date.now }: EmbeddedLedgerOptions): Promise<LedgerEngine> {
+export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promise<LedgerEngine> {
+  const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint } = options;
   // Nothing is made in a folder that holds no ledger and is to get none.
   if (!given) await requireGenesis(folder);
   await mkdir(folder, { recursive: true });
@@ -41,7 +44,7 @@ export async function openEmbeddedLedger({ folder, genesis: given, ordererKey, c
     }
     log = await BlockLog.open(paths.log, 'a');
     await syncFolder(folder);
-    const restored = (await restore(genesis, log, checkpoint)) ?? (await start(genesis, ordererKey, log, checkpoint));
+    const restored = (await restore(genesis, lag, { log, checkpoint })) ?? (await start(genesis, ordererKey, new EmbeddedKeeping(lag, { log, checkpoint })));
     const { keeping, ...standing } = restored;
     return new LedgerEngine({ genesis, chain: chainId(genesis), ordererKey, clock, ...standing }, { keeping });
   } catch (error) {
@@ -52,10 +55,9 @@ export async function openEmbeddedLedger({ folder, genesis: given, ordererKey, c
 }
 
 /** A new ledger: block 0. */
-async function start(genesis: Genesis, ordererKey: Signer, log: BlockLog, checkpoint: Checkpoint): Promise<Restored> {
+async function start(genesis: Genesis, ordererKey: Signer, keeping: EmbeddedKeeping): Promise<Restored> {
   const state = stateAtGenesis(genesis);
   const block = genesisBlock(genesis, state, ordererKey);
-  const keeping = new EmbeddedKeeping({ log, checkpoint });
   await keeping.append({ block, text: canonical(block as unknown as Json), delta: [] });
   return { head: block.header, state, keeping };
 }

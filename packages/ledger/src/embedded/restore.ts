@@ -3,7 +3,7 @@ import { genesisState } from '../contracts/genesis-state.ts';
 import { State } from '../state.ts';
 import type { BlockLog } from './block-log.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { EmbeddedKeeping } from './embedded-keeping.ts';
+import { EmbeddedKeeping, type CheckpointOptions } from './embedded-keeping.ts';
 import { corruptAt, frameBytes, frameDelta, frameHead, type Frame } from './frame.ts';
 
 export interface Restored {
@@ -20,7 +20,7 @@ type Head = Pick<Block, 'header' | 'signature'>;
  * transaction again is `verify.ts`'s part. Undefined for a log without a block.
  * @throws OrbError `ledger-corrupt`
  */
-export async function restore(genesis: Genesis, log: BlockLog, checkpoint: Checkpoint): Promise<Restored | undefined> {
+export async function restore(genesis: Genesis, options: CheckpointOptions, { log, checkpoint }: { readonly log: BlockLog; readonly checkpoint: Checkpoint }): Promise<Restored | undefined> {
   const marker = await checkpoint.marker();
   if (marker && marker.nextOffset > log.size) {
     throw new OrbError('ledger-corrupt', {
@@ -29,12 +29,12 @@ export async function restore(genesis: Genesis, log: BlockLog, checkpoint: Check
     });
   }
   if (marker) {
-    const keeping = new EmbeddedKeeping({ log, checkpoint });
+    const keeping = new EmbeddedKeeping(options, { log, checkpoint });
     const restored = await forward(genesis, log, keeping, await checkpoint.state(), marker.head, marker.nextOffset);
     if (restored?.state.root() === restored?.head.state) return restored;
   }
   await checkpoint.clear();
-  const keeping = new EmbeddedKeeping({ log, checkpoint });
+  const keeping = new EmbeddedKeeping(options, { log, checkpoint });
   const restored = await forward(genesis, log, keeping, new Map(genesisState(genesis)), undefined, 0);
   if (restored && restored.state.root() !== restored.head.state) {
     throw new OrbError('ledger-corrupt', {

@@ -15,9 +15,12 @@ export class WsPipe implements MessagePipe {
     this.#socket = socket;
     this.#inbox = new PipeInbox((paused) => (paused ? socket.pause() : socket.resume()));
     socket.on('message', (data, isBinary) => this.#inbox.message(isBinary ? (data as Buffer) : (data as Buffer).toString()));
-    socket.on('close', () => this.#inbox.gone());
-    // A broken frame or a reset; `close` follows and says all that matters.
-    socket.on('error', () => undefined);
+    let broken: string | undefined;
+    // A broken or oversized frame, or a reset; `close` follows.
+    socket.on('error', (error: Error & { code?: string }) => {
+      if (error.code?.startsWith('WS_ERR') === true) broken = error.message;
+    });
+    socket.on('close', () => this.#inbox.gone(broken));
     connection.on('drain', () => this.#inbox.drain());
   }
 

@@ -17,9 +17,7 @@ test('the whole package bundles for browsers without Node and gives the same byt
   });
   expect(result.warnings).toEqual([]);
   const inputs = Object.keys(result.metafile.inputs);
-  expect(
-    inputs.filter((path) => path.startsWith('node:') || path.includes('sodium') || path.endsWith('crypto/node.ts')),
-  ).toEqual([]);
+  expect(inputs.filter((path) => path.startsWith('node:') || path.includes('sodium') || path.endsWith('crypto/node.ts'))).toEqual([]);
   const text = result.outputFiles[0]!.text;
   expect(text).not.toMatch(/\brequire\(|\bfrom ["']node:|\bBuffer\./);
 
@@ -38,10 +36,7 @@ test('the whole package bundles for browsers without Node and gives the same byt
   const chain = '22'.repeat(32);
   const request = { method: 'POST', url: 'https://gateway.example/v1/faucet', body: new TextEncoder().encode('{}') };
   const headers = signRequest(request, chain, signer, 1_763_600_000_000, 'ab'.repeat(16));
-  const inBrowser = runInContext(
-    '(request, headers, chain) => orb.checkSignedRequest(request, headers, chain, 1763600000000)',
-    context,
-  );
+  const inBrowser = runInContext('(request, headers, chain) => orb.checkSignedRequest(request, headers, chain, 1763600000000)', context);
   expect(inBrowser(request, headers, chain)).toEqual({
     key: signer.publicKey,
     nonce: 'ab'.repeat(16),

@@ -104,15 +104,10 @@ describe('both adapters', () => {
   test('give one answer for every changed bit of key and signature', () => {
     const [, key, message, signature] = rfc8032[1];
     fc.assert(
-      fc.property(
-        fc.integer({ min: 0, max: 255 }),
-        fc.integer({ min: 0, max: 511 }),
-        fc.boolean(),
-        (keyBit, signatureBit, inKey) => {
-          const [k, s] = inKey ? [flip(key, keyBit), signature] : [key, flip(signature, signatureBit)];
-          return !node.verify(k, fromHex(message), s) && !browser.verify(k, fromHex(message), s);
-        },
-      ),
+      fc.property(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 0, max: 511 }), fc.boolean(), (keyBit, signatureBit, inKey) => {
+        const [k, s] = inKey ? [flip(key, keyBit), signature] : [key, flip(signature, signatureBit)];
+        return !node.verify(k, fromHex(message), s) && !browser.verify(k, fromHex(message), s);
+      }),
       { numRuns: 200 },
     );
   });

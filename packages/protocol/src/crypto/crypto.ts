@@ -32,6 +32,5 @@ export function isWellFormedSignature(publicKey: unknown, signed: unknown): bool
 
 /** @throws TypeError unless the text is 64 lower-case hexadecimal digits; the text is never shown */
 export function checkSeed(seed: Hex32): void {
-  if (typeof seed !== 'string' || !key.test(seed))
-    throw new TypeError('a private key must be 64 lower-case hexadecimal digits');
+  if (typeof seed !== 'string' || !key.test(seed)) throw new TypeError('a private key must be 64 lower-case hexadecimal digits');
 }

@@ -38,11 +38,7 @@ export function createSigner(seed: Hex32): Signer {
 /** Ed25519 verification by the rule in `crypto.ts`, which is libsodium's; false for whatever is malformed, never throws. */
 export function verify(publicKey: Hex32, message: Uint8Array, signature: Hex64): boolean {
   if (!isWellFormedSignature(publicKey, signature)) return false;
-  return sodium.crypto_sign_verify_detached(
-    Buffer.from(signature, 'hex'),
-    asBuffer(message),
-    Buffer.from(publicKey, 'hex'),
-  );
+  return sodium.crypto_sign_verify_detached(Buffer.from(signature, 'hex'), asBuffer(message), Buffer.from(publicKey, 'hex'));
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

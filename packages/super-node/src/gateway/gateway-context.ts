@@ -26,7 +26,7 @@ export interface GatewayContext {
   /** Changes and uploads per address. */
   readonly writeLimit: RateLimit;
   /** Where callers reach this gateway, without a trailing slash. */
-  readonly publicUrl: string;
+  publicUrl: string;
   /** Resolves when everything on the ledger up to now has been taken in. */
   caughtUp(): Promise<void>;
   readonly log: Log;

@@ -1,0 +1,28 @@
+import type { Payload } from './payload.ts';
+
+/** Where a row takes its calls, and in which protocol. Plain data: it is sent to the caller's process. */
+export type CallTarget =
+  | {
+      readonly protocol: 'http';
+      /** `http://HOST:PORT/PATH`; each call is a POST of the payload's text. */
+      readonly url: string;
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly protocol: 'socket.io' | 'ws';
+      readonly url: string;
+      /** Certificate to trust, PEM, for `https:` and `wss:`. */
+      readonly certificate?: string;
+      /** Name under which the row has deployed the echo function. */
+      readonly functionName: string;
+    };
+
+/** One way of calling a row. Many calls may be under way at once. */
+export interface Caller {
+  /**
+   * Sends a payload. Resolves to whether the answer was the right one.
+   * Rejects when there was no answer, or a refusal; the error's message is counted as its kind.
+   */
+  call(payload: Payload): Promise<boolean>;
+  close(): Promise<void>;
+}

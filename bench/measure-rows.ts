@@ -1,0 +1,158 @@
+import { startChild, type Child } from './child.ts';
+import type { LoadOptions, LoadResult } from './load/closed-loop.ts';
+import type { CallerProcessOptions } from './load/caller-process.ts';
+import { Histogram } from './measure/histogram.ts';
+import { probeSpeed } from './measure/machine.ts';
+import { cpuTimeUs, machineCpuUs, memoryUse, type MemoryUse, type ProcessUnderTest } from './measure/processes.ts';
+import type { BenchOptions } from './options.ts';
+import type { Row, RunningRow } from './row.ts';
+
+/** One row at one load in one round. */
+export interface Measurement {
+  readonly row: string;
+  readonly round: number;
+  readonly inFlight: number;
+  readonly calls: number;
+  readonly wrong: number;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly callsPerSecond: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly maxUs: number;
+  readonly meanUs: number;
+  /** Microseconds of processor time a call, by role; the caller's own included. */
+  readonly cpuUsPerCall: Readonly<Record<string, number>>;
+  /** Part of the machine's processor time that went to processes which are not of this row, 0–1. */
+  readonly foreignCpu: number | undefined;
+  /** How long after the last answer everything was on the ledger; undefined where there is none. */
+  readonly settleMs?: number;
+  /** Turns a second of a fixed loop, just before. */
+  readonly probe: number;
+  /** On the monotonic clock that profiles use, microseconds. */
+  readonly window: readonly [fromUs: number, toUs: number];
+}
+
+/** Memory of a row's processes, by role, after the last round. */
+export interface RowMemory {
+  readonly row: string;
+  readonly processes: readonly (MemoryUse & { readonly role: string })[];
+}
+
+/** A row with its servers and its caller up. */
+export interface StartedRow {
+  readonly row: Row;
+  readonly running: RunningRow;
+  readonly caller: Child;
+  /** Calls answered so far, warm-ups included. */
+  answered: number;
+}
+
+/** Starts a row and the process that calls it. */
+export async function startRow(row: Row, options: BenchOptions, nodeFlags: readonly string[]): Promise<StartedRow> {
+  const running = await row.start({ nodeFlags });
+  const run = `${row.id.replace(/\W/g, '').slice(0, 6)}${Date.now().toString(36)}`;
+  const argv: CallerProcessOptions = { target: running.target, payloadBytes: options.payloadBytes, run };
+  try {
+    const { child } = await startChild(new URL('./load/caller-process.ts', import.meta.url), { argv: [JSON.stringify(argv)] });
+    return { row, running, caller: child, answered: 0 };
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
+}
+
+export async function stopRow({ running, caller }: StartedRow): Promise<void> {
+  await caller.stop();
+  await running.stop();
+}
+
+/**
+ * Measures every row in every round. All rows stay up all the time, and every second round goes through them backwards:
+ * a drift of the machine then weighs on all rows alike.
+ */
+export async function measureRows(rows: readonly StartedRow[], options: BenchOptions, onDone: (done: Measurement) => void): Promise<void> {
+  for (const row of rows) await warmUp(row, options);
+  for (let round = 0; round < options.rounds; round++) {
+    const order = round % 2 === 0 ? rows : rows.toReversed();
+    for (const inFlight of options.inFlight) {
+      for (const row of order) onDone(await measureOnce(row, round, inFlight, options));
+    }
+  }
+}
+
+export function memoryOf({ row, running }: StartedRow): RowMemory {
+  return { row: row.id, processes: running.processes().map(({ role, pid }) => ({ role, ...memoryUse(pid) })) };
+}
+
+/** Long enough for the compilers of all processes to settle; nothing of it is counted. */
+async function warmUp(row: StartedRow, { durationMs, maxCalls, inFlight }: BenchOptions): Promise<void> {
+  for (const count of inFlight) await load(row, { inFlight: count, durationMs: Math.min(durationMs, 2_000), maxCalls });
+  await row.running.settled?.();
+}
+
+async function measureOnce(row: StartedRow, round: number, inFlight: number, { durationMs, maxCalls }: BenchOptions): Promise<Measurement> {
+  const probe = probeSpeed();
+  // A short run of the same load first: pools, caches and connections are then as this load wants them.
+  await load(row, { inFlight, durationMs: Math.min(200, durationMs / 5), maxCalls });
+  await row.running.settled?.();
+  const before = snapshot(row);
+  const result = await load(row, { inFlight, durationMs, maxCalls });
+  const settleMs = await row.running.settled?.();
+  const after = snapshot(row);
+  const latencies = Histogram.from(result.latencies);
+  return {
+    row: row.row.id,
+    round,
+    inFlight,
+    calls: result.calls,
+    wrong: result.wrong,
+    errors: result.errors,
+    callsPerSecond: result.elapsedMs > 0 ? (result.calls / result.elapsedMs) * 1_000 : 0,
+    p50Us: latencies.quantileUs(0.5),
+    p99Us: latencies.quantileUs(0.99),
+    maxUs: latencies.maxUs,
+    meanUs: latencies.meanUs,
+    ...cpuBetween(before, after, result.calls),
+    ...(settleMs !== undefined && { settleMs }),
+    probe,
+    window: [before.atUs, after.atUs],
+  };
+}
+
+async function load(row: StartedRow, options: LoadOptions): Promise<LoadResult> {
+  const result = (await row.caller.ask(options)) as LoadResult;
+  row.answered += result.calls;
+  return result;
+}
+
+interface Snapshot {
+  readonly atUs: number;
+  readonly processes: readonly (ProcessUnderTest & { readonly cpuUs: number | undefined })[];
+  readonly machine: ReturnType<typeof machineCpuUs>;
+}
+
+function snapshot({ running, caller }: StartedRow): Snapshot {
+  const processes = [...running.processes(), { role: 'caller', pid: caller.pid }];
+  return {
+    atUs: Number(process.hrtime.bigint() / 1_000n),
+    processes: processes.map(({ role, pid }) => ({ role, pid, cpuUs: cpuTimeUs(pid) })),
+    machine: machineCpuUs(),
+  };
+}
+
+function cpuBetween(before: Snapshot, after: Snapshot, calls: number): Pick<Measurement, 'cpuUsPerCall' | 'foreignCpu'> {
+  const usedUs = new Map<string, number>();
+  for (const { role, pid, cpuUs } of after.processes) {
+    if (cpuUs === undefined) continue;
+    // A process that came up in between has used all its time in between.
+    const earlierUs = before.processes.find((earlier) => earlier.pid === pid)?.cpuUs ?? 0;
+    usedUs.set(role, (usedUs.get(role) ?? 0) + cpuUs - earlierUs);
+  }
+  const own = [...usedUs.values()].reduce((sum, value) => sum + value, 0);
+  const machine = before.machine &&
+    after.machine && { busy: after.machine.busy - before.machine.busy, total: after.machine.total - before.machine.total };
+  return {
+    cpuUsPerCall: Object.fromEntries([...usedUs].map(([role, us]) => [role, calls === 0 ? 0 : us / calls])),
+    foreignCpu: machine === undefined || machine.total === 0 ? undefined : Math.max(0, (machine.busy - own) / machine.total),
+  };
+}

@@ -1,0 +1,87 @@
+import { readFileSync, readdirSync } from 'node:fs';
+
+/** One process under test, by what it does for the row: `super node`, `node`, `sandbox`, `hub`, `provider`, `caller`. */
+export interface ProcessUnderTest {
+  readonly role: string;
+  readonly pid: number;
+}
+
+/** Memory of one process in KiB; undefined where this system does not tell. */
+export interface MemoryUse {
+  readonly rssKiB: number | undefined;
+  /** Proportional share: pages shared with other processes count in part. */
+  readonly pssKiB: number | undefined;
+  readonly peakRssKiB: number | undefined;
+}
+
+/** Linux counts processor time in ticks of 10 ms; a measurement of a few seconds is exact to a percent. */
+const tickUs = 10_000;
+
+/** Processor time that a process and its threads have used, microseconds; undefined when it cannot be read. */
+export function cpuTimeUs(pid: number): number | undefined {
+  const stat = readProc(`${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The name in brackets may hold spaces and brackets itself: fields are counted from the last bracket.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * tickUs;
+}
+
+export function memoryUse(pid: number): MemoryUse {
+  const status = readProc(`${pid}/status`);
+  return {
+    rssKiB: kibibytes(status, 'VmRSS'),
+    pssKiB: kibibytes(readProc(`${pid}/smaps_rollup`), 'Pss'),
+    peakRssKiB: kibibytes(status, 'VmHWM'),
+  };
+}
+
+/** Every process below one, children of children included, with its command line. Empty where there is no /proc. */
+export function descendants(pid: number): readonly { readonly pid: number; readonly command: readonly string[] }[] {
+  const childrenOf = new Map<number, number[]>();
+  for (const entry of listProc()) {
+    const stat = readProc(`${entry}/stat`);
+    if (stat === undefined) continue;
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), entry]);
+  }
+  const found: number[] = [];
+  for (let queue = [pid]; queue.length > 0;) {
+    const children = childrenOf.get(queue.shift() ?? 0) ?? [];
+    found.push(...children);
+    queue = [...queue, ...children];
+  }
+  return found.map((child) => ({ pid: child, command: (readProc(`${child}/cmdline`) ?? '').split('\0').filter((part) => part !== '') }));
+}
+
+/** Processor time of the whole machine since it started, microseconds, all cores together. */
+export function machineCpuUs(): { readonly busy: number; readonly total: number } | undefined {
+  const line = readProc('stat')?.split('\n', 1)[0];
+  if (line === undefined) return undefined;
+  const ticks = line.split(/\s+/).slice(1, 9).map(Number);
+  const total = ticks.reduce((sum, value) => sum + value, 0);
+  const idle = (ticks[3] ?? 0) + (ticks[4] ?? 0);
+  return { busy: (total - idle) * tickUs, total: total * tickUs };
+}
+
+function kibibytes(text: string | undefined, field: string): number | undefined {
+  const match = text === undefined ? null : new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text);
+  return match === null ? undefined : Number(match[1]);
+}
+
+function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${path}`, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function listProc(): readonly number[] {
+  try {
+    return readdirSync('/proc')
+      .map(Number)
+      .filter((pid) => pid > 0);
+  } catch {
+    return [];
+  }
+}

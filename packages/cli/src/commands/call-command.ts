@@ -1,0 +1,118 @@
+import type { Command } from 'commander';
+import { OrbError, fromUtf8, limits } from '@orb/protocol';
+import { readBytes, type CallInfo } from '@orb/sdk';
+import type { Session } from '../session/session.ts';
+import { cleanText } from '../terminal/clean-text.ts';
+import { shortId } from '../terminal/format.ts';
+import type { CommandContext } from './command-context.ts';
+import { readInput, type InputFlags } from './read-input.ts';
+
+interface CallFlags extends InputFlags {
+  readonly method?: string;
+  readonly path?: string;
+  readonly header?: readonly (readonly [string, string])[];
+}
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly bytes: Uint8Array;
+  readonly info: CallInfo;
+}
+
+/** `orb call OWNER/NAME` */
+export function addCallCommand(program: Command, context: CommandContext): void {
+  program
+    .command('call')
+    .description('call a function; its output goes to stdout as it is')
+    .argument('<function>', 'OWNER/NAME')
+    .argument('[input]', 'the input, or - to read it from stdin')
+    .option('-d, --data <text>', 'the input')
+    .option('-f, --file <file>', 'a file with the input; any bytes')
+    .option('-X, --method <method>', 'send a web request with this method instead of an event')
+    .option('--path <path>', 'path and query below the function, for a web request')
+    .option('-H, --header <header>', 'a header, "name: value", for a web request; may be given more than once', collectHeader)
+    .action(async (path: string, word: string | undefined, flags: CallFlags, command: Command) => call(context.session(command), path, word, flags));
+}
+
+function collectHeader(text: string, previous: readonly (readonly [string, string])[] = []): readonly (readonly [string, string])[] {
+  const colon = text.indexOf(':');
+  if (colon < 1) throw new OrbError('invalid-request', { message: `${JSON.stringify(text.slice(0, 80))} is not a header.`, hint: 'Write it as "name: value".' });
+  return [...previous, [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]];
+}
+
+async function call(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
+  const body = await readInput(flags, word, session.terminal.streams.stdin);
+  const answer = await sendCall(session, path, body, flags);
+  if (session.options.verbose) describeCall(answer, session);
+  if (session.options.json) session.result(jsonAnswer(answer), () => '');
+  else await printOutput(answer.bytes, session);
+  if (answer.status >= 400) throw new OrbError(answer.status === 404 ? 'not-found' : 'function-failed', { message: `The function answered ${answer.status}.` });
+}
+
+async function sendCall(session: Session, path: string, body: Uint8Array | undefined, flags: CallFlags): Promise<Answer> {
+  // A key is opened only where a default account stands ready without questions: most functions are public.
+  const orb = await callerOf(session);
+  const isWeb = flags.method !== undefined || flags.path !== undefined || flags.header !== undefined;
+  if (!isWeb) return orb.call(path, body && eventBody(body), { signal: session.signal });
+  const method = (flags.method ?? (body ? 'POST' : 'GET')).toUpperCase();
+  if (body && (method === 'GET' || method === 'HEAD')) throw new OrbError('invalid-request', { message: `A ${method} request has no body.`, hint: 'Choose another --method.' });
+  const target = `${path}${flags.path === undefined ? '' : flags.path.startsWith('/') || flags.path.startsWith('?') ? flags.path : `/${flags.path}`}`;
+  const { response, info } = await orb.fetch(target, { method, headers: flags.header ?? [], ...(body && { body }), signal: session.signal });
+  const bytes = await readBytes(response, limits.bodyBytes);
+  return { status: response.status, contentType: response.headers.get('content-type') ?? '', bytes, info };
+}
+
+async function callerOf(session: Session) {
+  return session.options.account === undefined ? session.orb() : (await session.orbAs()).orb;
+}
+
+/** JSON goes as JSON; anything else as the bytes it is. */
+function eventBody(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(fromUtf8(bytes));
+  } catch {
+    return bytes;
+  }
+}
+
+async function printOutput(bytes: Uint8Array, { terminal }: Session): Promise<void> {
+  if (!terminal.streams.stdout.isTTY) return terminal.printBytes(bytes);
+  const text = textOf(bytes);
+  if (text === undefined) throw new OrbError('invalid-request', { message: `The output is ${bytes.byteLength} bytes that are no text.`, hint: 'Send it to a file: orb call … > FILE' });
+  if (text !== '') terminal.print(cleanText(text, { multiline: true, limit: limits.bodyBytes }).replace(/\n$/, ''));
+}
+
+function textOf(bytes: Uint8Array): string | undefined {
+  try {
+    const text = fromUtf8(bytes);
+    return text.includes('\u0000') ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+function describeCall({ status, info }: Answer, { terminal }: Session): void {
+  const { noteStyle: style } = terminal;
+  const times = Object.entries(info.times).map(([name, ms]) => `${name} ${ms} ms`);
+  terminal.note(style.quiet(`call ${info.call ?? '?'} · job ${info.job ?? '?'} · node ${shortId(info.node ?? '?')} · status ${status}`));
+  terminal.note(style.quiet([...times, `round trip ${info.roundTripMs.toFixed(1)} ms`].join(' · ')));
+}
+
+function jsonAnswer({ status, contentType, bytes, info }: Answer): object {
+  const text = textOf(bytes);
+  let output: unknown = text;
+  if (text !== undefined && /json/i.test(contentType)) {
+    try {
+      output = JSON.parse(text);
+    } catch {
+      output = text;
+    }
+  }
+  return {
+    status, contentType,
+    ...(text === undefined ? { outputBase64: Buffer.from(bytes).toString('base64') } : { output: output ?? null }),
+    call: info.call ?? null, job: info.job ?? null, node: info.node ?? null, attempt: info.attempt ?? null,
+    timesMs: info.times, roundTripMs: info.roundTripMs,
+  };
+}

@@ -1,0 +1,67 @@
+import { receiptFromRow, ticketFromRow } from '@orb/protocol';
+import type { JobInfo, Orb } from '@orb/sdk';
+import { formatBytes, formatInstant, formatMoney, formatUs, shortId } from '../terminal/format.ts';
+import { renderTimeline } from '../terminal/job-timeline.ts';
+import type { Style } from '../terminal/style.ts';
+import { renderFacts } from '../terminal/table.ts';
+import { cleanText } from '../terminal/clean-text.ts';
+
+/** Names for the account and node ids that a job mentions. */
+export interface JobNames {
+  account(id: string): string;
+  node(id: string): string;
+}
+
+/** Looks up the names of everybody in a job; whoever cannot be found is shown by id. */
+export async function namesOfJob(orb: Orb, { job }: JobInfo): Promise<JobNames> {
+  const ids = [...new Set([job.developer, job.provider, ...job.payments.map(({ account }) => account)])].slice(0, 16);
+  const accounts = await Promise.all(ids.map(async (id) => [id, (await orb.accounts.show(id).catch(() => undefined))?.name] as const));
+  const node = (await orb.ledger.get(`node/${job.node}`).catch(() => undefined)) as { label?: unknown } | undefined;
+  const names = new Map(accounts.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
+  return {
+    account: (id) => names.get(id) ?? shortId(id),
+    node: (id) => (typeof node?.label === 'string' && id === job.node ? cleanText(node.label) : shortId(id)),
+  };
+}
+
+/** A job for people: who, what, the timeline, who paid whom. */
+export function describeJob(info: JobInfo, names: JobNames, style: Style): string {
+  const { job, times, where } = info;
+  const ticket = ticketFromRow(job.ticket);
+  const receipt = job.receipt && receiptFromRow(job.receipt);
+  const facts: [string, string][] = [
+    ['function', cleanText(info.function ?? shortId(ticket.function))],
+    ['node', `${names.node(job.node)} of ${names.account(job.provider)}`],
+    ['attempt', String(ticket.attempt)],
+  ];
+  if (receipt) {
+    facts.push(
+      ['outcome', receipt.outcome === 'ok' ? style.good('ok') : style.bad(receipt.outcome)],
+      ['ran', `${formatUs(receipt.runUs)} (setup ${formatUs(receipt.setupUs)}, CPU ${formatUs(receipt.cpuUs)}), ${formatBytes(receipt.bytesIn)} in, ${formatBytes(receipt.bytesOut)} out`],
+    );
+  }
+  if (where) facts.push(['ledger', `block ${where.height}, transaction ${shortId(where.transaction)}`]);
+  return [
+    `${style.strong('job')} ${job.id}  ${stateWord(job.state, style)}`,
+    renderFacts(facts, style, '  '),
+    ...(times ? ['', renderTimeline(times, style)] : []),
+    '',
+    describePayment(info, names, style),
+  ].join('\n');
+}
+
+/** Who paid whom, and for what. */
+export function describePayment({ job }: JobInfo, names: JobNames, style: Style): string {
+  const paidAt = job.changes.find(({ to }) => to === 'paid');
+  if (job.payments.length === 0) return `  ${style.quiet(job.state === 'failed' || job.state === 'expired' ? 'Nobody pays for this job.' : 'Not paid yet.')}`;
+  const shares = job.payments.map((payment) => `    ${formatMoney(payment.units)} to ${style.strong(names.account(payment.account))} ${style.quiet(`(${payment.reason})`)}`);
+  return [
+    `  ${style.strong(names.account(job.developer))} paid ${style.strong(formatMoney(job.cost))}${paidAt ? style.quiet(` in block ${paidAt.height}, ${formatInstant(paidAt.time)}`) : ''}`,
+    ...shares,
+  ].join('\n');
+}
+
+function stateWord(state: string, style: Style): string {
+  if (state === 'paid') return style.good(state);
+  return state === 'failed' || state === 'expired' ? style.bad(state) : style.warn(state);
+}

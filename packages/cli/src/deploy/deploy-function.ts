@@ -1,0 +1,164 @@
+import {
+  OrbError, errorFromBody, functionId, limits, parseManifest, stateKeys, versionId, type Manifest, type ManifestInput, type Signer, type VersionId,
+  type VersionRecord,
+} from '@orb/protocol';
+import type { NetworkInfo, Orb, Owner } from '@orb/sdk';
+import type { Progress } from '../terminal/progress.ts';
+import { formatBytes, formatMoney } from '../terminal/format.ts';
+import { cleanText } from '../terminal/clean-text.ts';
+import { bundleSource, type Bundle } from './bundle-source.ts';
+import { checkBudget, checkFunds, ensureAllowance, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
+import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
+
+export interface DeployOptions extends BudgetOptions {
+  readonly file: string;
+  readonly name: string;
+  /** What the manifest should say beside code and defaults. */
+  readonly manifest: Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>>;
+}
+
+export interface DeployDependencies {
+  readonly orb: Orb;
+  readonly owner: Owner;
+  readonly ownerName: string;
+  readonly files: FunctionFiles;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export interface Deployment {
+  readonly identity: FunctionIdentity;
+  readonly url: string;
+  readonly version: VersionId;
+  /** What this deploy did on the ledger. */
+  readonly change: 'created' | 'published' | 'reverted' | 'unchanged';
+  readonly bundle: Bundle;
+  readonly allowance: AllowanceState;
+  readonly ready: number;
+  readonly wanted: number;
+}
+
+/**
+ * Source file → a function that answers: bundle, ledger, allowance, code, seeders.
+ * Each step may be repeated: a deploy that was interrupted is finished by deploying again.
+ * @throws OrbError for each thing that can be wrong, before anything is changed where it can be known before
+ */
+export async function deployFunction(options: DeployOptions, dependencies: DeployDependencies): Promise<Deployment> {
+  const { orb, owner, progress } = dependencies;
+  progress.step(`Bundling ${options.file}`);
+  const bundle = await bundleSource(options.file);
+  const manifest = makeManifest(options, bundle);
+  progress.done(`Bundled ${options.file}: ${formatBytes(bundle.code.byteLength)}`);
+  for (const warning of bundle.warnings.slice(0, 5)) progress.note(cleanText(warning));
+
+  progress.step('Checking account and budget');
+  checkBudget(manifest, options);
+  const network = await orb.network();
+  const place = await findPlace(options.name, network, dependencies);
+  if (place.isNew) await checkFunds(orb, owner, options.budgetUnits);
+
+  progress.update('Handing over the code');
+  await orb.functions.upload(bundle.code, owner, dependencies.signal);
+  progress.done(`Code is at the super node: ${bundle.sha256.slice(0, 12)}…`);
+
+  progress.step('Writing to the ledger');
+  const change = await publish(place, manifest, dependencies);
+  progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
+
+  progress.step('Opening the allowance');
+  const allowance = await ensureAllowance(orb, owner, { superNode: network.superNode.id, functionId: place.identity.id, manifest }, options);
+  progress.done(`Allowance: ${formatMoney(allowance.leftUnits)} for this function`);
+
+  const replicas = await waitForSeeders(place.identity, manifest, dependencies);
+  const url = `${gatewayOf(network, orb)}/fn/${place.identity.owner}/${place.identity.name}`;
+  return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, ...replicas };
+}
+
+/** How callers reach the super node: as it says itself, else as it was reached now. */
+function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
+  return (superNode.gateway ?? orb.url).replace(/\/$/, '');
+}
+
+function makeManifest({ manifest }: DeployOptions, { code, sha256 }: Bundle): Manifest {
+  return parseManifest({
+    runtime: 'deno-2', priceCap: String(limits.rate.default), ...manifest, v: 1, kind: 'bundle', code: { sha256, bytes: code.byteLength },
+  } satisfies ManifestInput);
+}
+
+interface Place {
+  readonly identity: FunctionIdentity;
+  readonly isNew: boolean;
+}
+
+/** Where the function goes: a new name, or one that this machine controls. @throws OrbError `name-taken` */
+async function findPlace(name: string, network: NetworkInfo, { orb, owner, ownerName, files }: DeployDependencies): Promise<Place> {
+  const account = await orb.accounts.show(owner.id);
+  if (!account.roles.includes('developer')) {
+    throw new OrbError('forbidden', { message: `${ownerName} is not a developer account.`, hint: 'Deploy with another one: --account NAME.' });
+  }
+  const { holder, incarnation } = await orb.functions.nameState(owner.id, name);
+  const identity = { chain: network.chain, owner: account.name, name, incarnation, id: functionId(owner.id, name, incarnation) };
+  if (holder === undefined) return { identity, isNew: true };
+  const { record } = await orb.functions.show(`${account.name}/${name}`);
+  await files.openControl(identity, record.controlKey).catch((cause: unknown) => {
+    throw new OrbError('name-taken', {
+      message: `${account.name}/${name} exists, and this machine cannot change it: ${(cause as Error).message}`,
+      hint: (cause as OrbError).hint ?? 'Choose another --name.',
+      cause,
+    });
+  });
+  return { identity, isNew: false };
+}
+
+async function publish({ identity, isNew }: Place, manifest: Manifest, { orb, owner, files }: DeployDependencies): Promise<Deployment['change']> {
+  const gateway = gatewayOf(await orb.network(), orb);
+  if (isNew) {
+    const keys = await files.makeSecrets(identity);
+    await orb.functions.create(owner, identity.name, identity.incarnation, keys, manifest);
+    await files.writeDescriptor(identity, gateway, keys.control);
+    return 'created';
+  }
+  const { record, version } = await orb.functions.show(`${identity.owner}/${identity.name}`);
+  const control = await files.openControl(identity, record.controlKey);
+  await files.writeDescriptor(identity, gateway, control);
+  if (record.state === 'stopped') await orb.functions.control(identity.id, { type: 'start' }, control);
+  if (version?.id === versionId(manifest)) return 'unchanged';
+  return publishVersion(orb, identity, manifest, control);
+}
+
+/** Publishes the version, or makes it current again where the ledger has it from earlier. */
+async function publishVersion(orb: Orb, { id }: FunctionIdentity, manifest: Manifest, control: Signer): Promise<Deployment['change']> {
+  const known = await orb.ledger.get(stateKeys.version(id, versionId(manifest)));
+  if (known === undefined) {
+    await orb.functions.control(id, { type: 'publish', manifest }, control);
+    return 'published';
+  }
+  await orb.functions.control(id, { type: 'revert', number: (known as unknown as VersionRecord).number }, control);
+  return 'reverted';
+}
+
+async function waitForSeeders({ owner: ownerName, name }: FunctionIdentity, { replicas: wanted }: Manifest, { orb, owner, progress, signal }: DeployDependencies) {
+  progress.step(`Seeding: 0 of ${wanted} ready`);
+  progress.update(`Seeding: 0 of ${wanted} ready`, 0);
+  const refusals: string[] = [];
+  for await (const step of orb.functions.seed(`${ownerName}/${name}`, owner, signal)) {
+    if (step.type === 'failed') throw nobodySeeds(errorFromBody(step.error), refusals);
+    if (step.type === 'refused') refusals.push(`${cleanText(step.label)}: ${cleanText(step.reason ?? 'no reason given')}`);
+    const ready = `Seeding: ${step.ready} of ${step.wanted} ready`;
+    progress.update(ready, step.wanted === 0 ? 1 : step.ready / step.wanted);
+    if (step.type === 'done') {
+      progress.done(`Seeded: ${step.ready} of ${step.wanted} ${step.wanted === 1 ? 'replica' : 'replicas'} ready`);
+      return { ready: step.ready, wanted: step.wanted };
+    }
+  }
+  throw new OrbError('link-closed', { message: 'The super node broke off while the function was being seeded.', hint: 'Deploy again: what is done already is kept.' });
+}
+
+function nobodySeeds(error: OrbError, refusals: readonly string[]): OrbError {
+  const list = refusals.slice(0, 5).map((refusal) => `\n  ${refusal}`).join('');
+  return new OrbError(error.code, {
+    message: `${error.message}${list}`,
+    hint: error.hint ?? 'The function is on the ledger. Lend a node (orb node start) or ask for fewer --replicas, then deploy again.',
+    ...(error.details && { details: error.details }),
+  });
+}

@@ -1,0 +1,83 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OrbError, parseDescriptor, signDescriptor, type ChainId, type Descriptor, type FunctionId, type Signer } from '@orb/protocol';
+import type { KeyStore } from '../key-store/key-store.ts';
+
+/** Which function, on which network. */
+export interface FunctionIdentity {
+  readonly chain: ChainId;
+  readonly owner: string;
+  readonly name: string;
+  readonly incarnation: number;
+  readonly id: FunctionId;
+}
+
+/** What this machine keeps of the functions it has deployed: descriptors, client secrets, recovery keys. */
+export class FunctionFiles {
+  readonly #home: string;
+  readonly #keys: KeyStore;
+
+  constructor(options: { readonly home: string }, dependencies: { readonly keys: KeyStore }) {
+    this.#home = options.home;
+    this.#keys = dependencies.keys;
+  }
+
+  descriptorPath({ owner, name }: Pick<FunctionIdentity, 'owner' | 'name'>): string {
+    return join(this.#home, 'functions', owner, `${name}.json`);
+  }
+
+  /** A file for each network and incarnation: deploying the same name elsewhere never touches this one. */
+  secretPath({ owner, name, chain, incarnation }: FunctionIdentity, kind: 'client-secret' | 'recovery'): string {
+    return join(this.#home, 'functions', owner, `${name}.${chain.slice(0, 8)}-${incarnation}.${kind}.json`);
+  }
+
+  /** Makes both keys, or opens those that an interrupted deploy has left. They are on disk before the ledger hears of them. */
+  async makeSecrets(identity: FunctionIdentity): Promise<{ readonly control: Signer; readonly recovery: Signer }> {
+    const make = (kind: 'client-secret' | 'recovery') =>
+      this.#keys.openOrCreate(this.secretPath(identity, kind), { purpose: kind, name: keyName(identity) });
+    return { control: await make('client-secret'), recovery: await make('recovery') };
+  }
+
+  /** @throws OrbError `key-store` when the client secret is not on this machine, or is not the function's current one */
+  async openControl(identity: FunctionIdentity, controlKey: string): Promise<Signer> {
+    const path = this.secretPath(identity, 'client-secret');
+    const signer = await this.#keys.open(path, { purpose: 'client-secret', name: keyName(identity) });
+    if (!signer) {
+      throw new OrbError('key-store', {
+        message: `The client secret of ${identity.owner}/${identity.name} is not on this machine.`,
+        hint: `Copy it from where the function was first deployed, or from its back-up, to ${path}`,
+      });
+    }
+    if (signer.publicKey !== controlKey) {
+      throw new OrbError('key-store', { message: `The client secret at ${path} is not the current one of ${identity.owner}/${identity.name}.`, hint: 'The key has been rotated: use the new file.' });
+    }
+    return signer;
+  }
+
+  /** Makes, signs and keeps the descriptor. */
+  async writeDescriptor(identity: FunctionIdentity, gateway: string, control: Signer): Promise<Descriptor> {
+    const { chain, owner, name, id } = identity;
+    const descriptor = signDescriptor({ v: 1, chain, function: id, owner, name, version: null, gateways: [gateway] }, control);
+    const path = this.descriptorPath(identity);
+    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+    await writeFile(`${path}.${process.pid}.tmp`, `${JSON.stringify(descriptor, null, 2)}\n`);
+    await rename(`${path}.${process.pid}.tmp`, path);
+    return descriptor;
+  }
+
+  /** @throws OrbError `not-found`, `invalid-request`, `bad-signature` */
+  async readDescriptor(owner: string, name: string): Promise<Descriptor> {
+    const path = this.descriptorPath({ owner, name });
+    const text = await readFile(path, 'utf8').catch(() => undefined);
+    if (text === undefined) throw new OrbError('not-found', { message: `There is no descriptor of ${owner}/${name} on this machine.`, hint: 'orb deploy makes one.' });
+    try {
+      return parseDescriptor(JSON.parse(text));
+    } catch (cause) {
+      throw new OrbError('invalid-request', { message: `${path} is damaged.`, hint: 'Deploy again to make a new one.', cause });
+    }
+  }
+}
+
+function keyName({ owner, name, incarnation }: FunctionIdentity): string {
+  return `${owner}/${name}#${incarnation}`;
+}

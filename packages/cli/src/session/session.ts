@@ -1,0 +1,96 @@
+import { resolve } from 'node:path';
+import { OrbError, accountId } from '@orb/protocol';
+import { Orb, type Owner } from '@orb/sdk';
+import { KeyStore } from '../key-store/key-store.ts';
+import { createPassphraseSource } from '../key-store/passphrase.ts';
+import { createProgress, type Progress } from '../terminal/progress.ts';
+import type { Terminal } from '../terminal/terminal.ts';
+import { defaultGateway, readProfile, writeProfile, type Profile } from './profile.ts';
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+  readonly gateway?: string;
+  readonly account?: string;
+  readonly passphraseFile?: string;
+}
+
+export interface SessionDependencies {
+  readonly terminal: Terminal;
+  /** Aborts on Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** ORB_HOME, absolute. */
+  readonly home: string;
+}
+
+/** One run of one command: its options, its home, and the network as its account sees it. */
+export class Session {
+  readonly options: GlobalOptions;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly home: string;
+  readonly keys: KeyStore;
+  readonly progress: Progress;
+
+  constructor(options: GlobalOptions & { readonly passphrase?: boolean }, { terminal, signal, home }: SessionDependencies) {
+    this.options = options;
+    this.terminal = terminal;
+    this.signal = signal;
+    this.home = resolve(home);
+    this.keys = new KeyStore({ home: this.home }, createPassphraseSource({ ask: options.passphrase, file: options.passphraseFile }, terminal));
+    this.progress = createProgress(terminal, options.json);
+  }
+
+  /** Prints a result: as JSON with `--json`, else as people read it. Amounts in JSON are base units, as decimal strings. */
+  result(value: unknown, human: () => string): void {
+    this.terminal.print(this.options.json ? JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? String(member) : member), 2) : human());
+  }
+
+  async gateway(): Promise<string> {
+    return this.options.gateway ?? this.terminal.streams.env['ORB_GATEWAY'] ?? (await readProfile(this.home)).gateway ?? defaultGateway;
+  }
+
+  /** The network, without an account. */
+  async orb(): Promise<Orb> {
+    const url = await this.gateway();
+    return new Orb({ url, ...chainOf(await readProfile(this.home), url) });
+  }
+
+  /** The network as the chosen account, whose key is opened. @throws OrbError `key-store` when there is none */
+  async orbAs(name?: string): Promise<{ readonly orb: Orb; readonly owner: Owner; readonly name: string }> {
+    const chosen = name ?? (await this.accountName());
+    const signer = await this.keys.openAccount(chosen);
+    const url = await this.gateway();
+    const orb = new Orb({ url, account: { signer }, ...chainOf(await readProfile(this.home), url) });
+    await this.#pinChain(orb, url);
+    return { orb, owner: { id: accountId(signer.publicKey), signer }, name: chosen };
+  }
+
+  /** `--account`, else ORB_ACCOUNT, else the default account, else the only one there is. @throws OrbError `key-store` */
+  async accountName(): Promise<string> {
+    const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? (await readProfile(this.home)).account;
+    if (chosen !== undefined) return chosen;
+    const names = await this.keys.accounts();
+    if (names.length === 1) return names[0]!;
+    throw names.length === 0
+      ? new OrbError('key-store', { message: 'There is no account on this machine yet.', hint: 'Make one: orb account create NAME' })
+      : new OrbError('key-store', { message: `Which account? There are ${names.join(', ')}.`, hint: 'Choose one for now with --account NAME, or for good with orb account use NAME.' });
+  }
+
+  async changeProfile(change: (profile: Profile) => Profile): Promise<void> {
+    await writeProfile(this.home, change(await readProfile(this.home)));
+  }
+
+  /** The first signature at an address binds it to its network: a swapped server is noticed from then on. */
+  async #pinChain(orb: Orb, url: string): Promise<void> {
+    const { chain } = await orb.network();
+    const profile = await readProfile(this.home);
+    if (profile.chains[url] !== chain) await writeProfile(this.home, { ...profile, chains: { ...profile.chains, [url]: chain } });
+  }
+}
+
+function chainOf(profile: Profile, url: string): { chain?: string } {
+  const chain = profile.chains[url];
+  return chain === undefined ? {} : { chain };
+}

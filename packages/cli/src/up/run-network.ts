@@ -1,0 +1,130 @@
+import { access, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { VerifyReport } from '@orb/ledger';
+import { OrbError, unitsPerCredit } from '@orb/protocol';
+import { Orb, type NetworkInfo } from '@orb/sdk';
+import { makeNetwork, openNetworkFolder } from '../compose.ts';
+import { deployFunction, type Deployment } from '../deploy/deploy-function.ts';
+import { budgetDefaults } from '../deploy/ensure-allowance.ts';
+import { FunctionFiles } from '../deploy/function-files.ts';
+import { KeyStore } from '../key-store/key-store.ts';
+import { registerSuperNode } from '../lending/register-super-node.ts';
+import { verifyWhole } from '../session/verify-whole.ts';
+import type { Progress } from '../terminal/progress.ts';
+import { ensureDemoAccounts, type DemoAccounts } from './demo-accounts.ts';
+import { callAndWait, type DemoCall } from './demo-call.ts';
+import { freePort } from './free-port.ts';
+import { nestedProgress } from './nested-progress.ts';
+import type { NetworkProcesses } from './network-processes.ts';
+import type { UpFolder } from './up-folder.ts';
+
+export interface RunNetworkOptions {
+  /** How many nodes to lend. */
+  readonly nodes: number;
+  /** Wanted port of the gateway; the next free one is taken. @default the last one, else 7080 */
+  readonly port?: number;
+}
+
+export interface RunNetworkDependencies {
+  readonly folder: UpFolder;
+  readonly processes: NetworkProcesses;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** A network that is up, and what was shown with it. */
+export interface NetworkSummary {
+  readonly url: string;
+  readonly network: NetworkInfo;
+  readonly accounts: DemoAccounts;
+  readonly deployment: Deployment;
+  readonly call: DemoCall;
+  readonly verified: Extract<VerifyReport, { ok: true }>;
+}
+
+const defaultPorts = { gateway: 7080, links: 7443 };
+const example = fileURLToPath(new URL('../../../../examples/hello/hello.ts', import.meta.url));
+const bondUnits = 100n * unitsPerCredit;
+
+/** From an empty or an old folder to a network that has run, paid and proved a call. */
+export async function runNetwork(options: RunNetworkOptions, dependencies: RunNetworkDependencies): Promise<NetworkSummary> {
+  const { folder, processes, progress, signal } = dependencies;
+  progress.step('Preparing the network');
+  await prepareFolder(options, dependencies);
+  progress.update('Starting the super node');
+  const url = await startSuperNode(processes, folder);
+  signal.throwIfAborted();
+  progress.done(`Super node at ${url}`);
+
+  progress.step('Accounts: operator, demo and lender');
+  const accounts = await ensureDemoAccounts(url, folder.home);
+  const network = await register(url, accounts, dependencies);
+  progress.done('Accounts operator, demo and lender are on the ledger');
+
+  progress.step(`Lending ${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'}`);
+  await startNodes(url, options.nodes, dependencies);
+  progress.done(`${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'} lent by lender`);
+
+  progress.step('Deploying demo/hello');
+  const deployment = await deployExample(url, accounts, options, dependencies);
+  progress.done(`demo/hello is ready on ${deployment.ready} of ${deployment.wanted} nodes`);
+
+  const orb = new Orb({ url, chain: network.chain });
+  progress.step('Calling it, and waiting until the call is paid');
+  const call = await callAndWait(orb, 'demo/hello', { name: 'Orb' }, signal);
+  progress.done('Called, run and paid');
+
+  progress.step('Verifying the ledger from its first block');
+  const verified = await verifyWhole(orb, (height, of) => progress.update(`Verifying block ${height} of ${of}`));
+  progress.done('Ledger verified');
+  return { url, network, accounts, deployment, call, verified };
+}
+
+async function prepareFolder({ port }: RunNetworkOptions, { folder, progress }: RunNetworkDependencies): Promise<void> {
+  const exists = await access(folder.superNode).then(() => true, () => false);
+  if (!exists) await makeNetwork({ folder: folder.superNode, name: 'local', network: 'test', disputeWindowMs: 1_000 });
+  const wanted = { ...defaultPorts, ...folder.state.ports, ...(port !== undefined && { gateway: port }) };
+  const gateway = await freePort(wanted.gateway);
+  const links = await freePort(wanted.links, new Set([gateway]));
+  if (gateway !== wanted.gateway) progress.note(`Port ${wanted.gateway} is in use: callers reach this network at port ${gateway}.`);
+  if (links !== wanted.links) progress.note(`Port ${wanted.links} is in use: nodes dial port ${links}.`);
+  await folder.remember({ ports: { gateway, links } });
+  const config = { folder: folder.superNode, gateway: { listen: `127.0.0.1:${gateway}` }, links: { listen: `127.0.0.1:${links}` }, faucetPerMinute: 60 };
+  await writeFile(folder.superNodeConfig, `${JSON.stringify(config, null, 2)}\n`);
+}
+
+async function startSuperNode(processes: NetworkProcesses, folder: UpFolder): Promise<string> {
+  const ready = await processes.start('super node', ['supernode', 'start', '--config', folder.superNodeConfig, '--json', '--stop-with-parent']);
+  const { gateway } = ready;
+  if (typeof gateway !== 'string') throw new OrbError('internal', { message: 'The super node did not say where callers reach it.' });
+  return gateway;
+}
+
+/** The super node and its bond on the ledger, under the addresses that it has now. */
+async function register(url: string, { operator }: DemoAccounts, { folder }: RunNetworkDependencies): Promise<NetworkInfo> {
+  const orb = new Orb({ url });
+  const { superNode } = await openNetworkFolder(folder.superNode);
+  const address = `wss://127.0.0.1:${folder.state.ports!.links}`;
+  await registerSuperNode(orb, operator, { superNode, address, gateway: url, bond: bondUnits });
+  return orb.network();
+}
+
+async function startNodes(url: string, count: number, { processes, folder, progress, signal }: RunNetworkDependencies): Promise<void> {
+  for (let i = 1; i <= count; i++) {
+    signal.throwIfAborted();
+    progress.update(`Lending node ${i} of ${count}`, (i - 1) / count);
+    const label = `node-${i}`;
+    const args = ['node', 'start', '--gateway', url, '--account', 'lender', '--label', label, '--folder', folder.node(label), '--json', '--stop-with-parent'];
+    await processes.start(label, args);
+  }
+}
+
+async function deployExample(url: string, { developer }: DemoAccounts, { nodes }: RunNetworkOptions, { folder, progress, signal }: RunNetworkDependencies): Promise<Deployment> {
+  const keys = new KeyStore({ home: folder.home }, { forNewKey: async () => undefined, forKey: async () => '' });
+  const files = new FunctionFiles({ home: folder.home }, { keys });
+  const orb = new Orb({ url, account: { signer: developer.signer } });
+  return deployFunction(
+    { file: example, name: 'hello', manifest: { replicas: nodes }, ...budgetDefaults },
+    { orb, owner: developer, ownerName: developer.name, files, progress: nestedProgress(progress, 'Deploying demo/hello'), signal },
+  );
+}

@@ -1,0 +1,160 @@
+import { OrbError, isOrbError, limits, signRequest, type ChainId, type Signer } from '@orb/protocol';
+import { parseFunctionPath } from './function-path.ts';
+import type { Http } from './http.ts';
+import { readBytes } from './read-bounded.ts';
+
+/** What the super node says about a call. */
+export interface CallInfo {
+  readonly call: string | undefined;
+  readonly job: string | undefined;
+  readonly node: string | undefined;
+  readonly attempt: number | undefined;
+  /** Milliseconds, as far as the super node told them. */
+  readonly times: CallTimes;
+  /** Request sent → answer's head received here, milliseconds. */
+  readonly roundTripMs: number;
+}
+
+/** Times as ChainFaaS names them. */
+export interface CallTimes {
+  /** T_prc: request read → node has the job. */
+  readonly prc?: number;
+  readonly setup?: number;
+  readonly run?: number;
+  /** T_prv: until the handler started. */
+  readonly prv?: number;
+  /** T_cmp: setup + run. */
+  readonly cmp?: number;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** The most bytes of output that are read. @default the network's own limit */
+  readonly outputLimit?: number;
+}
+
+export interface CallResult {
+  readonly status: number;
+  /** JSON where the function answered JSON, text where it answered text, else bytes. */
+  readonly output: unknown;
+  /** The output as it came. */
+  readonly bytes: Uint8Array;
+  readonly contentType: string;
+  readonly info: CallInfo;
+}
+
+/** A web request to a function; path and query come with the function's name. */
+export interface FunctionRequest {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+  readonly body?: Uint8Array | string;
+  readonly signal?: AbortSignal;
+}
+
+interface CallDependencies {
+  readonly http: Http;
+  readonly chain: () => Promise<ChainId>;
+  /** Signs calls of private functions. */
+  readonly signer: Signer | undefined;
+}
+
+/**
+ * Calls a function with a bare event and waits for its output.
+ * @param input JSON, or bytes that go as they are; undefined sends no body
+ * @throws OrbError what the function did (`function-failed`, `timed-out` …) or why it could not be called
+ */
+export async function callFunction(dependencies: CallDependencies, path: string, input: unknown, options: CallOptions): Promise<CallResult> {
+  const bytes = input instanceof Uint8Array;
+  const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
+  const headers = { 'orb-mode': 'event', ...(body && { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }) };
+  const { response, info } = await fetchFunction(dependencies, path, {
+    method: 'POST', headers, ...(body && { body }), ...(options.signal && { signal: options.signal }),
+  });
+  if (!response.ok) throw await dependencies.http.errorOf(response);
+  const output = await readOutput(response, options);
+  return { status: response.status, ...output, info };
+}
+
+/** Sends a web request to a function; the answer is the function's own, its body unread. */
+export async function fetchFunction(dependencies: CallDependencies, path: string, request: FunctionRequest): Promise<{ response: Response; info: CallInfo }> {
+  const unsigned = await sendRequest(dependencies, path, request, false);
+  if (unsigned.response.status !== 401 || !dependencies.signer) return unsigned;
+  // Only private functions ask who calls: a public one never learns it.
+  await unsigned.response.body?.cancel();
+  return sendRequest(dependencies, path, request, true);
+}
+
+async function sendRequest({ http, chain, signer }: CallDependencies, path: string, request: FunctionRequest, signed: boolean) {
+  const { owner, name, rest } = parseFunctionPath(path);
+  const { method = 'POST', body } = request;
+  const target = `/fn/${owner}/${name}${rest}`;
+  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
+  if (bytes && bytes.byteLength > limits.bodyBytes) {
+    throw new OrbError('too-large', { message: `The body has ${bytes.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
+  }
+  const headers = requestHeaders(request);
+  if (signed && signer) {
+    const url = `${http.base}${target}`;
+    const signature = signRequest({ method, url, body: bytes ?? new Uint8Array() }, await chain(), signer, Date.now());
+    for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
+  }
+  const started = performance.now();
+  const response = await http.raw(target, {
+    method, headers, redirect: 'manual',
+    ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }), ...(request.signal && { signal: request.signal }),
+  });
+  return { response, info: callInfo(response.headers, performance.now() - started) };
+}
+
+function requestHeaders({ headers = {} }: FunctionRequest): Headers {
+  try {
+    const pairs: readonly (readonly [string, string])[] = Array.isArray(headers) ? headers : Object.entries(headers);
+    return new Headers(pairs.map(([name, value]): [string, string] => [name, value]));
+  } catch (cause) {
+    throw new OrbError('invalid-request', { message: `A header is not valid: ${(cause as Error).message.slice(0, 200)}`, cause });
+  }
+}
+
+async function readOutput(response: Response, { outputLimit = limits.bodyBytes }: CallOptions): Promise<Omit<CallResult, 'status' | 'info'>> {
+  const contentType = response.headers.get('content-type') ?? '';
+  try {
+    const bytes = await readBytes(response, outputLimit);
+    return { bytes, contentType, output: decodeOutput(bytes, contentType) };
+  } catch (error) {
+    if (isOrbError(error)) throw error;
+    throw (error as Error).name === 'AbortError' ? new OrbError('cancelled') : new OrbError('link-closed', { message: 'The answer broke off.', cause: error });
+  }
+}
+
+function decodeOutput(bytes: Uint8Array, contentType: string): unknown {
+  if (/^application\/(.+\+)?json\b/i.test(contentType)) {
+    if (bytes.byteLength === 0) return undefined;
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes));
+    } catch (cause) {
+      throw new OrbError('bad-response', { message: 'The function says that it returned JSON, but it did not.', cause });
+    }
+  }
+  return /^text\//i.test(contentType) ? new TextDecoder().decode(bytes) : bytes;
+}
+
+/** Reads the call's id and times from the answer's headers. Whatever they hold, the result has bounded size. */
+export function callInfo(headers: Headers, roundTripMs: number): CallInfo {
+  const id = (name: string) => headers.get(name)?.match(/^[\w-]{1,64}$/)?.[0];
+  const attempt = Number(id('orb-attempt'));
+  return {
+    call: id('orb-call'), job: id('orb-job'), node: id('orb-node'),
+    attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined,
+    times: serverTimes(headers.get('server-timing') ?? ''),
+    roundTripMs,
+  };
+}
+
+function serverTimes(text: string): CallTimes {
+  const times: Record<string, number> = {};
+  for (const entry of text.slice(0, 1_024).split(',')) {
+    const [, name, milliseconds] = /^\s*(prc|setup|run|prv|cmp)\s*;\s*dur=(\d{1,12}(?:\.\d{1,6})?)\s*$/.exec(entry) ?? [];
+    if (name) times[name] = Number(milliseconds);
+  }
+  return times;
+}

@@ -1,0 +1,99 @@
+import {
+  OrbError, functionId, sha256, stateKeys, type AccountId, type ControlAction, type FunctionId, type Hex32, type Manifest, type Signer,
+} from '@orb/protocol';
+import { accountRecordSchema, anyAnswerSchema, functionSchema, functionsSchema, seedStepSchema, type Committed, type FunctionInfo, type FunctionSummary, type SeedStep } from './answers.ts';
+import { parseFunctionPath } from './function-path.ts';
+import type { Http } from './http.ts';
+import type { LedgerClient } from './ledger-client.ts';
+
+/** The two keys that an owner keeps for one function. */
+export interface FunctionKeys {
+  /** The client secret: publishes, reverts, decommissions. */
+  readonly control: Signer;
+  readonly recovery: { readonly publicKey: Hex32 };
+}
+
+/** An account and its key, as owner of functions. */
+export interface Owner {
+  readonly id: AccountId;
+  readonly signer: Signer;
+}
+
+/** Functions: find, publish, seed, control. */
+export class FunctionsClient {
+  readonly #http: Http;
+  readonly #ledger: LedgerClient;
+  readonly #chain: () => Promise<string>;
+
+  constructor(dependencies: { readonly http: Http; readonly ledger: LedgerClient; readonly chain: () => Promise<string> }) {
+    this.#http = dependencies.http;
+    this.#ledger = dependencies.ledger;
+    this.#chain = dependencies.chain;
+  }
+
+  async list(options: { readonly search?: string; readonly after?: string; readonly limit?: number } = {}): Promise<readonly FunctionSummary[]> {
+    const query = new URLSearchParams(Object.entries(options).map(([name, value]): [string, string] => [name, String(value)]));
+    return (await this.#http.json(`/v1/functions?${query.toString()}`, functionsSchema)).functions;
+  }
+
+  /** @param path `OWNER/NAME`. @throws OrbError `unknown-function`, `gone` */
+  show(path: string): Promise<FunctionInfo> {
+    const { owner, name } = parseFunctionPath(path);
+    return this.#http.json(`/v1/functions/${owner}/${name}`, functionSchema);
+  }
+
+  /** Which function holds the name now, and which incarnation a new one would be. */
+  async nameState(owner: AccountId, name: string): Promise<{ readonly holder: FunctionId | undefined; readonly incarnation: number }> {
+    const record = (await this.#ledger.get(stateKeys.functionName(owner, name))) as { function?: string; incarnation?: number } | undefined;
+    if (!record || typeof record.incarnation !== 'number') return { holder: undefined, incarnation: 1 };
+    const id = functionId(owner, name, record.incarnation);
+    const { state } = ((await this.#ledger.get(stateKeys.function(id))) ?? {}) as { state?: string };
+    return state === undefined || state === 'decommissioned'
+      ? { holder: undefined, incarnation: record.incarnation + 1 }
+      : { holder: id, incarnation: record.incarnation };
+  }
+
+  /** Puts a new function and its first version on the ledger. @throws OrbError `name-taken`, `forbidden` */
+  async create(owner: Owner, name: string, incarnation: number, keys: FunctionKeys, manifest: Manifest): Promise<{ id: FunctionId; committed: Committed }> {
+    const body = { account: owner.id, name, incarnation, controlKey: keys.control.publicKey, recoveryKey: keys.recovery.publicKey, manifest };
+    const committed = await this.#ledger.sendAs(owner.id, 'function.create', body, [owner.signer, keys.control]);
+    return { id: functionId(owner.id, name, incarnation), committed };
+  }
+
+  /**
+   * What an owner does with the client secret: publish, revert, stop, start, decommission, rotate.
+   * Not tried again on `bad-sequence`: the owner should see what somebody else with the secret has done.
+   */
+  async control(id: FunctionId, action: ControlAction, control: Signer): Promise<Committed> {
+    const record = (await this.#ledger.get(stateKeys.function(id))) as { sequence?: number } | undefined;
+    if (typeof record?.sequence !== 'number') throw new OrbError('unknown-function');
+    return this.#ledger.send('function.control', { function: id, sequence: record.sequence + 1, action }, [control]);
+  }
+
+  /** Hands the code to the super node under its hash. @throws OrbError `forbidden` unless the owner is a developer */
+  async upload(code: Uint8Array, owner: Owner, signal?: AbortSignal): Promise<Hex32> {
+    const hash = sha256(code);
+    await this.#http.json(`/v1/code/${hash}`, anyAnswerSchema, {
+      method: 'PUT', body: code, headers: { 'orb-account': await this.#nameOf(owner) }, signWith: await this.#signature(owner), signal, timeoutMs: 300_000,
+    });
+    return hash;
+  }
+
+  /** Asks for seeders and tells each step until the wanted replicas are ready, or it failed. */
+  async *seed(path: string, owner: Owner, signal?: AbortSignal): AsyncGenerator<SeedStep, void, undefined> {
+    const { owner: ownerName, name } = parseFunctionPath(path);
+    yield* this.#http.lines(`/v1/functions/${ownerName}/${name}/seed`, seedStepSchema, {
+      method: 'POST', body: {}, signWith: await this.#signature(owner), signal, limit: 64 * 1024, timeoutMs: 600_000,
+    });
+  }
+
+  async #nameOf({ id }: Owner): Promise<string> {
+    const record = accountRecordSchema.safeParse(await this.#ledger.get(stateKeys.account(id)));
+    if (!record.success) throw new OrbError('unknown-account', { message: 'The account of this key is not on the ledger of this network.' });
+    return record.data.name;
+  }
+
+  async #signature(owner: Owner): Promise<{ signer: Signer; chain: string }> {
+    return { signer: owner.signer, chain: await this.#chain() };
+  }
+}

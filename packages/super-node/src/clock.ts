@@ -1,0 +1,25 @@
+/** Ticket roots leave, and overdue jobs are looked for, this often. */
+const tickMs = 100;
+
+export interface ClockWork {
+  everyTick(): void;
+  readonly settleEveryMs: number;
+  settle(): Promise<void>;
+  everySecond(): Promise<void>;
+}
+
+/** What a super node does by the clock, and nothing else does. */
+export function startClock({ everyTick, settle, settleEveryMs, everySecond }: ClockWork): { stop(): Promise<void> } {
+  const timers = [
+    setInterval(everyTick, tickMs),
+    setInterval(() => void settle(), settleEveryMs),
+    setInterval(() => void everySecond(), 1_000),
+  ];
+  return {
+    async stop() {
+      for (const timer of timers) clearInterval(timer);
+      everyTick();
+      await everySecond();
+    },
+  };
+}

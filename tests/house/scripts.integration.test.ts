@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+
+const scripts = join(import.meta.dirname, '..', '..', 'scripts');
+
+test('a child gets a signal once, also when it is sent twice, and its exit code is kept', async () => {
+  const child = "let n = 0; process.on('SIGTERM', () => { console.log('got it'); if (++n === 1) setTimeout(() => process.exit(40 + n), 90); }); console.log('ready'); setInterval(() => {}, 1e4);";
+  const parent = start(program(`process.exitCode = (await runChild(process.execPath, ['-e', ${JSON.stringify(child)}], { cwd: '.' })).code;`));
+  await parent.output('ready');
+  parent.process.kill('SIGTERM');
+  await parent.output('got it');
+  parent.process.kill('SIGTERM');
+  expect(await parent.exit).toBe(41);
+});
+
+test('a child that a signal ends gives 128 and the number of the signal, as a shell does', async () => {
+  const parent = start(program(`process.exitCode = (await runChild(process.execPath, ['-e', 'process.kill(process.pid, "SIGKILL")'], { cwd: '.' })).code;`));
+  expect(await parent.exit).toBe(128 + 9);
+});
+
+test('of several that start at once on a bare clone one installs, and all go on when it has', async () => {
+  const folder = bareClone();
+  const runs = [start(installProgram(folder)), start(installProgram(folder)), start(installProgram(folder))];
+  expect(await Promise.all(runs.map((run) => run.exit))).toEqual([0, 0, 0]);
+  expect(runs.filter((run) => run.text().includes('Installing packages'))).toHaveLength(1);
+  expect(existsSync(join(folder, 'node_modules', '.orb-installed'))).toBe(true);
+  expect(existsSync(join(folder, '.orb-install.lock'))).toBe(false);
+});
+
+test('the lock of a process that died while installing is taken over', async () => {
+  const folder = bareClone();
+  const dead = start(['-e', '']);
+  await dead.exit;
+  writeFileSync(join(folder, '.orb-install.lock'), `${dead.process.pid} 1\n`);
+  expect(await start(installProgram(folder)).exit).toBe(0);
+  expect(existsSync(join(folder, 'node_modules', '.orb-installed'))).toBe(true);
+});
+
+test('nothing is installed again until the lock of the packages changes', async () => {
+  const folder = bareClone();
+  const first = start(installProgram(folder));
+  await first.exit;
+  const second = start(installProgram(folder));
+  await second.exit;
+  expect(second.text()).toBe('');
+  writeFileSync(join(folder, 'package-lock.json'), `${JSON.stringify(lockOfNothing)}\n\n`);
+  const third = start(installProgram(folder));
+  await third.exit;
+  expect(third.text()).toContain('Installing packages');
+});
+
+const lockOfNothing = { name: 'bare', version: '1.0.0', lockfileVersion: 3, requires: true, packages: { '': { name: 'bare', version: '1.0.0' } } };
+
+/** The scripts in a project without packages: everything but the download is as on a clean machine. */
+function bareClone(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'orb-bare-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  cpSync(scripts, join(folder, 'scripts'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'bare', version: '1.0.0' }));
+  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockOfNothing));
+  return folder;
+}
+
+function program(code: string): string[] {
+  return ['--input-type=module', '-e', `import { runChild } from ${JSON.stringify(join(scripts, 'run-child.mjs'))}; ${code}`];
+}
+
+function installProgram(folder: string): string[] {
+  const module = JSON.stringify(join(folder, 'scripts', 'install-packages.mjs'));
+  return ['--input-type=module', '-e', `import { installPackages } from ${module}; await installPackages();`];
+}
+
+interface Started {
+  readonly process: ChildProcess;
+  readonly exit: Promise<number | null>;
+  text(): string;
+  /** Resolves when this has been printed. */
+  output(expected: string): Promise<void>;
+}
+
+function start(argv: string[]): Started {
+  // In a session of its own there is no terminal that would send signals too.
+  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let text = '';
+  const exit = new Promise<number | null>((resolve) => child.on('close', resolve));
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  return {
+    process: child,
+    exit,
+    text: () => text,
+    output: (expected) =>
+      new Promise((resolve, reject) => {
+        const look = () => text.includes(expected) && resolve();
+        child.stdout.on('data', look);
+        child.on('close', () => reject(new Error(`it ended without printing ${expected}: ${text}`)));
+        look();
+      }),
+  };
+}
