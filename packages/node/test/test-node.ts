@@ -46,7 +46,12 @@ export class TestNode {
     if (this.superNode.offers.length === 0) await this.superNode.listen(this.transport);
     const seen = this.superNode.offers.length;
     const checked = checkNodeConfig({
-      dataFolder: this.folder, chain, signer, superNodes: [{ address: this.superNode.address, key: this.superNode.signer.publicKey }], label: 'test', ...config,
+      dataFolder: this.folder,
+      chain,
+      signer,
+      superNodes: [{ address: this.superNode.address, key: this.superNode.signer.publicKey }],
+      label: 'test',
+      ...config,
     });
     const sandbox = new MemorySandbox();
     this.node = await assembleNode(checked, {

@@ -25,13 +25,20 @@ test('jobs of one function share an instance; those of another function with the
 
 test('a decommissioned version’s running job comes to its end', async () => {
   await t.start();
-  const fn = testFunction('slow', 'export default { fetch: () => new Promise((done) => { globalThis.finishSlow = () => done(new Response("whole")); }) }');
+  const fn = testFunction(
+    'slow',
+    'export default { fetch: () => new Promise((done) => { globalThis.finishSlow = () => done(new Response("whole")); }) }',
+  );
   await t.superNode.seed(fn);
   const run = t.superNode.run(fn);
   const slow = globalThis as { finishSlow?: () => void };
   await expect.poll(() => slow.finishSlow).toBeDefined();
   const body = { function: fn.request.function, sequence: 1, action: { type: 'decommission' as const } };
-  t.superNode.link!.notify('drop', { function: fn.request.function, version: fn.request.version, transaction: signTransaction(chain, 'function.control', body, [fn.control]) });
+  t.superNode.link!.notify('drop', {
+    function: fn.request.function,
+    version: fn.request.version,
+    transaction: signTransaction(chain, 'function.control', body, [fn.control]),
+  });
   await t.superNode.until(() => t.superNode.offers.at(-1)!.seeds.length === 0);
   slow.finishSlow!();
   delete slow.finishSlow;
