@@ -21,6 +21,17 @@ export function portConformance(open: OpenLedger): void {
       await ledger.close();
     });
 
+    test('a copy with forged signatures neither counts nor takes the right transaction down with it', async () => {
+      const { net, ledger } = await openNetwork(open);
+      const bob = testSigner('bob');
+      const right = net.sign('account.create', { name: 'bob', key: bob.publicKey, roles: [] }, bob);
+      const forged = { ...right, signatures: [{ key: bob.publicKey, signature: 'ab'.repeat(64) }] };
+      const answers = await Promise.allSettled([forged, right, forged].map((transaction) => ledger.submit(transaction)));
+      expect(answers[1]).toMatchObject({ status: 'fulfilled', value: { height: 1, index: 0 } });
+      expect((await ledger.block(1))?.transactions).toEqual([right]);
+      await ledger.close();
+    });
+
     test('transactions submitted together share a block, in the order they came', async () => {
       const { net, ledger } = await openNetwork(open);
       const names = Array.from({ length: 20 }, (_, i) => `user-${i}`);
