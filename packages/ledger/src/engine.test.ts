@@ -24,13 +24,20 @@ test('when the disk fails nobody is told that anything was kept, nothing more is
   const keeping = new FailingKeeping();
   await keeping.append({ block, text: canonical(block as unknown as Json), delta: [] });
   const clock = new TestClock();
-  const ledger = new LedgerEngine({ genesis, chain: chainId(genesis), ordererKey: orderer, clock: clock.read, head: block.header, state }, { keeping });
+  const ledger = new LedgerEngine(
+    { genesis, chain: chainId(genesis), ordererKey: orderer, clock: clock.read, head: block.header, state },
+    { keeping },
+  );
   const net = new TestNetwork(ledger, clock);
   await net.createAccount('bob');
   keeping.failing = true;
   const create = (name: string) => net.send('account.create', { name, key: testSigner(name).publicKey, roles: [] }, testSigner(name));
   const answers = await Promise.allSettled(['ann', 'bea', 'cid'].map(create));
-  for (const answer of answers) expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'ledger-unavailable', message: expect.stringContaining('no space left') } });
+  for (const answer of answers)
+    expect(answer).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'ledger-unavailable', message: expect.stringContaining('no space left') },
+    });
   keeping.failing = false;
   await expect(create('dan')).rejects.toMatchObject({ code: 'ledger-unavailable' });
   expect(ledger.head.height).toBe(1);

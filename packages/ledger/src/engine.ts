@@ -1,6 +1,19 @@
 import {
-  asOrbError, merklePath, OrbError, parseTransaction, transactionLeaf,
-  type Block, type BlockHeader, type ChainId, type Genesis, type InclusionProof, type JobRecord, type Json, type Signer, type Transaction, type TransactionId,
+  asOrbError,
+  merklePath,
+  OrbError,
+  parseTransaction,
+  transactionLeaf,
+  type Block,
+  type BlockHeader,
+  type ChainId,
+  type Genesis,
+  type InclusionProof,
+  type JobRecord,
+  type Json,
+  type Signer,
+  type Transaction,
+  type TransactionId,
 } from '@orb/protocol';
 import { environmentOf, type BlockBase, type BlockBuilder } from './block-builder.ts';
 import { prepareTransaction, type PreparedTransaction } from './contracts/prepared.ts';
@@ -82,7 +95,10 @@ export class LedgerEngine implements Ledger {
     return this.#state.get(key);
   }
 
-  async range(prefix: string, { after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {}): Promise<readonly StateEntry[]> {
+  async range(
+    prefix: string,
+    { after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly StateEntry[]> {
     return this.#state.range(prefix, after, limit);
   }
 

@@ -52,7 +52,9 @@ export class Orderer {
   submit(prepared: PreparedTransaction): Promise<Committed> {
     if (this.#failed) return Promise.reject(this.#failed);
     if (this.#queue.length >= queueLimits.transactions || this.#queuedBytes >= queueLimits.bytes) {
-      return Promise.reject(new OrbError('ledger-unavailable', { message: 'Too many transactions wait for the ledger.', retryAfterMs: 1_000 }));
+      return Promise.reject(
+        new OrbError('ledger-unavailable', { message: 'Too many transactions wait for the ledger.', retryAfterMs: 1_000 }),
+      );
     }
     return new Promise<Committed>((resolve, reject) => {
       this.#queue.push({ prepared, resolve, reject });

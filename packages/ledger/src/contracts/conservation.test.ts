@@ -18,7 +18,18 @@ const before = new Map<string, Json>([
 const check = (writes: Record<string, Json | null>) => checkConservation(new Map(Object.entries(writes)), before, treasuryId);
 
 test('money may move between balances, allowances, bonds and credits', () => {
-  check({ 'balance/bob': { available: '0' }, 'allowance/1': null, 'super-node/1': { bond: '50' }, 'credit/alice/1': { vested: '0', vesting: [[5, '3'], [6, '47']] } });
+  check({
+    'balance/bob': { available: '0' },
+    'allowance/1': null,
+    'super-node/1': { bond: '50' },
+    'credit/alice/1': {
+      vested: '0',
+      vesting: [
+        [5, '3'],
+        [6, '47'],
+      ],
+    },
+  });
   check({ [`balance/${treasuryId}`]: { available: '-110' }, 'balance/bob': { available: '70' } });
 });
 

@@ -53,7 +53,10 @@ export function sweepCredits(context: Context, { account: id, superNodes }: Tran
     else state.put(key, { vested: '0', vesting } satisfies CreditRecord);
   }
   if (swept === 0n) {
-    throw new OrbError('insufficient-funds', { message: `Nothing that ${account.name} earned there has vested yet.`, hint: 'Try again when the dispute window is over.' });
+    throw new OrbError('insufficient-funds', {
+      message: `Nothing that ${account.name} earned there has vested yet.`,
+      hint: 'Try again when the dispute window is over.',
+    });
   }
   addUnits(context, id, swept);
 }
