@@ -5,7 +5,7 @@ import type { Keeping, NewBlock, Place } from './keeping.ts';
 import type { Committed } from './port.ts';
 
 /** Bounds of one block: what a peer has to take in one piece, and what one flush makes durable. */
-export const blockLimits = { transactions: 500, bytes: 8 * 1024 * 1024 } as const;
+const blockLimits = { transactions: 500, bytes: 8 * 1024 * 1024 } as const;
 
 /** Bounds of what waits to be ordered; beyond them submitters are told to come back. */
 const queueLimits = { transactions: 20_000, bytes: 128 * 1024 * 1024 } as const;

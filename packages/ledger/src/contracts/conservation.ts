@@ -12,7 +12,7 @@ import {
 import type { View, Writes } from './state.ts';
 
 /** Money in one record: a balance, what an allowance holds, a bond, or a credit. Zero for everything else. Base units. */
-export function moneyIn(key: string, value: Json | undefined | null): bigint {
+function moneyIn(key: string, value: Json | undefined | null): bigint {
   if (value === undefined || value === null) return 0n;
   const record = value as unknown;
   switch (key.slice(0, key.indexOf('/'))) {

@@ -25,7 +25,7 @@ export function addCredit(before: CreditRecord | undefined, units: bigint, time:
 }
 
 /** The credit at a time: what is due moves to vested. */
-export function vest(credit: CreditRecord, time: number): CreditRecord {
+function vest(credit: CreditRecord, time: number): CreditRecord {
   const waiting = credit.vesting.findIndex(([when]) => when > time);
   const dueCount = waiting === -1 ? credit.vesting.length : waiting;
   if (dueCount === 0) return credit;

@@ -69,7 +69,7 @@ export function acknowledgeJobs(context: Context, { superNode, acknowledgements 
 }
 
 /** Runs every row by itself: one that fails changes nothing and is named; the others go on. */
-export function eachRow<Row>(
+function eachRow<Row>(
   book: JobBook,
   rows: readonly Row[],
   idOf: (row: Row) => string,

@@ -27,7 +27,7 @@ export async function executeLoading(transaction: Transaction, env: Environment,
 }
 
 /** Keys that a transaction will want, as far as it names them itself. Only speed depends on this being complete. */
-export function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasury'>): string[] {
+function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasury'>): string[] {
   const account = (id: string) => [stateKeys.account(id), stateKeys.balance(id)];
   switch (kind) {
     case 'account.create':

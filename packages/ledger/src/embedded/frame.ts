@@ -21,7 +21,7 @@ const magic = 0x3142524f;
 
 export const frameHeaderBytes = 24;
 
-/** No block of ours is larger: `blockLimits` and what it did. */
+/** No block of ours is larger: those of `orderer.ts`, and what it did. */
 const frameBytesMax = 256 * 1024 * 1024;
 
 export interface FrameHeader {
