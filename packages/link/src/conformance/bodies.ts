@@ -155,12 +155,16 @@ export function describeBodies(world: () => World): void {
     });
 
     test('call bodies that the handler never reads do not use up the credit of the link', async () => {
-      const { dialled } = await world().link({ ...echoHandler, call: () => Promise.resolve({ header: 0 }) });
-      const body = randomBytes(linkLimits.callWindowBytes);
-      for (let sent = 0; sent < 3 * linkLimits.linkWindowBytes; sent += body.length) await dialled.call('x', 0, body);
-      const small = randomBytes(linkLimits.pieceBytes);
-      for (let sent = 0; sent < 2 * linkLimits.linkWindowBytes; sent += small.length) await dialled.call('x', 0, small);
-      expect((await dialled.call('x', 0, body)).header).toBe(0);
+      const { dialled } = await world().link({
+        ...echoHandler,
+        call: async ({ method, body }) => ({ header: method === 'read' ? (await body.bytes(mebibyte)).length : 0 }),
+      });
+      const sizes = [linkLimits.callWindowBytes, linkLimits.pieceBytes];
+      for (const size of sizes) {
+        const body = randomBytes(size);
+        for (let sent = 0; sent < 2 * linkLimits.linkWindowBytes; sent += size) await dialled.call('ignore', 0, body);
+        expect((await dialled.call('read', 0, body)).header).toBe(size);
+      }
     });
 
     test('discarded bodies give back what had arrived of them', async () => {
@@ -174,6 +178,7 @@ export function describeBodies(world: () => World): void {
         answer.body.discard();
         await answer.trailer;
       }
+      expect(await (await dialled.call('big', 0)).body.bytes(mebibyte)).toHaveLength(mebibyte);
     });
 
     test('`bytes` beyond its limit is `too-large`, stops the sender and leaves the link whole', async () => {

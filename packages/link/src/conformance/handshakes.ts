@@ -63,6 +63,14 @@ export function describeHandshake(world: () => World): void {
       await expect(world().dial(address, { peerKey: newIdentity('super-node').signer.publicKey })).rejects.toMatchObject({ code: 'link-refused' });
     });
 
+    test("a listener that claims another's key is refused", async () => {
+      const honest = newIdentity('super-node').signer.publicKey;
+      const thief = newIdentity('super-node');
+      const signer = { publicKey: honest, sign: (message: Uint8Array) => thief.signer.sign(message) };
+      const { address } = await world().listen({ identity: { ...thief, signer } });
+      await expect(world().dial(address, { peerKey: honest })).rejects.toMatchObject({ code: 'link-refused' });
+    });
+
     test('two networks do not link', async () => {
       const { address } = await world().listen({ onLink: () => expect.unreachable() });
       await expect(world().dial(address, { identity: newIdentity('node', 'd'.repeat(64)) })).rejects.toMatchObject({
