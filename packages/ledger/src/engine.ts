@@ -181,6 +181,6 @@ export class LedgerEngine implements Ledger {
 
   async #committed(height: number): Promise<CommittedBlock> {
     const { block, delta } = await this.#kept(height);
-    return committedBlock(block, delta, this.#state, environmentOf(this.#base()));
+    return committedBlock({ block, delta }, this.#state, environmentOf(this.#base()), this.#keeping);
   }
 }

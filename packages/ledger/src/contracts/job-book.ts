@@ -1,9 +1,10 @@
 import {
+  closedRowText,
   parseUnits,
-  shareOf,
   stateKeys,
   type AccountId,
   type AllowanceRecord,
+  type ClosedRow,
   type CreditRecord,
   type FunctionRecord,
   type JobRecord,
@@ -14,9 +15,12 @@ import {
   type SuperNodeRecord,
   type VersionRecord,
 } from '@orb/protocol';
+import { addUnits } from './balances.ts';
 import { ClosedSequences } from './closed-sequences.ts';
 import type { Context } from './context.ts';
 import { addCredit } from './credits.ts';
+import { splitCost } from './split.ts';
+import { keepSettlement } from './settlement-records.ts';
 
 /** One allowance while jobs of it are settled: the record is read and written once per transaction. */
 export interface OpenAllowance {
@@ -25,6 +29,9 @@ export interface OpenAllowance {
   readonly maxPerCall: bigint;
   readonly listed: ReadonlySet<string> | undefined;
   left: bigint;
+  /** What of `left` open jobs hold, and how many are open. */
+  held: bigint;
+  openJobs: number;
   /** True when it must be written back: keys of others are never touched. */
   changed: boolean;
 }
@@ -33,28 +40,45 @@ export interface OpenAllowance {
 export interface VersionTerms {
   readonly memoryMiB: number;
   readonly priceCap: bigint;
+  readonly timeoutMs: number;
+  /** What the owner asks of a caller who pays, base units a call; 0 where the owner pays. */
+  readonly ownPrice: bigint;
 }
 
-/** How a job's cost is shared. Every share is rounded down, the provider takes the rest: nothing is lost or made. */
-export interface Split {
-  readonly provider: bigint;
-  readonly relay: bigint;
-  readonly commission: bigint;
-  readonly seeding: bigint;
+/** What an open job has set aside for its payment. */
+export type Hold = OpenJobRecord['holds'];
+
+/** What one job takes, base units. */
+export interface Charge {
+  /** For running it: shared out by the parameters. */
+  readonly shared: bigint;
+  /** For the function: its owner's alone. */
+  readonly royalty: bigint;
 }
 
-/** @param cost base units */
-export function splitCost(cost: bigint, { split }: Parameters): Split {
-  const relay = shareOf(cost, split.relayBps);
-  const commission = shareOf(cost, split.commissionBps);
-  const seeding = shareOf(cost, split.seedingBps);
-  return { provider: cost - relay - commission - seeding, relay, commission, seeding };
+/** A closed job on its way into its settlement's record. */
+export interface Closed {
+  readonly id: string;
+  readonly node: string;
+  readonly end: 'paid' | 'lost';
+  readonly payer: AccountId;
+  readonly fn: string;
+  readonly parameters: number;
+  readonly charge: Charge;
+  readonly from: Hold['of'];
 }
 
 /** A job that changed: a settled row can be read again from its transaction; a step of an open job is told whole. */
 export type JobChange =
   | { readonly allowance: string; readonly sequence: number; readonly row: number }
-  | { readonly allowance: string; readonly sequence: number; readonly record: JobRecord };
+  | { readonly allowance: string; readonly sequence: number; readonly record: JobRecord }
+  | { readonly allowance: string; readonly sequence: number; readonly refunded: RefundedPlace };
+
+/** Where the payment stands that was taken back: the record of its settlement, and that record's height. */
+export interface RefundedPlace {
+  readonly settlement: string;
+  readonly height: number;
+}
 
 /**
  * The books of one super node while one transaction about its jobs runs. Reads each record once, adds up payments, and
@@ -69,11 +93,20 @@ export class JobBook {
   readonly #versions = new Map<string, VersionTerms | undefined>();
   readonly #functionOwners = new Map<string, AccountId | undefined>();
   readonly #parameters = new Map<number, Parameters | undefined>();
-  readonly #earned = new Map<AccountId, bigint>();
+  /** By key of the credit. */
+  readonly #earned = new Map<string, bigint>();
+  readonly #closed: string[] = [];
+  readonly #bond: BondBook;
 
   constructor(context: Context, superNode: SuperNodeRecord) {
     this.context = context;
     this.superNode = superNode;
+    this.#bond = { left: parseUnits(superNode.bond), held: parseUnits(superNode.bondReserved ?? '0'), changed: false };
+  }
+
+  /** What of the bond no open claim holds. */
+  get freeBond(): bigint {
+    return this.#bond.left - this.#bond.held;
   }
 
   allowance(id: string): OpenAllowance | undefined {
@@ -86,6 +119,8 @@ export class JobBook {
           maxPerCall: parseUnits(record.maxPerCall),
           listed: record.functions === '*' ? undefined : new Set(record.functions),
           left: parseUnits(record.left),
+          held: parseUnits(record.open?.units ?? '0'),
+          openJobs: record.open?.jobs ?? 0,
           changed: false,
         }
       );
@@ -122,41 +157,109 @@ export class JobBook {
     allowance.changed = true;
   }
 
-  /** Takes a job's cost from its allowance and notes who has earned it. The caller has checked that it covers the cost. */
-  pay(allowance: OpenAllowance, provider: AccountId, cost: bigint, split: Split): void {
-    allowance.left -= cost;
-    this.#earn(provider, split.provider);
-    this.#earn(this.superNode.account, split.relay);
-    this.#earn(this.context.env.treasury, split.commission + split.seeding);
+  /** A job is open from now on, or holds something else than before. */
+  hold(allowance: OpenAllowance, hold: Hold, before: Hold | undefined): void {
+    if (before) this.unhold(allowance, before);
+    allowance.openJobs++;
+    this.#hold(allowance, hold.of, parseUnits(hold.units));
+  }
+
+  /** A job is no longer open. */
+  unhold(allowance: OpenAllowance, { units, of }: Hold): void {
+    allowance.openJobs--;
+    this.#hold(allowance, of, -parseUnits(units));
+  }
+
+  #hold(allowance: OpenAllowance, of: Hold['of'], units: bigint): void {
+    allowance.changed = true;
+    if (of === 'allowance') allowance.held += units;
+    else this.#changeBond(0n, units);
+  }
+
+  #changeBond(left: bigint, held: bigint): void {
+    this.#bond.left += left;
+    this.#bond.held += held;
+    this.#bond.changed = true;
+  }
+
+  /**
+   * Takes what a job costs from its allowance and notes who has earned it; from the bond, which owes the provider alone,
+   * only the provider's share. The caller has checked that it is covered and released what the job held.
+   */
+  pay(allowance: OpenAllowance, provider: AccountId, closed: Closed): void {
+    const { charge, from, fn, parameters } = closed;
+    const { superNode } = this;
+    const provided = stateKeys.credit(provider, superNode.id);
+    if (from === 'bond') {
+      this.#changeBond(-charge.shared, 0n);
+      this.#earn(provided, charge.shared);
+    } else {
+      const split = splitCost(charge.shared, this.parameters(parameters)!);
+      allowance.left -= charge.shared + charge.royalty;
+      this.#earn(provided, split.provider);
+      this.#earn(stateKeys.credit(superNode.account, superNode.id), split.relay);
+      this.#earn(stateKeys.commissionPool(superNode.id), split.commission);
+      this.#earn(stateKeys.seedingPool(fn, superNode.id), split.seeding);
+      if (charge.royalty > 0n) this.#earn(stateKeys.credit(this.functionOwner(fn)!, superNode.id), charge.royalty);
+    }
+    this.noteClosed(closed);
+  }
+
+  /** Keeps what was closed for as long as it can be disputed. */
+  noteClosed({ id, node, end, payer, fn, parameters, charge, from }: Closed): void {
+    const row: ClosedRow = [id, node, end, payer, fn, parameters, String(charge.shared), String(charge.royalty), from];
+    this.#closed.push(closedRowText(row));
   }
 
   /** Writes what has changed. To be called once, at the end. */
   close(): void {
     const { state, env } = this.context;
-    for (const allowance of this.#allowances.values()) {
-      if (!allowance?.changed) continue;
-      const { record, closed, left } = allowance;
-      state.put(stateKeys.allowance(record.id), {
-        ...record,
-        left: String(left),
-        closedBelow: closed.below,
-        closed: closed.runs,
-      } satisfies AllowanceRecord);
-    }
-    for (const [account, units] of this.#earned) {
-      const key = stateKeys.credit(account, this.superNode.id);
+    for (const allowance of this.#allowances.values()) if (allowance?.changed) this.#writeAllowance(allowance);
+    for (const [key, units] of this.#earned) {
       const before = state.read<CreditRecord>(key);
       state.put(key, addCredit(before, units, env.time, env.parameters.disputeWindowMs));
     }
+    if (this.#closed.length > 0) keepSettlement(this.context, this.superNode.id, this.#closed);
+    if (this.#bond.changed) this.#writeBond();
   }
 
-  #earn(account: AccountId, units: bigint): void {
-    if (units > 0n) this.#earned.set(account, (this.#earned.get(account) ?? 0n) + units);
+  #writeAllowance({ record, closed, left, held, openJobs }: OpenAllowance): void {
+    const { state } = this.context;
+    if (record.released && openJobs === 0) {
+      if (left > 0n) addUnits(this.context, record.payer, left);
+      state.delete(stateKeys.allowance(record.id));
+      return;
+    }
+    const { open: _, ...rest } = record;
+    state.put(stateKeys.allowance(record.id), {
+      ...rest,
+      left: String(left),
+      closedBelow: closed.below,
+      closed: closed.runs,
+      ...(openJobs > 0 && { open: { jobs: openJobs, units: String(held) } }),
+    } satisfies AllowanceRecord);
+  }
+
+  #writeBond(): void {
+    const { bondReserved: _, ...rest } = this.superNode;
+    const { left, held } = this.#bond;
+    const record: SuperNodeRecord = { ...rest, bond: String(left), ...(held > 0n && { bondReserved: String(held) }) };
+    this.context.state.put(stateKeys.superNode(rest.id), record);
+  }
+
+  #earn(key: string, units: bigint): void {
+    if (units > 0n) this.#earned.set(key, (this.#earned.get(key) ?? 0n) + units);
   }
 }
 
-function termsOf({ memoryMiB, priceCap }: Manifest): VersionTerms {
-  return { memoryMiB, priceCap: parseUnits(priceCap) };
+interface BondBook {
+  left: bigint;
+  held: bigint;
+  changed: boolean;
+}
+
+function termsOf({ memoryMiB, priceCap, timeoutMs, ownPrice, payer }: Manifest): VersionTerms {
+  return { memoryMiB, priceCap: parseUnits(priceCap), timeoutMs, ownPrice: payer === 'caller' ? parseUnits(ownPrice) : 0n };
 }
 
 function remember<K, V>(cache: Map<K, V>, key: K, make: () => V): V {

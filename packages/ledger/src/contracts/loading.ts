@@ -69,6 +69,30 @@ function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasu
     }
     case 'credit.sweep':
       return [...account(body.account), ...body.superNodes.flatMap((id) => [stateKeys.superNode(id), stateKeys.credit(body.account, id)])];
+    case 'account.rotate':
+    case 'account.recover':
+    case 'account.cancel-recovery':
+    case 'account.finish-recovery':
+    case 'peer.vote':
+      return [stateKeys.account(body.account)];
+    case 'super-node.unbond':
+      return [stateKeys.account(body.account), stateKeys.superNode(body.superNode)];
+    case 'super-node.withdraw':
+      return [stateKeys.superNode(body.superNode)];
+    case 'job.claim':
+      return [stateKeys.superNode(body.superNode), stateKeys.node(body.node), ...unique(body.claims.flatMap(({ ticket }) => ticketKeys(ticket)))];
+    case 'job.conclude':
+      return [stateKeys.superNode(body.superNode), ...body.jobs.map(stateKeys.job)];
+    case 'job.refund':
+      return [stateKeys.superNode(body.superNode), stateKeys.settlement(body.superNode, body.settlement)];
+    case 'reward.commission':
+      return body.superNodes.map(stateKeys.commissionPool);
+    case 'seeding.root':
+      return [stateKeys.function(body.function), stateKeys.version(body.function, body.version)];
+    case 'seeding.challenge':
+    case 'seeding.answer':
+    case 'seeding.pay':
+      return [stateKeys.challenge(body.superNode, body.function)];
   }
 }
 
