@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { accountabilityConformance } from './conformance/accountability.ts';
 import { authorityConformance } from './conformance/authority.ts';
 import { portConformance } from './conformance/port.ts';
 import { scenarioConformance } from './conformance/scenario.ts';
@@ -13,6 +14,7 @@ export function ledgerConformance(engine: string, open: OpenLedger): void {
     portConformance(open);
     authorityConformance(open);
     settlementConformance(open);
+    accountabilityConformance(open);
     scenarioConformance(open);
   });
 }

@@ -22,7 +22,7 @@ import { treasuryOf } from './contracts/genesis-state.ts';
 import { Followers } from './followers.ts';
 import { committedBlock, readJob } from './job-reader.ts';
 import type { KeptBlock, Keeping, NewBlock, Place } from './keeping.ts';
-import { Orderer } from './orderer.ts';
+import { Orderer, type OrdererDependencies, type TransactionOrderer } from './orderer.ts';
 import type { Committed, CommittedBlock, KeyChange, Ledger, StateEntry } from './port.ts';
 import { rangeLimitMax, type State } from './state.ts';
 
@@ -40,6 +40,12 @@ export interface EngineOptions {
   readonly state: State;
 }
 
+export interface EngineDependencies {
+  readonly keeping: Keeping;
+  /** @default {@link Orderer}, which runs one transaction after the other */
+  readonly makeOrderer?: (dependencies: OrdererDependencies) => TransactionOrderer;
+}
+
 /** A ledger over some keeping: state, order and answers, which every engine of this package shares. */
 export class LedgerEngine implements Ledger {
   readonly chain: ChainId;
@@ -47,21 +53,22 @@ export class LedgerEngine implements Ledger {
   readonly #options: EngineOptions;
   readonly #keeping: Keeping;
   readonly #state: State;
-  readonly #orderer: Orderer;
+  readonly #orderer: TransactionOrderer;
   readonly #followers: Followers;
   readonly #known = new Map<TransactionId, Promise<Committed>>();
   #head: BlockHeader;
   #latest: KeptBlock | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(options: EngineOptions, dependencies: { readonly keeping: Keeping }) {
+  constructor(options: EngineOptions, dependencies: EngineDependencies) {
     this.#options = options;
     this.#keeping = dependencies.keeping;
     this.chain = options.chain;
     this.genesis = options.genesis;
     this.#head = options.head;
     this.#state = options.state;
-    this.#orderer = new Orderer({
+    const makeOrderer = dependencies.makeOrderer ?? ((base) => new Orderer(base));
+    this.#orderer = makeOrderer({
       keeping: this.#keeping,
       ordererKey: options.ordererKey,
       base: () => this.#base(),

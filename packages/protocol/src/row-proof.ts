@@ -12,7 +12,7 @@ export const rowProofSchema = z.strictObject({
   count: z.int().min(1).max(limits.provenRows),
   /** All rows that share the row's leaf, itself included, in their order. */
   leaf: z
-    .array(z.string().regex(/^[\x20-\x7e]{1,1024}$/, 'must be a row of at most 1024 printable ASCII characters'))
+    .array(z.string().regex(/^[\x20-\x7e]{1,2048}$/, 'must be a row of at most 2048 printable ASCII characters'))
     .min(1)
     .max(limits.rowsPerLeaf),
   /** From the leaf up to the root. */

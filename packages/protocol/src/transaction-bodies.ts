@@ -48,7 +48,7 @@ export const voteSubjectSchema = z.discriminatedUnion('type', [
   /** Ends a *not received* dispute: the job is paid, or its money is released. */
   z.strictObject({ type: z.literal('dispute'), superNode: hex32, job: jobIdText, pay: z.boolean() }),
   /** Takes a payment back, as `job.refund` does with the consent of those who were paid. */
-  z.strictObject({ type: z.literal('refund'), superNode: hex32, settlement: sequence, row: closedRowSchema, proof: rowProofSchema }),
+  z.strictObject({ type: z.literal('refund'), superNode: hex32, settlement: sequence, job: jobIdText, row: closedRowSchema, proof: rowProofSchema }),
 ]);
 /** A subject of votes as read. */
 export type VoteSubject = z.output<typeof voteSubjectSchema>;
@@ -183,7 +183,7 @@ export const transactionBodies = {
    */
   'job.conclude': z.strictObject({ superNode: hex32, jobs: listOf(jobIdText, 1, limits.settlementRows), at: instantMs }),
   /** Signed by the super node and by the provider's account: a payment goes back to the payer, inside the dispute window. */
-  'job.refund': z.strictObject({ superNode: hex32, settlement: sequence, row: closedRowSchema, proof: rowProofSchema }),
+  'job.refund': z.strictObject({ superNode: hex32, settlement: sequence, job: jobIdText, row: closedRowSchema, proof: rowProofSchema }),
   /** Signed by `account`, one of the deciding peers. The vote that makes the quorum does what was voted for. */
   'peer.vote': z.strictObject({ account: hex32, sequence, subject: voteSubjectSchema }),
   /** Needs no signature: vested commission of the named super nodes goes to the deciding peers in equal parts. */

@@ -58,8 +58,20 @@ const sampleTicketsRoot = { chain: sampleIds.chain, superNode, node, batch: 1, c
 
 /** What a settlement has closed: a payment, and the word that a job was lost. */
 export const sampleClosedRows: readonly ClosedRow[] = [
-  [jobId(allowance, 0), node, 'paid', developer, sampleIds.function, 1, '3840', '0', 'allowance'],
-  [jobId(allowance, 9), node, 'lost', developer, sampleIds.function, 1, '0', '0', 'allowance'],
+  [
+    node,
+    'paid',
+    'allowance',
+    allowance,
+    developer,
+    sampleIds.function,
+    1,
+    [
+      [0, '3840', '0'],
+      [1, '5120', '0'],
+    ],
+  ],
+  [node, 'lost', 'allowance', allowance, developer, sampleIds.function, 1, [[9, '0', '0']]],
 ];
 export const sampleClosedTexts = sampleClosedRows.map(closedRowText);
 
@@ -164,7 +176,7 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
   ],
   'job.conclude': [{ superNode, jobs: sequences.map((n) => jobId(allowance, n)), at: sampleTime }, []],
   'job.refund': [
-    { superNode, settlement: 1, row: sampleClosedRows[0]!, proof: rowProof(sampleClosedTexts, 0) },
+    { superNode, settlement: 1, job: jobId(allowance, 0), row: sampleClosedRows[0]!, proof: rowProof(sampleClosedTexts, 0) },
     ['superNode', 'provider'],
   ],
   'peer.vote': [

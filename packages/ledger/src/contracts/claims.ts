@@ -1,5 +1,4 @@
 import {
-  asOrbError,
   jobId,
   OrbError,
   parseUnits,
@@ -14,10 +13,9 @@ import {
 import { requireSignature, type Context } from './context.ts';
 import { JobBook } from './job-book.ts';
 import { chargeOf, checkCost, checkTicket, checkTimeout, isRefusal, openTerms, refusal, type Refusal } from './job-rules.ts';
-import { moveJob } from './job-steps.ts';
+import { bondShare, moveJob } from './job-steps.ts';
 import { eachRow, jobIdOfTicket, type JobsOutcome } from './jobs.ts';
-import { provenSettlement } from './settlement-records.ts';
-import { splitCost } from './split.ts';
+import { findSettlement } from './settlement-records.ts';
 
 type Claim = TransactionBody<'job.claim'>['claims'][number];
 
@@ -64,13 +62,17 @@ function claimJob(book: JobBook, { node, count, root }: TransactionBody<'job.cla
 /** The job is closed. The node shows how: as lost, which it answers; or for another node, and then two had one slot. */
 function answerClosed(book: JobBook, node: string, claim: Claim, closed: NonNullable<Claim['closed']>): Refusal | undefined {
   const { ticket, receipt } = claim;
-  const [id, of, end] = closed.row;
-  if (id !== jobIdOfTicket(ticket)) return refusal('conflict', 'The proof is of another job.');
-  if (of !== node) return proven(book, closed) ?? payTwin(book, node, claim);
+  const [of, end, , allowance, , , , jobs] = closed.row;
+  const id = jobIdOfTicket(ticket);
+  if (allowance !== ticket[0] || !jobs.some(([sequence]) => sequence === ticket[1]))
+    return refusal('conflict', 'The proof is of another job.');
+  const settlement = findSettlement(book.context, book.superNode.id, closed);
+  if (isRefusal(settlement)) return settlement;
+  if (of !== node) return payTwin(book, node, claim);
   if (end !== 'lost') return refusal('already-settled', 'The job has been paid already.');
-  const wrong = proven(book, closed) ?? claimOnce(book, id, node);
-  if (wrong) return wrong;
-  const { height, time } = provenSettlement(book.context, book.superNode.id, closed);
+  const twice = claimOnce(book, id, node);
+  if (twice) return twice;
+  const { height, time } = settlement;
   const changes = [{ to: 'failed' as const, height, time }];
   const refused = moveJob(book, { node, ticket, receipt, acknowledgement: null, changes, reopened: true }, { claimed: true });
   if (!refused) markClaimed(book, id, node, '0');
@@ -85,27 +87,16 @@ function payTwin(book: JobBook, node: string, { ticket, receipt }: Claim): Refus
   const id = jobId(ticket[0], ticket[1]);
   const terms = checkTicket(book, node, ticket, true);
   if (isRefusal(terms)) return terms;
-  const { shared } = chargeOf(terms.version, ticket, receipt);
-  const wrong = checkCost(terms, shared) ?? checkTimeout(book, terms, receipt) ?? claimOnce(book, id, node);
+  const charge = chargeOf(terms.version, terms.rate, receipt);
+  const wrong = checkCost(terms, charge.shared) ?? checkTimeout(book, terms, receipt) ?? claimOnce(book, id, node);
   if (wrong) return wrong;
-  const { provider } = splitCost(shared, book.parameters(ticket[6])!);
-  const units = provider < book.freeBond ? provider : book.freeBond;
+  const units = bondShare(book, ticket, charge);
   if (units === 0n) return refusal('insufficient-funds', 'The job costs nothing, or nothing is left of the bond.');
   markClaimed(book, id, node, String(units));
   const { payer } = terms.allowance.record;
-  const charge = { shared: units, royalty: 0n };
-  book.pay(terms.allowance, terms.node.account, { id, node, end: 'paid', payer, fn: ticket[4], parameters: ticket[6], charge, from: 'bond' });
+  const paid = { ticket, node, end: 'paid', payer, charge: { shared: units, royalty: 0n }, from: 'bond' } as const;
+  book.pay(terms.allowance, terms.node.account, paid);
   return undefined;
-}
-
-function proven(book: JobBook, closed: NonNullable<Claim['closed']>): Refusal | undefined {
-  try {
-    provenSettlement(book.context, book.superNode.id, closed);
-    return undefined;
-  } catch (error) {
-    const { code, message } = asOrbError(error);
-    return refusal(code, message);
-  }
 }
 
 function claimOnce(book: JobBook, id: string, node: string): Refusal | undefined {

@@ -1,4 +1,5 @@
 import {
+  closedRowJobs,
   closedRowText,
   parseUnits,
   stateKeys,
@@ -13,6 +14,7 @@ import {
   type OpenJobRecord,
   type Parameters,
   type SuperNodeRecord,
+  type TicketRow,
   type VersionRecord,
 } from '@orb/protocol';
 import { addUnits } from './balances.ts';
@@ -58,12 +60,10 @@ export interface Charge {
 
 /** A closed job on its way into its settlement's record. */
 export interface Closed {
-  readonly id: string;
+  readonly ticket: TicketRow;
   readonly node: string;
   readonly end: 'paid' | 'lost';
   readonly payer: AccountId;
-  readonly fn: string;
-  readonly parameters: number;
   readonly charge: Charge;
   readonly from: Hold['of'];
 }
@@ -91,11 +91,14 @@ export class JobBook {
   readonly #allowances = new Map<string, OpenAllowance | undefined>();
   readonly #nodes = new Map<string, NodeRecord | undefined>();
   readonly #versions = new Map<string, VersionTerms | undefined>();
+  #lastVersion: { readonly fn: string; readonly version: string; readonly terms: VersionTerms | undefined } | undefined;
   readonly #functionOwners = new Map<string, AccountId | undefined>();
   readonly #parameters = new Map<number, Parameters | undefined>();
-  /** By key of the credit. */
-  readonly #earned = new Map<string, bigint>();
-  readonly #closed: string[] = [];
+  readonly #earned = new Map<AccountId, bigint>();
+  #commission = 0n;
+  /** By function. */
+  readonly #seeding = new Map<string, bigint>();
+  readonly #closed: ClosedRow[] = [];
   readonly #bond: BondBook;
 
   constructor(context: Context, superNode: SuperNodeRecord) {
@@ -132,6 +135,15 @@ export class JobBook {
   }
 
   version(fn: string, version: string): VersionTerms | undefined {
+    // Neighbours are mostly of one version, and a key this long costs more to look up than all else here.
+    const last = this.#lastVersion;
+    if (last?.fn === fn && last.version === version) return last.terms;
+    const terms = this.#findVersion(fn, version);
+    this.#lastVersion = { fn, version, terms };
+    return terms;
+  }
+
+  #findVersion(fn: string, version: string): VersionTerms | undefined {
     const key = stateKeys.version(fn, version);
     return remember(this.#versions, key, () => {
       const record = this.context.state.read<VersionRecord>(key);
@@ -187,39 +199,42 @@ export class JobBook {
    * only the provider's share. The caller has checked that it is covered and released what the job held.
    */
   pay(allowance: OpenAllowance, provider: AccountId, closed: Closed): void {
-    const { charge, from, fn, parameters } = closed;
-    const { superNode } = this;
-    const provided = stateKeys.credit(provider, superNode.id);
+    const { charge, from, ticket } = closed;
+    const [, , , , fn, , parameters] = ticket;
     if (from === 'bond') {
       this.#changeBond(-charge.shared, 0n);
-      this.#earn(provided, charge.shared);
+      add(this.#earned, provider, charge.shared);
     } else {
       const split = splitCost(charge.shared, this.parameters(parameters)!);
       allowance.left -= charge.shared + charge.royalty;
-      this.#earn(provided, split.provider);
-      this.#earn(stateKeys.credit(superNode.account, superNode.id), split.relay);
-      this.#earn(stateKeys.commissionPool(superNode.id), split.commission);
-      this.#earn(stateKeys.seedingPool(fn, superNode.id), split.seeding);
-      if (charge.royalty > 0n) this.#earn(stateKeys.credit(this.functionOwner(fn)!, superNode.id), charge.royalty);
+      add(this.#earned, provider, split.provider);
+      add(this.#earned, this.superNode.account, split.relay);
+      this.#commission += split.commission;
+      add(this.#seeding, fn, split.seeding);
+      if (charge.royalty > 0n) add(this.#earned, this.functionOwner(fn)!, charge.royalty);
     }
     this.noteClosed(closed);
   }
 
   /** Keeps what was closed for as long as it can be disputed. */
-  noteClosed({ id, node, end, payer, fn, parameters, charge, from }: Closed): void {
-    const row: ClosedRow = [id, node, end, payer, fn, parameters, String(charge.shared), String(charge.royalty), from];
-    this.#closed.push(closedRowText(row));
+  noteClosed({ ticket, node, end, payer, charge, from }: Closed): void {
+    const [allowance, sequence, , , fn, , parameters] = ticket;
+    const row = this.#closed.at(-1);
+    const job: ClosedRow[7][number] = [sequence, String(charge.shared), String(charge.royalty)];
+    const isAlike =
+      row?.[0] === node && row[1] === end && row[2] === from && row[3] === allowance && row[5] === fn && row[6] === parameters;
+    if (isAlike && row[7].length < closedRowJobs) row[7].push(job);
+    else this.#closed.push([node, end, from, allowance, payer, fn, parameters, [job]]);
   }
 
   /** Writes what has changed. To be called once, at the end. */
   close(): void {
-    const { state, env } = this.context;
     for (const allowance of this.#allowances.values()) if (allowance?.changed) this.#writeAllowance(allowance);
-    for (const [key, units] of this.#earned) {
-      const before = state.read<CreditRecord>(key);
-      state.put(key, addCredit(before, units, env.time, env.parameters.disputeWindowMs));
-    }
-    if (this.#closed.length > 0) keepSettlement(this.context, this.superNode.id, this.#closed);
+    const { id } = this.superNode;
+    for (const [account, units] of this.#earned) this.#credit(stateKeys.credit(account, id), units);
+    for (const [fn, units] of this.#seeding) this.#credit(stateKeys.seedingPool(fn, id), units);
+    if (this.#commission > 0n) this.#credit(stateKeys.commissionPool(id), this.#commission);
+    if (this.#closed.length > 0) keepSettlement(this.context, this.superNode.id, this.#closed.map(closedRowText));
     if (this.#bond.changed) this.#writeBond();
   }
 
@@ -247,8 +262,10 @@ export class JobBook {
     this.context.state.put(stateKeys.superNode(rest.id), record);
   }
 
-  #earn(key: string, units: bigint): void {
-    if (units > 0n) this.#earned.set(key, (this.#earned.get(key) ?? 0n) + units);
+  #credit(key: string, units: bigint): void {
+    const { state, env } = this.context;
+    const before = state.read<CreditRecord>(key);
+    state.put(key, addCredit(before, units, env.time, env.parameters.disputeWindowMs));
   }
 }
 
@@ -260,6 +277,10 @@ interface BondBook {
 
 function termsOf({ memoryMiB, priceCap, timeoutMs, ownPrice, payer }: Manifest): VersionTerms {
   return { memoryMiB, priceCap: parseUnits(priceCap), timeoutMs, ownPrice: payer === 'caller' ? parseUnits(ownPrice) : 0n };
+}
+
+function add(sums: Map<string, bigint>, key: string, units: bigint): void {
+  if (units > 0n) sums.set(key, (sums.get(key) ?? 0n) + units);
 }
 
 function remember<K, V>(cache: Map<K, V>, key: K, make: () => V): V {

@@ -55,6 +55,6 @@ export function settledRecord(book: JobBook, job: JobSoFar): JobRecord {
   if (!receipt || !isBilled(receipt[8] as Outcome)) return jobRecord(book, job, undefined);
   const version = book.version(ticket[4], ticket[5]);
   if (!version || !book.parameters(ticket[6])) return jobRecord(book, job, undefined);
-  const charge = chargeOf(version, ticket, receipt);
+  const charge = chargeOf(version, BigInt(ticket[7]), receipt);
   return jobRecord(book, job, charge.shared + charge.royalty > 0n ? { charge, from: 'allowance' } : undefined);
 }

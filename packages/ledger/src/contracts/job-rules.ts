@@ -98,8 +98,8 @@ export function costOfReceipt({ memoryMiB }: VersionTerms, rate: bigint, [, runU
 }
 
 /** What a job takes in all: its cost, and the owner's price where callers pay it and the function did its work. */
-export function chargeOf(version: VersionTerms, ticket: TicketRow, receipt: ReceiptRow): Charge {
-  return { shared: costOfReceipt(version, parseUnits(ticket[7]), receipt), royalty: receipt[8] === 'ok' ? version.ownPrice : 0n };
+export function chargeOf(version: VersionTerms, rate: bigint, receipt: ReceiptRow): Charge {
+  return { shared: costOfReceipt(version, rate, receipt), royalty: receipt[8] === 'ok' ? version.ownPrice : 0n };
 }
 
 export function isBilled(outcome: Outcome): boolean {

@@ -4,6 +4,7 @@ import {
   parseUnits,
   type JobRecord,
   type OpenJobRecord,
+  type TicketRow,
 } from '@orb/protocol';
 import type { Charge, Closed, Hold, JobBook } from './job-book.ts';
 import { jobRecord } from './job-record.ts';
@@ -47,17 +48,18 @@ export function moveJob(book: JobBook, job: JobSoFar, { row, claimed = false }: 
   if (isRefusal(terms)) return terms;
   const { receipt, acknowledgement } = job;
   if (!receipt) return openJob(book, terms, job);
-  const charge = chargeOf(terms.version, job.ticket, receipt);
+  const charge = chargeOf(terms.version, terms.rate, receipt);
   const wrong = checkCost(terms, charge.shared + charge.royalty) ?? (acknowledgement ? undefined : checkTimeout(book, terms, receipt));
   if (wrong) return wrong;
   const overclaimed = acknowledgement ? checkObserved(book, receipt, acknowledgement) : undefined;
   // A time that is on the ledger already cannot be refused any more: the two contradict each other, which is a dispute.
   if (overclaimed && job.answerBy === undefined) return overclaimed;
   if (!isBilled(receipt[8])) return closeJob(book, terms, job, { end: 'failed', charge, row });
-  const hold = coverage(book, terms, job, charge, claimed);
-  if (isRefusal(hold)) return hold;
-  const due = hold.of === 'bond' ? { shared: parseUnits(hold.units), royalty: 0n } : charge;
-  if (acknowledgement?.[0] === true && !overclaimed) return closeJob(book, terms, job, { end: 'paid', charge: due, from: hold.of, row });
+  const covered = coverage(book, terms, job, charge, claimed);
+  if (isRefusal(covered)) return covered;
+  const { of: from, charge: due } = covered;
+  if (acknowledgement?.[0] === true && !overclaimed) return closeJob(book, terms, job, { end: 'paid', charge: due, from, row });
+  const hold: Hold = { units: String(due.shared + due.royalty), of: from };
   return keepOpen(book, terms, job, { states: ['done'], hold, disputed: overclaimed !== undefined || acknowledgement?.[0] === false });
 }
 
@@ -75,7 +77,7 @@ export function payHeld(book: JobBook, job: OpenJobRecord): Refusal | undefined 
   const terms = openTerms(book, job.node, job.ticket);
   if (isRefusal(terms)) return terms;
   const { units, of } = job.holds;
-  const charge = of === 'bond' ? { shared: parseUnits(units), royalty: 0n } : chargeOf(terms.version, job.ticket, job.receipt!);
+  const charge = of === 'bond' ? { shared: parseUnits(units), royalty: 0n } : chargeOf(terms.version, terms.rate, job.receipt!);
   return closeJob(book, terms, job, { end: 'paid', charge, from: of });
 }
 
@@ -97,15 +99,24 @@ function openJob(book: JobBook, terms: TicketTerms, job: JobSoFar): Refusal | un
   return keepOpen(book, terms, job, { states, hold: job.holds ?? { units: String(most), of: 'allowance' }, disputed: false });
 }
 
-/** What covers a job's cost: its allowance, or, for a claim, the bond as far as it goes. */
-function coverage(book: JobBook, terms: TicketTerms, job: JobSoFar, { shared, royalty }: Charge, claimed: boolean): Hold | Refusal {
-  if (job.holds?.of === 'bond') return job.holds;
-  const total = shared + royalty;
-  const short = checkLeft(freeUnits(terms, job.holds), total);
-  if (!short) return { units: String(total), of: 'allowance' };
-  if (!claimed) return short;
-  const { provider } = splitCost(shared, book.parameters(job.ticket[6])!);
-  return { units: String(provider < book.freeBond ? provider : book.freeBond), of: 'bond' };
+/** What covers a job's cost: its allowance, or, for a claim, the bond as far as it goes; and what it pays then. */
+function coverage(
+  book: JobBook,
+  terms: TicketTerms,
+  { holds, ticket }: JobSoFar,
+  charge: Charge,
+  claimed: boolean,
+): { readonly of: Hold['of']; readonly charge: Charge } | Refusal {
+  if (holds?.of === 'bond') return { of: 'bond', charge: { shared: parseUnits(holds.units), royalty: 0n } };
+  const short = checkLeft(freeUnits(terms, holds), charge.shared + charge.royalty);
+  if (!short) return { of: 'allowance', charge };
+  return claimed ? { of: 'bond', charge: { shared: bondShare(book, ticket, charge), royalty: 0n } } : short;
+}
+
+/** What the bond pays for a job: the provider's share, as far as it goes. Base units. */
+export function bondShare(book: JobBook, ticket: TicketRow, { shared }: Charge): bigint {
+  const { provider } = splitCost(shared, book.parameters(ticket[6])!);
+  return provider < book.freeBond ? provider : book.freeBond;
 }
 
 function keepOpen(
@@ -150,20 +161,18 @@ function closeJob(book: JobBook, terms: TicketTerms, job: JobSoFar, { end, charg
   if (!job.reopened) book.closeSequence(terms.allowance, sequence);
   if (job.holds) book.unhold(terms.allowance, job.holds);
   const paid = end === 'paid' && charge.shared + charge.royalty > 0n;
-  const closed = closedOf(terms, job, charge, from);
-  if (paid) book.pay(terms.allowance, terms.node.account, closed);
+  if (paid) book.pay(terms.allowance, terms.node.account, closedOf(terms, job, charge, from));
   if (row !== undefined) {
     book.changes.push({ allowance, sequence, row });
     return;
   }
-  book.context.state.delete(stateKeys.job(closed.id));
+  book.context.state.delete(stateKeys.job(jobId(allowance, sequence)));
   const changes = withChanges(book, job.changes, end === 'expired' ? ['expired'] : closingStates(job, end));
-  book.changes.push({ allowance, sequence, record: jobRecord(book, { ...job, changes }, paid ? closed : undefined) });
+  book.changes.push({ allowance, sequence, record: jobRecord(book, { ...job, changes }, paid ? { charge, from } : undefined) });
 }
 
 function closedOf({ allowance }: TicketTerms, { ticket, node }: JobSoFar, charge: Charge, from: Hold['of']): Closed {
-  const [of, sequence, , , fn, , parameters] = ticket;
-  return { id: jobId(of, sequence), node, end: 'paid', payer: allowance.record.payer, fn, parameters, charge, from };
+  return { ticket, node, end: 'paid', payer: allowance.record.payer, charge, from };
 }
 
 /** The states that a job passes when it closes, whether or not they were recorded one by one before. */

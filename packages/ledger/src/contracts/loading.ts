@@ -1,7 +1,7 @@
 import { accountId, functionId, jobId, nodeId, stateKeys, superNodeId, type Json, type TicketRow, type Transaction } from '@orb/protocol';
 import type { Environment } from './context.ts';
 import { executePrepared, type Execution } from './execute.ts';
-import { prepareTransaction } from './prepared.ts';
+import { prepareTransaction, type PreparedTransaction } from './prepared.ts';
 import { KeyNotLoaded, LoadedView } from './state.ts';
 
 /** Reads one key of the committed state. */
@@ -12,8 +12,13 @@ export type LoadKey = (key: string) => Promise<Json | undefined>;
  * contract asks for, running it again each time. The result is that of a run with everything at hand.
  * @throws OrbError why it is refused
  */
-export async function executeLoading(transaction: Transaction, env: Environment, load: LoadKey): Promise<Execution> {
-  const prepared = prepareTransaction(transaction);
+export function executeLoading(transaction: Transaction, env: Environment, load: LoadKey): Promise<Execution> {
+  return executePreparedLoading(prepareTransaction(transaction), env, load);
+}
+
+/** {@link executeLoading} for a transaction whose bytes are at hand. */
+export async function executePreparedLoading(prepared: PreparedTransaction, env: Environment, load: LoadKey): Promise<Execution> {
+  const { transaction } = prepared;
   const entries = new Map<string, Json | undefined>();
   await Promise.all(keysNamedBy(transaction, env).map(async (key) => entries.set(key, await load(key))));
   for (;;) {

@@ -1,6 +1,5 @@
 import {
   closedRowText,
-  OrbError,
   rowsRoot,
   rowsRootFromProof,
   stateKeys,
@@ -46,15 +45,16 @@ export interface ClosedClaim {
   readonly proof: RowProof;
 }
 
-/**
- * The settlement that closed a job as the row says.
- * @throws OrbError `gone` when it can no longer be disputed, `bad-signature` when it has not closed the job so
- */
-export function provenSettlement(context: Context, superNode: SuperNodeId, { settlement, row, proof }: ClosedClaim): SettlementRecord {
+/** The settlement that closed a job as the row says; or why it has not: `gone` when it can no longer be disputed, `bad-signature`. */
+export function findSettlement(
+  context: Context,
+  superNode: SuperNodeId,
+  { settlement, row, proof }: ClosedClaim,
+): SettlementRecord | { readonly code: 'gone' | 'bad-signature'; readonly message: string } {
   const record = context.state.read<SettlementRecord>(stateKeys.settlement(superNode, settlement));
   if (!record || context.env.time >= record.until)
-    throw new OrbError('gone', { message: `What the settlement ${settlement} closed can no longer be disputed.` });
+    return { code: 'gone', message: `What the settlement ${settlement} closed can no longer be disputed.` };
   if (proof.count !== record.count || rowsRootFromProof(closedRowText(row), proof) !== record.root)
-    throw new OrbError('bad-signature', { message: `The settlement ${settlement} has not closed the job like this.` });
+    return { code: 'bad-signature', message: `The settlement ${settlement} has not closed the job like this.` };
   return record;
 }
