@@ -1,7 +1,9 @@
 import { describe } from 'vitest';
 import { accountabilityConformance } from './conformance/accountability.ts';
 import { authorityConformance } from './conformance/authority.ts';
+import { keysConformance } from './conformance/keys.ts';
 import { portConformance } from './conformance/port.ts';
+import { rewardsConformance } from './conformance/rewards.ts';
 import { scenarioConformance } from './conformance/scenario.ts';
 import { settlementConformance } from './conformance/settlement.ts';
 import type { OpenLedger } from './conformance/stage.ts';
@@ -15,6 +17,8 @@ export function ledgerConformance(engine: string, open: OpenLedger): void {
     authorityConformance(open);
     settlementConformance(open);
     accountabilityConformance(open);
+    keysConformance(open);
+    rewardsConformance(open);
     scenarioConformance(open);
   });
 }
