@@ -37,7 +37,14 @@ export function deltaOf({ result, writes, jobs }: Execution): TransactionDelta {
     if (!pairs) rows.set(change.allowance, (pairs = []));
     pairs.push(change.sequence, change.row);
   }
-  return { id: result.id, rejections: result.rejections, writes: [...writes], rows: [...rows], steps, ...(refunds.length > 0 && { refunds }) };
+  return {
+    id: result.id,
+    rejections: result.rejections,
+    writes: [...writes],
+    rows: [...rows],
+    steps,
+    ...(refunds.length > 0 && { refunds }),
+  };
 }
 
 /** What a block did, transaction by transaction. */

@@ -125,6 +125,8 @@ export class Orderer implements TransactionOrderer {
           bytes += size;
         }
       });
+      // What comes after refusals alone belongs to a block that begins now, with the time of now.
+      if (accepted.length === 0) break;
       if (performance.now() >= sliceEnds) {
         await nextTurn();
         sliceEnds = performance.now() + sliceMs;

@@ -253,6 +253,8 @@ export interface JobRecord {
     readonly units: Units;
     readonly reason: 'provider' | 'relay' | 'commission' | 'seeding' | 'royalty';
   }[];
+  /** The super node had issued more than the allowance: its bond paid, and the provider alone. Absent otherwise. */
+  readonly paidFrom?: 'bond';
   /** Every change: what, in which block, at which ledger time. */
   readonly changes: readonly { readonly to: JobRecord['state']; readonly height: number; readonly time: number }[];
 }

@@ -48,7 +48,14 @@ export const voteSubjectSchema = z.discriminatedUnion('type', [
   /** Ends a *not received* dispute: the job is paid, or its money is released. */
   z.strictObject({ type: z.literal('dispute'), superNode: hex32, job: jobIdText, pay: z.boolean() }),
   /** Takes a payment back, as `job.refund` does with the consent of those who were paid. */
-  z.strictObject({ type: z.literal('refund'), superNode: hex32, settlement: sequence, job: jobIdText, row: closedRowSchema, proof: rowProofSchema }),
+  z.strictObject({
+    type: z.literal('refund'),
+    superNode: hex32,
+    settlement: sequence,
+    job: jobIdText,
+    row: closedRowSchema,
+    proof: rowProofSchema,
+  }),
 ]);
 /** A subject of votes as read. */
 export type VoteSubject = z.output<typeof voteSubjectSchema>;

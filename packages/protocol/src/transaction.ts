@@ -7,7 +7,15 @@ import { limits } from './limits.ts';
 import { hex32, hex64, parseWith } from './schema.ts';
 import { transactionBodies } from './transaction-bodies.ts';
 
-export { controlActionSchema, roles, transactionBodies, voteSubjectSchema, type ControlAction, type Role, type VoteSubject } from './transaction-bodies.ts';
+export {
+  controlActionSchema,
+  roles,
+  transactionBodies,
+  voteSubjectSchema,
+  type ControlAction,
+  type Role,
+  type VoteSubject,
+} from './transaction-bodies.ts';
 
 /** A key of {@link transactionBodies}. */
 export type TransactionKind = keyof typeof transactionBodies;

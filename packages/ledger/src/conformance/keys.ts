@@ -1,4 +1,13 @@
-import { accountId, createSigner, sha256, stateKeys, superNodeId, type AccountRecord, type FunctionRecord, type VersionRecord } from '@orb/protocol';
+import {
+  accountId,
+  createSigner,
+  sha256,
+  stateKeys,
+  superNodeId,
+  type AccountRecord,
+  type FunctionRecord,
+  type VersionRecord,
+} from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
 import { testManifest, testSigner, treasury } from '../testing/network.ts';
 import { openNetwork, setStage, type OpenLedger } from './stage.ts';
@@ -31,7 +40,11 @@ export function keysConformance(open: OpenLedger): void {
       const bob = await net.createAccount('bob', 100n);
       const recovery = testSigner('bob recovery');
       const account = accountId(bob.publicKey);
-      await net.send('account.rotate', { account, sequence: await net.next(bob), keys: [bob.publicKey], recoveryKey: recovery.publicKey }, bob);
+      await net.send(
+        'account.rotate',
+        { account, sequence: await net.next(bob), keys: [bob.publicKey], recoveryKey: recovery.publicKey },
+        bob,
+      );
       await net.send('account.rotate', { account, sequence: await net.next(bob), keys: [], recoveryKey: recovery.publicKey }, bob);
       const cancel = { account, sequence: await net.next(bob) };
       await expect(net.send('account.cancel-recovery', cancel, bob)).rejects.toMatchObject({ code: 'bad-signature' });
@@ -44,7 +57,10 @@ export function keysConformance(open: OpenLedger): void {
       await expect(net.send('account.finish-recovery', { account, number: 1 })).rejects.toMatchObject({ code: 'conflict' });
       clock.advance(1);
       await net.send('account.finish-recovery', { account, number: 1 });
-      expect((await ledger.get(stateKeys.account(account))) as unknown as AccountRecord).toMatchObject({ keys: [fresh.publicKey], recoveries: 1 });
+      expect((await ledger.get(stateKeys.account(account))) as unknown as AccountRecord).toMatchObject({
+        keys: [fresh.publicKey],
+        recoveries: 1,
+      });
       await ledger.close();
     });
 
@@ -56,12 +72,18 @@ export function keysConformance(open: OpenLedger): void {
       await expect(net.send('account.recover', { account, number: 1, keys: [thief.publicKey] }, thief)).rejects.toMatchObject({
         code: 'forbidden',
       });
-      await net.send('account.rotate', { account, sequence: await net.next(bob), keys: [bob.publicKey], recoveryKey: thief.publicKey }, bob);
+      await net.send(
+        'account.rotate',
+        { account, sequence: await net.next(bob), keys: [bob.publicKey], recoveryKey: thief.publicKey },
+        bob,
+      );
       await net.send('account.recover', { account, number: 1, keys: [testSigner('loot').publicKey] }, thief);
       await net.send('account.cancel-recovery', { account, sequence: await net.next(bob) }, bob);
       clock.advance(recoveryMs + 1);
       await expect(net.send('account.finish-recovery', { account, number: 1 })).rejects.toMatchObject({ code: 'not-found' });
-      await expect(net.send('account.recover', { account, number: 1, keys: [thief.publicKey, bob.publicKey] }, thief)).rejects.toMatchObject({
+      await expect(
+        net.send('account.recover', { account, number: 1, keys: [thief.publicKey, bob.publicKey] }, thief),
+      ).rejects.toMatchObject({
         code: 'bad-sequence',
       });
       await ledger.close();
@@ -73,7 +95,11 @@ export function keysConformance(open: OpenLedger): void {
       const account = accountId(bob.publicKey);
       const recovery = testSigner('bob recovery');
       const thief = testSigner('thief');
-      await net.send('account.rotate', { account, sequence: await net.next(bob), keys: [bob.publicKey], recoveryKey: recovery.publicKey }, bob);
+      await net.send(
+        'account.rotate',
+        { account, sequence: await net.next(bob), keys: [bob.publicKey], recoveryKey: recovery.publicKey },
+        bob,
+      );
       for (const recoveryKey of [null, thief.publicKey]) {
         const steal = { account, sequence: await net.next(bob), keys: [thief.publicKey], recoveryKey };
         await expect(net.send('account.rotate', steal, bob, thief)).rejects.toMatchObject({ code: 'bad-signature' });
@@ -98,9 +124,9 @@ export function keysConformance(open: OpenLedger): void {
       await net.send('function.control', { function: fn.id, sequence: 1, action: keep }, fn.controlKey);
       const back = { type: 'rotate' as const, controlKey: fn.controlKey.publicKey, recoveryKey: sha256('new recovery') };
       await net.send('function.control', { function: fn.id, sequence: 2, action: back }, fn.recoveryKey);
-      await expect(
-        net.send('function.control', { function: fn.id, sequence: 3, action: { type: 'stop' } }, thief),
-      ).rejects.toMatchObject({ code: 'bad-signature' });
+      await expect(net.send('function.control', { function: fn.id, sequence: 3, action: { type: 'stop' } }, thief)).rejects.toMatchObject({
+        code: 'bad-signature',
+      });
       await ledger.close();
     });
 
@@ -109,7 +135,13 @@ export function keysConformance(open: OpenLedger): void {
       const second = testManifest({}, 'code 2');
       const actions = [
         { type: 'publish', manifest: second },
-        { type: 'traffic', shares: [[1, 3], [2, 1]] },
+        {
+          type: 'traffic',
+          shares: [
+            [1, 3],
+            [2, 1],
+          ],
+        },
         { type: 'revert', number: 1 },
         { type: 'stop' },
         { type: 'start' },
@@ -122,7 +154,14 @@ export function keysConformance(open: OpenLedger): void {
       expect(history.map(({ sequence, state, traffic }) => [sequence, state, traffic])).toEqual([
         [0, 'active', [[1, 1]]],
         [1, 'active', [[2, 1]]],
-        [2, 'active', [[1, 3], [2, 1]]],
+        [
+          2,
+          'active',
+          [
+            [1, 3],
+            [2, 1],
+          ],
+        ],
         [3, 'active', [[1, 1]]],
         [4, 'stopped', [[1, 1]]],
         [5, 'active', [[1, 1]]],
@@ -130,7 +169,7 @@ export function keysConformance(open: OpenLedger): void {
         [7, 'decommissioned', [[1, 1]]],
       ]);
       const versions = (await ledger.range(`version/${fn.id}/`)).map(({ value }) => (value as unknown as VersionRecord).number);
-      expect(versions.sort()).toEqual([1, 2]);
+      expect(versions.toSorted((a, b) => a - b)).toEqual([1, 2]);
       await ledger.close();
     });
   });
@@ -140,11 +179,22 @@ export function keysConformance(open: OpenLedger): void {
       const { net, ledger, owner, bob, superNode, clock } = await setStage(open, { unbondingMs: 50_000 });
       const id = superNodeId(superNode.publicKey);
       const account = accountId(owner.publicKey);
-      const move = { account, sequence: await net.next(owner), key: superNode.publicKey, address: 'wss://new.test:1', gateway: 'https://new.test', bond: '300' };
+      const move = {
+        account,
+        sequence: await net.next(owner),
+        key: superNode.publicKey,
+        address: 'wss://new.test:1',
+        gateway: 'https://new.test',
+        bond: '300',
+      };
       await net.send('super-node.register', move, owner, superNode);
       expect(await ledger.get(stateKeys.superNode(id))).toMatchObject({ address: 'wss://new.test:1', bond: '300' });
       const unbond = async (units: string, signer = owner) =>
-        net.send('super-node.unbond', { account: accountId(signer.publicKey), sequence: await net.next(signer), superNode: id, units }, signer);
+        net.send(
+          'super-node.unbond',
+          { account: accountId(signer.publicKey), sequence: await net.next(signer), superNode: id, units },
+          signer,
+        );
       await expect(unbond('100', bob)).rejects.toMatchObject({ code: 'forbidden' });
       await expect(unbond('201')).rejects.toMatchObject({ code: 'invalid-amount' });
       await expect(unbond('301')).rejects.toMatchObject({ code: 'insufficient-funds' });

@@ -6,7 +6,9 @@ import {
   nodeId,
   stateKeys,
   superNodeId,
+  ticketRow,
   toHex,
+  versionId,
   type AllowanceRecord,
   type ChallengeRecord,
   type CreditRecord,
@@ -15,9 +17,10 @@ import {
   type TransactionBody,
 } from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
+import { proveClosed } from '../closed-proof.ts';
 import { challengedPiece } from '../contracts/seeding.ts';
 import { explainJob } from '../contracts/explain-job.ts';
-import { claim, closedProof, closedRow } from '../testing/claims.ts';
+import { claim, claimBody, closedProof, closedRow } from '../testing/claims.ts';
 import { testManifest, treasury, type TestNetwork } from '../testing/network.ts';
 import { jobCost, setStage, type OpenLedger, type Stage } from './stage.ts';
 
@@ -64,7 +67,11 @@ export function rewardsConformance(open: OpenLedger): void {
       expect(await ledger.range('credit/')).toEqual([]);
       expect(await ledger.get(stateKeys.allowance(allowance))).toMatchObject({ left: '1000000', closedBelow: 1 });
       const record = (await ledger.job(id(0)))!;
-      expect(record).toEqual({ ...paid, state: 'refunded', changes: [...paid.changes, { to: 'refunded', height: committed.height, time: committed.time }] });
+      expect(record).toEqual({
+        ...paid,
+        state: 'refunded',
+        changes: [...paid.changes, { to: 'refunded', height: committed.height, time: committed.time }],
+      });
       expect(explainJob(record, ledger.genesis.parameters)).toMatchObject({ refunded: true, cost: String(jobCost) });
       expect((await net.send('job.refund', refundOf(stage), superNode, alice)).id).toBe(committed.id);
       const again = await net.settle(superNode, [net.batch(superNode, stage.node, [stage.job(0)], 2)]);
@@ -84,8 +91,52 @@ export function rewardsConformance(open: OpenLedger): void {
       await expect(net.send('job.refund', { ...body, ...dearer }, superNode, alice)).rejects.toMatchObject({ code: 'bad-signature' });
       const elsewhere = closedProof(1, [closedRow(job(0), node, alice, { shared: String(jobCost) })]);
       await expect(net.send('job.refund', { ...body, ...elsewhere }, superNode, alice)).rejects.toMatchObject({ code: 'bad-signature' });
-      await expect(net.send('job.refund', { ...body, job: stage.id(1) }, superNode, alice)).rejects.toMatchObject({ code: 'invalid-request' });
+      await expect(net.send('job.refund', { ...body, job: stage.id(1) }, superNode, alice)).rejects.toMatchObject({
+        code: 'invalid-request',
+      });
       await expect(net.send('job.refund', { ...body, settlement: 2 }, superNode, alice)).rejects.toMatchObject({ code: 'gone' });
+      await ledger.close();
+    });
+
+    test('anybody makes the proof of how a job closed from public history, whatever else its settlement closed', async () => {
+      const stage = await setStage(open, { split });
+      const { net, ledger, superNode, node, job, bob, alice, id } = stage;
+      const other = await net.registerNode(alice, 'other');
+      const second = await net.openAllowance(bob, superNode);
+      await claim(net, superNode, other, job(40));
+      const open40 = job(40);
+      const order = [7, 3, 21, 0, 20, 1, 2, 19, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18];
+      await net.settle(
+        superNode,
+        [
+          net.batch(
+            superNode,
+            node,
+            order.map((n) => job(n)),
+          ),
+          net.batch(
+            superNode,
+            other,
+            [
+              open40,
+              job(0, { allowance: second }),
+              job(1, { allowance: second }, { outcome: 'node-failed' }),
+              job(22, {}, {}, { received: null }),
+            ],
+            2,
+          ),
+        ],
+        [{ node: nodeId(other.publicKey), ticket: ticketRow(job(30).ticket) }],
+      );
+      const to = superNodeId(superNode.publicKey);
+      for (const one of [id(0), id(21), id(40), `${second}-0`]) {
+        await net.send('job.refund', { superNode: to, job: one, ...(await proveClosed(ledger, one)) }, superNode, alice);
+        expect(await ledger.job(one)).toMatchObject({ state: 'refunded' });
+      }
+      const answer = claimBody(net, superNode, other, [job(30)], await proveClosed(ledger, id(30)));
+      expect((await net.send('job.claim', answer, other)).rejections).toEqual([]);
+      for (const one of [id(22), `${second}-1`, id(99)])
+        await expect(proveClosed(ledger, one)).rejects.toMatchObject({ code: 'not-found' });
       await ledger.close();
     });
 
@@ -122,12 +173,16 @@ export function rewardsConformance(open: OpenLedger): void {
     test('parameters change by a quorum of peers, in immutable versions, from the next block on', async () => {
       const stage = await setStage(open);
       const { net, ledger, bob, alice, owner, superNode, node, job, clock } = stage;
-      await expect(vote(net, bob, { type: 'parameters', parameters: nextParameters(stage, {}) })).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(vote(net, bob, { type: 'parameters', parameters: nextParameters(stage, {}) })).rejects.toMatchObject({
+        code: 'forbidden',
+      });
       await appointPeers(stage, bob, alice, owner);
       const first = await ledger.get(stateKeys.parameters(1));
       const third = { ...nextParameters(stage, { split, peers: [accountId(bob.publicKey)] }), version: 3 };
       await expect(vote(net, treasury, { type: 'parameters', parameters: third })).rejects.toMatchObject({ code: 'forbidden' });
-      await expect(vote(net, bob, { type: 'parameters', parameters: { ...third, version: 4 } })).rejects.toMatchObject({ code: 'conflict' });
+      await expect(vote(net, bob, { type: 'parameters', parameters: { ...third, version: 4 } })).rejects.toMatchObject({
+        code: 'conflict',
+      });
       await vote(net, bob, { type: 'parameters', parameters: third });
       await vote(net, alice, { type: 'parameters', parameters: third });
       expect(await ledger.get(stateKeys.currentParameters)).toBe(2);
@@ -196,7 +251,7 @@ export function rewardsConformance(open: OpenLedger): void {
       const { controlKey, id } = fn;
       const manifest = testManifest({ code: { sha256: 'ab'.repeat(32), bytes: code.length } });
       await net.send('function.control', { function: id, sequence: 1, action: { type: 'publish', manifest } }, controlKey);
-      const version = String(await ledger.get(stateKeys.versionNumber(id, 2)));
+      const version = versionId(manifest);
       const pieces = [0, 1, 2].map((i) => code.slice(i * 1_024, (i + 1) * 1_024));
       const leaves = pieces.map((piece) => merkleLeaf(piece));
       const rooted = { function: id, version, root: merkleRoot(leaves), pieces: 3 };
@@ -241,9 +296,20 @@ export function rewardsConformance(open: OpenLedger): void {
     test('every unit of a job is explained', async () => {
       const stage = await setStage(open, { split });
       const { net, ledger, superNode, node, job, id } = stage;
-      await net.settle(superNode, [net.batch(superNode, node, [job(0)])], [{ node: nodeId(node.publicKey), ticket: net.batch(superNode, node, [job(1)]).rows[0]![0] }]);
+      await net.settle(
+        superNode,
+        [net.batch(superNode, node, [job(0)])],
+        [{ node: nodeId(node.publicKey), ticket: net.batch(superNode, node, [job(1)]).rows[0]![0] }],
+      );
       const explained = explainJob((await ledger.job(id(0)))!, ledger.genesis.parameters);
-      expect(explained).toMatchObject({ billedMs: 3, memoryMiB: 64, rate: '10', shared: String(jobCost), royalty: '0', paidFrom: 'allowance' });
+      expect(explained).toMatchObject({
+        billedMs: 3,
+        memoryMiB: 64,
+        rate: '10',
+        shared: String(jobCost),
+        royalty: '0',
+        paidFrom: 'allowance',
+      });
       expect(explained.shares.map(({ reason, units, bps, rounding }) => [reason, units, bps, rounding])).toEqual([
         ['provider', '1824', 9_489, '3'],
         ['relay', '63', 333, '0'],
@@ -251,7 +317,12 @@ export function rewardsConformance(open: OpenLedger): void {
         ['seeding', '14', 77, '0'],
       ]);
       expect(explained.shares.reduce((sum, { units }) => sum + BigInt(units), 0n)).toBe(jobCost);
-      expect(explainJob((await ledger.job(id(1)))!, ledger.genesis.parameters)).toMatchObject({ cost: '0', paidFrom: 'nothing', faultOf: 'provider', shares: [] });
+      expect(explainJob((await ledger.job(id(1)))!, ledger.genesis.parameters)).toMatchObject({
+        cost: '0',
+        paidFrom: 'nothing',
+        faultOf: 'provider',
+        shares: [],
+      });
       const record = (await ledger.job(id(0)))!;
       expect(() => explainJob(record, { ...ledger.genesis.parameters, version: 2 })).toThrow('parameters of version 1');
       expect(() => explainJob({ ...record, cost: '1921' }, ledger.genesis.parameters)).toThrow('contradicts itself');

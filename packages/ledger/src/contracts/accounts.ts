@@ -1,4 +1,12 @@
-import { accountId, OrbError, parameterDefaults, stateKeys, type AccountRecord, type BalanceRecord, type TransactionBody } from '@orb/protocol';
+import {
+  accountId,
+  OrbError,
+  parameterDefaults,
+  stateKeys,
+  type AccountRecord,
+  type BalanceRecord,
+  type TransactionBody,
+} from '@orb/protocol';
 import { actAs, requireAccount, requireSignature, type Context } from './context.ts';
 
 /** `account.create`: a name for a key. The account is known by the hash of this first key for ever. */
@@ -37,8 +45,7 @@ export function rotateKeys(context: Context, { account: id, sequence, keys, reco
 /** `account.recover`: the recovery key asks for new keys; they come when the delay is over and nobody has cancelled. */
 export function recoverAccount(context: Context, { account: id, number, keys }: TransactionBody<'account.recover'>): void {
   const account = requireAccount(context, id);
-  if (account.recoveryKey === undefined)
-    throw new OrbError('forbidden', { message: `The account ${account.name} has no recovery key.` });
+  if (account.recoveryKey === undefined) throw new OrbError('forbidden', { message: `The account ${account.name} has no recovery key.` });
   requireSignature(context, account.recoveryKey, 'recovery key of the account');
   if (account.recovery) throw new OrbError('conflict', { message: 'A recovery of this account is pending already.' });
   const next = (account.recoveries ?? 0) + 1;

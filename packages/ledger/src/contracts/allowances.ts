@@ -1,4 +1,13 @@
-import { allowanceId, OrbError, parseUnits, stateKeys, type AllowanceRecord, type Parameters, type SuperNodeRecord, type TransactionBody } from '@orb/protocol';
+import {
+  allowanceId,
+  OrbError,
+  parseUnits,
+  stateKeys,
+  type AllowanceRecord,
+  type Parameters,
+  type SuperNodeRecord,
+  type TransactionBody,
+} from '@orb/protocol';
 import { addUnits, positiveUnits, takeUnits } from './balances.ts';
 import { actAs, type Context } from './context.ts';
 import { standingBond } from './super-nodes.ts';
@@ -12,7 +21,8 @@ export function openAllowance(context: Context, body: TransactionBody<'allowance
   actAs(context, payer, sequence);
   const host = state.read<SuperNodeRecord>(stateKeys.superNode(superNode));
   if (!host) throw new OrbError('not-found', { message: `There is no super node ${superNode}.` });
-  if (host.unbonding && standingBond(host) === 0n) throw new OrbError('gone', { message: 'This super node is leaving: its bond is called back.' });
+  if (host.unbonding && standingBond(host) === 0n)
+    throw new OrbError('gone', { message: 'This super node is leaving: its bond is called back.' });
   if (expires <= env.time) throw new OrbError('invalid-request', { message: 'The allowance would have expired already.' });
   if (functions !== '*') requireFunctions(context, functions);
   takeUnits(context, payer, maxUnits);

@@ -1,9 +1,8 @@
-import { accountId, stateKeys, superNodeId, verify, type CreditRecord, type Json, type VersionRecord } from '@orb/protocol';
+import { accountId, stateKeys, superNodeId, verify, type CreditRecord, type JobRow, type Json, type VersionRecord } from '@orb/protocol';
 import { expect, test } from 'vitest';
 import { setStage } from '../conformance/stage.ts';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
 import { State } from '../state.ts';
-import type { JobRow } from '@orb/protocol';
 import { execute, type Execution } from './execute.ts';
 import { treasuryOf } from './genesis-state.ts';
 
@@ -26,10 +25,20 @@ async function settleForCaller(jobs: (stage: Awaited<ReturnType<typeof setStage>
     const manifest = { ...version.manifest, payer: 'caller', ownPrice: String(ownPrice) };
     return [key, { ...version, manifest } as unknown as Json];
   });
-  const rows = jobs(stage, allowance).map((job) => (job.ticket.allowance === 'everything' ? { ...job, ticket: { ...job.ticket, allowance: everything } } : job));
+  const rows = jobs(stage, allowance).map((job) =>
+    job.ticket.allowance === 'everything' ? { ...job, ticket: { ...job.ticket, allowance: everything } } : job,
+  );
   const body = { superNode: superNodeId(superNode.publicKey), batches: [net.batch(superNode, node, rows)], lost: [] };
   const { genesis, chain, head } = ledger;
-  const env = { chain, network: genesis.network, treasury: treasuryOf(genesis), height: head.height + 1, time: head.time, parameters: genesis.parameters, verify };
+  const env = {
+    chain,
+    network: genesis.network,
+    treasury: treasuryOf(genesis),
+    height: head.height + 1,
+    time: head.time,
+    parameters: genesis.parameters,
+    verify,
+  };
   const execution = execute(net.sign('job.settle', body, superNode), new State(entries), env);
   await ledger.close();
   return { stage, allowance, execution };

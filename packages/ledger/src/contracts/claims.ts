@@ -55,7 +55,8 @@ function claimJob(book: JobBook, { node, count, root }: TransactionBody<'job.cla
     if (JSON.stringify(open.ticket) !== JSON.stringify(ticket)) return refusal('conflict', 'The job is open with another ticket.');
     return open.receipt ? refusal('already-settled', 'The job has its time already.') : moveJob(book, { ...open, receipt });
   }
-  if (terms.allowance.closed.has(ticket[1])) return closed ? answerClosed(book, node, claim, closed) : refusal('already-settled', 'This job is closed already.');
+  if (terms.allowance.closed.has(ticket[1]))
+    return closed ? answerClosed(book, node, claim, closed) : refusal('already-settled', 'This job is closed already.');
   return moveJob(book, { node, ticket, receipt, acknowledgement: null, changes: [] }, { claimed: true });
 }
 
@@ -93,9 +94,7 @@ function payTwin(book: JobBook, node: string, { ticket, receipt }: Claim): Refus
   const units = bondShare(book, ticket, charge);
   if (units === 0n) return refusal('insufficient-funds', 'The job costs nothing, or nothing is left of the bond.');
   markClaimed(book, id, node, String(units));
-  const { payer } = terms.allowance.record;
-  const paid = { ticket, node, end: 'paid', payer, charge: { shared: units, royalty: 0n }, from: 'bond' } as const;
-  book.pay(terms.allowance, terms.node.account, paid);
+  book.payFromBond(terms.node.account, units);
   return undefined;
 }
 

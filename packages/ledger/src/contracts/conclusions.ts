@@ -32,7 +32,7 @@ export function decideDispute(context: Context, superNode: string, job: string, 
 }
 
 /** Books of a super node that need not have signed. @throws OrbError `not-found` */
-export function openBook(context: Context, id: string): JobBook {
+function openBook(context: Context, id: string): JobBook {
   const superNode = context.state.read<SuperNodeRecord>(stateKeys.superNode(id));
   if (!superNode) throw new OrbError('not-found', { message: `There is no super node ${id}.` });
   return new JobBook(context, superNode);

@@ -10,7 +10,11 @@ const bps = (max: number) => fc.integer({ min: 0, max });
 test('whatever a job costs and however it is shared, each unit is explained by one share', () => {
   fc.assert(
     fc.property(
-      fc.record({ ms: fc.integer({ min: 1, max: 900_000 }), memory: fc.integer({ min: 64, max: 10_240 }), rate: fc.integer({ min: 1, max: 1e9 }) }),
+      fc.record({
+        ms: fc.integer({ min: 1, max: 900_000 }),
+        memory: fc.integer({ min: 64, max: 10_240 }),
+        rate: fc.integer({ min: 1, max: 1e9 }),
+      }),
       fc.record({ relayBps: bps(5_000), commissionBps: bps(2_000), seedingBps: bps(2_000) }),
       fc.nat({ max: 10_000 }),
       ({ ms, memory, rate }, split, royalty) => {
@@ -28,7 +32,14 @@ test('whatever a job costs and however it is shared, each unit is explained by o
           payments: shares.map(([reason, units]) => ({ account: reason, units: String(units), reason })),
         } as unknown as JobRecord;
         const explained = explainJob(record, parameters);
-        expect(explained).toMatchObject({ paidFrom: 'allowance', memoryMiB: memory, billedMs: ms, shared: String(shared), royalty: String(royalty), faultOf: null });
+        expect(explained).toMatchObject({
+          paidFrom: 'allowance',
+          memoryMiB: memory,
+          billedMs: ms,
+          shared: String(shared),
+          royalty: String(royalty),
+          faultOf: null,
+        });
         expect(explained.shares.reduce((sum, { units }) => sum + BigInt(units), 0n)).toBe(BigInt(record.cost));
         for (const { units, bps: share, rounding } of explained.shares) {
           if (share === undefined) continue;

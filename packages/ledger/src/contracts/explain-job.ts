@@ -1,5 +1,4 @@
 import { billedMs, outcomes, OrbError, type FaultOf, type JobRecord, type Parameters, type Units } from '@orb/protocol';
-import { splitCost } from './split.ts';
 
 /** One part of a job's cost, and how it comes about. */
 export interface ExplainedShare {
@@ -39,19 +38,21 @@ export interface JobExplanation {
 export function explainJob(record: JobRecord, parameters: Parameters): JobExplanation {
   const { ticket, receipt, cost: costText, payments } = record;
   if (parameters.version !== ticket[6])
-    throw new OrbError('invalid-request', { message: `The job follows the parameters of version ${ticket[6]}, not ${parameters.version}.` });
+    throw new OrbError('invalid-request', {
+      message: `The job follows the parameters of version ${ticket[6]}, not ${parameters.version}.`,
+    });
   const cost = BigInt(costText);
   const royalty = sum(payments.filter(({ reason }) => reason === 'royalty').map(({ units }) => units));
   const shared = cost - royalty;
   if (sum(payments.map(({ units }) => units)) !== cost) throw contradiction(record, 'its payments are not its cost');
   const ms = receipt ? billedMs(receipt[1]) : 0;
-  const paidFrom = cost === 0n ? 'nothing' : isFromBond(record, shared, parameters) ? 'bond' : 'allowance';
+  const paidFrom = cost === 0n ? 'nothing' : (record.paidFrom ?? 'allowance');
   return {
     state: record.state,
     faultOf: faultOf(record),
     billedMs: ms,
     rate: ticket[7],
-    memoryMiB: paidFrom === 'allowance' ? memoryOf(record, shared) : undefined,
+    memoryMiB: paidFrom === 'allowance' ? memoryOf(record, shared, ms) : undefined,
     shared: String(shared),
     royalty: String(royalty),
     cost: costText,
@@ -69,28 +70,24 @@ function explainShare(
   paidFrom: JobExplanation['paidFrom'],
 ): ExplainedShare {
   const { relayBps, commissionBps, seedingBps } = split;
-  const shares = { relay: relayBps, commission: commissionBps, seeding: seedingBps, provider: 10_000 - relayBps - commissionBps - seedingBps };
+  const shares = {
+    relay: relayBps,
+    commission: commissionBps,
+    seeding: seedingBps,
+    provider: 10_000 - relayBps - commissionBps - seedingBps,
+  };
   if (reason === 'royalty' || paidFrom === 'bond') return { reason, account, units, bps: undefined, rounding: '0' };
   const bps = shares[reason];
   const floor = (shared * BigInt(bps)) / 10_000n;
   return { reason, account, units, bps, rounding: String(BigInt(units) - floor) };
 }
 
-/** The bond pays the provider alone, what the allowance would have paid him or, when it does not reach, less. */
-function isFromBond(record: JobRecord, shared: bigint, parameters: Parameters): boolean {
-  const perMiB = unitsPerMiB(record);
-  if (perMiB > 0n && shared % perMiB !== 0n) return true;
-  const provider = record.payments.find(({ reason }) => reason === 'provider')?.units ?? '0';
-  return BigInt(provider) !== splitCost(shared, parameters).provider;
-}
-
-function memoryOf(record: JobRecord, shared: bigint): number | undefined {
-  const perMiB = unitsPerMiB(record);
-  return perMiB === 0n ? undefined : Number(shared / perMiB);
-}
-
-function unitsPerMiB({ ticket, receipt }: JobRecord): bigint {
-  return receipt ? BigInt(billedMs(receipt[1])) * BigInt(ticket[7]) : 0n;
+/** The memory that the job was billed for: what is shared is time × memory × rate. */
+function memoryOf(record: JobRecord, shared: bigint, ms: number): number | undefined {
+  const perMiB = BigInt(ms) * BigInt(record.ticket[7]);
+  if (perMiB === 0n) return undefined;
+  if (shared % perMiB !== 0n) throw contradiction(record, 'its cost is no product of time, memory and rate');
+  return Number(shared / perMiB);
 }
 
 function faultOf({ state, receipt, acknowledgement }: JobRecord): FaultOf | null {

@@ -1,11 +1,8 @@
 import {
-  closedRowJobs,
-  closedRowText,
   parseUnits,
   stateKeys,
   type AccountId,
   type AllowanceRecord,
-  type ClosedRow,
   type CreditRecord,
   type FunctionRecord,
   type JobRecord,
@@ -14,10 +11,10 @@ import {
   type OpenJobRecord,
   type Parameters,
   type SuperNodeRecord,
-  type TicketRow,
   type VersionRecord,
 } from '@orb/protocol';
 import { addUnits } from './balances.ts';
+import { ClosedJobs, type Closed, type Hold } from './closed-jobs.ts';
 import { ClosedSequences } from './closed-sequences.ts';
 import type { Context } from './context.ts';
 import { addCredit } from './credits.ts';
@@ -45,27 +42,6 @@ export interface VersionTerms {
   readonly timeoutMs: number;
   /** What the owner asks of a caller who pays, base units a call; 0 where the owner pays. */
   readonly ownPrice: bigint;
-}
-
-/** What an open job has set aside for its payment. */
-export type Hold = OpenJobRecord['holds'];
-
-/** What one job takes, base units. */
-export interface Charge {
-  /** For running it: shared out by the parameters. */
-  readonly shared: bigint;
-  /** For the function: its owner's alone. */
-  readonly royalty: bigint;
-}
-
-/** A closed job on its way into its settlement's record. */
-export interface Closed {
-  readonly ticket: TicketRow;
-  readonly node: string;
-  readonly end: 'paid' | 'lost';
-  readonly payer: AccountId;
-  readonly charge: Charge;
-  readonly from: Hold['of'];
 }
 
 /** A job that changed: a settled row can be read again from its transaction; a step of an open job is told whole. */
@@ -98,7 +74,8 @@ export class JobBook {
   #commission = 0n;
   /** By function. */
   readonly #seeding = new Map<string, bigint>();
-  readonly #closed: ClosedRow[] = [];
+  /** What is kept of closed jobs for as long as that can be disputed. */
+  readonly closed = new ClosedJobs();
   readonly #bond: BondBook;
 
   constructor(context: Context, superNode: SuperNodeRecord) {
@@ -202,8 +179,7 @@ export class JobBook {
     const { charge, from, ticket } = closed;
     const [, , , , fn, , parameters] = ticket;
     if (from === 'bond') {
-      this.#changeBond(-charge.shared, 0n);
-      add(this.#earned, provider, charge.shared);
+      this.payFromBond(provider, charge.shared);
     } else {
       const split = splitCost(charge.shared, this.parameters(parameters)!);
       allowance.left -= charge.shared + charge.royalty;
@@ -213,18 +189,13 @@ export class JobBook {
       add(this.#seeding, fn, split.seeding);
       if (charge.royalty > 0n) add(this.#earned, this.functionOwner(fn)!, charge.royalty);
     }
-    this.noteClosed(closed);
+    this.closed.add(closed);
   }
 
-  /** Keeps what was closed for as long as it can be disputed. */
-  noteClosed({ ticket, node, end, payer, charge, from }: Closed): void {
-    const [allowance, sequence, , , fn, , parameters] = ticket;
-    const row = this.#closed.at(-1);
-    const job: ClosedRow[7][number] = [sequence, String(charge.shared), String(charge.royalty)];
-    const isAlike =
-      row?.[0] === node && row[1] === end && row[2] === from && row[3] === allowance && row[5] === fn && row[6] === parameters;
-    if (isAlike && row[7].length < closedRowJobs) row[7].push(job);
-    else this.#closed.push([node, end, from, allowance, payer, fn, parameters, [job]]);
+  /** The super node's bond pays for what it should not have issued. */
+  payFromBond(provider: AccountId, units: bigint): void {
+    this.#changeBond(-units, 0n);
+    add(this.#earned, provider, units);
   }
 
   /** Writes what has changed. To be called once, at the end. */
@@ -234,7 +205,8 @@ export class JobBook {
     for (const [account, units] of this.#earned) this.#credit(stateKeys.credit(account, id), units);
     for (const [fn, units] of this.#seeding) this.#credit(stateKeys.seedingPool(fn, id), units);
     if (this.#commission > 0n) this.#credit(stateKeys.commissionPool(id), this.#commission);
-    if (this.#closed.length > 0) keepSettlement(this.context, this.superNode.id, this.#closed.map(closedRowText));
+    const closed = this.closed.texts();
+    if (closed.length > 0) keepSettlement(this.context, this.superNode.id, closed);
     if (this.#bond.changed) this.#writeBond();
   }
 

@@ -1,5 +1,6 @@
 import { jobId, type JobRecord, type Outcome } from '@orb/protocol';
-import type { Charge, Hold, JobBook } from './job-book.ts';
+import type { Charge, Hold } from './closed-jobs.ts';
+import type { JobBook } from './job-book.ts';
 import { chargeOf, isBilled } from './job-rules.ts';
 import type { JobSoFar } from './job-steps.ts';
 import { splitCost } from './split.ts';
@@ -29,6 +30,7 @@ export function jobRecord(book: JobBook, job: JobSoFar, payment: Payment | undef
     acknowledgement,
     cost: payment ? String(payment.charge.shared + payment.charge.royalty) : '0',
     payments: payment ? paymentsOf(book, job, provider, payment) : [],
+    ...(payment?.from === 'bond' && { paidFrom: 'bond' as const }),
     changes,
   };
 }

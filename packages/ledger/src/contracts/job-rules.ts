@@ -12,7 +12,8 @@ import {
   type TicketRow,
 } from '@orb/protocol';
 import { settlementDeadline } from './allowances.ts';
-import type { Charge, Hold, JobBook, OpenAllowance, VersionTerms } from './job-book.ts';
+import type { Charge, Hold } from './closed-jobs.ts';
+import type { JobBook, OpenAllowance, VersionTerms } from './job-book.ts';
 
 /** Why a row is not accepted. */
 export interface Refusal {
@@ -93,7 +94,7 @@ function checkParameters(book: JobBook, version: number): Refusal | undefined {
 }
 
 /** What a receipt costs: billed milliseconds × memory × rate; nothing where the outcome is not billed. Base units. */
-export function costOfReceipt({ memoryMiB }: VersionTerms, rate: bigint, [, runUs, , , , , , , outcome]: ReceiptRow): bigint {
+function costOfReceipt({ memoryMiB }: VersionTerms, rate: bigint, [, runUs, , , , , , , outcome]: ReceiptRow): bigint {
   return isBilled(outcome) ? costOf(runUs, memoryMiB, rate) : 0n;
 }
 
@@ -127,7 +128,9 @@ export function checkLeft(free: bigint, total: bigint): Refusal | undefined {
 /** The rule for time without an observer: no job runs longer than its version may. */
 export function checkTimeout(book: JobBook, { version }: TicketTerms, [, runUs]: ReceiptRow): Refusal | undefined {
   const most = (version.timeoutMs + book.context.env.parameters.runToleranceMs) * 1000;
-  return runUs > most ? refusal('cost-exceeded', `The node claims ${runUs} µs; the version may run for ${version.timeoutMs} ms.`) : undefined;
+  return runUs > most
+    ? refusal('cost-exceeded', `The node claims ${runUs} µs; the version may run for ${version.timeoutMs} ms.`)
+    : undefined;
 }
 
 /** The rule for time: a node cannot bill more than its super node saw pass, plus the tolerance. */

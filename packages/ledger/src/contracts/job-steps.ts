@@ -1,12 +1,6 @@
-import {
-  jobId,
-  stateKeys,
-  parseUnits,
-  type JobRecord,
-  type OpenJobRecord,
-  type TicketRow,
-} from '@orb/protocol';
-import type { Charge, Closed, Hold, JobBook } from './job-book.ts';
+import { jobId, stateKeys, parseUnits, type JobRecord, type OpenJobRecord, type TicketRow } from '@orb/protocol';
+import type { Charge, Closed, Hold } from './closed-jobs.ts';
+import type { JobBook } from './job-book.ts';
 import { jobRecord } from './job-record.ts';
 import {
   chargeOf,
@@ -68,7 +62,7 @@ export function loseJob(book: JobBook, job: JobSoFar, { row }: Moving = {}): Ref
   const terms = job.holds ? openTerms(book, job.node, job.ticket) : checkTicket(book, job.node, job.ticket);
   if (isRefusal(terms)) return terms;
   if (job.receipt) return refusal('conflict', 'The job has a receipt: it was not lost.');
-  book.noteClosed({ ...closedOf(terms, job, nothing, 'allowance'), end: 'lost' });
+  book.closed.add({ ...closedOf(terms, job, nothing, 'allowance'), end: 'lost' });
   return closeJob(book, terms, job, { end: 'failed', charge: nothing, row });
 }
 

@@ -85,7 +85,11 @@ function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasu
     case 'super-node.withdraw':
       return [stateKeys.superNode(body.superNode)];
     case 'job.claim':
-      return [stateKeys.superNode(body.superNode), stateKeys.node(body.node), ...unique(body.claims.flatMap(({ ticket }) => ticketKeys(ticket)))];
+      return [
+        stateKeys.superNode(body.superNode),
+        stateKeys.node(body.node),
+        ...unique(body.claims.flatMap(({ ticket }) => ticketKeys(ticket))),
+      ];
     case 'job.conclude':
       return [stateKeys.superNode(body.superNode), ...body.jobs.map(stateKeys.job)];
     case 'job.refund':

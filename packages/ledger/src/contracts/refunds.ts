@@ -41,7 +41,7 @@ export function refundJob(context: Context, refund: Refund): JobsOutcome {
 export function takeBack(context: Context, refund: Refund): JobsOutcome {
   const { state, env } = context;
   const { job: id } = refund;
-  const [node, end, from] = refund.row;
+  const [node, end] = refund.row;
   const payment = paymentOf(refund);
   if (end !== 'paid') throw new OrbError('conflict', { message: 'Nothing was paid for this job.' });
   const settlement = findSettlement(context, refund.superNode, refund);
@@ -52,8 +52,6 @@ export function takeBack(context: Context, refund: Refund): JobsOutcome {
   giveBack(context, refund, payment.shared + payment.royalty);
   state.put(marker, { settlement: refund.settlement, height: env.height });
   const { allowance, sequence } = parseJobId(id)!;
-  // A node that was paid from the bond for another's job has no job of its own to show.
-  if (state.get(stateKeys.claimed(id, node)) !== undefined && from === 'bond') return { rejections: [], changes: [] };
   const place = { settlement: stateKeys.settlement(refund.superNode, refund.settlement), height: settlement.height };
   return { rejections: [], changes: [{ allowance, sequence, refunded: place }] };
 }

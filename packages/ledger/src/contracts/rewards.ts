@@ -11,7 +11,8 @@ export function payCommission(context: Context, { superNodes }: TransactionBody<
   const { env } = context;
   const peers = decidingPeers(env.parameters, env.treasury);
   // What the treasury would get as a peer would look redeemed.
-  if (peers.includes(env.treasury)) throw new OrbError('forbidden', { message: 'The network has no peers yet: commission waits for them.' });
+  if (peers.includes(env.treasury))
+    throw new OrbError('forbidden', { message: 'The network has no peers yet: commission waits for them.' });
   const each = superNodes.reduce((sum, id) => sum + takeParts(context, stateKeys.commissionPool(id), peers.length), 0n);
   if (each === 0n) throw new OrbError('insufficient-funds', { message: 'No commission has vested there yet.' });
   for (const peer of peers) addUnits(context, peer, each);

@@ -33,7 +33,8 @@ export function unbond(context: Context, { account, sequence, superNode: id, uni
   const superNode = state.read<SuperNodeRecord>(stateKeys.superNode(id));
   if (!superNode) throw new OrbError('not-found', { message: `There is no super node ${id}.` });
   if (superNode.account !== account) throw new OrbError('forbidden', { message: 'This super node belongs to another account.' });
-  if (superNode.unbonding) throw new OrbError('conflict', { message: 'A part of the bond has been called back already: withdraw it first.' });
+  if (superNode.unbonding)
+    throw new OrbError('conflict', { message: 'A part of the bond has been called back already: withdraw it first.' });
   const rest = parseUnits(superNode.bond) - units;
   const minBond = parseUnits(env.parameters.minBond);
   if (rest < 0n) throw new OrbError('insufficient-funds', { message: `The bond is only ${superNode.bond} base units.` });
@@ -48,7 +49,8 @@ export function withdrawBond(context: Context, { superNode: id, due }: Transacti
   const { state, env } = context;
   const superNode = state.read<SuperNodeRecord>(stateKeys.superNode(id));
   const { unbonding, ...rest } = superNode ?? {};
-  if (!superNode || unbonding?.due !== due) throw new OrbError('not-found', { message: 'Nothing of this bond has been called back for then.' });
+  if (!superNode || unbonding?.due !== due)
+    throw new OrbError('not-found', { message: 'Nothing of this bond has been called back for then.' });
   if (env.time <= due) {
     throw new OrbError('conflict', { message: `The bond can be withdrawn after ${new Date(due).toISOString()}.`, details: { due } });
   }

@@ -59,7 +59,8 @@ function checkSubject({ env, state }: Context, subject: VoteSubject): void {
   if (split.relayBps + split.commissionBps + split.seedingBps > 10_000)
     throw new OrbError('invalid-request', { message: 'The shares are more than the whole.' });
   for (const peer of peers ?? [])
-    if (state.get(stateKeys.account(peer)) === undefined) throw new OrbError('unknown-account', { message: `There is no account ${peer}.` });
+    if (state.get(stateKeys.account(peer)) === undefined)
+      throw new OrbError('unknown-account', { message: `There is no account ${peer}.` });
 }
 
 /** In force from the next block on, so that one block knows one set of rules. */

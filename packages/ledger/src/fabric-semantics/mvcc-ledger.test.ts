@@ -55,9 +55,7 @@ test('64 settlements at once, from four super nodes, of one hot developer and on
   expect(counts.conflicts - before).toBe(0);
   expect(Math.max(...answers.map(({ height }) => height)) - Math.min(...answers.map(({ height }) => height))).toBe(perSuperNode - 1);
   for (const id of superNodes) {
-    const credit = (await ledger.get(
-      stateKeys.credit(accountId(testSigner('alice').publicKey), id),
-    )) as unknown as CreditRecord;
+    const credit = (await ledger.get(stateKeys.credit(accountId(testSigner('alice').publicKey), id))) as unknown as CreditRecord;
     expect(credit.vesting.map(([, units]) => units)).toEqual([String(perSuperNode * rowsPerSettlement * 1_633)]);
   }
   // What does conflict is seen: eight payers of one account at once.
@@ -88,7 +86,11 @@ test('no settlement reads or writes what another super node’s settlement write
   await seen.promise;
   following.stop();
   expect(written.size).toBe(4 * (1 + 2 + 2 + 1) + 4 * perSuperNode);
-  for (const [key, owners] of written) expect([...owners].filter((owner) => superNodes.includes(owner)), key).toHaveLength(1);
+  for (const [key, owners] of written)
+    expect(
+      [...owners].filter((owner) => superNodes.includes(owner)),
+      key,
+    ).toHaveLength(1);
   await ledger.close();
 });
 

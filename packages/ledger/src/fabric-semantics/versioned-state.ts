@@ -2,7 +2,7 @@ import type { Json } from '@orb/protocol';
 import type { View, Writes } from '../contracts/state.ts';
 
 /** The block and place of the write that made a value; undefined for a key that nobody has written since the genesis. */
-export type KeyVersion = string | undefined;
+type KeyVersion = string | undefined;
 
 /** What a simulation has read: for each key the version that it saw. */
 export type ReadSet = ReadonlyMap<string, KeyVersion>;

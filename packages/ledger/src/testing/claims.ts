@@ -54,7 +54,12 @@ export function conclude(net: TestNetwork, superNode: Signer, ...jobs: string[])
 }
 
 /** How one closed job stands under its settlement's root. */
-export function closedRow(job: JobRow, node: Signer, payer: Signer, changes: Partial<Record<'end' | 'from' | 'shared' | 'royalty', string>> = {}): ClosedRow {
+export function closedRow(
+  job: JobRow,
+  node: Signer,
+  payer: Signer,
+  changes: Partial<Record<'end' | 'from' | 'shared' | 'royalty', string>> = {},
+): ClosedRow {
   const { allowance, sequence, function: fn, parameters } = job.ticket;
   const { end = 'paid', from = 'allowance', shared = '0', royalty = '0' } = changes;
   return [
