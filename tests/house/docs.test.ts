@@ -47,6 +47,19 @@ test('scripts that the pages name exist', () => {
   expect(named.filter((name) => !(name in scripts))).toEqual([]);
 });
 
+test('commands and options that the pages show are those that orb has', () => {
+  const known = new Map<string, string>();
+  for (const [, command, rest] of read('docs/reference/cli.md').matchAll(/^### `orb ([a-z]+(?: [a-z]+)?)\b[^\n]*\n([\s\S]*?)(?=^##)/gm)) known.set(command!, rest!);
+  const shown = pages.flatMap((page) => [...read(page).matchAll(/^(?:echo .* \| )?(?:npm run orb --|orb) ([a-z].*)$/gm)].map((match) => match[1]!.replace(/#.*/, '')));
+  expect(shown.length).toBeGreaterThan(30);
+  const wrong = shown.filter((line) => {
+    const [first = '', second = ''] = line.split(' ');
+    const rest = known.get(`${first} ${second}`) ?? known.get(first);
+    return rest === undefined || [...line.matchAll(/ (--[a-z-]+)/g)].some((option) => !rest.includes(option[1]!));
+  });
+  expect(wrong).toEqual([]);
+});
+
 function linksOf(page: string): string[] {
   const prose = read(page).replace(/```[\s\S]*?```/g, '').replace(/`[^`\n]*`/g, '');
   const links = [...prose.matchAll(/\]\(<?([^)\s>]+)>?(?: "[^"]*")?\)/g), ...prose.matchAll(/(?:src|href|srcset)="([^"]+)"/g)];
