@@ -1,7 +1,16 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  createSigner, genesisSchema, OrbError, parseWith, randomBytes, toHex, unitsPerCredit, type Genesis, type Parameters, type Signer,
+  createSigner,
+  genesisSchema,
+  OrbError,
+  parseWith,
+  randomBytes,
+  toHex,
+  unitsPerCredit,
+  type Genesis,
+  type Parameters,
+  type Signer,
 } from '@orb/protocol';
 
 export interface InitOptions {
@@ -42,13 +51,29 @@ export function initNetwork(options: InitOptions): Genesis {
   const { folder, name, network, nowMs } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (existsSync(join(folder, 'genesis.json'))) {
-    throw new OrbError('conflict', { message: `There is a network in ${folder} already.`, hint: 'Choose another folder, or start the one that is there.' });
+    throw new OrbError('conflict', {
+      message: `There is a network in ${folder} already.`,
+      hint: 'Choose another folder, or start the one that is there.',
+    });
   }
-  const signers = Object.fromEntries(Object.entries(keyNames).map(([key, file]) => [key, makeKey(join(folder, file))])) as Record<keyof typeof keyNames, Signer>;
-  const genesis = parseWith(genesisSchema, {
-    v: 1, name, network, time: nowMs, salt: toHex(randomBytes(32)),
-    treasuryKey: signers.treasury.publicKey, ordererKey: signers.orderer.publicKey, parameters: defaultParameters(options),
-  }, 'genesis');
+  const signers = Object.fromEntries(Object.entries(keyNames).map(([key, file]) => [key, makeKey(join(folder, file))])) as Record<
+    keyof typeof keyNames,
+    Signer
+  >;
+  const genesis = parseWith(
+    genesisSchema,
+    {
+      v: 1,
+      name,
+      network,
+      time: nowMs,
+      salt: toHex(randomBytes(32)),
+      treasuryKey: signers.treasury.publicKey,
+      ordererKey: signers.orderer.publicKey,
+      parameters: defaultParameters(options),
+    },
+    'genesis',
+  );
   writeFileSync(join(folder, 'genesis.json'), `${JSON.stringify(genesis, null, 2)}\n`, { flag: 'wx' });
   return genesis;
 }

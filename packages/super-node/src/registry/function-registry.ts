@@ -1,5 +1,14 @@
 import {
-  OrbError, stateKeys, type AccountId, type AccountRecord, type FunctionId, type FunctionRecord, type Hex32, type Json, type VersionId, type VersionRecord,
+  OrbError,
+  stateKeys,
+  type AccountId,
+  type AccountRecord,
+  type FunctionId,
+  type FunctionRecord,
+  type Hex32,
+  type Json,
+  type VersionId,
+  type VersionRecord,
 } from '@orb/protocol';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 

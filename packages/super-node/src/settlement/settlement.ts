@@ -1,7 +1,33 @@
 import {
-  acknowledgementFromRow, acknowledgementRow, asOrbError, fromUtf8, limits, OrbError, parseWith, receiptFromRow, receiptRow, receiptText, rootBytes, rowsRoot,
-  signTransaction, ticketFromRow, ticketRow, unsettledAnswerSchema, verify, type Acknowledgement, type ChainId, type Hex64, type JobId,
-  type JobRowForm, type NodeId, type Receipt, type SignedRoot, type Signer, type SuperNodeId, type Ticket, type TransactionBody,
+  acknowledgementFromRow,
+  acknowledgementRow,
+  asOrbError,
+  fromUtf8,
+  limits,
+  OrbError,
+  parseWith,
+  receiptFromRow,
+  receiptRow,
+  receiptText,
+  rootBytes,
+  rowsRoot,
+  signTransaction,
+  ticketFromRow,
+  ticketRow,
+  unsettledAnswerSchema,
+  verify,
+  type Acknowledgement,
+  type ChainId,
+  type Hex64,
+  type JobId,
+  type JobRowForm,
+  type NodeId,
+  type Receipt,
+  type SignedRoot,
+  type Signer,
+  type SuperNodeId,
+  type Ticket,
+  type TransactionBody,
 } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { NodeSession } from '../registry/node-registry.ts';
@@ -47,6 +73,22 @@ interface Batch {
   submitted: boolean;
 }
 
+/**
+ * How far a node's batches are settled. Roots ascend on a link, and start after what the node was told is settled; so a
+ * number that was passed over by a later root is void, and nothing waits for it.
+ */
+interface BatchProgress {
+  /** Highest number whose root has been seen. */
+  highest: number;
+  /** Settled ones above the first that is not. */
+  readonly ahead: Set<number>;
+}
+
+/** Lost jobs beyond this many are closed at once, oldest first, so that gaps between closed sequences stay few. */
+const maxLostWaiting = 1_000;
+/** What a cancelled job may still have run before its node heard of it. */
+const cancelGraceUs = 250_000;
+
 /** The journal is rewritten when it has grown by this much: about 50,000 jobs. */
 const journalRewriteBytes = 32 * 1024 * 1024;
 
@@ -60,9 +102,7 @@ export class Settlement {
   readonly #jobs = new Map<JobId, JobEntry>();
   readonly #lost = new Set<JobEntry>();
   readonly #batches = new Map<NodeId, Map<number, Batch>>();
-  /** Last batch of each node such that it and all before it are settled, and those settled out of turn. */
-  readonly #settledBatch = new Map<NodeId, number>();
-  readonly #settledAhead = new Map<NodeId, Set<number>>();
+  readonly #progress = new Map<NodeId, BatchProgress>();
   #submitting: Promise<void> = Promise.resolve();
   #lastFailureMs = 0;
 
@@ -81,8 +121,11 @@ export class Settlement {
     return this.#jobs.size >= this.#options.maxUnsettled || this.#deps.journal.failed;
   }
 
+  /** Last batch of a node such that it and all before it are settled or void. */
   settledBatch(node: NodeId): number {
-    return this.#settledBatch.get(node) ?? 0;
+    let settled = this.#progress.get(node)?.highest ?? 0;
+    for (const open of this.#batches.get(node)?.keys() ?? []) settled = Math.min(settled, open - 1);
+    return settled;
   }
 
   /** Takes up what the journal knows from before a restart. Run before {@link Allowances.load}; returns the jobs it accounts for. */
@@ -105,6 +148,7 @@ export class Settlement {
         }
         case 'lost': {
           const job = await this.#restoreJob(entry[1], ticketFromRow(entry[2]));
+          if (entry[3]) job.acknowledgement = acknowledgementFromRow(entry[3]);
           job.lostAtMs = this.#deps.now();
           this.#lost.add(job);
           break;
@@ -116,7 +160,7 @@ export class Settlement {
           this.#closeBatch(entry[1], entry[2]);
           break;
         case 'settled-to':
-          this.#settledBatch.set(entry[1], entry[2]);
+          this.#progressOf(entry[1]).highest = entry[2];
           break;
         case 'closed-job':
           this.#forget(entry[1]);
@@ -126,6 +170,7 @@ export class Settlement {
       }
     }
     for (const [node, number, count, signature] of proofs) {
+      this.#sawRoot(node, number);
       const batch = this.#batches.get(node)?.get(number);
       if (batch && isComplete(batch, count)) this.#prove(batch, signature);
     }
@@ -150,7 +195,15 @@ export class Settlement {
   /** A job got its ticket. */
   open(node: NodeId, id: JobId, ticket: Ticket, memoryMiB: number, reserved: bigint): JobEntry {
     const job: JobEntry = {
-      id, node, ticket, memoryMiB, reserved, receipt: undefined, acknowledgement: undefined, place: undefined, lostAtMs: undefined,
+      id,
+      node,
+      ticket,
+      memoryMiB,
+      reserved,
+      receipt: undefined,
+      acknowledgement: undefined,
+      place: undefined,
+      lostAtMs: undefined,
     };
     this.#jobs.set(id, job);
     return job;
@@ -164,7 +217,15 @@ export class Settlement {
     this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved - cost);
     job.reserved = cost;
     this.#placeInBatch(job, batch, index);
-    this.#deps.journal.append(['done', job.node, ticketRow(job.ticket), receiptRow(receipt), acknowledgementRow(acknowledgement), batch, index]);
+    this.#deps.journal.append([
+      'done',
+      job.node,
+      ticketRow(job.ticket),
+      receiptRow(receipt),
+      acknowledgementRow(acknowledgement),
+      batch,
+      index,
+    ]);
   }
 
   /** The last byte of the reply went out, or the caller was gone before. */
@@ -178,14 +239,22 @@ export class Settlement {
   refuse(job: JobEntry): void {
     job.lostAtMs = 0;
     this.#lost.add(job);
-    this.#deps.journal.append(['lost', job.node, ticketRow(job.ticket)]);
+    this.#deps.journal.append(lostEntry(job));
   }
 
   /** Its node is gone without a receipt; it may come back with one. */
   lose(job: JobEntry): void {
     job.lostAtMs = this.#deps.now();
     this.#lost.add(job);
-    this.#deps.journal.append(['lost', job.node, ticketRow(job.ticket)]);
+    this.#deps.journal.append(lostEntry(job));
+  }
+
+  /** Its caller hung up: the node will show a receipt for what ran until it heard of that, and is paid for it. */
+  cancel(job: JobEntry, { observedUs, prcUs }: { readonly observedUs: number; readonly prcUs: number }): void {
+    job.lostAtMs = this.#deps.now();
+    job.acknowledgement = { received: true, observedUs: observedUs + cancelGraceUs, prcUs, rspUs: observedUs, doneAtMs: job.lostAtMs };
+    this.#lost.add(job);
+    this.#deps.journal.append(lostEntry(job));
   }
 
   /**
@@ -193,20 +262,31 @@ export class Settlement {
    * @throws OrbError `protocol-violation` when the root does not cover what the node sent
    */
   async takeRoot(session: NodeSession, root: SignedRoot): Promise<void> {
-    if (root.batch <= this.settledBatch(session.id) || this.#settledAhead.get(session.id)?.has(root.batch)) return this.#deps.notifySettled(session.id, this.settledBatch(session.id));
+    if (root.batch <= this.settledBatch(session.id) || this.#progress.get(session.id)?.ahead.has(root.batch)) {
+      return this.#deps.notifySettled(session.id, this.settledBatch(session.id));
+    }
     // The answers that the root covers came before it, but their calls take a few microtasks to get here.
     await new Promise(setImmediate);
     const known = this.#batches.get(session.id)?.get(root.batch);
     if (known?.signature !== undefined) return;
     if (!known || !isComplete(known, root.count)) await this.#fetchMissing(session, root.batch);
     const batch = this.#batches.get(session.id)?.get(root.batch);
-    if (!batch || !isComplete(batch, root.count)) throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
+    if (!batch || !isComplete(batch, root.count))
+      throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
     const texts = batch.jobs.map((job) => receiptText(ticketRow(job!.ticket), receiptRow(job!.receipt!)));
-    const bytes = rootBytes('receipts', { chain, superNode, node: session.id, batch: root.batch, count: root.count, root: rowsRoot(texts) });
+    const bytes = rootBytes('receipts', {
+      chain,
+      superNode,
+      node: session.id,
+      batch: root.batch,
+      count: root.count,
+      root: rowsRoot(texts),
+    });
     if (!verify(session.link.peer.key, bytes, root.signature)) {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
     }
+    this.#sawRoot(session.id, root.batch);
     this.#prove(batch, root.signature);
     this.#deps.journal.append(['batch', session.id, batch.number, root.count, root.signature]);
   }
@@ -219,13 +299,15 @@ export class Settlement {
 
   /** What a rewritten journal must hold. */
   *journalEntries(): Iterable<JournalEntry> {
-    for (const [node, number] of this.#settledBatch) yield ['settled-to', node, number];
-    for (const [node, numbers] of this.#settledAhead) for (const number of numbers) yield ['closed', node, number];
+    for (const [node, { highest, ahead }] of this.#progress) {
+      yield ['settled-to', node, highest];
+      for (const number of ahead) yield ['closed', node, number];
+    }
     for (const job of this.#jobs.values()) {
       const { ticket, receipt, acknowledgement, place } = job;
       if (receipt && acknowledgement && place) {
         yield ['done', job.node, ticketRow(ticket), receiptRow(receipt), acknowledgementRow(acknowledgement), place.batch, place.index];
-      } else if (job.lostAtMs !== undefined) yield ['lost', job.node, ticketRow(ticket)];
+      } else if (job.lostAtMs !== undefined) yield lostEntry(job);
       else yield ['range', ticket.allowance, ticket.sequence, ticket.sequence, job.reserved.toString()];
     }
     for (const batches of this.#batches.values()) {
@@ -237,7 +319,7 @@ export class Settlement {
 
   async #settleReady(): Promise<void> {
     if (this.#lastFailureMs > 0 && this.#deps.now() - this.#lastFailureMs < 1_000) return;
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const batches = this.#readyBatches();
       const lost = this.#readyLost(limits.settlementRows);
       if (batches.length === 0 && lost.length === 0) break;
@@ -265,11 +347,12 @@ export class Settlement {
   }
 
   #readyLost(limit: number): JobEntry[] {
-    const now = this.#deps.now();
+    const before = this.#deps.now() - this.#options.lostGraceMs;
     const ready: JobEntry[] = [];
+    let tooMany = this.#lost.size - maxLostWaiting;
     for (const job of this.#lost) {
       if (job.receipt) this.#lost.delete(job);
-      else if (now - job.lostAtMs! >= this.#options.lostGraceMs && ready.push(job) >= limit) break;
+      else if ((job.lostAtMs! <= before || tooMany-- > 0) && ready.push(job) >= limit) break;
     }
     return ready;
   }
@@ -280,7 +363,10 @@ export class Settlement {
     const body: TransactionBody<'job.settle'> = {
       superNode,
       batches: batches.map(({ node, number, signature, jobs }) => ({
-        node, batch: number, signature: signature!, rows: jobs.map((job) => settlementRow(job as Parameters<typeof settlementRow>[0])) as JobRowForm[],
+        node,
+        batch: number,
+        signature: signature!,
+        rows: jobs.map((job) => settlementRow(job as Parameters<typeof settlementRow>[0])) as JobRowForm[],
       })),
       lost: lost.map(({ node, ticket }) => ({ node, ticket: ticketRow(ticket) })),
     };
@@ -352,7 +438,13 @@ export class Settlement {
       }
       job.receipt = receiptFromRow(receiptForm);
       // The reply never had this result: the caller was told to try again.
-      job.acknowledgement ??= { received: false, observedUs: job.receipt.setupUs + job.receipt.runUs, prcUs: 0, rspUs: 0, doneAtMs: this.#deps.now() };
+      job.acknowledgement ??= {
+        received: false,
+        observedUs: job.receipt.setupUs + job.receipt.runUs,
+        prcUs: 0,
+        rspUs: 0,
+        doneAtMs: this.#deps.now(),
+      };
       this.#lost.delete(job);
       this.#placeInBatch(job, number, index);
       this.#deps.journal.append(['done', job.node, ticketForm, receiptForm, acknowledgementRow(job.acknowledgement), number, index]);
@@ -382,11 +474,21 @@ export class Settlement {
     const batches = this.#batches.get(node);
     for (const job of batches?.get(number)?.jobs ?? []) if (job) this.#forget(job.id);
     batches?.delete(number);
-    const ahead = this.#settledAhead.get(node) ?? new Set<number>();
-    this.#settledAhead.set(node, ahead.add(number));
-    let settled = this.settledBatch(node);
-    while (ahead.delete(settled + 1)) settled++;
-    this.#settledBatch.set(node, settled);
+    const { ahead } = this.#progressOf(node);
+    ahead.add(number);
+    const settled = this.settledBatch(node);
+    for (const old of ahead) if (old <= settled) ahead.delete(old);
+  }
+
+  #progressOf(node: NodeId): BatchProgress {
+    const progress = this.#progress.get(node) ?? { highest: 0, ahead: new Set<number>() };
+    this.#progress.set(node, progress);
+    return progress;
+  }
+
+  #sawRoot(node: NodeId, number: number): void {
+    const progress = this.#progressOf(node);
+    progress.highest = Math.max(progress.highest, number);
   }
 
   #forget(id: JobId): void {
@@ -400,6 +502,10 @@ export class Settlement {
     if (this.#deps.journal.bytes < journalRewriteBytes) return;
     this.#deps.journal.rewrite([...this.journalEntries(), ...this.#deps.allowances.journalEntries()]);
   }
+}
+
+function lostEntry({ node, ticket, acknowledgement }: JobEntry): JournalEntry {
+  return ['lost', node, ticketRow(ticket), ...(acknowledgement ? ([acknowledgementRow(acknowledgement)] as const) : ([] as const))];
 }
 
 function isComplete(batch: Batch, count: number): boolean {
