@@ -58,14 +58,14 @@ describe('a call', () => {
     expect(new Uint8Array(await answer.arrayBuffer())).toEqual(body);
   });
 
-  test('a thousand at once: every answer reaches its own caller', async () => {
+  test('three hundred at once: every answer reaches its own caller', async () => {
     const net = await start();
     for (const name of ['one', 'two']) await net.addNode(name, { offer: { slots: 1_000 } });
     const url = await net.deploy('echo');
     const answers = await Promise.all(
-      Array.from({ length: 1_000 }, async (_, i) => (await fetch(url, { method: 'POST', body: `call ${i}` })).text()),
+      Array.from({ length: 300 }, async (_, i) => (await fetch(url, { method: 'POST', body: `call ${i}` })).text()),
     );
-    expect(answers).toEqual(Array.from({ length: 1_000 }, (_, i) => `call ${i}`));
+    expect(answers).toEqual(Array.from({ length: 300 }, (_, i) => `call ${i}`));
   });
 
   test('any page may call: preflight, and the answer’s own headers win', async () => {
