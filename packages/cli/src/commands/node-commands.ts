@@ -123,6 +123,12 @@ async function tell(session: Session, folder: string | undefined, request: Param
   session.result(status, () => describeNode(status, session));
 }
 
+function describeTally({ done, outcomes, refusals, askedUnits }: NodeStatus['jobs']): string {
+  const counts = [...Object.entries(outcomes), ...Object.entries(refusals).map(([reason, count]) => [`refused: ${reason}`, count] as const)];
+  const details = counts.map(([name, count]) => `${name} ${count}`).join(', ');
+  return `${done} jobs${details && ` (${details})`}, worth ${formatMoney(askedUnits)}`;
+}
+
 function describeNode(status: NodeStatus, { terminal: { style } }: Session): string {
   const { offer, jobs } = status;
   const state = { lending: style.good, paused: style.warn, stopping: style.warn }[status.state](status.state);
@@ -136,7 +142,7 @@ function describeNode(status: NodeStatus, { terminal: { style } }: Session): str
       [
         ['offers', `${offer.cores} cores, ${offer.memoryMiB} MiB, ${offer.slots} slots, ${offer.rate} units per MiB·ms, isolation: ${offer.isolation}`],
         ['running', `${status.running} jobs, ${status.busyMiB} MiB`],
-        ['done', Object.entries(jobs).map(([name, value]) => `${name} ${String(value)}`).join(', ')],
+        ['done', describeTally(jobs)],
         ['holds', status.versions.length === 0 ? 'no function yet' : status.versions.map(({ name }) => cleanText(name)).join(', ')],
         ...links.map((text) => ['super node', text] as const),
       ],

@@ -44,15 +44,14 @@ export interface NetworkSummary {
 
 const defaultPorts = { gateway: 7080, links: 7443 };
 const example = fileURLToPath(new URL('../../../../examples/hello/hello.ts', import.meta.url));
+const portAttempts = 3;
 const bondUnits = 100n * unitsPerCredit;
 
 /** From an empty or an old folder to a network that has run, paid and proved a call. */
 export async function runNetwork(options: RunNetworkOptions, dependencies: RunNetworkDependencies): Promise<NetworkSummary> {
-  const { folder, processes, progress, signal } = dependencies;
-  progress.step('Preparing the network');
-  await prepareFolder(options, dependencies);
-  progress.update('Starting the super node');
-  const url = await startSuperNode(processes, folder);
+  const { progress, signal } = dependencies;
+  progress.step('Starting the super node');
+  const url = await bringUpSuperNode(options, dependencies);
   signal.throwIfAborted();
   progress.done(`Super node at ${url}`);
 
@@ -78,6 +77,18 @@ export async function runNetwork(options: RunNetworkOptions, dependencies: RunNe
   const verified = await verifyWhole(orb, (height, of) => progress.update(`Verifying block ${height} of ${of}`));
   progress.done('Ledger verified');
   return { url, network, accounts, deployment, call, verified };
+}
+
+/** Chooses ports and starts; somebody else may take a port in between, then others are chosen. */
+async function bringUpSuperNode(options: RunNetworkOptions, dependencies: RunNetworkDependencies): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    await prepareFolder(options, dependencies);
+    try {
+      return await startSuperNode(dependencies.processes, dependencies.folder);
+    } catch (error) {
+      if (attempt >= portAttempts || !String(error).includes('EADDRINUSE')) throw error;
+    }
+  }
 }
 
 async function prepareFolder({ port }: RunNetworkOptions, { folder, progress }: RunNetworkDependencies): Promise<void> {
