@@ -17,7 +17,10 @@ test('text from elsewhere cannot move the cursor, clear the screen, or turn read
 test('a table aligns coloured cells by what is seen, and narrows only its flexible columns', () => {
   const colour = createStyle(true);
   const columns = [{ title: 'name' }, { title: 'n', align: 'right' }, { title: 'long', flexible: true }] as const;
-  const rows = [[colour.good('ab'), '5', 'x'.repeat(100)], ['abcdef', '12345', 'y']];
+  const rows = [
+    [colour.good('ab'), '5', 'x'.repeat(100)],
+    ['abcdef', '12345', 'y'],
+  ];
   const lines = renderTable(columns, rows, plain, 40).split('\n');
   expect(lines).toHaveLength(3);
   expect(lines[2]).toBe('abcdef  12345  y');
