@@ -168,7 +168,7 @@ test('bad source, missing import, too large a bundle, no funds, too small a budg
   const missing = await source('missing.ts', "import left from 'left-pad-not-here';\nexport default () => left;");
   expect(await orb(`deploy ${missing}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/left-pad-not-here[\s\S]*npm install/) });
   expect(await orb('deploy nowhere.ts')).toMatchObject({ code: 7, stderr: expect.stringContaining('no file nowhere.ts') });
-  await writeFile(join(folder.path, 'large.js'), `export default () => ${JSON.stringify('x'.repeat(11 * 1024 * 1024))}.length;`);
+  await writeFile(join(folder.path, 'large.js'), `export default () => ${JSON.stringify('x'.repeat(11 * 1024 * 1024))};`);
   expect(await orb('deploy large.js')).toMatchObject({ code: 8, stderr: expect.stringContaining('the limit is 10.0 MiB') });
   const good = await source('good.ts', 'export default () => 1;');
   expect(await orb(`deploy ${good}`)).toMatchObject({ code: 4, stderr: expect.stringContaining('alice has 0 credits') });

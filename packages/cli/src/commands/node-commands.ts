@@ -11,6 +11,7 @@ import { formatMoney, formatUs, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
 import { untilStopped } from '../up/until-stopped.ts';
 import type { CommandContext } from './command-context.ts';
+import { examineNode } from './node-doctor.ts';
 import { baseUnits, cores, memory, wholeNumber } from './option-values.ts';
 import { stopWithParentOption } from './supernode-commands.ts';
 
@@ -55,6 +56,10 @@ export function addNodeCommands(program: Command, context: CommandContext): void
     )
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => start(context.session(command), flags));
+  node
+    .command('doctor')
+    .description('which walls stand around functions on this computer, and how to raise the missing ones')
+    .action(async (_: unknown, command: Command) => examineNode(context.session(command)));
   const folder = ['--folder <folder>', 'the node’s folder (default: ORB_HOME/node)'] as const;
   node
     .command('status')
