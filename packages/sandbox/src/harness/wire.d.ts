@@ -5,12 +5,14 @@ export declare const toHost: {
   readonly failed: 72; readonly log: 73; readonly credit: 74; readonly pong: 75; readonly settled: 76;
 };
 export declare const settledFlag: 1;
-export declare const faults: readonly ['function-failed', 'bad-response', 'response-too-large'];
+export declare const faults: readonly ['function-failed', 'bad-response', 'out-of-memory'];
 export declare const logLevels: readonly ['debug', 'info', 'warn', 'error'];
 export declare const headerBytes: 9;
 export declare const inlineBytes: number;
 export declare const chunkBytes: number;
 export declare const windowBytes: number;
+/** What a piece of a response counts against the window. */
+export declare function pieceCost(bytes: number): number;
 export declare const maxFrameFromFunction: number;
 export declare const maxFrameFromHost: number;
 export declare const logLimits: { readonly lines: number; readonly bytes: number; readonly lineBytes: number };
