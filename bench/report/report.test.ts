@@ -38,7 +38,7 @@ function reportOf(measurements: readonly Measurement[], more: Partial<Report> = 
     ],
     left: [],
     measurements,
-    memory: [{ row: 'orb', processes: [{ role: 'super node', rssKiB: 102_400, pssKiB: undefined, peakRssKiB: 204_800 }] }],
+    memory: [{ row: 'orb', processes: [{ role: 'super node', count: 1, rssKiB: 102_400, pssKiB: undefined, peakRssKiB: 204_800 }] }],
     audits: [],
     coldStarts: [],
     wrk: [],

@@ -21,7 +21,7 @@ function callTable(report: Report): Table {
   const { rounds, durationMs, payloadBytes } = report.settings;
   return {
     title: `Calls: ${payloadBytes}-byte JSON echoed, median of ${rounds} rounds of ${durationMs / 1_000} s (min–max)`,
-    columns: ['row', 'in flight', 'calls/s', `÷ ${report.settings.baseline}`, 'p50 ms', 'p99 ms', 'wrong or refused'],
+    columns: ['row', 'in flight', 'calls/s', `÷ ${report.settings.baseline}`, 'p50 ms', 'p99 ms', 'settled after ms', 'wrong or refused'],
     rows: summarise(report).map((line) => [
       line.name,
       String(line.inFlight),
@@ -29,6 +29,7 @@ function callTable(report: Report): Table {
       line.ratio === undefined ? '–' : withRange(line.ratio, (value) => value.toFixed(2)),
       withRange(line.p50Us, ms),
       withRange(line.p99Us, ms),
+      line.settleMs === undefined ? '–' : withRange(line.settleMs, count),
       String(line.failures),
     ]),
   };
@@ -74,7 +75,13 @@ function memoryTable({ memory, rows }: Report): Table {
     title: 'Memory after the last round, MiB',
     columns: ['row', 'process', 'resident', 'share (PSS)', 'peak'],
     rows: memory.flatMap(({ row, processes }) =>
-      processes.map(({ role, rssKiB, pssKiB, peakRssKiB }) => [nameOf(row), role, mib(rssKiB), mib(pssKiB), mib(peakRssKiB)]),
+      processes.map(({ role, count: processesOfRole, rssKiB, pssKiB, peakRssKiB }) => [
+        nameOf(row),
+        processesOfRole > 1 ? `${role} ×${processesOfRole}` : role,
+        mib(rssKiB),
+        mib(pssKiB),
+        mib(peakRssKiB),
+      ]),
     ),
   };
 }
