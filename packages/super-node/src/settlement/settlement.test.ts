@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createMemoryLedger } from '@orb/ledger/memory';
 import { orderer, TestClock, testGenesis, testJob, testManifest, TestNetwork } from '@orb/ledger/testing';
 import {
-  nodeId, receiptRow, receiptText, rowsRoot, signRoot, stateKeys, superNodeId, ticketRow, utf8,
+  limits, nodeId, receiptRow, receiptText, rowsRoot, signRoot, stateKeys, superNodeId, ticketRow, utf8,
   type AllowanceRecord, type JobRow, type Receipt, type Signer, type Ticket, type UnsettledAnswer, type VersionRecord,
 } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -107,6 +107,21 @@ describe('settlement', () => {
     expect(net.settled).toEqual([[nodeId(net.node.publicKey), 1]]);
     expect(await net.left()).toBe('998080');
     expect(allowances.freeOf(net.allowance)).toBe(998_080n);
+  });
+
+  test('refused jobs wait for the next settlement when a full batch leaves them no room', async () => {
+    const net = await setUp();
+    const started = await net.start();
+    const rows = Array.from({ length: limits.settlementRows }, (_, index) => {
+      const job = net.open(started);
+      const row = record(started.settlement, job, 1, index);
+      started.settlement.acknowledge(job, true, 1);
+      return row;
+    });
+    started.settlement.refuse(net.open(started));
+    await started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, rows));
+    await started.settlement.settle();
+    expect(started.settlement.unsettled).toBe(0);
   });
 
   test('money is set aside at the ticket and given back at the receipt; nothing is promised twice', async () => {

@@ -239,7 +239,8 @@ export class Settlement {
     if (this.#lastFailureMs > 0 && this.#deps.now() - this.#lastFailureMs < 1_000) return;
     for (let more = true; more; ) {
       const batches = this.#readyBatches();
-      const lost = this.#readyLost(limits.settlementRows);
+      const rows = batches.reduce((sum, { jobs }) => sum + jobs.length, 0);
+      const lost = this.#readyLost(limits.settlementRows - rows);
       if (batches.length === 0 && lost.length === 0) break;
       more = await this.#submit(batches, lost);
     }
@@ -267,6 +268,7 @@ export class Settlement {
   #readyLost(limit: number): JobEntry[] {
     const now = this.#deps.now();
     const ready: JobEntry[] = [];
+    if (limit <= 0) return ready;
     for (const job of this.#lost) {
       if (job.receipt) this.#lost.delete(job);
       else if (now - job.lostAtMs! >= this.#options.lostGraceMs && ready.push(job) >= limit) break;
