@@ -1,6 +1,6 @@
 import { relativeRange, spreadOf } from '../measure/statistics.ts';
 import { count, percent, plusMinus, short, withRange } from './figures.ts';
-import { failuresIn, summarise, type Report } from './report.ts';
+import { failuresIn, summarise, type Report, type Summary } from './report.ts';
 import type { Table } from './table.ts';
 
 /** Every table that the report has something for. */
@@ -35,20 +35,27 @@ function callTable(report: Report): Table {
   };
 }
 
+/**
+ * What a call costs, in processor time. On a busy machine this says more than calls a second: others can take a row's
+ * turns, but hardly make its work more.
+ */
 function cpuTable(report: Report): Table {
   const lines = summarise(report).filter(({ cpuUsPerCall }) => Object.keys(cpuUsPerCall).length > 0);
+  const all = (line: Summary) => Object.entries(line.cpuUsPerCall).reduce((sum, [role, us]) => sum + (role === 'caller' ? 0 : us), 0);
+  const baseline = (inFlight: number) => lines.find((line) => line.row === report.settings.baseline && line.inFlight === inFlight);
   return {
-    title: 'Processor time of a call, µs by process (user + system)',
-    columns: ['row', 'in flight', 'by process', 'all servers', 'caller'],
-    rows: lines.map(({ name, inFlight, cpuUsPerCall: { caller = 0, ...servers } }) => [
-      name,
-      String(inFlight),
-      Object.entries(servers)
-        .map(([role, us]) => `${role} ${short(us)}`)
-        .join(', '),
-      short(Object.values(servers).reduce((sum, us) => sum + us, 0)),
-      short(caller),
-    ]),
+    title: 'Processor time of a call, µs by process (user + system, and what follows the answer)',
+    columns: ['row', 'in flight', 'by process', 'all servers', `÷ ${report.settings.baseline}`, 'caller'],
+    rows: lines.map((line) => {
+      const { name, inFlight, cpuUsPerCall } = line;
+      const base = baseline(inFlight);
+      const { caller = 0, ...servers } = cpuUsPerCall;
+      const byProcess = Object.entries(servers)
+        .filter(([, us]) => us >= 0.1)
+        .map(([role, us]) => `${role} ${short(us)}`);
+      const ratio = base === undefined || all(base) === 0 ? '–' : (all(line) / all(base)).toFixed(2);
+      return [name, String(inFlight), byProcess.join(', '), short(all(line)), ratio, short(caller)];
+    }),
   };
 }
 
