@@ -133,7 +133,12 @@ export function noiseLines(report: Report): readonly string[] {
     lines.push(
       `Other processes took ${percent(spread.median)} of the ${machine.cores} cores at the median, ${percent(spread.max)} at the most.`,
     );
-    if (spread.max > 0.1) lines.push('The machine was not quiet: read the ratios, not the absolute figures.');
+    if (spread.max > 0.1) lines.push('The machine was not quiet: absolute figures are too low.');
+    if (spread.median > 0.25) {
+      lines.push(
+        'It was crowded: a row of more processes waits more often for its turn, so its ratio is too low as well. Compare processor time.',
+      );
+    }
   }
   for (const line of summarise(report).filter(({ row }) => row === settings.baseline)) {
     lines.push(`${line.name} at ${line.inFlight} in flight moved by ${plusMinus(line.callsPerSecond)} from round to round.`);
