@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createMemoryLedger } from '@orb/ledger/memory';
 import { orderer, TestClock, testGenesis, testJob, testManifest, TestNetwork } from '@orb/ledger/testing';
 import {
+  limits,
   nodeId,
   receiptRow,
   receiptText,
@@ -147,6 +148,21 @@ describe('settlement', () => {
     expect(net.settled).toEqual([[nodeId(net.node.publicKey), 1]]);
     expect(await net.left()).toBe('998080');
     expect(allowances.freeOf(net.allowance)).toBe(998_080n);
+  });
+
+  test('refused jobs wait for the next settlement when a full batch leaves them no room', async () => {
+    const net = await setUp();
+    const started = await net.start();
+    const rows = Array.from({ length: limits.settlementRows }, (_, index) => {
+      const job = net.open(started);
+      const row = record(started.settlement, job, 1, index);
+      started.settlement.acknowledge(job, true, 1);
+      return row;
+    });
+    started.settlement.refuse(net.open(started));
+    await started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, rows));
+    await started.settlement.settle();
+    expect(started.settlement.unsettled).toBe(0);
   });
 
   test('money is set aside at the ticket and given back at the receipt; nothing is promised twice', async () => {

@@ -321,7 +321,8 @@ export class Settlement {
     if (this.#lastFailureMs > 0 && this.#deps.now() - this.#lastFailureMs < 1_000) return;
     for (let more = true; more;) {
       const batches = this.#readyBatches();
-      const lost = this.#readyLost(limits.settlementRows);
+      const rows = batches.reduce((sum, { jobs }) => sum + jobs.length, 0);
+      const lost = this.#readyLost(limits.settlementRows - rows);
       if (batches.length === 0 && lost.length === 0) break;
       more = await this.#submit(batches, lost);
     }
@@ -349,6 +350,7 @@ export class Settlement {
   #readyLost(limit: number): JobEntry[] {
     const before = this.#deps.now() - this.#options.lostGraceMs;
     const ready: JobEntry[] = [];
+    if (limit <= 0) return ready;
     let tooMany = this.#lost.size - maxLostWaiting;
     for (const job of this.#lost) {
       if (job.receipt) this.#lost.delete(job);

@@ -55,8 +55,10 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
   const sentAtUs = context.nowUs();
   try {
     const run = runRequest(request, ticketed);
+    const answering = node.link.call('run', run, request.body, { signal: request.abort.signal });
+    // After the call: a full batch is signed at once, and its root must not overtake the last ticket it covers.
     context.ticketRoots.add(node, ticketText(run.ticket));
-    const answer = await node.link.call('run', run, request.body, { signal: request.abort.signal });
+    const answer = await answering;
     const collected = await collectAnswer(answer);
     const observedUs = context.nowUs() - sentAtUs;
     const receipt = receiptFromRow(collected.trailer.receipt);
