@@ -1,11 +1,14 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
-import { asBytes, bytesSet, bytesSubarray, dateNow, encode, hasInstance, mapDelete, textSlice, whenSettled, toText } from './primordials.js';
+import { asBytes, bytesSet, bytesSubarray, dateNow, encode, hasInstance, mapDelete, matches, resolved, textSlice, whenSettled, toText } from './primordials.js';
 import { chunkBytes, faults, inlineBytes, logLimits, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
 
 const maxMessageChars = 1_024;
 /** Turns of the microtask queue that a second chunk may take before the first is sent without it. */
 const patience = 16;
 const { AbortController, DOMException } = globalThis;
+const badResponse = faults.indexOf('bad-response');
+const exhaustedMemory = faults.indexOf('out-of-memory');
+const outOfMemory = /allocat|memory/i;
 
 /** The words of anything thrown, bounded; never throws itself. @param {unknown} thrown */
 export function messageOf(thrown) {
@@ -15,6 +18,12 @@ export function messageOf(thrown) {
   } catch {
     return 'something that cannot be shown was thrown';
   }
+}
+
+/** A buffer that the process's limits refuse is a RangeError in JavaScript. @param {unknown} thrown */
+function faultOf(thrown) {
+  const exhausted = hasInstance(RangeError, thrown) && matches(outOfMemory, messageOf(thrown));
+  return exhausted ? exhaustedMemory : 0;
 }
 
 /** What a handler gets as `ctx`. */
@@ -98,7 +107,7 @@ export class Job {
       this.waiting--;
       this.settle();
     };
-    whenSettled(Promise.resolve(promise), done, (/** @type {unknown} */ thrown) => {
+    whenSettled(resolved(promise), done, (/** @type {unknown} */ thrown) => {
       this.log(3, `waitUntil: ${messageOf(thrown)}`);
       done();
     });
@@ -112,7 +121,7 @@ export class Job {
     this.over = true;
     this.upload?.fail(this.abortReason);
     this.onCredit?.();
-    this.reader?.cancel(this.abortReason).catch(() => {});
+    if (this.reader) whenSettled(this.reader.cancel(this.abortReason), undefined, () => {});
     this.controller?.abort(this.abortReason);
     this.settle();
   }
@@ -141,7 +150,7 @@ export class Job {
   }
 
   /** @param {unknown} thrown @param {number} [fault] index of {@link faults} */
-  fail(thrown, fault = 0) {
+  fail(thrown, fault = faultOf(thrown)) {
     if (!this.wanted()) return;
     const message = messageOf(thrown);
     this.shared.frame(toHost.failed, this.id, new Uint8Array([this.finish(), fault]), message);
@@ -149,7 +158,7 @@ export class Job {
 
   /** @param {string} message */
   refuse(message) {
-    this.fail(message, faults.indexOf('bad-response'));
+    this.fail(message, badResponse);
   }
 
   /**

@@ -1,5 +1,8 @@
 // The three handler shapes: how an export is found, and how each turns a request into a call and its result into an answer.
-import { asBytes, bytesSlice, decode, hasInstance, jsonParse, jsonStringify, textSplit, textToLowerCase, textIndexOf, textSlice, textStartsWith, textTrim, whenSettled } from './primordials.js';
+import {
+  asBytes, bytesSlice, decode, hasInstance, jsonParse, jsonStringify, resolved, textEndsWith, textIndexOf, textSlice, textSplit, textStartsWith, textToLowerCase,
+  textTrim, whenSettled,
+} from './primordials.js';
 import { answerLambda, callLambda } from './lambda.js';
 
 const { Request, Response, URLSearchParams, ReadableStream, Headers } = globalThis;
@@ -73,7 +76,7 @@ function run(/** @type {any} */ job, /** @type {(value: any) => void} */ answer,
   try {
     const result = work();
     if (hasInstance(Promise, result)) whenSettled(result, done, (/** @type {unknown} */ thrown) => job.fail(thrown));
-    else if (typeof result?.then === 'function') whenSettled(Promise.resolve(result), done, (/** @type {unknown} */ thrown) => job.fail(thrown));
+    else if (typeof result?.then === 'function') whenSettled(resolved(result), done, (/** @type {unknown} */ thrown) => job.fail(thrown));
     else done(result);
   } catch (thrown) {
     job.fail(thrown);
@@ -84,7 +87,7 @@ function run(/** @type {any} */ job, /** @type {(value: any) => void} */ answer,
 function inputOf(head, body) {
   if (body.length === 0) return head.method === 'GET' && head.mode === 'http' ? queryOf(head.path) : null;
   const type = contentType(head.headers);
-  if (type === '' || type === 'application/json' || type.endsWith('+json')) {
+  if (type === '' || type === 'application/json' || textEndsWith(type, '+json')) {
     try {
       return jsonParse(decode(body));
     } catch (error) {

@@ -5,7 +5,7 @@ export declare const toHost: {
   readonly failed: 72; readonly log: 73; readonly credit: 74; readonly pong: 75; readonly settled: 76;
 };
 export declare const settledFlag: 1;
-export declare const faults: readonly ['function-failed', 'bad-response', 'response-too-large'];
+export declare const faults: readonly ['function-failed', 'bad-response', 'out-of-memory'];
 export declare const logLevels: readonly ['debug', 'info', 'warn', 'error'];
 export declare const headerBytes: 9;
 export declare const inlineBytes: number;

@@ -15,7 +15,7 @@ export const toHost = { ready: 65, loaded: 66, loadFailed: 67, answer: 68, head:
 /** Flag of `answer`, `end` and `failed`: nothing of the job is left running. */
 export const settledFlag = 1;
 /** Faults of a `failed` frame, by number. */
-export const faults = ['function-failed', 'bad-response', 'response-too-large'];
+export const faults = ['function-failed', 'bad-response', 'out-of-memory'];
 /** Log levels, by number. */
 export const logLevels = ['debug', 'info', 'warn', 'error'];
 
