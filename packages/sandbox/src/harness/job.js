@@ -1,6 +1,6 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
 import { asBytes, bytesSet, bytesSubarray, dateNow, encode, hasInstance, mapDelete, matches, resolved, textSlice, whenSettled, toText } from './primordials.js';
-import { chunkBytes, faults, inlineBytes, logLimits, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
+import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
 
 const maxMessageChars = 1_024;
 /** Turns of the microtask queue that a second chunk may take before the first is sent without it. */
@@ -224,7 +224,7 @@ export class Job {
       while (this.credit <= 0 && !this.over) await new Promise((resolve) => void (this.onCredit = resolve));
       if (this.over) return;
       const piece = bytesSubarray(bytes, at, at + chunkBytes);
-      this.credit -= piece.length;
+      this.credit -= pieceCost(piece.length);
       this.shared.frame(toHost.chunk, this.id, undefined, piece);
     }
   }

@@ -11,6 +11,8 @@ export declare const headerBytes: 9;
 export declare const inlineBytes: number;
 export declare const chunkBytes: number;
 export declare const windowBytes: number;
+/** What a piece of a response counts against the window. */
+export declare function pieceCost(bytes: number): number;
 export declare const maxFrameFromFunction: number;
 export declare const maxFrameFromHost: number;
 export declare const logLimits: { readonly lines: number; readonly bytes: number; readonly lineBytes: number };

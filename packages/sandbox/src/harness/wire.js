@@ -26,6 +26,8 @@ export const inlineBytes = 262_144;
 export const chunkBytes = 65_536;
 /** … with at most this much sent and not yet consumed. */
 export const windowBytes = 262_144;
+/** What a piece counts against the window: tiny ones cost more than their bytes to keep. @type {(bytes: number) => number} */
+export const pieceCost = (bytes) => (bytes < 1_024 ? 1_024 : bytes);
 /** No frame from the function is longer: an inline body, its headers, and some room. */
 export const maxFrameFromFunction = inlineBytes + 65_536;
 /** No frame from the host is longer: the code and its head. */
