@@ -17,7 +17,7 @@ test('names of folders and source files are in kebab-case', () => {
       .dirname(file)
       .split('/')
       .filter((folder) => folder !== '.' && folder !== '.ci');
-    const name = posix.basename(file).replace(/(\.(integration|conformance))?(\.(test|config|bench|d))?\.[a-z]+$/, '');
+    const name = posix.basename(file).replace(/(\.(integration|conformance))*(\.(test|config|bench|d))?\.[a-z]+$/, '');
     return ![...folders, name].every((part) => kebab.test(part));
   });
   expect(wrong).toEqual([]);

@@ -52,7 +52,7 @@ export class DenoProcess implements Channel, Watched {
       env: plan.env,
       stdio: plan.bubblewrapped ? ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
       windowsHide: true,
-      ...(plan.user && plan.user),
+      ...plan.user,
     });
     this.#stdin = this.#child.stdin!;
     this.#stdin.on('error', () => {});

@@ -142,6 +142,12 @@ describe('one layer at a time, the others off', () => {
     expect(await attemptIn(sandbox, 'return new Uint8Array(2e9).fill(1).length')).toMatch(/stopped RangeError/);
   });
 
+  it('memory watch: buffers that nothing else bounds end the process', async (context) => {
+    const sandbox = only('permissions');
+    await needs(sandbox, ['memory watch'], context);
+    expect(await attemptIn(sandbox, 'const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1))')).toBe('ended out-of-memory');
+  });
+
   it('own user: what only the node’s owner may read stays unread', async (context) => {
     const sandbox = only('ownUser');
     await needs(sandbox, ['own user'], context);

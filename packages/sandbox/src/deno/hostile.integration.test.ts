@@ -96,7 +96,7 @@ describe('code that means harm', () => {
   });
 
   it('meters CPU time by what the process used, not by what it waited', async () => {
-    const source = 'export default async (kind) => { let n = 0; if (kind === "spin") while (n < 3e8) n += Math.random() < 2 ? 1 : 2; else await new Promise((r) => setTimeout(r, 150)) }';
+    const source = 'const waitMs = 150; export default async (kind) => { let n = 0; if (kind === "spin") while (n < 3e8) n += Math.random() < 2 ? 1 : 2; else await new Promise((r) => setTimeout(r, waitMs)) }';
     const instance = await sandbox.start(programOf(source));
     const spin = await (await instance.invoke(jobOf('spin'))).finished;
     const wait = await (await instance.invoke(jobOf('wait'))).finished;

@@ -5,6 +5,7 @@ import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toH
 const maxMessageChars = 1_024;
 /** Turns of the microtask queue that a second chunk may take before the first is sent without it. */
 const patience = 16;
+const turn = resolved();
 const { AbortController, DOMException } = globalThis;
 const badResponse = faults.indexOf('bad-response');
 const exhaustedMemory = faults.indexOf('out-of-memory');
@@ -167,12 +168,12 @@ export class Job {
    */
   answer(status, headers, body) {
     if (!this.wanted()) return;
-    if (typeof body === 'string' && body.length * 3 > inlineBytes) body = encode(body);
-    if (typeof body === 'object' && body.length > inlineBytes) {
-      void this.stream(status, headers, body, undefined);
+    const content = typeof body === 'string' && body.length * 3 > inlineBytes ? encode(body) : body;
+    if (typeof content === 'object' && content.length > inlineBytes) {
+      void this.stream(status, headers, content, undefined);
       return;
     }
-    this.shared.frame(toHost.answer, this.id, head(this.finish(), status, headers), body);
+    this.shared.frame(toHost.answer, this.id, head(this.finish(), status, headers), content);
   }
 
   /**
@@ -188,7 +189,7 @@ export class Job {
       const next = this.reader.read();
       let ended = false;
       whenSettled(next, (/** @type {any} */ result) => void (ended = result.done), () => {});
-      for (let i = 0; i < patience && !ended; i++) await undefined;
+      for (let i = 0; i < patience && !ended; i++) await turn;
       if (ended) return this.answer(status, headers, asBytes(first.value) ?? this.badChunk());
       await this.stream(status, headers, asBytes(first.value) ?? this.badChunk(), next);
     } catch (thrown) {
@@ -203,16 +204,15 @@ export class Job {
 
   /**
    * @param {number} status @param {string} headers @param {Uint8Array} first
-   * @param {Promise<any> | undefined} next the read of the next chunk of `this.reader`, if there is one
+   * @param {Promise<any> | undefined} second the read of the next chunk of `this.reader`, if there is one
    */
-  async stream(status, headers, first, next) {
+  async stream(status, headers, first, second) {
     this.shared.frame(toHost.head, this.id, head(0, status, headers), undefined);
     await this.send(first);
-    while (next) {
+    for (let next = second; next; next = this.reader?.read()) {
       const { done, value } = await next;
       if (done || this.over) break;
       await this.send(asBytes(value) ?? this.badChunk());
-      next = this.reader?.read();
     }
     if (!this.wanted()) return;
     this.shared.frame(toHost.end, this.id, new Uint8Array([this.finish()]), undefined);

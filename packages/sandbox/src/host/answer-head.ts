@@ -1,7 +1,7 @@
 import { fromUtf8, limits } from '@orb/protocol';
 import { readU32 } from '../harness/wire.js';
 
-export type Headers = readonly (readonly [string, string])[];
+type Headers = readonly (readonly [string, string])[];
 
 export interface AnswerHead {
   readonly flags: number;

@@ -350,7 +350,7 @@ export class HostedInstance implements Instance, JobHost {
   }
 
   #finishAll({ outcome, reason }: Verdict): void {
-    for (const job of [...this.#jobs.values()]) {
+    for (const job of this.#jobs.values()) {
       // Who has the whole answer loses nothing by what happens afterwards.
       if (job.answered) job.finish('ok');
       else job.finish(outcome, reason);
