@@ -44,8 +44,12 @@ async function measure(shape: Shape): Promise<void> {
     const settled = transactions.length * shape.batchesPerTransaction * shape.rowsPerBatch;
     const bytes = (await stat(join(folder, 'blocks.log'))).size;
     console.log(`\n${shape.name}: ${settled} rows in ${transactions.length} transactions and ${ledger.head.height} blocks`);
-    console.log(`  settled    ${perSecond(settled, seconds)} rows/s, ${((seconds * 1e6) / settled).toFixed(1)} µs a row, ${(bytes / settled).toFixed(0)} bytes a row`);
-    console.log(`  durable    p50 ${percentile(latencies, 0.5)} ms, p99 ${percentile(latencies, 0.99)} ms with ${inFlight} transactions in flight`);
+    console.log(
+      `  settled    ${perSecond(settled, seconds)} rows/s, ${((seconds * 1e6) / settled).toFixed(1)} µs a row, ${(bytes / settled).toFixed(0)} bytes a row`,
+    );
+    console.log(
+      `  durable    p50 ${percentile(latencies, 0.5)} ms, p99 ${percentile(latencies, 0.99)} ms with ${inFlight} transactions in flight`,
+    );
     const lone = await loneLatencies(net);
     console.log(`  alone      p50 ${percentile(lone, 0.5)} ms, p99 ${percentile(lone, 0.99)} ms for one small transaction at a time`);
     await ledger.close();
@@ -57,11 +61,15 @@ async function measure(shape: Shape): Promise<void> {
     await rm(join(folder, 'checkpoint'), { recursive: true });
     start = performance.now();
     ledger = await openEmbeddedLedger({ folder, ordererKey: orderer, clock: clock.read });
-    console.log(`  opened     ${(performance.now() - start).toFixed(0)} ms from the log alone, ${perSecond(settled, (performance.now() - start) / 1e3)} jobs/s`);
+    console.log(
+      `  opened     ${(performance.now() - start).toFixed(0)} ms from the log alone, ${perSecond(settled, (performance.now() - start) / 1e3)} jobs/s`,
+    );
     await ledger.close();
     start = performance.now();
     const report = await verifyLedger(genesis, readLog(folder));
-    console.log(`  verified   ${perSecond(settled, (performance.now() - start) / 1e3)} rows/s, ${report.ok ? 'right' : report.error.message}; ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB resident`);
+    console.log(
+      `  verified   ${perSecond(settled, (performance.now() - start) / 1e3)} rows/s, ${report.ok ? 'right' : report.error.message}; ${(process.memoryUsage.rss() / 2 ** 20).toFixed(0)} MiB resident`,
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -82,7 +90,9 @@ async function prepare(net: TestNetwork, { rowsPerBatch, batchesPerTransaction, 
   const count = Math.ceil(rows / (rowsPerBatch * batchesPerTransaction));
   for (let t = 0; t < count; t++) {
     const batches = Array.from({ length: batchesPerTransaction }, () => {
-      const jobs = Array.from({ length: rowsPerBatch }, () => testJob({ allowance, sequence: sequence++, function: fn.id, version: fn.version, notAfter: clock.now + 1_000 }));
+      const jobs = Array.from({ length: rowsPerBatch }, () =>
+        testJob({ allowance, sequence: sequence++, function: fn.id, version: fn.version, notAfter: clock.now + 1_000 }),
+      );
       return net.batch(superNode, keys[turn++ % nodes]!, jobs, t + 1);
     });
     const { id } = (await net.ledger.range('super-node/'))[0]!.value as { id: string };
@@ -91,7 +101,10 @@ async function prepare(net: TestNetwork, { rowsPerBatch, batchesPerTransaction, 
   return transactions;
 }
 
-async function settleAll(ledger: TestNetwork['ledger'], transactions: readonly Transaction[]): Promise<{ seconds: number; latencies: number[] }> {
+async function settleAll(
+  ledger: TestNetwork['ledger'],
+  transactions: readonly Transaction[],
+): Promise<{ seconds: number; latencies: number[] }> {
   const latencies: number[] = [];
   let next = 0;
   const start = performance.now();

@@ -1,6 +1,18 @@
 import {
-  asOrbError, blockHash, canonical, merkleRoot, resultsHash, signBlock, verify,
-  type BlockHeader, type ChainId, type Genesis, type Json, type Signer, type Transaction, type TransactionResult,
+  asOrbError,
+  blockHash,
+  canonical,
+  merkleRoot,
+  resultsHash,
+  signBlock,
+  verify,
+  type BlockHeader,
+  type ChainId,
+  type Genesis,
+  type Json,
+  type Signer,
+  type Transaction,
+  type TransactionResult,
 } from '@orb/protocol';
 import { checkConservation } from './contracts/conservation.ts';
 import type { Environment } from './contracts/context.ts';
@@ -24,7 +36,13 @@ export interface BlockBase {
 /** The environment that a block's transactions run in. */
 export function environmentOf({ chain, genesis, previous, time, state }: BlockBase): Environment {
   return {
-    chain, network: genesis.network, treasury: treasuryOf(genesis), height: previous.height + 1, time, parameters: state.parameters(), verify,
+    chain,
+    network: genesis.network,
+    treasury: treasuryOf(genesis),
+    height: previous.height + 1,
+    time,
+    parameters: state.parameters(),
+    verify,
   };
 }
 
@@ -110,4 +128,3 @@ function runContract(prepared: PreparedTransaction, view: View, env: Environment
     throw asOrbError(error);
   }
 }
-

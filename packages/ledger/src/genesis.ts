@@ -1,6 +1,19 @@
 import {
-  chainId, genesisSchema, merkleRoot, OrbError, parseWith, randomBytes, resultsHash, signBlock, toHex,
-  type Block, type BlockHeader, type Genesis, type Hex32, type Parameters, type Signer,
+  chainId,
+  genesisSchema,
+  merkleRoot,
+  OrbError,
+  parseWith,
+  randomBytes,
+  resultsHash,
+  signBlock,
+  toHex,
+  type Block,
+  type BlockHeader,
+  type Genesis,
+  type Hex32,
+  type Parameters,
+  type Signer,
 } from '@orb/protocol';
 import { genesisState } from './contracts/genesis-state.ts';
 import { State } from './state.ts';
@@ -34,7 +47,14 @@ export interface GenesisOptions {
 export function createGenesis(options: GenesisOptions): Genesis {
   const { name, network = 'test', treasuryKey, ordererKey, time = Date.now(), parameters } = options;
   return parseGenesis({
-    v: 1, name, network, time, salt: toHex(randomBytes(32)), treasuryKey, ordererKey, parameters: { ...defaultParameters, ...parameters },
+    v: 1,
+    name,
+    network,
+    time,
+    salt: toHex(randomBytes(32)),
+    treasuryKey,
+    ordererKey,
+    parameters: { ...defaultParameters, ...parameters },
   });
 }
 
@@ -42,7 +62,8 @@ export function createGenesis(options: GenesisOptions): Genesis {
 export function parseGenesis(value: unknown): Genesis {
   const genesis = parseWith(genesisSchema, value, 'genesis');
   const { version, fromHeight, split } = genesis.parameters;
-  if (version !== 1 || fromHeight !== 0) throw new OrbError('invalid-request', { message: 'genesis.parameters: must be version 1 from height 0' });
+  if (version !== 1 || fromHeight !== 0)
+    throw new OrbError('invalid-request', { message: 'genesis.parameters: must be version 1 from height 0' });
   if (split.relayBps + split.commissionBps + split.seedingBps > 10_000) {
     throw new OrbError('invalid-request', { message: 'genesis.parameters.split: the shares are more than the whole' });
   }
@@ -58,15 +79,26 @@ export function stateAtGenesis(genesis: Genesis): State {
 export function genesisHeader(genesis: Genesis, state: State): BlockHeader {
   const chain = chainId(genesis);
   return {
-    v: 1, chain, epoch: 1, height: 0, time: genesis.time, previous: chain, count: 0,
-    transactions: merkleRoot([]), results: resultsHash([]), state: state.root(),
+    v: 1,
+    chain,
+    epoch: 1,
+    height: 0,
+    time: genesis.time,
+    previous: chain,
+    count: 0,
+    transactions: merkleRoot([]),
+    results: resultsHash([]),
+    state: state.root(),
   };
 }
 
 /** Block 0. @throws OrbError `forbidden` when the key is not the genesis's orderer */
 export function genesisBlock(genesis: Genesis, state: State, orderer: Signer): Block {
   if (orderer.publicKey !== genesis.ordererKey) {
-    throw new OrbError('forbidden', { message: 'This key is not the orderer that the genesis names.', hint: 'Use the key that was made with the network.' });
+    throw new OrbError('forbidden', {
+      message: 'This key is not the orderer that the genesis names.',
+      hint: 'Use the key that was made with the network.',
+    });
   }
   const header = genesisHeader(genesis, state);
   return { header, transactions: [], signature: signBlock(header, orderer) };

@@ -1,4 +1,13 @@
-import { parseJobId, stateKeys, type Block, type JobRecord, type OpenJobRecord, type SuperNodeRecord, type Transaction, type TransactionBody } from '@orb/protocol';
+import {
+  parseJobId,
+  stateKeys,
+  type Block,
+  type JobRecord,
+  type OpenJobRecord,
+  type SuperNodeRecord,
+  type Transaction,
+  type TransactionBody,
+} from '@orb/protocol';
 import type { Context, Environment } from './contracts/context.ts';
 import { JobBook } from './contracts/job-book.ts';
 import { jobRecord, settledRecord } from './contracts/job-record.ts';

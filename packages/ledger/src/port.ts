@@ -1,5 +1,15 @@
 import type {
-  Block, BlockHeader, ChainId, Genesis, InclusionProof, JobRecord, Json, OrbError, Transaction, TransactionId, TransactionResult,
+  Block,
+  BlockHeader,
+  ChainId,
+  Genesis,
+  InclusionProof,
+  JobRecord,
+  Json,
+  OrbError,
+  Transaction,
+  TransactionId,
+  TransactionResult,
 } from '@orb/protocol';
 
 /**

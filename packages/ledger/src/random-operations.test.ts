@@ -14,7 +14,12 @@ import { orderer, testGenesis, TestClock, TestNetwork } from './testing/network.
 import { operationArbitrary, setRandomStage, transactionOf, type Operation } from './testing/random-operations.ts';
 import { verifyLedger } from './verify.ts';
 
-const genesis = testGenesis({ split: { relayBps: 333, commissionBps: 101, seedingBps: 77 }, disputeWindowMs: 2_000, graceMs: 1_000, runToleranceMs: 1 });
+const genesis = testGenesis({
+  split: { relayBps: 333, commissionBps: 101, seedingBps: 77 },
+  disputeWindowMs: 2_000,
+  graceMs: 1_000,
+  runToleranceMs: 1,
+});
 
 // One seed, of a size that fits in `npm test`; a soak sets both.
 const runs = Number(process.env['ORB_RANDOM_RUNS'] ?? 12);
@@ -36,11 +41,16 @@ test('whatever anybody tries, money is conserved, nobody but the treasury owes, 
         for (const [i, operation] of operations.entries()) {
           const transaction = await transactionOf(operation as Operation, new TestNetwork(memory, clock));
           if (!transaction) continue;
-          const answers = await Promise.all([memory, embedded].map((ledger) => ledger.submit(transaction).catch((error: unknown) => (isOrbError(error) ? error.toJSON() : Promise.reject(error)))));
+          const answers = await Promise.all(
+            [memory, embedded].map((ledger) =>
+              ledger.submit(transaction).catch((error: unknown) => (isOrbError(error) ? error.toJSON() : Promise.reject(error))),
+            ),
+          );
           expect(answers[1]).toEqual(answers[0]);
           expect((answers[0] as { code?: string }).code).not.toBe('internal');
           if ('height' in answers[0]!) accepted++;
-          if (transaction.kind === 'job.settle' && 'rejections' in answers[0]!) settledRows += transaction.body.batches.length + transaction.body.lost.length - answers[0].rejections.length;
+          if (transaction.kind === 'job.settle' && 'rejections' in answers[0]!)
+            settledRows += transaction.body.batches.length + transaction.body.lost.length - answers[0].rejections.length;
           const audit = memory.audit();
           expect(audit).toMatchObject({ ok: true, total: 0n, negative: [] });
           if (i === operations.length >> 1) {
@@ -75,8 +85,19 @@ test('a contract run on a store that loads keys one by one comes to the same wri
         const transaction = await transactionOf(operation as Operation, net);
         if (!transaction) continue;
         const state = new State((await ledger.range('', { limit: 1_000 })).map(({ key, value }): [string, Json] => [key, value]));
-        const env = { chain: ledger.chain, network: genesis.network, treasury: treasuryOf(genesis), height: ledger.head.height + 1, time: Math.max(clock.now, ledger.head.time), parameters: genesis.parameters, verify };
-        const outcome = (run: () => unknown) => Promise.resolve().then(run).catch((error: unknown) => (isOrbError(error) ? error.toJSON() : Promise.reject(error)));
+        const env = {
+          chain: ledger.chain,
+          network: genesis.network,
+          treasury: treasuryOf(genesis),
+          height: ledger.head.height + 1,
+          time: Math.max(clock.now, ledger.head.time),
+          parameters: genesis.parameters,
+          verify,
+        };
+        const outcome = (run: () => unknown) =>
+          Promise.resolve()
+            .then(run)
+            .catch((error: unknown) => (isOrbError(error) ? error.toJSON() : Promise.reject(error)));
         const direct = await outcome(() => execute(transaction, state, env));
         const loading = await outcome(() => executeLoading(transaction, env, async (key) => state.get(key)));
         expect(loading).toEqual(direct);

@@ -13,13 +13,21 @@ function rootByDefinition(entries: ReadonlyMap<string, Json>): string {
   const subtree = (below: typeof leaves, depth: number): Uint8Array => {
     if (below.length === 0) return new Uint8Array(32);
     if (below.length === 1) return below[0]!.hash;
-    const side = (bit: string) => subtree(below.filter(({ bits }) => bits[depth] === bit), depth + 1);
+    const side = (bit: string) =>
+      subtree(
+        below.filter(({ bits }) => bits[depth] === bit),
+        depth + 1,
+      );
     return sha256Bytes(concatBytes([Uint8Array.of(1), side('0'), side('1')]));
   };
   return toHex(subtree(leaves, 0));
 }
 
-const operation = fc.record({ key: fc.integer({ min: 0, max: 60 }).map((n) => `key/${n}`), value: fc.oneof(fc.constant(null), fc.integer(), fc.string()), look: fc.boolean() });
+const operation = fc.record({
+  key: fc.integer({ min: 0, max: 60 }).map((n) => `key/${n}`),
+  value: fc.oneof(fc.constant(null), fc.integer(), fc.string()),
+  look: fc.boolean(),
+});
 
 test('after any changes the root is the one that the entries alone define', () => {
   fc.assert(

@@ -1,6 +1,7 @@
 import { OrbError, stateKeys, type Hex32, type Json, type Parameters } from '@orb/protocol';
 import type { View, Writes } from './contracts/state.ts';
 import type { StateEntry } from './port.ts';
+import { SortedKeys } from './sorted-keys.ts';
 import { StateTree } from './state-tree.ts';
 
 /** Most entries that one range read gives. */
@@ -10,12 +11,12 @@ export const rangeLimitMax = 1_000;
 export class State implements View {
   readonly #entries = new Map<string, Json>();
   readonly #tree = new StateTree();
-  /** Keys in order, rebuilt when a range is read after keys have come or gone. */
-  #sorted: string[] | undefined;
+  readonly #keys = new SortedKeys();
 
   constructor(entries: Iterable<readonly [string, Json]>) {
     for (const [key, value] of entries) {
       this.#entries.set(key, deepFreeze(value));
+      this.#keys.add(key);
       this.#tree.set(key, value);
     }
   }
@@ -46,9 +47,9 @@ export class State implements View {
   apply(writes: Iterable<readonly [string, Json | null]>): void {
     for (const [key, value] of writes) {
       if (value === null) {
-        if (this.#entries.delete(key)) this.#sorted = undefined;
+        if (this.#entries.delete(key)) this.#keys.delete(key);
       } else {
-        if (!this.#entries.has(key)) this.#sorted = undefined;
+        if (!this.#entries.has(key)) this.#keys.add(key);
         this.#entries.set(key, deepFreeze(value));
       }
     }
@@ -63,28 +64,8 @@ export class State implements View {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > rangeLimitMax) {
       throw new OrbError('invalid-request', { message: `limit: must be 1 to ${rangeLimitMax}` });
     }
-    this.#sorted ??= [...this.#entries.keys()].sort();
-    const found: StateEntry[] = [];
-    const from = after !== undefined && after >= prefix ? after : undefined;
-    for (let i = firstFrom(this.#sorted, from ?? prefix, from !== undefined); i < this.#sorted.length && found.length < limit; i++) {
-      const key = this.#sorted[i]!;
-      if (!key.startsWith(prefix)) break;
-      found.push({ key, value: this.#entries.get(key)! });
-    }
-    return found;
+    return this.#keys.range(prefix, after ?? '', limit).map((key) => ({ key, value: this.#entries.get(key)! }));
   }
-}
-
-/** Index of the first key that is at or after (or, with `beyond`, after) a text. */
-function firstFrom(sorted: readonly string[], text: string, beyond: boolean): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (sorted[middle]! < text || (beyond && sorted[middle] === text)) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,5 +1,16 @@
 import {
-  asOrbError, blockHeaderSchema, chainId, OrbError, parseTransaction, parseWith, statement, labels, verify, type Block, type BlockHeader, type Genesis,
+  asOrbError,
+  blockHeaderSchema,
+  chainId,
+  OrbError,
+  parseTransaction,
+  parseWith,
+  statement,
+  labels,
+  verify,
+  type Block,
+  type BlockHeader,
+  type Genesis,
 } from '@orb/protocol';
 import { BlockBuilder } from './block-builder.ts';
 import { prepareTransaction } from './contracts/prepared.ts';
@@ -87,7 +98,8 @@ function compare(header: BlockHeader, computed: BlockHeader): void {
 }
 
 function checkSignature(block: Block, header: BlockHeader, { ordererKey }: Genesis): void {
-  if (!verify(ordererKey, statement(labels.block, header), String(block.signature))) throw wrong(header.height, 'the orderer did not sign it');
+  if (!verify(ordererKey, statement(labels.block, header), String(block.signature)))
+    throw wrong(header.height, 'the orderer did not sign it');
 }
 
 function wrong(height: number, what: string): OrbError {

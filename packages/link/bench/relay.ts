@@ -77,7 +77,7 @@ async function measure(inFlight: number, seconds: number, call: () => Promise<un
   const endMs = startMs + seconds * 1_000;
   await Promise.all(
     Array.from({ length: inFlight }, async () => {
-      for (let now = performance.now(); now < endMs; ) {
+      for (let now = performance.now(); now < endMs;) {
         await call();
         const after = performance.now();
         if (now >= startMs) samples.push(after - now);
@@ -91,7 +91,9 @@ async function measure(inFlight: number, seconds: number, call: () => Promise<un
 }
 
 function start(role: string, given?: HubAddress): ChildProcess {
-  return fork(import.meta.filename, [role, JSON.stringify(given ?? null)], { execArgv: process.argv.includes('--profile') ? ['--cpu-prof', `--cpu-prof-name=link-${role}.cpuprofile`] : [] });
+  return fork(import.meta.filename, [role, JSON.stringify(given ?? null)], {
+    execArgv: process.argv.includes('--profile') ? ['--cpu-prof', `--cpu-prof-name=link-${role}.cpuprofile`] : [],
+  });
 }
 
 async function echoCalls(address: string): Promise<() => Promise<unknown>> {
@@ -125,7 +127,11 @@ async function runClient(): Promise<void> {
     const echo = start('echo');
     children.push(echo);
     const [echoAddress] = (await once(echo, 'message')) as [string];
-    const link = await new WssTransport().dial(address.address, { identity: newIdentity('client'), handler: noCalls, peerKey: address.key });
+    const link = await new WssTransport().dial(address.address, {
+      identity: newIdentity('client'),
+      handler: noCalls,
+      peerKey: address.key,
+    });
     const relayed = async () => {
       const answer = await link.call('run', { path: '/' }, payload);
       const body = answer.body.complete ?? (await answer.body.bytes(payload.length));
@@ -136,7 +142,11 @@ async function runClient(): Promise<void> {
       const before = await hubCpuUs(hub);
       const figures = await measure(inFlight, seconds, relayed);
       const hubUs = (await hubCpuUs(hub)) - before;
-      show(`link through a hub, ${inFlight} in flight`, figures, `hub ${(hubUs / (figures.callsPerSecond * seconds * 1.2)).toFixed(1)} µs a call`);
+      show(
+        `link through a hub, ${inFlight} in flight`,
+        figures,
+        `hub ${(hubUs / (figures.callsPerSecond * seconds * 1.2)).toFixed(1)} µs a call`,
+      );
       show(`bare ws echo, no hub, ${inFlight} in flight`, await measure(inFlight, seconds, echoed), '');
     }
     await link.close();
@@ -147,7 +157,9 @@ async function runClient(): Promise<void> {
 }
 
 function show(what: string, { callsPerSecond, p50Ms, p99Ms }: Figures, more: string): void {
-  console.log(`${what.padEnd(38)} ${String(callsPerSecond).padStart(7)} calls/s  p50 ${p50Ms.toFixed(3)} ms  p99 ${p99Ms.toFixed(3)} ms  ${more}`);
+  console.log(
+    `${what.padEnd(38)} ${String(callsPerSecond).padStart(7)} calls/s  p50 ${p50Ms.toFixed(3)} ms  p99 ${p99Ms.toFixed(3)} ms  ${more}`,
+  );
 }
 
 const role = process.argv[2];

@@ -1,6 +1,17 @@
 import { asOrbError, errorFromBody, OrbError } from '@orb/protocol';
 import { FrameBatch } from './frame-batch.ts';
-import { frameFlags, frameTypes, isMethod, methodEnd, parseJson, readFrames, readMethod, readU32, violation, type FrameType } from './frame.ts';
+import {
+  frameFlags,
+  frameTypes,
+  isMethod,
+  methodEnd,
+  parseJson,
+  readFrames,
+  readMethod,
+  readU32,
+  violation,
+  type FrameType,
+} from './frame.ts';
 import { Heartbeat, type HeartbeatLink } from './heartbeat.ts';
 import { errorJson, IncomingCalls, type ServedCall } from './incoming-calls.ts';
 import { defaultLinkSettings, linkLimits, type LinkSettings } from './link-limits.ts';

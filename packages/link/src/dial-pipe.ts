@@ -26,7 +26,8 @@ export async function dialPipe(pipe: MessagePipe, exporter: Hex32, options: Dial
 /** The listener may still refuse: whether a proven key may link can take it a look at the ledger. */
 async function welcomeWithin(link: Connection, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
   const cancel = () => void link.close(new OrbError('cancelled', { message: 'Linking was cancelled.' }));
-  const late = () => void link.close(new OrbError('link-closed', { message: 'The other side did not say in time whether it takes the link.' }));
+  const late = () =>
+    void link.close(new OrbError('link-closed', { message: 'The other side did not say in time whether it takes the link.' }));
   const timer = setTimeout(late, timeoutMs);
   signal?.addEventListener('abort', cancel, { once: true });
   if (signal?.aborted === true) cancel();

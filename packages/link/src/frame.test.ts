@@ -7,7 +7,14 @@ import { encodeFrame, encodeMethod, frameTypes, methodEnd, readFrames, readMetho
 interface Vector {
   readonly name: string;
   readonly bytes: string;
-  readonly frames?: readonly { readonly type: keyof typeof frameTypes; readonly flags: number; readonly id: number; readonly method?: string; readonly json?: unknown; readonly payload?: string }[];
+  readonly frames?: readonly {
+    readonly type: keyof typeof frameTypes;
+    readonly flags: number;
+    readonly id: number;
+    readonly method?: string;
+    readonly json?: unknown;
+    readonly payload?: string;
+  }[];
   readonly refused?: string;
 }
 
@@ -21,7 +28,9 @@ function payloadOf({ method, json, payload }: NonNullable<Vector['frames']>[numb
 
 function readAll(message: Buffer) {
   const frames: { type: FrameType; flags: number; id: number; payload: Buffer }[] = [];
-  readFrames(message, (type, flags, id, bytes, start, end) => frames.push({ type, flags, id, payload: Buffer.from(bytes.subarray(start, end)) }));
+  readFrames(message, (type, flags, id, bytes, start, end) =>
+    frames.push({ type, flags, id, payload: Buffer.from(bytes.subarray(start, end)) }),
+  );
   return frames;
 }
 
@@ -30,13 +39,22 @@ describe('frames', () => {
   const bad = vectors.filter(({ refused }) => refused !== undefined);
 
   test.each(good.map((vector) => [vector.name, vector] as const))('vector: %s', (_name, { bytes, frames }) => {
-    const expected = frames!.map((frame) => ({ type: frameTypes[frame.type], flags: frame.flags, id: frame.id, payload: payloadOf(frame) }));
+    const expected = frames!.map((frame) => ({
+      type: frameTypes[frame.type],
+      flags: frame.flags,
+      id: frame.id,
+      payload: payloadOf(frame),
+    }));
     expect(readAll(Buffer.from(bytes, 'hex'))).toEqual(expected);
-    expect(Buffer.concat(expected.map(({ type, flags, id, payload }) => encodeFrame(type, flags, id, payload))).toString('hex')).toBe(bytes);
+    expect(Buffer.concat(expected.map(({ type, flags, id, payload }) => encodeFrame(type, flags, id, payload))).toString('hex')).toBe(
+      bytes,
+    );
   });
 
   test.each(bad.map((vector) => [vector.name, vector] as const))('vector refused: %s', (_name, { bytes, refused }) => {
-    expect(() => readAll(Buffer.from(bytes, 'hex'))).toThrow(expect.objectContaining({ code: 'protocol-violation', message: expect.stringContaining(refused!) as string }));
+    expect(() => readAll(Buffer.from(bytes, 'hex'))).toThrow(
+      expect.objectContaining({ code: 'protocol-violation', message: expect.stringContaining(refused!) as string }),
+    );
   });
 
   test('every frame type stands in a vector', () => {
@@ -104,7 +122,9 @@ describe('a batch', () => {
 
   test('refuses a header over 64 KiB of UTF-8 and adds nothing', () => {
     const { batch, sent } = collect();
-    expect(() => batch.json(frameTypes.answer, 0, 1, JSON.stringify('é'.repeat(32_768)))).toThrow(expect.objectContaining({ code: 'too-large' }));
+    expect(() => batch.json(frameTypes.answer, 0, 1, JSON.stringify('é'.repeat(32_768)))).toThrow(
+      expect.objectContaining({ code: 'too-large' }),
+    );
     batch.flush();
     expect(sent).toEqual([]);
   });

@@ -123,7 +123,8 @@ function checkHead(type: number, flags: number, id: number, length: number): voi
   if (expected === undefined) throw violation(`there is no frame type ${type}`);
   if ((flags & ~expected.flags) !== 0) throw violation(`reserved flags ${flags} on a ${expected.name} frame`);
   if (length < expected.min || length > expected.max) throw violation(`a ${expected.name} frame of ${length} bytes`);
-  if (expected.about !== 'either' && (id === 0) !== (expected.about === 'link')) throw violation(`a ${expected.name} frame with call id ${id}`);
+  if (expected.about !== 'either' && (id === 0) !== (expected.about === 'link'))
+    throw violation(`a ${expected.name} frame with call id ${id}`);
 }
 
 /** Big-endian; without the bounds checks of Buffer's own method, which cost a third of the reading of a frame. */

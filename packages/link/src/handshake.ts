@@ -173,5 +173,7 @@ function readRefusal(message: Buffer): OrbError {
   readFrames(message, (type, _flags, _id, bytes, start, end) => {
     if (type === frameTypes.close && end > start) reason ??= errorFromBody(parseJson(bytes, start, end));
   });
-  return reason?.code === 'link-refused' ? reason : new OrbError('link-refused', { ...(reason && { message: reason.message, cause: reason }) });
+  return reason?.code === 'link-refused'
+    ? reason
+    : new OrbError('link-refused', { ...(reason && { message: reason.message, cause: reason }) });
 }

@@ -56,7 +56,15 @@ describe('a kept link', () => {
   test('draws each wait from the upper half, so that a thousand nodes do not come back at once', async () => {
     const waits: number[] = [];
     const kept = keepLinked(
-      { address: 'memory://1', identity: newIdentity('node'), handler: echoHandler, peerKey: identity.signer.publicKey, onUp: () => undefined, onDown: (_reason, retryInMs) => waits.push(retryInMs), backOff: { ...backOff, firstMs: 20 } },
+      {
+        address: 'memory://1',
+        identity: newIdentity('node'),
+        handler: echoHandler,
+        peerKey: identity.signer.publicKey,
+        onUp: () => undefined,
+        onDown: (_reason, retryInMs) => waits.push(retryInMs),
+        backOff: { ...backOff, firstMs: 20 },
+      },
       { transport: new MemoryTransport(), random: () => 0 },
     );
     onTestFinished(() => kept.stop());

@@ -82,7 +82,7 @@ export class OutgoingBody implements PieceSender {
   async #pull(iterator: AsyncIterator<Uint8Array>): Promise<void> {
     this.#pulling = true;
     try {
-      const { value, done } = await iterator.next();
+      const { value, done } = (await iterator.next()) as IteratorResult<unknown, unknown>;
       this.#pulling = false;
       if (this.#stopped) return;
       if (done === true) {

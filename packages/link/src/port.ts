@@ -10,14 +10,17 @@ export interface Link {
   readonly peer: LinkPeer;
   /** Smoothed round-trip time of the heartbeats, milliseconds; undefined before the first answer. */
   readonly rttMs: number | undefined;
-  /** Calls that this side has made and that are not answered yet. */
+  /** Calls of this side that the other side has not ended yet: unanswered, still being answered, or just cancelled. */
   readonly pending: number;
   /**
    * Makes a call. Resolves when the answer's header is in; its body may still be arriving.
-   * @throws OrbError the peer's own error; `link-closed` when the link ends first; `cancelled` after `signal` aborts
+   * @param method 1 to 64 of a–z, 0–9, `.`, `-` and `/`, starting with a letter or digit
+   * @param header at most 64 KiB as JSON; undefined arrives as null
+   * @throws OrbError the peer's own error; `link-closed` when the link ends first; `cancelled` after `signal` aborts;
+   * `too-large` for the header; `overloaded` when 4,096 calls are in flight; what `body` throws
    */
   call(method: string, header: unknown, body?: LinkBodySource, options?: { readonly signal?: AbortSignal }): Promise<LinkAnswer>;
-  /** Sends a notice. Silently dropped once the link is closed. */
+  /** Sends a notice. Silently dropped once the link is closed. @throws OrbError `too-large` as for a call's header */
   notify(method: string, header: unknown): void;
   /** Closes: calls in both directions end with `link-closed`. Resolves when the connection is gone. */
   close(reason?: OrbError): Promise<void>;
@@ -33,16 +36,25 @@ export interface LinkPeer {
   readonly address: string;
 }
 
-/** Bytes to send. A whole array leaves in one go; an iterable is pulled only as fast as the other side consumes. */
+/**
+ * Bytes to send. A whole array may not change until the call is answered; an iterable is pulled only as fast as the
+ * other side consumes, and returned when nobody wants the rest.
+ */
 export type LinkBodySource = Uint8Array | AsyncIterable<Uint8Array>;
 
-/** Bytes that arrive. Reading gives credit back to the sender; a body that is not read stops its sender, and only it. */
+/**
+ * Bytes that arrive. Reading gives credit back to the sender; a body that is not read stops its sender after 256 KiB,
+ * and only it. Read or discard every body. A call's body can be read until its answer has ended.
+ */
 export interface LinkBody extends AsyncIterable<Uint8Array> {
-  /** The whole body if it has arrived already, without waiting: the fast path of small calls. */
+  /**
+   * The whole body if it has arrived already, without waiting: the fast path of small calls. Stays readable; where
+   * iteration has taken some of it, only the rest. Undefined says nothing about the size: `complete ?? await bytes(n)`.
+   */
   readonly complete: Uint8Array | undefined;
-  /** All of it in one array. @throws OrbError `too-large` beyond `limit` bytes, `link-closed`, `cancelled` */
+  /** All of it in one array. @throws OrbError `too-large` beyond `limit` bytes (the rest is discarded), `link-closed`, `cancelled`, the sender's error */
   bytes(limit: number): Promise<Uint8Array>;
-  /** Throws the rest away and lets the sender know that nobody reads it. */
+  /** Throws the rest away and lets the sender know that nobody reads it. The call goes on; its trailer still comes. */
   discard(): void;
 }
 
@@ -67,7 +79,7 @@ export interface IncomingCall {
 export interface OutgoingAnswer {
   readonly header: unknown;
   readonly body?: LinkBodySource;
-  /** A function is asked after the last byte of the body was taken from its source. */
+  /** At most 64 KiB as JSON. A function is asked, and awaited, after the last byte of the body was taken from its source. */
   readonly trailer?: unknown;
 }
 
@@ -75,6 +87,7 @@ export interface OutgoingAnswer {
 export interface LinkHandler {
   /** Answers a call. A thrown OrbError goes to the caller, without its stack; anything else goes as `internal`. */
   call(call: IncomingCall, link: Link): Promise<OutgoingAnswer>;
+  /** Takes a notice. What it throws closes the link: a notice that makes no sense has no other answer. */
   notice(method: string, header: unknown, link: Link): void;
 }
 
@@ -99,6 +112,7 @@ export interface ListenOptions {
   readonly handler: LinkHandler;
   /** Whether a proven key may link in this role. @throws OrbError `link-refused` with the reason, to refuse it */
   authorize(peer: LinkPeer): Promise<void> | void;
+  /** A link is up; nothing that it carries has been handled yet. */
   onLink(link: Link): void;
 }
 
@@ -113,6 +127,6 @@ export interface DialOptions {
 /** One way of making links. */
 export interface LinkTransport {
   listen(options: ListenOptions): Promise<LinkListener>;
-  /** @throws OrbError `link-refused` when either side refuses, `link-closed` when nobody answers */
+  /** @throws OrbError `link-refused` when either side refuses, `link-closed` when nobody answers in time, `cancelled` */
   dial(address: string, options: DialOptions): Promise<Link>;
 }

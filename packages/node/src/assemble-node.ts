@@ -62,14 +62,21 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const report = await on.sandbox.probe();
   if (!tierSatisfies(report.tier, policy.minIsolation)) throw tooWeak(report, policy.minIsolation);
   const facts: OfferFacts = {
-    machine: on.machine, cores: Math.min(caps.cores ?? on.machine.cores, on.machine.cores), runtimes: report.runtimes, isolation: report.tier, labels: config.labels,
+    machine: on.machine,
+    cores: Math.min(caps.cores ?? on.machine.cores, on.machine.cores),
+    runtimes: report.runtimes,
+    isolation: report.tier,
+    labels: config.labels,
   };
   const lending = new Lending({
     slots: caps.slots ?? 16 * Math.ceil(facts.cores),
     memoryMiB: caps.memoryMiB ?? Math.max(64, Math.floor(on.machine.memoryMiB / 2)),
     rate: BigInt(config.rate),
   });
-  const shelf = await SeedShelf.open({ path: join(dataFolder, 'seeds.json'), diskBytes: caps.diskMiB * 1024 * 1024 }, { store: await on.openStore() });
+  const shelf = await SeedShelf.open(
+    { path: join(dataFolder, 'seeds.json'), diskBytes: caps.diskMiB * 1024 * 1024 },
+    { store: await on.openStore() },
+  );
   const instances = on.openInstances(shelf, lending.terms.memoryMiB);
   const means = () => ({ runtimes: report.runtimes, isolation: report.tier, labels: config.labels, ...lending.terms });
   const seeding = new Seeding({ chain, policy }, { shelf, means });
@@ -80,7 +87,14 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const accounts = config.superNodes.map(
     ({ key }) =>
       new SuperNodeAccount(
-        { chain, node: id, superNodeKey: key, receiptsFolder: join(dataFolder, 'receipts'), boot: on.machine.boot, ...(on.batching && { batching: on.batching }) },
+        {
+          chain,
+          node: id,
+          superNodeKey: key,
+          receiptsFolder: join(dataFolder, 'receipts'),
+          boot: on.machine.boot,
+          ...(on.batching && { batching: on.batching }),
+        },
         { signer, nowMs, onRoot: () => node.rootSigned(key) },
       ),
   );
@@ -92,7 +106,20 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const identity = { chain, role: 'node', signer } as const;
   const links = new SuperLinks({ superNodes: config.superNodes, identity }, { transport: on.transport, handler: node, log: on.log });
   const closers = [() => instances.close(), () => on.sandbox.close(), ...accounts.map((account) => () => account.close()), closeControl];
-  return new NodeAtWork({ id, label: config.label, startedMs: nowMs(), nowMs, accounts, lending, desk, tally, shelf, node, links, closers });
+  return new NodeAtWork({
+    id,
+    label: config.label,
+    startedMs: nowMs(),
+    nowMs,
+    accounts,
+    lending,
+    desk,
+    tally,
+    shelf,
+    node,
+    links,
+    closers,
+  });
 }
 
 function tooWeak(report: Awaited<ReturnType<Sandbox['probe']>>, wanted: string): OrbError {

@@ -14,7 +14,13 @@ beforeEach(() => {
 });
 afterEach(() => t.close());
 
-const evidence = () => (existsSync(join(t.folder, 'evidence.jsonl')) ? readFileSync(join(t.folder, 'evidence.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line)) : []);
+const evidence = () =>
+  existsSync(join(t.folder, 'evidence.jsonl'))
+    ? readFileSync(join(t.folder, 'evidence.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+    : [];
 const unsettled = async (batch: number): Promise<UnsettledAnswer> =>
   JSON.parse(Buffer.from(await (await t.superNode.link!.call('unsettled', { batch })).body.bytes(262_144)).toString());
 
@@ -30,7 +36,9 @@ describe('a super node’s ticket roots', () => {
     expect(t.node!.status().superNodes[0]).toMatchObject({ wrongRoots: 0 });
     await t.node!.stop();
     const [folder] = readdirSync(join(t.folder, 'receipts'));
-    const journal = readdirSync(join(t.folder, 'receipts', folder!)).map((name) => readFileSync(join(t.folder, 'receipts', folder!, name), 'latin1')).join('');
+    const journal = readdirSync(join(t.folder, 'receipts', folder!))
+      .map((name) => readFileSync(join(t.folder, 'receipts', folder!, name), 'latin1'))
+      .join('');
     expect(journal).toMatch(/^t /m);
   });
 
@@ -157,8 +165,13 @@ describe('the owner', () => {
     await t.startSeeded({ label: 'attic' });
     await t.superNode.run(t.fn);
     expect(await ask({ command: 'status' })).toMatchObject({
-      label: 'attic', state: 'lending', running: 0, jobs: { done: 1, outcomes: { ok: 1 } }, versions: [{ name: 'owner/hello' }],
-      superNodes: [{ linked: true, unsettled: 1, address: t.superNode.address }], offer: { slots: 32, memoryMiB: 2_048, rate: '10' },
+      label: 'attic',
+      state: 'lending',
+      running: 0,
+      jobs: { done: 1, outcomes: { ok: 1 } },
+      versions: [{ name: 'owner/hello' }],
+      superNodes: [{ linked: true, unsettled: 1, address: t.superNode.address }],
+      offer: { slots: 32, memoryMiB: 2_048, rate: '10' },
     });
     expect(await ask({ command: 'pause' })).toMatchObject({ state: 'paused', offer: { accepting: false } });
     expect(await ask({ command: 'resume' })).toMatchObject({ state: 'lending' });
@@ -211,7 +224,10 @@ describe('the owner', () => {
   test('gets a clear word for what is not a command, and the node goes on', async () => {
     await t.startSeeded();
     await expect(ask({ command: 'dance' } as never)).rejects.toMatchObject({ code: 'invalid-request' });
-    await expect(ask({ command: 'set', slots: -1 })).rejects.toMatchObject({ code: 'invalid-request', message: expect.stringContaining('slots') });
+    await expect(ask({ command: 'set', slots: -1 })).rejects.toMatchObject({
+      code: 'invalid-request',
+      message: expect.stringContaining('slots'),
+    });
     await expect(ask({ command: 'status', pad: 'x'.repeat(10_000) } as never)).rejects.toMatchObject({});
     await expect(ask({ command: 'status' })).resolves.toMatchObject({ state: 'lending' });
   });

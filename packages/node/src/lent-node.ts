@@ -1,7 +1,19 @@
 import type { IncomingCall, Link, LinkHandler, OutgoingAnswer } from '@orb/link';
 import {
-  asOrbError, isOrbError, offerAnswerSchema, OrbError, parseWith, sequence, signedRootSchema, unsettledRequestSchema, utf8,
-  type ChainId, type Hex32, type NodeId, type Offer, type SignedRoot,
+  asOrbError,
+  isOrbError,
+  offerAnswerSchema,
+  OrbError,
+  parseWith,
+  sequence,
+  signedRootSchema,
+  unsettledRequestSchema,
+  utf8,
+  type ChainId,
+  type Hex32,
+  type NodeId,
+  type Offer,
+  type SignedRoot,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { Lending } from './offer/lending.ts';
@@ -163,8 +175,18 @@ export class LentNode implements LinkHandler {
     }
     session.wrongRoots++;
     const tickets = check.tickets.map((text) => JSON.parse(text) as unknown);
-    this.#d.evidence.keep({ kind: 'ticket-root', atMs: this.#d.nowMs(), superNode: session.account.id, reason: check.reason, root, tickets });
-    this.#d.log('warn', `Super node ${session.account.id.slice(0, 12)} signed a wrong root of tickets: ${check.reason}. The proof is kept; with too many unproven tickets it gets no more work done.`);
+    this.#d.evidence.keep({
+      kind: 'ticket-root',
+      atMs: this.#d.nowMs(),
+      superNode: session.account.id,
+      reason: check.reason,
+      root,
+      tickets,
+    });
+    this.#d.log(
+      'warn',
+      `Super node ${session.account.id.slice(0, 12)} signed a wrong root of tickets: ${check.reason}. The proof is kept; with too many unproven tickets it gets no more work done.`,
+    );
   }
 
   #settled(batch: number, session: LinkSession): void {

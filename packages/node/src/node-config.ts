@@ -5,13 +5,17 @@ const text = z.string().min(1);
 const accounts = z.array(hex32).max(10_000);
 
 /** How a lent computer is set up. Everything that has a default may be left out. */
-export const nodeConfigSchema = z.strictObject({
+const nodeConfigSchema = z.strictObject({
   /** Journal, code and control socket stand here; made when absent, readable by this user alone. One node at a time. */
   dataFolder: text,
   chain: hex32,
   /** The node's key. */
   signer: z.custom<Signer>(
-    (value) => typeof value === 'object' && value !== null && typeof (value as Signer).sign === 'function' && hex32.safeParse((value as Signer).publicKey).success,
+    (value) =>
+      typeof value === 'object' &&
+      value !== null &&
+      typeof (value as Signer).sign === 'function' &&
+      hex32.safeParse((value as Signer).publicKey).success,
     'must be a signer',
   ),
   superNodes: z

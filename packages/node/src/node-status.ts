@@ -69,7 +69,11 @@ export function nodeStatus(sources: NodeStatusSources): NodeStatus {
   };
 }
 
-function superNodeStatus({ node }: NodeStatusSources, { id, book }: SuperNodeAccount, state: SuperLinks['states'][number]): SuperNodeStatus {
+function superNodeStatus(
+  { node }: NodeStatusSources,
+  { id, book }: SuperNodeAccount,
+  state: SuperLinks['states'][number],
+): SuperNodeStatus {
   const session = [...node.sessions].find(({ link }) => link === state.link);
   return {
     id,

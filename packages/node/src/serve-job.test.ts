@@ -8,7 +8,9 @@ import { TestNode } from '../test/test-node.ts';
 let t: TestNode;
 afterEach(() => t.close());
 
-async function started(handler?: InlineHandler): Promise<TestNode> {
+const echo: InlineHandler = async ({ body }) => ({ body: body as Uint8Array });
+
+async function started(handler: InlineHandler = echo): Promise<TestNode> {
   t = new TestNode(handler);
   await t.startSeeded();
   return t;
@@ -25,7 +27,15 @@ describe('a job that is taken', () => {
     expect(header).toEqual({ status: 201, headers: [['content-type', 'text/plain']] });
     expect(body).toEqual(Buffer.from('hi'));
     const receipt = receiptFromRow(trailer.receipt);
-    expect(receipt).toMatchObject({ runUs: 1_500, cpuUs: 1_000, peakMemoryKiB: 2_048, bytesIn: 2, bytesOut: 2, requestHash: '', outcome: 'ok' });
+    expect(receipt).toMatchObject({
+      runUs: 1_500,
+      cpuUs: 1_000,
+      peakMemoryKiB: 2_048,
+      bytesIn: 2,
+      bytesOut: 2,
+      requestHash: '',
+      outcome: 'ok',
+    });
     expect(receipt.resultHash).toBe(resultHash(201, sha256('hi')));
     expect(receipt.setupUs).toBeGreaterThan(0);
   });
@@ -38,11 +48,13 @@ describe('a job that is taken', () => {
   });
 
   test('closes a batch at 256 rows without waiting for the clock', async () => {
-    t = new TestNode();
+    t = new TestNode(echo);
     await t.startSeeded({}, { batching: { batchMs: 60_000 } });
-    await Promise.all(Array.from({ length: 32 }, async () => {
-      for (let i = 0; i < 8; i++) await t.superNode.run(t.fn);
-    }));
+    await Promise.all(
+      Array.from({ length: 32 }, async () => {
+        for (let i = 0; i < 8; i++) await t.superNode.run(t.fn);
+      }),
+    );
     expect(await t.superNode.provenBatch(1)).toHaveLength(256);
   });
 
@@ -53,7 +65,10 @@ describe('a job that is taken', () => {
     t.instances.warm = false;
     const { ticket } = await t.superNode.run(t.fn);
     const job = `${ticket[0]}-${ticket[1]}`;
-    expect(t.superNode.notices).toEqual([['setting-up', { job }], ['started', { job }]]);
+    expect(t.superNode.notices).toEqual([
+      ['setting-up', { job }],
+      ['started', { job }],
+    ]);
   });
 
   test('streams a response while hashing it', async () => {
@@ -69,18 +84,27 @@ describe('a job that is taken', () => {
       for await (const part of body as AsyncIterable<Uint8Array>) parts.push(part);
       return { body: Buffer.concat(parts) };
     });
-    const { body, trailer } = await t.superNode.run(t.fn, { body: pieces('a', 'bc'), ticket: { requestHash: streamedRequestHash('POST', '/') } });
+    const { body, trailer } = await t.superNode.run(t.fn, {
+      body: pieces('a', 'bc'),
+      ticket: { requestHash: streamedRequestHash('POST', '/') },
+    });
     expect(Buffer.from(body).toString()).toBe('abc');
     expect(receiptFromRow(trailer.receipt)).toMatchObject({ bytesIn: 3, requestHash: requestHash('POST', '/', sha256('abc')) });
   });
 
   test('never bills more time than its ticket pays for', async () => {
-    await started(async ({ timeoutMs }) => ({ usage: { runUs: timeoutMs * 1_000 + 900, outcome: 'timed-out', error: 'too slow' }, status: 504 }));
+    await started(async ({ timeoutMs }) => ({
+      usage: { runUs: timeoutMs * 1_000 + 900, outcome: 'timed-out', error: 'too slow' },
+      status: 504,
+    }));
     const { trailer } = await t.superNode.run(t.fn, { ticket: { maxCost: String(7 * 128 * 10) } });
     expect(receiptFromRow(trailer.receipt)).toMatchObject({ runUs: 7_000, outcome: 'timed-out' });
   });
 
-  test.each([['whole', false], ['streamed', true]])('answers %s only when its receipt is in the journal', async (_, streamed) => {
+  test.each([
+    ['whole', false],
+    ['streamed', true],
+  ])('answers %s only when its receipt is in the journal', async (_, streamed) => {
     await started(async () => (streamed ? { body: pieces('a'), completed: undefined } : { body: utf8('a') }));
     const gate = Promise.withResolvers<void>();
     const asked = Promise.withResolvers<void>();
@@ -155,7 +179,12 @@ describe('what the function does wrong is an answer with the outcome in its rece
   test('a response beyond the limit, whole or streamed', async () => {
     const large = new Uint8Array(3 * 1024 * 1024);
     await started(async ({ path }) => ({
-      body: path === '/whole' ? new Uint8Array(7 * 1024 * 1024) : (async function* () { for (let i = 0; i < 3; i++) yield large; })(),
+      body:
+        path === '/whole'
+          ? new Uint8Array(7 * 1024 * 1024)
+          : (async function* () {
+              for (let i = 0; i < 3; i++) yield large;
+            })(),
       ...(path !== '/whole' && { completed: undefined }),
     }));
     const whole = await t.superNode.run(t.fn, { request: { path: '/whole' } });
@@ -176,7 +205,10 @@ describe('what the function does wrong is an answer with the outcome in its rece
 
 describe('a job is refused, with the reason,', () => {
   const refused = async (reason: string, run: Promise<unknown>) => {
-    const error = await run.then(() => undefined, (e: unknown) => e as OrbError);
+    const error = await run.then(
+      () => undefined,
+      (e: unknown) => e as OrbError,
+    );
     expect(error).toMatchObject({ code: 'node-refused', details: { reason }, retryable: true });
     expect(t.node!.status().jobs.refusals).toMatchObject({ [reason]: 1 });
     expect(t.node!.status()).toMatchObject({ running: 0, busyMiB: 0 });
@@ -189,9 +221,21 @@ describe('a job is refused, with the reason,', () => {
   });
 
   test.each([
-    ['when its body is another than the ticket names', 'request-hash', { ticket: { requestHash: requestHash('POST', '/', sha256('other')) } }],
-    ['when its path is another than the ticket names', 'request-hash', { request: { path: '/elsewhere' }, ticket: { requestHash: requestHash('POST', '/', sha256('')) } }],
-    ['when its method is another than the ticket names', 'request-hash', { request: { method: 'GET' }, ticket: { requestHash: requestHash('POST', '/', sha256('')) } }],
+    [
+      'when its body is another than the ticket names',
+      'request-hash',
+      { ticket: { requestHash: requestHash('POST', '/', sha256('other')) } },
+    ],
+    [
+      'when its path is another than the ticket names',
+      'request-hash',
+      { request: { path: '/elsewhere' }, ticket: { requestHash: requestHash('POST', '/', sha256('')) } },
+    ],
+    [
+      'when its method is another than the ticket names',
+      'request-hash',
+      { request: { method: 'GET' }, ticket: { requestHash: requestHash('POST', '/', sha256('')) } },
+    ],
     ['when its ticket has ended', 'expired', { ticket: { notAfter: Date.now() - 1 } }],
     ['when it pays less than the node asks', 'rate-too-low', { ticket: { rate: '9' } }],
     ['when it pays more than the function’s cap', 'above-price-cap', { ticket: { rate: '1001' } }],
@@ -200,7 +244,11 @@ describe('a job is refused, with the reason,', () => {
     ['when the version is another function’s', 'unknown-version', { ticket: { function: sha256('other') } }],
     ['when its headers hide a line feed', 'malformed', { request: { headers: [['a', 'b\nc']] as [string, string][] } }],
     ['when its path is not one', 'malformed', { request: { path: 'no slash' } }],
-    ['when its headers are too many', 'malformed', { request: { headers: Array.from({ length: 101 }, (): [string, string] => ['a', '']) } }],
+    [
+      'when its headers are too many',
+      'malformed',
+      { request: { headers: Array.from({ length: 101 }, (): [string, string] => ['a', '']) } },
+    ],
     ['when its header holds a field nobody knows', 'malformed', { request: { extra: true } as object }],
   ])('%s', async (_, reason, options) => {
     await started();
@@ -243,9 +291,11 @@ describe('a job is refused, with the reason,', () => {
   test('when the super node leaves its tickets unproven', async () => {
     await started();
     const wrong = { ticket: { rate: '1' } };
-    await Promise.all(Array.from({ length: 32 }, async () => {
-      for (let i = 0; i < 128; i++) await t.superNode.run(t.fn, wrong).catch(() => undefined);
-    }));
+    await Promise.all(
+      Array.from({ length: 32 }, async () => {
+        for (let i = 0; i < 128; i++) await t.superNode.run(t.fn, wrong).catch(() => undefined);
+      }),
+    );
     await refused('tickets-unsigned', t.superNode.run(t.fn));
   });
 });

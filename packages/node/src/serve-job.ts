@@ -87,11 +87,26 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
   const setupUs = room.nowUs() - job.receivedUs;
   const release = () => lease.release();
   const context = {
-    call: ticket.call, job: job.id, attempt: ticket.attempt, function: seeded.name, version: ticket.version, memoryMiB: seeded.manifest.memoryMiB,
+    call: ticket.call,
+    job: job.id,
+    attempt: ticket.attempt,
+    function: seeded.name,
+    version: ticket.version,
+    memoryMiB: seeded.manifest.memoryMiB,
   };
   const signal = cancelSignal(call.signal);
   try {
-    const result = await lease.instance.invoke({ job: job.id, mode, method, path, headers, body: request.source, timeoutMs, context, signal });
+    const result = await lease.instance.invoke({
+      job: job.id,
+      mode,
+      method,
+      path,
+      headers,
+      body: request.source,
+      timeoutMs,
+      context,
+      signal,
+    });
     const { status, body, finished, completed } = result;
     return { setupUs, release, status, headers: result.headers, body, finished, completed };
   } catch (error) {
@@ -99,7 +114,14 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
   }
 }
 
-async function answerWhole(job: AcceptedJob, request: RequestBody, run: Run, body: Uint8Array, call: IncomingCall, room: JobRoom): Promise<OutgoingAnswer> {
+async function answerWhole(
+  job: AcceptedJob,
+  request: RequestBody,
+  run: Run,
+  body: Uint8Array,
+  call: IncomingCall,
+  room: JobRoom,
+): Promise<OutgoingAnswer> {
   const usage = run.completed ?? (await endOf(run));
   const sent = { bytes: body.length, sha256: sha256(body) };
   const trailer = await finishJob(job, request, run, usage, sent, room);
@@ -128,7 +150,11 @@ function answerStream(job: AcceptedJob, request: RequestBody, run: Run, body: Re
 /** An engine that breaks its word ends the job, not the node. */
 function endOf(run: Run): Promise<InvocationUsage> {
   return run.finished.catch((error: unknown) => ({
-    outcome: 'node-failed', error: String((error as Error).message), runUs: 0, cpuUs: 0, peakMemoryKiB: 0,
+    outcome: 'node-failed',
+    error: String((error as Error).message),
+    runUs: 0,
+    cpuUs: 0,
+    peakMemoryKiB: 0,
   }));
 }
 
@@ -138,7 +164,14 @@ function cutUsage(usage: InvocationUsage, { tooLarge }: ResponseStream): Invocat
 }
 
 /** Meters the job, gives its slot back, and resolves when its receipt is in the journal: only then may the answer end. */
-async function finishJob(job: AcceptedJob, request: RequestBody, run: Run, usage: InvocationUsage, sent: SentBody, room: JobRoom): Promise<RunTrailer> {
+async function finishJob(
+  job: AcceptedJob,
+  request: RequestBody,
+  run: Run,
+  usage: InvocationUsage,
+  sent: SentBody,
+  room: JobRoom,
+): Promise<RunTrailer> {
   const receipt = makeReceipt(job, request, run, usage, sent);
   const { book } = job.session;
   const place = book.add(job.row, receipt);

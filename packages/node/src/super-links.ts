@@ -41,7 +41,8 @@ export class SuperLinks {
       };
       const onDown = (reason: OrbError, retryInMs: number) => {
         // The same reason again and again is said once.
-        if (this.#errors.get(to.key)?.message !== reason.message) log('warn', `No link to ${to.address}: ${reason.message} Trying again in ${Math.ceil(retryInMs / 1000)} s.`);
+        if (this.#errors.get(to.key)?.message !== reason.message)
+          log('warn', `No link to ${to.address}: ${reason.message} Trying again in ${Math.ceil(retryInMs / 1000)} s.`);
         this.#errors.set(to.key, reason);
       };
       return { to, kept: keepLinked({ address: to.address, peerKey: to.key, identity, handler, onUp, onDown }, { transport }) };
@@ -49,7 +50,11 @@ export class SuperLinks {
   }
 
   get states(): SuperLinkState[] {
-    return this.#kept.map(({ to, kept }) => ({ ...to, link: kept.link, lastError: kept.link ? undefined : this.#errors.get(to.key)?.message }));
+    return this.#kept.map(({ to, kept }) => ({
+      ...to,
+      link: kept.link,
+      lastError: kept.link ? undefined : this.#errors.get(to.key)?.message,
+    }));
   }
 
   /** Closes all links, and dials no more. */

@@ -28,7 +28,9 @@ export class InlineInstances implements Instances {
   #lease(): Lease {
     this.leased++;
     const instance: Instance = {
-      active: 0, memoryKiB: 0, accepting: true,
+      active: 0,
+      memoryKiB: 0,
+      accepting: true,
       invoke: async (invocation) => {
         const { usage, ...result } = await this.handler(invocation);
         const completed: InvocationUsage = { outcome: 'ok', runUs: 1_500, cpuUs: 1_000, peakMemoryKiB: 2_048, ...usage };

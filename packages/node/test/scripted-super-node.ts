@@ -1,8 +1,33 @@
 import type { IncomingCall, Link, LinkAnswer, LinkListener, LinkTransport, OutgoingAnswer } from '@orb/link';
 import {
-  canonical, createSigner, functionId, nodeId, offerSchema, parseManifest, receiptText, requestHash, rootBytes, rowsRoot, runTrailerSchema, sha256, signRoot,
-  signTransaction, superNodeId, ticketRow, ticketText, verify, versionId,
-  type Manifest, type ManifestInput, type Offer, type RunRequest, type RunTrailer, type SeedRequest, type SignedRoot, type Signer, type Ticket, type TicketRow,
+  createSigner,
+  functionId,
+  nodeId,
+  offerSchema,
+  parseManifest,
+  receiptText,
+  requestHash,
+  rootBytes,
+  rowsRoot,
+  runTrailerSchema,
+  sha256,
+  signRoot,
+  signTransaction,
+  superNodeId,
+  ticketRow,
+  ticketText,
+  verify,
+  versionId,
+  type Manifest,
+  type ManifestInput,
+  type Offer,
+  type RunRequest,
+  type RunTrailer,
+  type SeedRequest,
+  type SignedRoot,
+  type Signer,
+  type Ticket,
+  type TicketRow,
 } from '@orb/protocol';
 
 export const chain = sha256('orb test chain');
@@ -25,15 +50,31 @@ const account = sha256('orb test account');
 export function testFunction(name: string, source: string, manifest: Partial<ManifestInput> = {}): TestFunction {
   const code = new TextEncoder().encode(source);
   const full = parseManifest({
-    v: 1, kind: 'bundle', runtime: 'deno-2', code: { sha256: sha256(code), bytes: code.length }, priceCap: '1000', ...manifest,
+    v: 1,
+    kind: 'bundle',
+    runtime: 'deno-2',
+    code: { sha256: sha256(code), bytes: code.length },
+    priceCap: '1000',
+    ...manifest,
   });
   const control = testSigner(`control ${name}`);
   const body = {
-    account, sequence: 1, name, incarnation: 1, controlKey: control.publicKey, recoveryKey: testSigner(`recovery ${name}`).publicKey, manifest: full,
+    account,
+    sequence: 1,
+    name,
+    incarnation: 1,
+    controlKey: control.publicKey,
+    recoveryKey: testSigner(`recovery ${name}`).publicKey,
+    manifest: full,
   };
   const transaction = signTransaction(chain, 'function.create', body, [control, testSigner('owner')]);
   const fn = functionId(account, name, 1);
-  return { code, manifest: full, control, request: { name: `owner/${name}`, account, function: fn, version: versionId(full), transaction } };
+  return {
+    code,
+    manifest: full,
+    control,
+    request: { name: `owner/${name}`, account, function: fn, version: versionId(full), transaction },
+  };
 }
 
 export interface RunOptions {
@@ -134,12 +175,24 @@ export class ScriptedSuperNode {
     return { answer, ticket };
   }
 
-  job(fn: TestFunction, { body = new Uint8Array(0), ticket = {}, request = {} }: RunOptions = {}): { ticket: TicketRow; request: RunRequest; body: NonNullable<RunOptions['body']> } {
+  job(
+    fn: TestFunction,
+    { body = new Uint8Array(0), ticket = {}, request = {} }: RunOptions = {},
+  ): { ticket: TicketRow; request: RunRequest; body: NonNullable<RunOptions['body']> } {
     const head = { method: 'POST', path: '/', headers: [] as [string, string][], mode: 'http' as const, ...request };
     const row = ticketRow({
-      allowance: sha256('allowance').slice(0, 32), sequence: ++this.#sequence, attempt: 1, call: sha256(`call ${this.#sequence}`).slice(0, 32),
-      function: fn.request.function, version: fn.request.version, parameters: 1, rate: '10', maxCost: (10n ** 18n).toString(),
-      requestHash: body instanceof Uint8Array ? requestHash(head.method, head.path, sha256(body)) : '', notAfter: Date.now() + 30_000, ...ticket,
+      allowance: sha256('allowance').slice(0, 32),
+      sequence: ++this.#sequence,
+      attempt: 1,
+      call: sha256(`call ${this.#sequence}`).slice(0, 32),
+      function: fn.request.function,
+      version: fn.request.version,
+      parameters: 1,
+      rate: '10',
+      maxCost: (10n ** 18n).toString(),
+      requestHash: body instanceof Uint8Array ? requestHash(head.method, head.path, sha256(body)) : '',
+      notAfter: Date.now() + 30_000,
+      ...ticket,
     });
     return { ticket: row, request: { ticket: row, ...head }, body };
   }
@@ -158,9 +211,11 @@ export class ScriptedSuperNode {
   async provenBatch(batch: number): Promise<readonly string[]> {
     await this.until(() => this.roots.some((root) => root.batch === batch));
     const { signature, ...facts } = this.roots.find((root) => root.batch === batch)!;
-    if (!verify(this.node.publicKey, rootBytes('receipts', { ...this.#parties(), ...facts }), signature)) throw new Error('the root is not signed by the node');
+    if (!verify(this.node.publicKey, rootBytes('receipts', { ...this.#parties(), ...facts }), signature))
+      throw new Error('the root is not signed by the node');
     const rows = this.rows.get(batch) ?? [];
-    if (rows.length !== facts.count || rowsRoot(rows) !== facts.root) throw new Error(`root ${batch} does not cover the ${rows.length} rows that came`);
+    if (rows.length !== facts.count || rowsRoot(rows) !== facts.root)
+      throw new Error(`root ${batch} does not cover the ${rows.length} rows that came`);
     return rows;
   }
 
@@ -206,9 +261,4 @@ export class ScriptedSuperNode {
       return false;
     });
   }
-}
-
-/** The canonical bytes of a JSON body. */
-export function jsonBytes(value: Parameters<typeof canonical>[0]): Uint8Array {
-  return new TextEncoder().encode(canonical(value));
 }

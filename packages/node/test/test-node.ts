@@ -2,31 +2,43 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryTransport } from '@orb/link/memory';
-import type { Sandbox } from '@orb/sandbox';
+import { InstancePool } from '@orb/sandbox';
+import { MemorySandbox } from '@orb/sandbox/memory';
 import { MemoryStore } from '@orb/store/memory';
 import { assembleNode, type NodeFoundations } from '../src/assemble-node.ts';
+import type { Instances } from '../src/job/instances.ts';
+import { PooledInstances } from '../src/job/pooled-instances.ts';
 import { checkNodeConfig, type NodeConfig } from '../src/node-config.ts';
 import type { RunningNode } from '../src/running-node.ts';
+import type { SeedShelf } from '../src/seeding/seed-shelf.ts';
 import { InlineInstances, type InlineHandler } from './inline-instances.ts';
 import { chain, ScriptedSuperNode, testFunction, testSigner, type TestFunction } from './scripted-super-node.ts';
 
 const signer = testSigner('node');
 
-/** A node over memory links, with its super node and a function of the test. */
+/**
+ * A node over memory links, with its super node and a function of the test: real code in the memory sandbox, or a
+ * handler of the test for what no honest engine does.
+ */
 export class TestNode {
   readonly folder = mkdtempSync(join(tmpdir(), 'orb-node-'));
   readonly transport = new MemoryTransport();
   readonly store = new MemoryStore();
   readonly superNode = new ScriptedSuperNode(signer);
   readonly log: string[] = [];
-  readonly instances: InlineInstances;
   readonly fn: TestFunction = testFunction('hello', 'export default () => "hello"');
+  readonly #inline: InlineInstances | undefined;
   boot = 'boot 1';
   nowMs = () => Date.now();
   node: RunningNode | undefined;
 
-  constructor(handler: InlineHandler = async ({ body }) => ({ body: body as Uint8Array })) {
-    this.instances = new InlineInstances(handler);
+  constructor(handler?: InlineHandler) {
+    this.#inline = handler && new InlineInstances(handler);
+  }
+
+  /** The handler's instances. */
+  get instances(): InlineInstances {
+    return this.#inline!;
   }
 
   /** Starts it and waits for its first offer. */
@@ -34,13 +46,19 @@ export class TestNode {
     if (this.superNode.offers.length === 0) await this.superNode.listen(this.transport);
     const seen = this.superNode.offers.length;
     const checked = checkNodeConfig({
-      dataFolder: this.folder, chain, signer, superNodes: [{ address: this.superNode.address, key: this.superNode.signer.publicKey }], label: 'test', ...config,
+      dataFolder: this.folder,
+      chain,
+      signer,
+      superNodes: [{ address: this.superNode.address, key: this.superNode.signer.publicKey }],
+      label: 'test',
+      ...config,
     });
+    const sandbox = new MemorySandbox();
     this.node = await assembleNode(checked, {
       transport: this.transport,
       openStore: async () => this.store,
-      sandbox: inlineSandbox,
-      openInstances: () => this.instances,
+      sandbox,
+      openInstances: (shelf, memoryMiB): Instances => this.#inline ?? pooled(sandbox, shelf, memoryMiB),
       machine: { platform: 'linux', architecture: 'x64', cores: 2, memoryMiB: 4_096, boot: this.boot },
       log: (_, message) => this.log.push(message),
       batching: { batchMs: 10 },
@@ -66,8 +84,6 @@ export class TestNode {
   }
 }
 
-const inlineSandbox: Sandbox = {
-  probe: async () => ({ tier: 'process', runtimes: ['deno-2'], layers: [] }),
-  start: () => Promise.reject(new Error('the test brings its own instances')),
-  close: async () => undefined,
-};
+function pooled(sandbox: MemorySandbox, shelf: SeedShelf, memoryMiB: number): Instances {
+  return new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox }), shelf });
+}

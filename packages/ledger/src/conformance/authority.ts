@@ -1,4 +1,14 @@
-import { accountId, createSigner, functionId, sha256, signTransaction, stateKeys, superNodeId, type FunctionRecord, type Transaction } from '@orb/protocol';
+import {
+  accountId,
+  createSigner,
+  functionId,
+  sha256,
+  signTransaction,
+  stateKeys,
+  superNodeId,
+  type FunctionRecord,
+  type Transaction,
+} from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
 import { testManifest, testSigner, treasury } from '../testing/network.ts';
 import { setStage, openNetwork, type OpenLedger } from './stage.ts';
@@ -22,9 +32,15 @@ export function authorityConformance(open: OpenLedger): void {
     test('names are taken once, keys have one account, the treasury’s name is not for sale', async () => {
       const { net, ledger, bob } = await setStage(open);
       const eve = testSigner('eve');
-      await expect(net.send('account.create', { name: 'bob', key: eve.publicKey, roles: [] }, eve)).rejects.toMatchObject({ code: 'name-taken' });
-      await expect(net.send('account.create', { name: 'treasury', key: eve.publicKey, roles: [] }, eve)).rejects.toMatchObject({ code: 'name-taken' });
-      await expect(net.send('account.create', { name: 'bobby', key: bob.publicKey, roles: [] }, bob)).rejects.toMatchObject({ code: 'conflict' });
+      await expect(net.send('account.create', { name: 'bob', key: eve.publicKey, roles: [] }, eve)).rejects.toMatchObject({
+        code: 'name-taken',
+      });
+      await expect(net.send('account.create', { name: 'treasury', key: eve.publicKey, roles: [] }, eve)).rejects.toMatchObject({
+        code: 'name-taken',
+      });
+      await expect(net.send('account.create', { name: 'bobby', key: bob.publicKey, roles: [] }, bob)).rejects.toMatchObject({
+        code: 'conflict',
+      });
       await ledger.close();
     });
 
@@ -33,7 +49,10 @@ export function authorityConformance(open: OpenLedger): void {
       const body = { from: accountId(bob.publicKey), to: accountId(alice.publicKey), units: '1' };
       const next = await net.next(bob);
       for (const sequence of [next - 1, next + 1]) {
-        await expect(net.send('transfer', { ...body, sequence, units: '2' }, bob)).rejects.toMatchObject({ code: 'bad-sequence', details: { expected: next } });
+        await expect(net.send('transfer', { ...body, sequence, units: '2' }, bob)).rejects.toMatchObject({
+          code: 'bad-sequence',
+          details: { expected: next },
+        });
       }
       await net.send('transfer', { ...body, sequence: next }, bob);
       await ledger.close();
@@ -46,7 +65,9 @@ export function authorityConformance(open: OpenLedger): void {
       await expect(net.send('node.register', stolen, bob, node)).rejects.toMatchObject({ code: 'conflict' });
       const { value } = (await ledger.range('node/'))[0]!;
       const id = (value as { id: string }).id;
-      await expect(net.send('node.retire', { account: stolen.account, sequence: stolen.sequence, node: id }, bob)).rejects.toMatchObject({ code: 'forbidden' });
+      await expect(net.send('node.retire', { account: stolen.account, sequence: stolen.sequence, node: id }, bob)).rejects.toMatchObject({
+        code: 'forbidden',
+      });
       await net.send('node.retire', { account: accountId(alice.publicKey), sequence: await net.next(alice), node: id }, alice);
       await expect(net.registerNode(alice, 'node')).rejects.toMatchObject({ code: 'gone' });
       await ledger.close();
@@ -73,16 +94,54 @@ export function authorityConformance(open: OpenLedger): void {
       await expect(net.send('function.control', stop, fn.recoveryKey)).rejects.toMatchObject({ code: 'bad-signature' });
       await net.send('function.control', stop, fn.controlKey);
       await net.send('function.control', { function: fn.id, sequence: 2, action: { type: 'start' } }, fn.controlKey);
-      await net.send('function.control', { function: fn.id, sequence: 3, action: { type: 'publish', manifest: testManifest({}, 'code 2') } }, fn.controlKey);
-      await expect(net.send('function.control', { function: fn.id, sequence: 1, action: { type: 'decommission' } }, fn.controlKey)).rejects.toMatchObject({ code: 'bad-sequence' });
+      await net.send(
+        'function.control',
+        { function: fn.id, sequence: 3, action: { type: 'publish', manifest: testManifest({}, 'code 2') } },
+        fn.controlKey,
+      );
+      await expect(
+        net.send('function.control', { function: fn.id, sequence: 1, action: { type: 'decommission' } }, fn.controlKey),
+      ).rejects.toMatchObject({ code: 'bad-sequence' });
       await net.send('function.control', { function: fn.id, sequence: 4, action: { type: 'revert', number: 1 } }, fn.controlKey);
       expect(await ledger.get(stateKeys.function(fn.id))).toMatchObject({ state: 'active', latest: 2, traffic: [[1, 1]], sequence: 4 });
-      const actions = [{ type: 'revert', number: 3 }, { type: 'traffic', shares: [[1, 1], [1, 2]] }, { type: 'publish', manifest: fn.manifest }, { type: 'start' }] as const;
+      const actions = [
+        { type: 'revert', number: 3 },
+        {
+          type: 'traffic',
+          shares: [
+            [1, 1],
+            [1, 2],
+          ],
+        },
+        { type: 'publish', manifest: fn.manifest },
+        { type: 'start' },
+      ] as const;
       for (const action of actions) {
-        await expect(net.send('function.control', { function: fn.id, sequence: 5, action: action as never }, fn.controlKey)).rejects.toThrow();
+        await expect(
+          net.send('function.control', { function: fn.id, sequence: 5, action: action as never }, fn.controlKey),
+        ).rejects.toThrow();
       }
-      await net.send('function.control', { function: fn.id, sequence: 5, action: { type: 'traffic', shares: [[1, 9], [2, 1]] } }, fn.controlKey);
-      expect(await ledger.get(stateKeys.function(fn.id))).toMatchObject({ traffic: [[1, 9], [2, 1]] });
+      await net.send(
+        'function.control',
+        {
+          function: fn.id,
+          sequence: 5,
+          action: {
+            type: 'traffic',
+            shares: [
+              [1, 9],
+              [2, 1],
+            ],
+          },
+        },
+        fn.controlKey,
+      );
+      expect(await ledger.get(stateKeys.function(fn.id))).toMatchObject({
+        traffic: [
+          [1, 9],
+          [2, 1],
+        ],
+      });
       await ledger.close();
     });
 
@@ -101,12 +160,25 @@ export function authorityConformance(open: OpenLedger): void {
       const { net, ledger, bob, fn } = await setStage(open);
       const account = accountId(bob.publicKey);
       const create = async (incarnation: number) =>
-        net.send('function.create', {
-          account, sequence: await net.next(bob), name: 'hello', incarnation, controlKey: fn.controlKey.publicKey, recoveryKey: fn.recoveryKey.publicKey, manifest: fn.manifest,
-        }, bob, fn.controlKey);
+        net.send(
+          'function.create',
+          {
+            account,
+            sequence: await net.next(bob),
+            name: 'hello',
+            incarnation,
+            controlKey: fn.controlKey.publicKey,
+            recoveryKey: fn.recoveryKey.publicKey,
+            manifest: fn.manifest,
+          },
+          bob,
+          fn.controlKey,
+        );
       await expect(create(2)).rejects.toMatchObject({ code: 'name-taken' });
       await net.send('function.control', { function: fn.id, sequence: 1, action: { type: 'decommission' } }, fn.controlKey);
-      await expect(net.send('function.control', { function: fn.id, sequence: 2, action: { type: 'start' } }, fn.controlKey)).rejects.toMatchObject({ code: 'gone' });
+      await expect(
+        net.send('function.control', { function: fn.id, sequence: 2, action: { type: 'start' } }, fn.controlKey),
+      ).rejects.toMatchObject({ code: 'gone' });
       await expect(create(1)).rejects.toMatchObject({ code: 'conflict' });
       await expect(create(3)).rejects.toMatchObject({ code: 'conflict' });
       await create(2);
@@ -121,16 +193,28 @@ export function authorityConformance(open: OpenLedger): void {
       const alice = await net.createAccount('alice');
       const [from, to] = [accountId(bob.publicKey), accountId(alice.publicKey)];
       const treasuryAccount = accountId(treasury.publicKey);
-      await expect(net.send('treasury.mint', { sequence: await net.next(bob), to: from, units: '5' }, bob)).rejects.toMatchObject({ code: 'bad-signature' });
-      await expect(net.send('treasury.burn', { sequence: await net.next(treasury), units: '1' }, treasury)).rejects.toMatchObject({ code: 'insufficient-funds' });
+      await expect(net.send('treasury.mint', { sequence: await net.next(bob), to: from, units: '5' }, bob)).rejects.toMatchObject({
+        code: 'bad-signature',
+      });
+      await expect(net.send('treasury.burn', { sequence: await net.next(treasury), units: '1' }, treasury)).rejects.toMatchObject({
+        code: 'insufficient-funds',
+      });
       const sequence = await net.next(bob);
       const wrong = [
-        [{ to, units: '0' }, 'invalid-amount'], [{ to, units: '-5' }, 'invalid-request'], [{ to, units: '1.5' }, 'invalid-request'], [{ to, units: '1e3' }, 'invalid-request'],
-        [{ to, units: '9'.repeat(25) }, 'invalid-request'], [{ to: from, units: '5' }, 'invalid-request'], [{ to, units: '101' }, 'insufficient-funds'],
+        [{ to, units: '0' }, 'invalid-amount'],
+        [{ to, units: '-5' }, 'invalid-request'],
+        [{ to, units: '1.5' }, 'invalid-request'],
+        [{ to, units: '1e3' }, 'invalid-request'],
+        [{ to, units: '9'.repeat(25) }, 'invalid-request'],
+        [{ to: from, units: '5' }, 'invalid-request'],
+        [{ to, units: '101' }, 'insufficient-funds'],
         [{ to: sha256('nobody'), units: '5' }, 'unknown-account'],
       ] as const;
-      for (const [body, code] of wrong) await expect(net.send('transfer', { from, sequence, ...body }, bob)).rejects.toMatchObject({ code });
-      await expect(net.send('transfer', { from: treasuryAccount, sequence: await net.next(treasury), to, units: '5' }, treasury)).rejects.toMatchObject({ code: 'forbidden' });
+      for (const [body, code] of wrong)
+        await expect(net.send('transfer', { from, sequence, ...body }, bob)).rejects.toMatchObject({ code });
+      await expect(
+        net.send('transfer', { from: treasuryAccount, sequence: await net.next(treasury), to, units: '5' }, treasury),
+      ).rejects.toMatchObject({ code: 'forbidden' });
       await net.send('transfer', { from, sequence, to: treasuryAccount, units: '40' }, bob);
       expect(ledger.audit()).toMatchObject({ ok: true, redeemed: 40n, outstanding: 60n });
       await net.send('treasury.burn', { sequence: await net.next(treasury), units: '40' }, treasury);

@@ -1,5 +1,12 @@
 import {
-  accountId, blockHash, checkBlock, checkInclusion, resultsHash, stateKeys, type AccountRecord, type BlockHeader,
+  accountId,
+  blockHash,
+  checkBlock,
+  checkInclusion,
+  resultsHash,
+  stateKeys,
+  type AccountRecord,
+  type BlockHeader,
 } from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
 import type { CommittedBlock } from '../port.ts';
@@ -21,10 +28,23 @@ export function portConformance(open: OpenLedger): void {
       await ledger.close();
     });
 
+    test('a copy with forged signatures neither counts nor takes the right transaction down with it', async () => {
+      const { net, ledger } = await openNetwork(open);
+      const bob = testSigner('bob');
+      const right = net.sign('account.create', { name: 'bob', key: bob.publicKey, roles: [] }, bob);
+      const forged = { ...right, signatures: [{ key: bob.publicKey, signature: 'ab'.repeat(64) }] };
+      const answers = await Promise.allSettled([forged, right, forged].map((transaction) => ledger.submit(transaction)));
+      expect(answers[1]).toMatchObject({ status: 'fulfilled', value: { height: 1, index: 0 } });
+      expect((await ledger.block(1))?.transactions).toEqual([right]);
+      await ledger.close();
+    });
+
     test('transactions submitted together share a block, in the order they came', async () => {
       const { net, ledger } = await openNetwork(open);
       const names = Array.from({ length: 20 }, (_, i) => `user-${i}`);
-      const committed = await Promise.all(names.map((name) => net.send('account.create', { name, key: testSigner(name).publicKey, roles: [] }, testSigner(name))));
+      const committed = await Promise.all(
+        names.map((name) => net.send('account.create', { name, key: testSigner(name).publicKey, roles: [] }, testSigner(name))),
+      );
       expect(committed.map(({ height, index }) => [height, index])).toEqual(names.map((_, i) => [1, i]));
       await ledger.close();
     });
@@ -33,7 +53,9 @@ export function portConformance(open: OpenLedger): void {
       const { net, ledger } = await openNetwork(open);
       const { state } = ledger.head;
       const bob = testSigner('bob');
-      await expect(net.send('account.create', { name: 'bob', key: bob.publicKey, roles: [] })).rejects.toMatchObject({ code: 'bad-signature' });
+      await expect(net.send('account.create', { name: 'bob', key: bob.publicKey, roles: [] })).rejects.toMatchObject({
+        code: 'bad-signature',
+      });
       await expect(ledger.submit({ v: 1 } as never)).rejects.toMatchObject({ code: 'invalid-request' });
       expect(ledger.head).toMatchObject({ height: 0, state });
       await ledger.close();
@@ -76,7 +98,9 @@ export function portConformance(open: OpenLedger): void {
       expect(await ledger.get('no/such/key')).toBeUndefined();
       const names = await ledger.range('account-name/');
       expect(names.map(({ key }) => key)).toEqual(['alice', 'bob', 'super-owner', 'treasury'].map(stateKeys.accountName));
-      expect((await ledger.range('account-name/', { after: stateKeys.accountName('bob'), limit: 1 })).map(({ key }) => key)).toEqual([stateKeys.accountName('super-owner')]);
+      expect((await ledger.range('account-name/', { after: stateKeys.accountName('bob'), limit: 1 })).map(({ key }) => key)).toEqual([
+        stateKeys.accountName('super-owner'),
+      ]);
       expect(await ledger.get(stateKeys.versionNumber(fn.id, 1))).toBe(fn.version);
       await expect(ledger.range('', { limit: 1_001 })).rejects.toMatchObject({ code: 'invalid-request' });
       await ledger.close();
@@ -84,7 +108,9 @@ export function portConformance(open: OpenLedger): void {
 
     test('a key’s history holds every value it has had, deletions too', async () => {
       const { net, ledger, bob, allowance, clock } = await setStage(open);
-      const sequences = (await ledger.history(stateKeys.account(accountId(bob.publicKey)))).map(({ value }) => (value as unknown as AccountRecord).sequence);
+      const sequences = (await ledger.history(stateKeys.account(accountId(bob.publicKey)))).map(
+        ({ value }) => (value as unknown as AccountRecord).sequence,
+      );
       expect(sequences).toEqual([0, 1, 2]);
       clock.advance(100_000);
       await net.send('allowance.release', { allowance });
@@ -96,7 +122,11 @@ export function portConformance(open: OpenLedger): void {
 
     test('anybody can check a proof that a transaction is on the ledger', async () => {
       const { net, ledger } = await openNetwork(open);
-      const committed = await Promise.all(['ann', 'bea', 'cid'].map((name) => net.send('account.create', { name, key: testSigner(name).publicKey, roles: [] }, testSigner(name))));
+      const committed = await Promise.all(
+        ['ann', 'bea', 'cid'].map((name) =>
+          net.send('account.create', { name, key: testSigner(name).publicKey, roles: [] }, testSigner(name)),
+        ),
+      );
       const proof = await ledger.prove(committed[1]!.id);
       expect(checkInclusion(structuredClone(proof), ledger.chain, orderer.publicKey).transaction).toMatchObject({ body: { name: 'bea' } });
       expect(() => checkInclusion({ ...proof, index: 0 }, ledger.chain, orderer.publicKey)).toThrow('does not hold');
@@ -132,7 +162,9 @@ export function portConformance(open: OpenLedger): void {
       const bob = testSigner('bob');
       const pending = net.send('account.create', { name: 'bob', key: bob.publicKey, roles: [] }, bob);
       await Promise.all([pending, ledger.close()]);
-      await expect(net.send('account.create', { name: 'eve', key: testSigner('eve').publicKey, roles: [] }, testSigner('eve'))).rejects.toMatchObject({ code: 'ledger-unavailable' });
+      await expect(
+        net.send('account.create', { name: 'eve', key: testSigner('eve').publicKey, roles: [] }, testSigner('eve')),
+      ).rejects.toMatchObject({ code: 'ledger-unavailable' });
     });
   });
 }

@@ -1,4 +1,17 @@
-import { accountId, jobRow, nodeId, receiptRow, acknowledgementRow, sha256, stateKeys, superNodeId, ticketRow, type AllowanceRecord, type CreditRecord, type JobRow } from '@orb/protocol';
+import {
+  accountId,
+  jobRow,
+  nodeId,
+  receiptRow,
+  acknowledgementRow,
+  sha256,
+  stateKeys,
+  superNodeId,
+  ticketRow,
+  type AllowanceRecord,
+  type CreditRecord,
+  type JobRow,
+} from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
 import { testManifest, testSigner } from '../testing/network.ts';
 import { jobCost, setStage, type OpenLedger, type Stage } from './stage.ts';
@@ -10,7 +23,10 @@ export function settlementConformance(open: OpenLedger): void {
     const { net, superNode, node, job, ledger } = stage;
     const before = ledger.audit();
     const good = [job(100), job(101)];
-    const batches = signer === node ? [net.batch(superNode, node, [good[0]!, bad, good[1]!])] : [net.batch(superNode, signer, [bad]), net.batch(superNode, node, good, 2)];
+    const batches =
+      signer === node
+        ? [net.batch(superNode, node, [good[0]!, bad, good[1]!])]
+        : [net.batch(superNode, signer, [bad]), net.batch(superNode, node, good, 2)];
     const { rejections } = await net.settle(superNode, batches);
     expect(rejections.every(({ job: id }) => id === `${bad.ticket.allowance}-${bad.ticket.sequence}`)).toBe(true);
     expect((await ledger.job(stage.id(100)))?.state).toBe('paid');
@@ -28,21 +44,33 @@ export function settlementConformance(open: OpenLedger): void {
       ['more than the allowance permits per call', 'allowance-exceeded', ({ job }) => job(0, { rate: '1000', maxCost: '999999999' })],
       ['a ticket that outlives its allowance', 'allowance-expired', ({ job, clock }) => job(0, { notAfter: clock.now + 60_001 })],
       ['an allowance that does not exist', 'not-found', ({ job }) => job(0, { allowance: sha256('none').slice(0, 32) })],
-      ['a function of somebody else', 'forbidden', async ({ net, job }) => {
-        const kate = await net.createAccount('kate');
-        const other = await net.createFunction(kate, 'other');
-        return job(0, { function: other.id, version: other.version });
-      }],
-      ['a version of another function', 'not-found', async ({ net, job, bob }) => {
-        const other = await net.createFunction(bob, 'other', testManifest({}, 'other code'));
-        return job(0, { version: other.version });
-      }],
+      [
+        'a function of somebody else',
+        'forbidden',
+        async ({ net, job }) => {
+          const kate = await net.createAccount('kate');
+          const other = await net.createFunction(kate, 'other');
+          return job(0, { function: other.id, version: other.version });
+        },
+      ],
+      [
+        'a version of another function',
+        'not-found',
+        async ({ net, job, bob }) => {
+          const other = await net.createFunction(bob, 'other', testManifest({}, 'other code'));
+          return job(0, { version: other.version });
+        },
+      ],
       ['parameters that nobody has set', 'not-found', ({ job }) => job(0, { parameters: 2 })],
       ['a sequence far ahead of the oldest open one', 'conflict', ({ job }) => job(65_536 + 1_000)],
-      ['an allowance at another super node', 'forbidden', async ({ net, job, bob, owner }) => {
-        const other = await net.registerSuperNode(owner, 'other-super');
-        return job(0, { allowance: await net.openAllowance(bob, other) });
-      }],
+      [
+        'an allowance at another super node',
+        'forbidden',
+        async ({ net, job, bob, owner }) => {
+          const other = await net.registerSuperNode(owner, 'other-super');
+          return job(0, { allowance: await net.openAllowance(bob, other) });
+        },
+      ],
     ];
     test.each(hostile)('%s is refused (%s) and spoils no other row', async (_what, code, change) => {
       const stage = await setStage(open);
@@ -60,7 +88,11 @@ export function settlementConformance(open: OpenLedger): void {
       const stage = await setStage(open);
       const { net, alice } = stage;
       const retired = await net.registerNode(alice, 'old-node');
-      await net.send('node.retire', { account: accountId(alice.publicKey), sequence: await net.next(alice), node: nodeId(retired.publicKey) }, alice);
+      await net.send(
+        'node.retire',
+        { account: accountId(alice.publicKey), sequence: await net.next(alice), node: nodeId(retired.publicKey) },
+        alice,
+      );
       expect(await refusalOf(stage, stage.job(0), retired)).toBe('forbidden');
       await stage.ledger.close();
     });
@@ -70,7 +102,10 @@ export function settlementConformance(open: OpenLedger): void {
       const batch = net.batch(superNode, node, [job(0), job(1)]);
       const forged = { ...batch, rows: [jobRow(job(0)), jobRow(job(1, {}, { runUs: 3_400 }))] };
       const { rejections } = await net.settle(superNode, [forged, net.batch(superNode, node, [job(2)], 2)]);
-      expect(rejections.map(({ job: bad, code }) => [bad, code])).toEqual([[id(0), 'bad-signature'], [id(1), 'bad-signature']]);
+      expect(rejections.map(({ job: bad, code }) => [bad, code])).toEqual([
+        [id(0), 'bad-signature'],
+        [id(1), 'bad-signature'],
+      ]);
       expect((await ledger.job(id(2)))?.state).toBe('paid');
       const elsewhere = net.batch(testSigner('other-super'), node, [job(3)]);
       expect((await net.settle(superNode, [elsewhere])).rejections).toMatchObject([{ code: 'bad-signature' }]);
@@ -89,8 +124,21 @@ export function settlementConformance(open: OpenLedger): void {
     test('a replayed, duplicated or reordered job pays once, at any age', async () => {
       const { net, ledger, superNode, node, job, allowance, id } = await setStage(open);
       const order = [5, 3, 4, 0, 9, 1, 2, 7];
-      await net.settle(superNode, [net.batch(superNode, node, order.map((n) => job(n)))]);
-      const { rejections } = await net.settle(superNode, [net.batch(superNode, node, [9, 0, 6, 6, 4].map((n) => job(n)), 2)]);
+      await net.settle(superNode, [
+        net.batch(
+          superNode,
+          node,
+          order.map((n) => job(n)),
+        ),
+      ]);
+      const { rejections } = await net.settle(superNode, [
+        net.batch(
+          superNode,
+          node,
+          [9, 0, 6, 6, 4].map((n) => job(n)),
+          2,
+        ),
+      ]);
       expect(rejections.map(({ job: bad, code }) => [bad, code])).toEqual([9, 0, 6, 4].map((n) => [id(n), 'already-settled']));
       const record = (await ledger.get(stateKeys.allowance(allowance))) as unknown as AllowanceRecord;
       expect(record).toMatchObject({ closedBelow: 8, closed: [[9, 9]], left: String(1_000_000n - 9n * jobCost) });
@@ -110,12 +158,25 @@ export function settlementConformance(open: OpenLedger): void {
 
     test('a failure of the function is paid for what ran, a failure of the node or network is not', async () => {
       const { net, ledger, superNode, node, job, id } = await setStage(open);
-      const jobs = [job(0, {}, { outcome: 'function-failed' }), job(1, {}, { outcome: 'node-failed' }), job(2, {}, { outcome: 'load-failed' }, { received: false })];
+      const jobs = [
+        job(0, {}, { outcome: 'function-failed' }),
+        job(1, {}, { outcome: 'node-failed' }),
+        job(2, {}, { outcome: 'load-failed' }, { received: false }),
+      ];
       const lost = { node: nodeId(node.publicKey), ticket: ticketRow(job(3).ticket) };
-      expect((await net.settle(superNode, [net.batch(superNode, node, jobs)], [lost, lost])).rejections).toMatchObject([{ job: id(3), code: 'already-settled' }]);
+      expect((await net.settle(superNode, [net.batch(superNode, node, jobs)], [lost, lost])).rejections).toMatchObject([
+        { job: id(3), code: 'already-settled' },
+      ]);
       const found = await Promise.all([0, 1, 2, 3].map((n) => ledger.job(id(n))));
-      expect(found.map((record) => [record!.state, record!.cost])).toEqual([['paid', String(jobCost)], ['failed', '0'], ['failed', '0'], ['failed', '0']]);
-      expect((await net.settle(superNode, [net.batch(superNode, node, [job(3)], 2)])).rejections).toMatchObject([{ code: 'already-settled' }]);
+      expect(found.map((record) => [record!.state, record!.cost])).toEqual([
+        ['paid', String(jobCost)],
+        ['failed', '0'],
+        ['failed', '0'],
+        ['failed', '0'],
+      ]);
+      expect((await net.settle(superNode, [net.batch(superNode, node, [job(3)], 2)])).rejections).toMatchObject([
+        { code: 'already-settled' },
+      ]);
       await ledger.close();
     });
 
@@ -123,9 +184,19 @@ export function settlementConformance(open: OpenLedger): void {
       const { net, ledger, superNode, node, job, id } = await setStage(open);
       const jobs = [job(0, {}, {}, { received: null }), job(1, {}, {}, { received: false })];
       expect((await net.settle(superNode, [net.batch(superNode, node, jobs)])).rejections).toEqual([]);
-      expect((await Promise.all([0, 1].map((n) => ledger.job(id(n))))).map((record) => [record!.state, record!.cost])).toEqual([['done', '0'], ['done', '0']]);
+      expect((await Promise.all([0, 1].map((n) => ledger.job(id(n))))).map((record) => [record!.state, record!.cost])).toEqual([
+        ['done', '0'],
+        ['done', '0'],
+      ]);
       const acknowledge = (n: number, received: boolean | null) =>
-        net.send('job.acknowledge', { superNode: superNodeId(superNode.publicKey), acknowledgements: [[id(n), acknowledgementRow({ ...job(n).acknowledgement, received })]] }, superNode);
+        net.send(
+          'job.acknowledge',
+          {
+            superNode: superNodeId(superNode.publicKey),
+            acknowledgements: [[id(n), acknowledgementRow({ ...job(n).acknowledgement, received })]],
+          },
+          superNode,
+        );
       await acknowledge(0, true);
       await net.settle(superNode, [net.batch(superNode, node, [job(1)], 2)]);
       for (const n of [0, 1]) {
@@ -143,8 +214,14 @@ export function settlementConformance(open: OpenLedger): void {
       const ids = { superNode: superNodeId(superNode.publicKey), node: nodeId(node.publicKey) };
       const { ticket, receipt, acknowledgement } = job(7);
       await net.send('job.assign', { ...ids, tickets: [ticketRow(ticket)] }, superNode);
-      const finish = (changes = {}) => net.send('job.finish', { ...ids, receipts: [[id(7), receiptRow({ ...receipt, ...changes })]] }, node);
-      const acknowledge = (changes = {}) => net.send('job.acknowledge', { superNode: ids.superNode, acknowledgements: [[id(7), acknowledgementRow({ ...acknowledgement, ...changes })]] }, superNode);
+      const finish = (changes = {}) =>
+        net.send('job.finish', { ...ids, receipts: [[id(7), receiptRow({ ...receipt, ...changes })]] }, node);
+      const acknowledge = (changes = {}) =>
+        net.send(
+          'job.acknowledge',
+          { superNode: ids.superNode, acknowledgements: [[id(7), acknowledgementRow({ ...acknowledgement, ...changes })]] },
+          superNode,
+        );
       const steps = order === 'time first' ? [finish, acknowledge] : [acknowledge, finish];
       expect((await steps[0]!()).rejections).toEqual([]);
       expect((await ledger.job(id(7)))?.cost).toBe('0');
@@ -153,7 +230,9 @@ export function settlementConformance(open: OpenLedger): void {
       expect(await ledger.job(id(7))).toMatchObject({ state: 'paid', cost: String(jobCost) });
       expect((await steps[1]!({ cpuUs: 2, prcUs: 2 })).rejections).toMatchObject([{ code: 'not-found' }]);
       expect((await net.settle(superNode, [net.batch(superNode, node, [job(7)])])).rejections).toMatchObject([{ code: 'already-settled' }]);
-      const credit = (await ledger.get(stateKeys.credit(accountId(testSigner('alice').publicKey), ids.superNode))) as unknown as CreditRecord;
+      const credit = (await ledger.get(
+        stateKeys.credit(accountId(testSigner('alice').publicKey), ids.superNode),
+      )) as unknown as CreditRecord;
       expect(credit.vesting.map(([, units]) => units)).toEqual([String((jobCost * 9n) / 10n)]);
       await ledger.close();
     });
@@ -164,24 +243,40 @@ export function settlementConformance(open: OpenLedger): void {
       const { ticket, receipt, acknowledgement } = job(0);
       await net.send('job.assign', { ...ids, tickets: [ticketRow(ticket)] }, superNode);
       const thief = await net.registerNode(alice, 'thief');
-      const stolen = { superNode: ids.superNode, node: nodeId(thief.publicKey), receipts: [[id(0), receiptRow(receipt)]] as [string, ReturnType<typeof receiptRow>][] };
+      const stolen = {
+        superNode: ids.superNode,
+        node: nodeId(thief.publicKey),
+        receipts: [[id(0), receiptRow(receipt)]] as [string, ReturnType<typeof receiptRow>][],
+      };
       expect((await net.send('job.finish', stolen, thief)).rejections).toMatchObject([{ code: 'forbidden' }]);
       await expect(net.send('job.finish', { ...stolen, node: ids.node }, thief)).rejects.toMatchObject({ code: 'bad-signature' });
       const other = await net.registerSuperNode(owner, 'other-super');
-      const claim = { superNode: superNodeId(other.publicKey), acknowledgements: [[id(0), acknowledgementRow(acknowledgement)]] as [string, ReturnType<typeof acknowledgementRow>][] };
+      const claim = {
+        superNode: superNodeId(other.publicKey),
+        acknowledgements: [[id(0), acknowledgementRow(acknowledgement)]] as [string, ReturnType<typeof acknowledgementRow>][],
+      };
       expect((await net.send('job.acknowledge', claim, other)).rejections).toMatchObject([{ code: 'forbidden' }]);
       expect((await net.settle(other, [net.batch(other, node, [job(0)])])).rejections).toMatchObject([{ code: 'forbidden' }]);
       expect((await net.settle(superNode, [net.batch(superNode, thief, [job(0)])])).rejections).toMatchObject([{ code: 'conflict' }]);
       expect((await net.settle(superNode, [net.batch(superNode, node, [job(0, {}, {}, { received: null })])])).rejections).toEqual([]);
-      expect((await net.settle(superNode, [], [{ node: ids.node, ticket: ticketRow(ticket) }])).rejections).toMatchObject([{ code: 'conflict' }]);
+      expect((await net.settle(superNode, [], [{ node: ids.node, ticket: ticketRow(ticket) }])).rejections).toMatchObject([
+        { code: 'conflict' },
+      ]);
       await ledger.close();
     });
 
     test('every unit of a job’s cost goes to somebody: shares are rounded down, the provider takes the rest', async () => {
-      const { net, ledger, superNode, node, job, id } = await setStage(open, { split: { relayBps: 333, commissionBps: 101, seedingBps: 77 } });
+      const { net, ledger, superNode, node, job, id } = await setStage(open, {
+        split: { relayBps: 333, commissionBps: 101, seedingBps: 77 },
+      });
       await net.settle(superNode, [net.batch(superNode, node, [job(0), job(1)])]);
       const { payments } = (await ledger.job(id(1)))!;
-      expect(payments.map(({ reason, units }) => [reason, units])).toEqual([['provider', '1824'], ['relay', '63'], ['commission', '19'], ['seeding', '14']]);
+      expect(payments.map(({ reason, units }) => [reason, units])).toEqual([
+        ['provider', '1824'],
+        ['relay', '63'],
+        ['commission', '19'],
+        ['seeding', '14'],
+      ]);
       expect(payments.reduce((sum, { units }) => sum + BigInt(units), 0n)).toBe(jobCost);
       expect(ledger.audit().ok).toBe(true);
       await ledger.close();
@@ -195,7 +290,9 @@ export function settlementConformance(open: OpenLedger): void {
       expect((await net.settle(superNode, [net.batch(superNode, node, [late])])).rejections).toEqual([]);
       await expect(net.send('allowance.release', { allowance })).rejects.toMatchObject({ code: 'conflict' });
       clock.advance(1);
-      expect((await net.settle(superNode, [net.batch(superNode, node, [job(1, { notAfter: clock.now - 20_000 })], 2)])).rejections).toMatchObject([{ code: 'allowance-expired' }]);
+      expect(
+        (await net.settle(superNode, [net.batch(superNode, node, [job(1, { notAfter: clock.now - 20_000 })], 2)])).rejections,
+      ).toMatchObject([{ code: 'allowance-expired' }]);
       const before = await net.available(bob);
       await net.send('allowance.release', { allowance });
       expect((await net.available(bob)) - before).toBe(1_000_000n - jobCost);
@@ -239,7 +336,13 @@ export function settlementConformance(open: OpenLedger): void {
       });
       const id = superNodeId(superNode.publicKey);
       expect(index).toBe(0);
-      expect(written.sort()).toEqual([stateKeys.allowance(allowance), stateKeys.credit(accountId(alice.publicKey), id), stateKeys.credit(accountId(owner.publicKey), id)].sort());
+      expect(written.sort()).toEqual(
+        [
+          stateKeys.allowance(allowance),
+          stateKeys.credit(accountId(alice.publicKey), id),
+          stateKeys.credit(accountId(owner.publicKey), id),
+        ].sort(),
+      );
       await ledger.close();
     });
   });

@@ -4,7 +4,11 @@ import type { Clock, LedgerEngine } from '../engine.ts';
 import { orderer, testGenesis, TestClock, testJob, TestNetwork } from '../testing/network.ts';
 
 /** Opens an empty ledger of the engine under test. */
-export type OpenLedger = (options: { readonly genesis: Genesis; readonly ordererKey: Signer; readonly clock: Clock }) => Promise<LedgerEngine>;
+export type OpenLedger = (options: {
+  readonly genesis: Genesis;
+  readonly ordererKey: Signer;
+  readonly clock: Clock;
+}) => Promise<LedgerEngine>;
 
 /** A small network: Bob's function, Alice's node, a super node, and an allowance of Bob's. */
 export interface Stage {
@@ -23,12 +27,19 @@ export interface Stage {
   id(sequence: number): string;
 }
 
-type JobChanges = [ticket?: Partial<JobRow['ticket']>, receipt?: Partial<JobRow['receipt']>, acknowledgement?: Partial<JobRow['acknowledgement']>];
+type JobChanges = [
+  ticket?: Partial<JobRow['ticket']>,
+  receipt?: Partial<JobRow['receipt']>,
+  acknowledgement?: Partial<JobRow['acknowledgement']>,
+];
 
 /** Cost of {@link Stage.job}: 3 ms × 64 MiB × rate 10. */
 export const jobCost = 1_920n;
 
-export async function openNetwork(open: OpenLedger, parameters: Partial<Genesis['parameters']> = {}): Promise<{ net: TestNetwork; ledger: LedgerEngine; clock: TestClock }> {
+export async function openNetwork(
+  open: OpenLedger,
+  parameters: Partial<Genesis['parameters']> = {},
+): Promise<{ net: TestNetwork; ledger: LedgerEngine; clock: TestClock }> {
   const clock = new TestClock();
   const ledger = await open({ genesis: testGenesis(parameters), ordererKey: orderer, clock: clock.read });
   return { net: new TestNetwork(ledger, clock), ledger, clock };
@@ -44,9 +55,22 @@ export async function setStage(open: OpenLedger, parameters: Partial<Genesis['pa
   const fn = await net.createFunction(bob, 'hello');
   const allowance = await net.openAllowance(bob, superNode);
   return {
-    net, ledger, clock, bob, alice, owner, superNode, node, fn, allowance,
+    net,
+    ledger,
+    clock,
+    bob,
+    alice,
+    owner,
+    superNode,
+    node,
+    fn,
+    allowance,
     id: (sequence) => jobId(allowance, sequence),
     job: (sequence, ticket, receipt, acknowledgement) =>
-      testJob({ allowance, sequence, function: fn.id, version: fn.version, notAfter: clock.now + 1_000, ...ticket }, receipt, acknowledgement),
+      testJob(
+        { allowance, sequence, function: fn.id, version: fn.version, notAfter: clock.now + 1_000, ...ticket },
+        receipt,
+        acknowledgement,
+      ),
   };
 }

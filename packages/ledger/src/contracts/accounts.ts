@@ -6,7 +6,8 @@ export function createAccount(context: Context, { name, key, roles }: Transactio
   requireSignature(context, key, 'key of the new account');
   const { state } = context;
   const id = accountId(key);
-  if (state.get(stateKeys.account(id)) !== undefined) throw new OrbError('conflict', { message: 'This key has an account already.', hint: 'Use it, or make a new key.' });
+  if (state.get(stateKeys.account(id)) !== undefined)
+    throw new OrbError('conflict', { message: 'This key has an account already.', hint: 'Use it, or make a new key.' });
   if (state.get(stateKeys.accountName(name)) !== undefined) throw new OrbError('name-taken', { message: `The name ${name} is taken.` });
   if (new Set(roles).size !== roles.length) throw new OrbError('invalid-request', { message: 'A role is named twice.' });
   state.put(stateKeys.account(id), { id, name, keys: [key], roles, sequence: 0 } satisfies AccountRecord);

@@ -9,13 +9,23 @@ export function openAllowance(context: Context, body: TransactionBody<'allowance
   const maxUnits = positiveUnits(maxText, 'An allowance');
   positiveUnits(perCallText, 'The maximum per call');
   actAs(context, payer, sequence);
-  if (state.get(stateKeys.superNode(superNode)) === undefined) throw new OrbError('not-found', { message: `There is no super node ${superNode}.` });
+  if (state.get(stateKeys.superNode(superNode)) === undefined)
+    throw new OrbError('not-found', { message: `There is no super node ${superNode}.` });
   if (expires <= env.time) throw new OrbError('invalid-request', { message: 'The allowance would have expired already.' });
   if (functions !== '*') requireFunctions(context, functions);
   takeUnits(context, payer, maxUnits);
   const id = allowanceId(payer, sequence);
   state.put(stateKeys.allowance(id), {
-    id, payer, superNode, functions, maxUnits: maxText, maxPerCall: perCallText, expires, left: maxText, closedBelow: 0, closed: [],
+    id,
+    payer,
+    superNode,
+    functions,
+    maxUnits: maxText,
+    maxPerCall: perCallText,
+    expires,
+    left: maxText,
+    closedBelow: 0,
+    closed: [],
   } satisfies AllowanceRecord);
 }
 

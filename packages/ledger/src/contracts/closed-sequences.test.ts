@@ -16,7 +16,9 @@ test('a closed sequence is known for ever, an open one never taken for closed', 
         closed = new ClosedSequences(closed.below, closed.runs);
       }
       for (let n = 0; n <= 81; n++) expect(closed.has(n)).toBe(known.has(n));
-      expect(closed.runs.every(([first, last], i) => first <= last && first > (closed.runs[i - 1]?.[1] ?? closed.below - 1) + 1)).toBe(true);
+      expect(closed.runs.every(([first, last], i) => first <= last && first > (closed.runs[i - 1]?.[1] ?? closed.below - 1) + 1)).toBe(
+        true,
+      );
     }),
   );
 });

@@ -1,16 +1,31 @@
-import { OrbError, stateKeys, type AccountId, type AllowanceRecord, type BalanceRecord, type CreditRecord, type Json, type SuperNodeRecord, type SupplyRecord } from '@orb/protocol';
+import {
+  OrbError,
+  stateKeys,
+  type AccountId,
+  type AllowanceRecord,
+  type BalanceRecord,
+  type CreditRecord,
+  type Json,
+  type SuperNodeRecord,
+  type SupplyRecord,
+} from '@orb/protocol';
 import type { View, Writes } from './state.ts';
 
 /** Money in one record: a balance, what an allowance holds, a bond, or a credit. Zero for everything else. Base units. */
-export function moneyIn(key: string, value: Json | undefined | null): bigint {
+function moneyIn(key: string, value: Json | undefined | null): bigint {
   if (value === undefined || value === null) return 0n;
   const record = value as unknown;
   switch (key.slice(0, key.indexOf('/'))) {
-    case 'balance': return BigInt((record as BalanceRecord).available);
-    case 'allowance': return BigInt((record as AllowanceRecord).left);
-    case 'super-node': return BigInt((record as SuperNodeRecord).bond);
-    case 'credit': return (record as CreditRecord).vesting.reduce((sum, [, units]) => sum + BigInt(units), BigInt((record as CreditRecord).vested));
-    default: return 0n;
+    case 'balance':
+      return BigInt((record as BalanceRecord).available);
+    case 'allowance':
+      return BigInt((record as AllowanceRecord).left);
+    case 'super-node':
+      return BigInt((record as SuperNodeRecord).bond);
+    case 'credit':
+      return (record as CreditRecord).vesting.reduce((sum, [, units]) => sum + BigInt(units), BigInt((record as CreditRecord).vested));
+    default:
+      return 0n;
   }
 }
 
@@ -26,7 +41,10 @@ export function checkConservation(writes: Writes, before: View, treasury: Accoun
     if (now < 0n && key !== treasuryKey) throw new OrbError('internal', { message: `The record ${key} would owe ${-now} base units.` });
     delta += now - moneyIn(key, before.get(key));
   }
-  if (delta !== 0n) throw new OrbError('internal', { message: `The block would ${delta > 0n ? 'make' : 'lose'} ${delta > 0n ? delta : -delta} base units.` });
+  if (delta !== 0n)
+    throw new OrbError('internal', {
+      message: `The block would ${delta > 0n ? 'make' : 'lose'} ${delta > 0n ? delta : -delta} base units.`,
+    });
 }
 
 /** What a full count of the state found. Amounts in base units. */

@@ -1,4 +1,14 @@
-import { OrbError, type AccountId, type AccountRecord, type ChainId, type Genesis, type Hex32, type Parameters, stateKeys, verify } from '@orb/protocol';
+import {
+  OrbError,
+  type AccountId,
+  type AccountRecord,
+  type ChainId,
+  type Genesis,
+  type Hex32,
+  type Parameters,
+  stateKeys,
+  type verify,
+} from '@orb/protocol';
 import type { Overlay } from './state.ts';
 
 /** What a contract knows besides the state: the same on every engine that runs the block. */

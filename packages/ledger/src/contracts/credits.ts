@@ -25,7 +25,7 @@ export function addCredit(before: CreditRecord | undefined, units: bigint, time:
 }
 
 /** The credit at a time: what is due moves to vested. */
-export function vest(credit: CreditRecord, time: number): CreditRecord {
+function vest(credit: CreditRecord, time: number): CreditRecord {
   const waiting = credit.vesting.findIndex(([when]) => when > time);
   const dueCount = waiting === -1 ? credit.vesting.length : waiting;
   if (dueCount === 0) return credit;
@@ -53,7 +53,10 @@ export function sweepCredits(context: Context, { account: id, superNodes }: Tran
     else state.put(key, { vested: '0', vesting } satisfies CreditRecord);
   }
   if (swept === 0n) {
-    throw new OrbError('insufficient-funds', { message: `Nothing that ${account.name} earned there has vested yet.`, hint: 'Try again when the dispute window is over.' });
+    throw new OrbError('insufficient-funds', {
+      message: `Nothing that ${account.name} earned there has vested yet.`,
+      hint: 'Try again when the dispute window is over.',
+    });
   }
   addUnits(context, id, swept);
 }

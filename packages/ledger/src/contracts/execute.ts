@@ -44,21 +44,37 @@ export function executePrepared({ transaction, id, message }: PreparedTransactio
 
 function run(context: Context, { kind, body }: Transaction): JobsOutcome | void {
   switch (kind) {
-    case 'account.create': return createAccount(context, body);
-    case 'treasury.mint': return mint(context, body);
-    case 'treasury.burn': return burn(context, body);
-    case 'transfer': return transfer(context, body);
-    case 'super-node.register': return registerSuperNode(context, body);
-    case 'node.register': return registerNode(context, body);
-    case 'node.retire': return retireNode(context, body);
-    case 'function.create': return createFunction(context, body);
-    case 'function.control': return controlFunction(context, body);
-    case 'allowance.open': return openAllowance(context, body);
-    case 'allowance.release': return releaseAllowance(context, body);
-    case 'job.assign': return assignJobs(context, body);
-    case 'job.finish': return finishJobs(context, body);
-    case 'job.acknowledge': return acknowledgeJobs(context, body);
-    case 'job.settle': return settleJobs(context, body);
-    case 'credit.sweep': return sweepCredits(context, body);
+    case 'account.create':
+      return createAccount(context, body);
+    case 'treasury.mint':
+      return mint(context, body);
+    case 'treasury.burn':
+      return burn(context, body);
+    case 'transfer':
+      return transfer(context, body);
+    case 'super-node.register':
+      return registerSuperNode(context, body);
+    case 'node.register':
+      return registerNode(context, body);
+    case 'node.retire':
+      return retireNode(context, body);
+    case 'function.create':
+      return createFunction(context, body);
+    case 'function.control':
+      return controlFunction(context, body);
+    case 'allowance.open':
+      return openAllowance(context, body);
+    case 'allowance.release':
+      return releaseAllowance(context, body);
+    case 'job.assign':
+      return assignJobs(context, body);
+    case 'job.finish':
+      return finishJobs(context, body);
+    case 'job.acknowledge':
+      return acknowledgeJobs(context, body);
+    case 'job.settle':
+      return settleJobs(context, body);
+    case 'credit.sweep':
+      return sweepCredits(context, body);
   }
 }

@@ -1,6 +1,15 @@
 import {
-  functionId, OrbError, parseManifest, stateKeys, versionId,
-  type ControlAction, type FunctionNameRecord, type FunctionRecord, type Manifest, type TransactionBody, type VersionRecord,
+  functionId,
+  OrbError,
+  parseManifest,
+  stateKeys,
+  versionId,
+  type ControlAction,
+  type FunctionNameRecord,
+  type FunctionRecord,
+  type Manifest,
+  type TransactionBody,
+  type VersionRecord,
 } from '@orb/protocol';
 import { actAs, requireSignature, type Context } from './context.ts';
 
@@ -15,7 +24,16 @@ export function createFunction(context: Context, body: TransactionBody<'function
   const id = functionId(account, name, incarnation);
   state.put(stateKeys.functionName(account, name), { function: id, incarnation } satisfies FunctionNameRecord);
   state.put(stateKeys.function(id), {
-    id, account, name, incarnation, controlKey, recoveryKey, sequence: 0, state: 'active', latest: 1, traffic: [[1, 1]],
+    id,
+    account,
+    name,
+    incarnation,
+    controlKey,
+    recoveryKey,
+    sequence: 0,
+    state: 'active',
+    latest: 1,
+    traffic: [[1, 1]],
   } satisfies FunctionRecord);
   addVersion(context, id, 1, manifest);
 }
@@ -48,7 +66,8 @@ function act(context: Context, before: FunctionRecord, action: ControlAction): P
       return { traffic: [[action.number, 1]] };
     case 'traffic': {
       const numbers = action.shares.map(([number]) => number);
-      if (new Set(numbers).size !== numbers.length) throw new OrbError('invalid-request', { message: 'A version is named twice in the shares.' });
+      if (new Set(numbers).size !== numbers.length)
+        throw new OrbError('invalid-request', { message: 'A version is named twice in the shares.' });
       for (const number of numbers) requireVersion(before, number);
       return { traffic: action.shares };
     }
@@ -82,16 +101,23 @@ function requireDifferentKeys(controlKey: string, recoveryKey: string): void {
 function requireFreeName({ state }: Context, { account, name, incarnation }: TransactionBody<'function.create'>): void {
   const holder = state.read<FunctionNameRecord>(stateKeys.functionName(account, name));
   if (holder && state.read<FunctionRecord>(stateKeys.function(holder.function))?.state !== 'decommissioned') {
-    throw new OrbError('name-taken', { message: `The account has a function ${name} already.`, hint: 'Publish a new version of it, or choose another name.' });
+    throw new OrbError('name-taken', {
+      message: `The account has a function ${name} already.`,
+      hint: 'Publish a new version of it, or choose another name.',
+    });
   }
   const next = (holder?.incarnation ?? 0) + 1;
   if (incarnation !== next) {
-    throw new OrbError('conflict', { message: `The next incarnation of ${name} is ${next}, not ${incarnation}.`, details: { expected: next } });
+    throw new OrbError('conflict', {
+      message: `The next incarnation of ${name} is ${next}, not ${incarnation}.`,
+      details: { expected: next },
+    });
   }
 }
 
 function requireVersion({ name, latest }: FunctionRecord, number: number): void {
-  if (number > latest) throw new OrbError('not-found', { message: `The function ${name} has no version ${number}; the latest is ${latest}.` });
+  if (number > latest)
+    throw new OrbError('not-found', { message: `The function ${name} has no version ${number}; the latest is ${latest}.` });
 }
 
 function addVersion({ state }: Context, fn: string, number: number, given: Manifest): void {

@@ -1,4 +1,13 @@
-import { accountId, stateKeys, type AccountId, type AccountRecord, type BalanceRecord, type Genesis, type Json, type SupplyRecord } from '@orb/protocol';
+import {
+  accountId,
+  stateKeys,
+  type AccountId,
+  type AccountRecord,
+  type BalanceRecord,
+  type Genesis,
+  type Json,
+  type SupplyRecord,
+} from '@orb/protocol';
 
 /** The account that mints and burns. */
 export function treasuryOf(genesis: Genesis): AccountId {

@@ -1,7 +1,18 @@
 import {
-  parseUnits, shareOf, stateKeys,
-  type AccountId, type AllowanceRecord, type CreditRecord, type FunctionRecord, type JobRecord, type Manifest, type NodeRecord, type OpenJobRecord,
-  type Parameters, type SuperNodeRecord, type VersionRecord,
+  parseUnits,
+  shareOf,
+  stateKeys,
+  type AccountId,
+  type AllowanceRecord,
+  type CreditRecord,
+  type FunctionRecord,
+  type JobRecord,
+  type Manifest,
+  type NodeRecord,
+  type OpenJobRecord,
+  type Parameters,
+  type SuperNodeRecord,
+  type VersionRecord,
 } from '@orb/protocol';
 import { ClosedSequences } from './closed-sequences.ts';
 import type { Context } from './context.ts';
@@ -68,14 +79,16 @@ export class JobBook {
   allowance(id: string): OpenAllowance | undefined {
     return remember(this.#allowances, id, () => {
       const record = this.context.state.read<AllowanceRecord>(stateKeys.allowance(id));
-      return record && {
-        record,
-        closed: new ClosedSequences(record.closedBelow, record.closed),
-        maxPerCall: parseUnits(record.maxPerCall),
-        listed: record.functions === '*' ? undefined : new Set(record.functions),
-        left: parseUnits(record.left),
-        changed: false,
-      };
+      return (
+        record && {
+          record,
+          closed: new ClosedSequences(record.closedBelow, record.closed),
+          maxPerCall: parseUnits(record.maxPerCall),
+          listed: record.functions === '*' ? undefined : new Set(record.functions),
+          left: parseUnits(record.left),
+          changed: false,
+        }
+      );
     });
   }
 
@@ -123,7 +136,12 @@ export class JobBook {
     for (const allowance of this.#allowances.values()) {
       if (!allowance?.changed) continue;
       const { record, closed, left } = allowance;
-      state.put(stateKeys.allowance(record.id), { ...record, left: String(left), closedBelow: closed.below, closed: closed.runs } satisfies AllowanceRecord);
+      state.put(stateKeys.allowance(record.id), {
+        ...record,
+        left: String(left),
+        closedBelow: closed.below,
+        closed: closed.runs,
+      } satisfies AllowanceRecord);
     }
     for (const [account, units] of this.#earned) {
       const key = stateKeys.credit(account, this.superNode.id);

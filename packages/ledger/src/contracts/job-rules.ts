@@ -1,6 +1,13 @@
 import {
-  costOf, outcomes, parseUnits,
-  type AcknowledgementRow, type ErrorCode, type NodeRecord, type Outcome, type ReceiptRow, type TicketRow,
+  costOf,
+  outcomes,
+  parseUnits,
+  type AcknowledgementRow,
+  type ErrorCode,
+  type NodeRecord,
+  type Outcome,
+  type ReceiptRow,
+  type TicketRow,
 } from '@orb/protocol';
 import { settlementDeadline } from './allowances.ts';
 import type { JobBook, OpenAllowance, VersionTerms } from './job-book.ts';
@@ -37,9 +44,11 @@ export function checkTicket(book: JobBook, nodeId: string, ticket: TicketRow): T
   const { record, closed, listed } = allowance;
   if (record.superNode !== book.superNode.id) return refusal('forbidden', 'The allowance belongs to another super node.');
   if (closed.has(sequence)) return refusal('already-settled', 'This job is closed already.');
-  if (!closed.hasRoomFor(sequence)) return refusal('conflict', 'The job is too far ahead of the oldest open one of its allowance: close that first.');
+  if (!closed.hasRoomFor(sequence))
+    return refusal('conflict', 'The job is too far ahead of the oldest open one of its allowance: close that first.');
   if (notAfter > record.expires) return refusal('allowance-expired', 'The ticket outlives its allowance.');
-  if (env.time > settlementDeadline(record, env.parameters)) return refusal('allowance-expired', 'It is too late to settle jobs of this allowance.');
+  if (env.time > settlementDeadline(record, env.parameters))
+    return refusal('allowance-expired', 'It is too late to settle jobs of this allowance.');
   const node = book.node(nodeId);
   if (!node) return refusal('not-found', `There is no node ${nodeId}.`);
   if (node.retired) return refusal('forbidden', `The node ${node.label} has been retired.`);
@@ -66,8 +75,10 @@ export function isBilled(outcome: Outcome): boolean {
 /** The rules for a claim: no more than the ticket, the cap per call and what is left. */
 export function checkCost({ allowance, maxCost }: TicketTerms, cost: bigint): Refusal | undefined {
   if (cost > maxCost) return refusal('cost-exceeded', `The job costs ${cost} base units; its ticket allows ${maxCost}.`);
-  if (cost > allowance.maxPerCall) return refusal('allowance-exceeded', `The job costs ${cost} base units; the allowance permits ${allowance.maxPerCall} per call.`);
-  if (cost > allowance.left) return refusal('allowance-exceeded', `The job costs ${cost} base units; the allowance has ${allowance.left} left.`);
+  if (cost > allowance.maxPerCall)
+    return refusal('allowance-exceeded', `The job costs ${cost} base units; the allowance permits ${allowance.maxPerCall} per call.`);
+  if (cost > allowance.left)
+    return refusal('allowance-exceeded', `The job costs ${cost} base units; the allowance has ${allowance.left} left.`);
   return undefined;
 }
 

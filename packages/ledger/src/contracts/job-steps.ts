@@ -1,10 +1,25 @@
 import {
-  jobId, stateKeys,
-  type AcknowledgementRow, type JobRecord, type OpenJobRecord, type ReceiptRow, type TicketRow,
+  jobId,
+  stateKeys,
+  type AcknowledgementRow,
+  type JobRecord,
+  type OpenJobRecord,
+  type ReceiptRow,
+  type TicketRow,
 } from '@orb/protocol';
 import { splitCost, type JobBook } from './job-book.ts';
 import { jobRecord } from './job-record.ts';
-import { checkCost, checkObserved, checkTicket, costOfReceipt, isBilled, isRefusal, refusal, type Refusal, type TicketTerms } from './job-rules.ts';
+import {
+  checkCost,
+  checkObserved,
+  checkTicket,
+  costOfReceipt,
+  isBilled,
+  isRefusal,
+  refusal,
+  type Refusal,
+  type TicketTerms,
+} from './job-rules.ts';
 
 type Change = JobRecord['changes'][number];
 
@@ -52,14 +67,27 @@ function keepOpen(book: JobBook, job: JobSoFar, states: readonly JobRecord['stat
   const changes = withChanges(book, job.changes, states);
   const id = jobId(allowance, sequence);
   const open: OpenJobRecord = {
-    id, superNode: book.superNode.id, node: job.node, ticket: job.ticket, receipt: job.receipt, acknowledgement: job.acknowledgement, changes,
+    id,
+    superNode: book.superNode.id,
+    node: job.node,
+    ticket: job.ticket,
+    receipt: job.receipt,
+    acknowledgement: job.acknowledgement,
+    changes,
   };
   book.context.state.put(stateKeys.job(id), open);
   const record = jobRecord(book, { ...job, changes }, 0n, undefined);
   book.changes.push({ allowance, sequence, record });
 }
 
-function closeJob(book: JobBook, terms: TicketTerms, job: JobSoFar, end: 'paid' | 'failed', cost: bigint, row: number | undefined): undefined {
+function closeJob(
+  book: JobBook,
+  terms: TicketTerms,
+  job: JobSoFar,
+  end: 'paid' | 'failed',
+  cost: bigint,
+  row: number | undefined,
+): undefined {
   const [allowance, sequence, , , , , parametersVersion] = job.ticket;
   book.closeSequence(terms.allowance, sequence);
   const split = cost > 0n ? splitCost(cost, book.parameters(parametersVersion)!) : undefined;
@@ -74,7 +102,10 @@ function closeJob(book: JobBook, terms: TicketTerms, job: JobSoFar, end: 'paid' 
 }
 
 /** The states that a job passes when it closes, whether or not they were recorded one by one before. */
-export function closingStates({ receipt, acknowledgement }: Pick<JobSoFar, 'receipt' | 'acknowledgement'>, end: 'paid' | 'failed'): JobRecord['state'][] {
+export function closingStates(
+  { receipt, acknowledgement }: Pick<JobSoFar, 'receipt' | 'acknowledgement'>,
+  end: 'paid' | 'failed',
+): JobRecord['state'][] {
   if (end === 'failed') return ['failed'];
   return [...(receipt ? (['done'] as const) : []), ...(acknowledgement?.[0] === true ? (['received'] as const) : []), 'paid'];
 }

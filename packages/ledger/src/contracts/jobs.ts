@@ -1,5 +1,13 @@
 import {
-  jobId, stateKeys, type NodeRecord, OrbError, type OpenJobRecord, type RowRejection, type SuperNodeRecord, type TicketRow, type TransactionBody,
+  jobId,
+  stateKeys,
+  type NodeRecord,
+  OrbError,
+  type OpenJobRecord,
+  type RowRejection,
+  type SuperNodeRecord,
+  type TicketRow,
+  type TransactionBody,
 } from '@orb/protocol';
 import { requireSignature, type Context } from './context.ts';
 import { JobBook, type JobChange } from './job-book.ts';
@@ -30,28 +38,38 @@ export function finishJobs(context: Context, { superNode, node: nodeId, receipts
   const of = context.state.read<SuperNodeRecord>(stateKeys.superNode(superNode));
   if (!of) throw new OrbError('not-found', { message: `There is no super node ${superNode}.` });
   const book = new JobBook(context, of);
-  return eachRow(book, receipts, ([id]) => id, ([id, receipt]) => {
-    const open = openJobOf(book, id);
-    if ('code' in open) return open;
-    if (open.node !== nodeId) return refusal('forbidden', 'The job belongs to another node.');
-    if (open.receipt) return refusal('already-settled', 'The job has its time already.');
-    return moveJob(book, { ...open, receipt });
-  });
+  return eachRow(
+    book,
+    receipts,
+    ([id]) => id,
+    ([id, receipt]) => {
+      const open = openJobOf(book, id);
+      if ('code' in open) return open;
+      if (open.node !== nodeId) return refusal('forbidden', 'The job belongs to another node.');
+      if (open.receipt) return refusal('already-settled', 'The job has its time already.');
+      return moveJob(book, { ...open, receipt });
+    },
+  );
 }
 
 /** `job.acknowledge`: the super node's word on open jobs. What was received once cannot be taken back. */
 export function acknowledgeJobs(context: Context, { superNode, acknowledgements }: TransactionBody<'job.acknowledge'>): JobsOutcome {
   const book = new JobBook(context, actAsSuperNode(context, superNode));
-  return eachRow(book, acknowledgements, ([id]) => id, ([id, acknowledgement]) => {
-    const open = openJobOf(book, id);
-    if ('code' in open) return open;
-    if (open.acknowledgement?.[0] === true) return refusal('already-settled', 'The job has been acknowledged already.');
-    return moveJob(book, { ...open, acknowledgement });
-  });
+  return eachRow(
+    book,
+    acknowledgements,
+    ([id]) => id,
+    ([id, acknowledgement]) => {
+      const open = openJobOf(book, id);
+      if ('code' in open) return open;
+      if (open.acknowledgement?.[0] === true) return refusal('already-settled', 'The job has been acknowledged already.');
+      return moveJob(book, { ...open, acknowledgement });
+    },
+  );
 }
 
 /** Runs every row by itself: one that fails changes nothing and is named; the others go on. */
-export function eachRow<Row>(
+function eachRow<Row>(
   book: JobBook,
   rows: readonly Row[],
   idOf: (row: Row) => string,

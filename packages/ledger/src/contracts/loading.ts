@@ -27,29 +27,41 @@ export async function executeLoading(transaction: Transaction, env: Environment,
 }
 
 /** Keys that a transaction will want, as far as it names them itself. Only speed depends on this being complete. */
-export function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasury'>): string[] {
+function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasury'>): string[] {
   const account = (id: string) => [stateKeys.account(id), stateKeys.balance(id)];
   switch (kind) {
-    case 'account.create': return [stateKeys.accountName(body.name), ...account(accountId(body.key))];
-    case 'treasury.mint': return [stateKeys.supply, ...account(env.treasury), ...account(body.to)];
-    case 'treasury.burn': return [stateKeys.supply, ...account(env.treasury)];
-    case 'transfer': return [...account(body.from), ...account(body.to)];
-    case 'super-node.register': return [...account(body.account), stateKeys.superNode(superNodeId(body.key))];
-    case 'node.register': return [stateKeys.account(body.account), stateKeys.node(nodeId(body.key))];
-    case 'node.retire': return [stateKeys.account(body.account), stateKeys.node(body.node)];
+    case 'account.create':
+      return [stateKeys.accountName(body.name), ...account(accountId(body.key))];
+    case 'treasury.mint':
+      return [stateKeys.supply, ...account(env.treasury), ...account(body.to)];
+    case 'treasury.burn':
+      return [stateKeys.supply, ...account(env.treasury)];
+    case 'transfer':
+      return [...account(body.from), ...account(body.to)];
+    case 'super-node.register':
+      return [...account(body.account), stateKeys.superNode(superNodeId(body.key))];
+    case 'node.register':
+      return [stateKeys.account(body.account), stateKeys.node(nodeId(body.key))];
+    case 'node.retire':
+      return [stateKeys.account(body.account), stateKeys.node(body.node)];
     case 'function.create': {
       const id = functionId(body.account, body.name, body.incarnation);
       return [stateKeys.account(body.account), stateKeys.functionName(body.account, body.name), stateKeys.function(id)];
     }
-    case 'function.control': return [stateKeys.function(body.function)];
+    case 'function.control':
+      return [stateKeys.function(body.function)];
     case 'allowance.open': {
       const functions = body.functions === '*' ? [] : body.functions.map(stateKeys.function);
       return [...account(body.payer), stateKeys.superNode(body.superNode), ...functions];
     }
-    case 'allowance.release': return [stateKeys.allowance(body.allowance)];
-    case 'job.assign': return [stateKeys.superNode(body.superNode), stateKeys.node(body.node), ...unique(body.tickets.flatMap(ticketKeys))];
-    case 'job.finish': return [stateKeys.superNode(body.superNode), stateKeys.node(body.node), ...body.receipts.map(([id]) => stateKeys.job(id))];
-    case 'job.acknowledge': return [stateKeys.superNode(body.superNode), ...body.acknowledgements.map(([id]) => stateKeys.job(id))];
+    case 'allowance.release':
+      return [stateKeys.allowance(body.allowance)];
+    case 'job.assign':
+      return [stateKeys.superNode(body.superNode), stateKeys.node(body.node), ...unique(body.tickets.flatMap(ticketKeys))];
+    case 'job.finish':
+      return [stateKeys.superNode(body.superNode), stateKeys.node(body.node), ...body.receipts.map(([id]) => stateKeys.job(id))];
+    case 'job.acknowledge':
+      return [stateKeys.superNode(body.superNode), ...body.acknowledgements.map(([id]) => stateKeys.job(id))];
     case 'job.settle': {
       const tickets = [...body.batches.flatMap(({ rows }) => rows.map(([ticket]) => ticket)), ...body.lost.map(({ ticket }) => ticket)];
       const nodes = [...body.batches, ...body.lost].map(({ node }) => stateKeys.node(node));
@@ -62,7 +74,11 @@ export function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 
 
 function ticketKeys([allowance, sequence, , , fn, version, parameters]: TicketRow): string[] {
   return [
-    stateKeys.job(jobId(allowance, sequence)), stateKeys.allowance(allowance), stateKeys.function(fn), stateKeys.version(fn, version), stateKeys.parameters(parameters),
+    stateKeys.job(jobId(allowance, sequence)),
+    stateKeys.allowance(allowance),
+    stateKeys.function(fn),
+    stateKeys.version(fn, version),
+    stateKeys.parameters(parameters),
   ];
 }
 

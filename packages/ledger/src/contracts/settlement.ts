@@ -1,6 +1,15 @@
 import {
-  OrbError, receiptText, rootBytes, rowsRoot,
-  type AcknowledgementRow, type JobRowForm, type OpenJobRecord, type ReceiptRow, type RowRejection, type TicketRow, type TransactionBody,
+  OrbError,
+  receiptText,
+  rootBytes,
+  rowsRoot,
+  type AcknowledgementRow,
+  type JobRowForm,
+  type OpenJobRecord,
+  type ReceiptRow,
+  type RowRejection,
+  type TicketRow,
+  type TransactionBody,
 } from '@orb/protocol';
 import type { Context } from './context.ts';
 import { JobBook } from './job-book.ts';
@@ -37,7 +46,10 @@ export function settleJobs(context: Context, settlement: Settlement): JobsOutcom
 }
 
 /** The place of a row that the settlement's job changes count by: batches in order, then the lost ones. */
-export function settlementRow({ batches, lost }: Settlement, place: number): { node: string; ticket: TicketRow; receipt: ReceiptRow | null; acknowledgement: AcknowledgementRow | null } | undefined {
+export function settlementRow(
+  { batches, lost }: Settlement,
+  place: number,
+): { node: string; ticket: TicketRow; receipt: ReceiptRow | null; acknowledgement: AcknowledgementRow | null } | undefined {
   let rest = place;
   for (const { node, rows } of batches) {
     const form = rows[rest];

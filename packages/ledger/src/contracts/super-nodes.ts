@@ -18,7 +18,8 @@ export function registerSuperNode(context: Context, body: TransactionBody<'super
   if (before && before.account !== account) throw new OrbError('conflict', { message: 'This super node belongs to another account.' });
   if (bond < minBond) throw new OrbError('invalid-amount', { message: `The bond is ${bond} base units; at least ${minBond} are needed.` });
   const heldBefore = parseUnits(before?.bond ?? '0');
-  if (bond < heldBefore) throw new OrbError('invalid-amount', { message: `The bond is ${heldBefore} base units already and cannot go down.` });
+  if (bond < heldBefore)
+    throw new OrbError('invalid-amount', { message: `The bond is ${heldBefore} base units already and cannot go down.` });
   if (bond > heldBefore) takeUnits(context, account, bond - heldBefore);
   state.put(stateKeys.superNode(id), { id, key, account, address, gateway, bond: String(bond) } satisfies SuperNodeRecord);
 }

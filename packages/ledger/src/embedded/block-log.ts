@@ -129,7 +129,7 @@ export class BlockLog {
   /** True when everything from here on is zero: space that the file system had set aside when the power went. */
   async #isUnwritten(from: number): Promise<boolean> {
     const buffer = Buffer.allocUnsafe(64 * 1024);
-    for (let offset = from; offset < this.#size; ) {
+    for (let offset = from; offset < this.#size;) {
       const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, offset);
       if (bytesRead === 0) return true;
       if (buffer.subarray(0, bytesRead).some((byte) => byte !== 0)) return false;

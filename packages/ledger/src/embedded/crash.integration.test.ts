@@ -61,7 +61,9 @@ test('killed at any moment under load, a ledger has lost nothing that it acknowl
       for (const sequence of acknowledged) expect((await ledger.job(`${allowance}-${sequence}`))?.state).toBe('paid');
       const record = (await ledger.get(stateKeys.allowance(allowance))) as unknown as AllowanceRecord;
       const closed = record.closedBelow + record.closed.reduce((sum, [first, last]) => sum + last - first + 1, 0);
-      const credit = (await ledger.get(stateKeys.credit(accountId(testSigner('alice').publicKey), superNodeId(testSigner('super').publicKey)))) as unknown as CreditRecord;
+      const credit = (await ledger.get(
+        stateKeys.credit(accountId(testSigner('alice').publicKey), superNodeId(testSigner('super').publicKey)),
+      )) as unknown as CreditRecord;
       expect(closed).toBeGreaterThanOrEqual(all.size);
       expect(BigInt(credit.vested)).toBe(BigInt(closed) * 1_728n);
       expect(10n ** 14n - BigInt(record.left)).toBe(BigInt(closed) * 1_920n);

@@ -51,39 +51,47 @@ describe('embedded ledger', () => {
   async function answers(ledger: LedgerEngine, { id, allowance, alice }: Stage): Promise<unknown[]> {
     const entries = await ledger.range('', { limit: 1_000 });
     const jobs = await Promise.all([0, 1, 2, 3, 4].map((n) => ledger.job(id(n))));
-    const histories = await Promise.all([stateKeys.allowance(allowance), stateKeys.job(id(2)), stateKeys.account(accountId(alice.publicKey))].map((key) => ledger.history(key)));
+    const histories = await Promise.all(
+      [stateKeys.allowance(allowance), stateKeys.job(id(2)), stateKeys.account(accountId(alice.publicKey))].map((key) =>
+        ledger.history(key),
+      ),
+    );
     const blocks = [];
     for (let height = 0; height <= ledger.head.height; height++) blocks.push(await ledger.block(height));
     return [ledger.head, entries, jobs, histories, blocks];
   }
 
-  test.each(['with its checkpoint', 'without its checkpoint', 'with a damaged checkpoint', 'with an old checkpoint'])('a ledger opened again is the same, %s', async (how) => {
-    const stage = await setStage(({ genesis }) => open(genesis));
-    const { net, superNode, node, job } = stage;
-    if (how === 'with an old checkpoint') {
+  test.each(['with its checkpoint', 'without its checkpoint', 'with a damaged checkpoint', 'with an old checkpoint'])(
+    'a ledger opened again is the same, %s',
+    async (how) => {
+      const stage = await setStage(({ genesis }) => open(genesis));
+      const { net, superNode, node, job } = stage;
+      if (how === 'with an old checkpoint') {
+        await stage.ledger.close();
+        const again = await open();
+        Object.assign(stage, { ledger: again });
+        await cp(join(folder, 'checkpoint'), join(folder, 'old'), { recursive: true });
+        const net2 = new TestNetwork(again, stage.clock);
+        await net2.settle(superNode, [net2.batch(superNode, node, [job(0), job(1), job(2, {}, {}, { received: null })])]);
+        await net2.settle(superNode, [net2.batch(superNode, node, [job(3), job(2)], 2)]);
+      } else {
+        await net.settle(superNode, [net.batch(superNode, node, [job(0), job(1), job(2, {}, {}, { received: null })])]);
+        await net.settle(superNode, [net.batch(superNode, node, [job(3), job(2)], 2)]);
+      }
+      const before = await answers(stage.ledger, stage);
       await stage.ledger.close();
-      const again = await open();
-      Object.assign(stage, { ledger: again });
-      await cp(join(folder, 'checkpoint'), join(folder, 'old'), { recursive: true });
-      const net2 = new TestNetwork(again, stage.clock);
-      await net2.settle(superNode, [net2.batch(superNode, node, [job(0), job(1), job(2, {}, {}, { received: null })])]);
-      await net2.settle(superNode, [net2.batch(superNode, node, [job(3), job(2)], 2)]);
-    } else {
-      await net.settle(superNode, [net.batch(superNode, node, [job(0), job(1), job(2, {}, {}, { received: null })])]);
-      await net.settle(superNode, [net.batch(superNode, node, [job(3), job(2)], 2)]);
-    }
-    const before = await answers(stage.ledger, stage);
-    await stage.ledger.close();
-    if (how !== 'with its checkpoint') await (how === 'with a damaged checkpoint' ? damage() : rm(join(folder, 'checkpoint'), { recursive: true }));
-    if (how === 'with an old checkpoint') await cp(join(folder, 'old'), join(folder, 'checkpoint'), { recursive: true });
-    const ledger = await open(null);
-    expect(await answers(ledger, stage)).toEqual(before);
-    expect(ledger.audit().ok).toBe(true);
+      if (how !== 'with its checkpoint')
+        await (how === 'with a damaged checkpoint' ? damage() : rm(join(folder, 'checkpoint'), { recursive: true }));
+      if (how === 'with an old checkpoint') await cp(join(folder, 'old'), join(folder, 'checkpoint'), { recursive: true });
+      const ledger = await open(null);
+      expect(await answers(ledger, stage)).toEqual(before);
+      expect(ledger.audit().ok).toBe(true);
 
-    async function damage(): Promise<void> {
-      await writeFile(join(folder, 'checkpoint', 'CURRENT'), 'nonsense');
-    }
-  });
+      async function damage(): Promise<void> {
+        await writeFile(join(folder, 'checkpoint', 'CURRENT'), 'nonsense');
+      }
+    },
+  );
 
   test('a checkpoint whose state was altered is not believed', async () => {
     const stage = await fill();
@@ -96,7 +104,11 @@ describe('embedded ledger', () => {
   });
 
   test('memory and embedded come to the same blocks from the same transactions', async () => {
-    const scenes = await Promise.all([createMemoryLedger, ({ genesis }: { genesis: ReturnType<typeof testGenesis> }) => open(genesis)].map((make) => setStage(make as typeof createMemoryLedger)));
+    const scenes = await Promise.all(
+      [createMemoryLedger, ({ genesis }: { genesis: ReturnType<typeof testGenesis> }) => open(genesis)].map((make) =>
+        setStage(make as typeof createMemoryLedger),
+      ),
+    );
     for (const { net, superNode, node, job } of scenes) await net.settle(superNode, [net.batch(superNode, node, [job(0), job(1)])]);
     expect(scenes[0]!.ledger.head).toEqual(scenes[1]!.ledger.head);
   });
@@ -184,6 +196,8 @@ describe('embedded ledger', () => {
     const heights = [];
     for await (const { header } of readLog(folder, 2)) heights.push(header.height);
     expect(heights).toEqual([2]);
-    await expect(async () => { for await (const _ of readLog(join(folder, 'none'))); }).rejects.toMatchObject({ code: 'not-found' });
+    await expect(async () => {
+      for await (const _ of readLog(join(folder, 'none')));
+    }).rejects.toMatchObject({ code: 'not-found' });
   });
 });

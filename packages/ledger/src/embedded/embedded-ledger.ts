@@ -40,11 +40,16 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
   try {
     const genesis = await settleGenesis(folder, given);
     if (genesis.ordererKey !== ordererKey.publicKey) {
-      throw new OrbError('forbidden', { message: `This key does not order the ledger in ${folder}.`, hint: 'Use the orderer key that was made with it.' });
+      throw new OrbError('forbidden', {
+        message: `This key does not order the ledger in ${folder}.`,
+        hint: 'Use the orderer key that was made with it.',
+      });
     }
     log = await BlockLog.open(paths.log, 'a');
     await syncFolder(folder);
-    const restored = (await restore(genesis, lag, { log, checkpoint })) ?? (await start(genesis, ordererKey, new EmbeddedKeeping(lag, { log, checkpoint })));
+    const restored =
+      (await restore(genesis, lag, { log, checkpoint })) ??
+      (await start(genesis, ordererKey, new EmbeddedKeeping(lag, { log, checkpoint })));
     const { keeping, ...standing } = restored;
     return new LedgerEngine({ genesis, chain: chainId(genesis), ordererKey, clock, ...standing }, { keeping });
   } catch (error) {

@@ -21,7 +21,7 @@ const magic = 0x3142524f;
 
 export const frameHeaderBytes = 24;
 
-/** No block of ours is larger: `blockLimits` and what it did. */
+/** No block of ours is larger: those of `orderer.ts`, and what it did. */
 const frameBytesMax = 256 * 1024 * 1024;
 
 export interface FrameHeader {
@@ -54,7 +54,12 @@ export function encodeFrame({ block, text, delta }: NewBlock): Buffer {
 /** The header at the start of some bytes; undefined when it is damaged. */
 export function decodeFrameHeader(bytes: Buffer): FrameHeader | undefined {
   if (bytes.readUInt32LE(0) !== magic || crc32(bytes.subarray(0, 20)) !== bytes.readUInt32LE(20)) return undefined;
-  const header = { blockBytes: bytes.readUInt32LE(4), deltaBytes: bytes.readUInt32LE(8), height: bytes.readUInt32LE(12), crc: bytes.readUInt32LE(16) };
+  const header = {
+    blockBytes: bytes.readUInt32LE(4),
+    deltaBytes: bytes.readUInt32LE(8),
+    height: bytes.readUInt32LE(12),
+    crc: bytes.readUInt32LE(16),
+  };
   return header.blockBytes + header.deltaBytes <= frameBytesMax ? header : undefined;
 }
 
@@ -84,7 +89,10 @@ export function frameHead({ body, blockBytes, ...frame }: Frame): Pick<Block, 'h
 
 /** @param what completes the sentence "Block 7 at byte 1234 of the log is damaged: …" */
 export function corruptAt({ height, offset }: { readonly height: number; readonly offset: number }, what: string): OrbError {
-  return new OrbError('ledger-corrupt', { message: `Block ${height} at byte ${offset} of the log is damaged: ${what}.`, details: { height, offset } });
+  return new OrbError('ledger-corrupt', {
+    message: `Block ${height} at byte ${offset} of the log is damaged: ${what}.`,
+    details: { height, offset },
+  });
 }
 
 function parse<T>(frame: { readonly height: number; readonly offset: number }, text: string): T {

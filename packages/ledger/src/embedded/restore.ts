@@ -1,4 +1,15 @@
-import { blockHash, chainId, labels, OrbError, statement, verify, type Block, type BlockHeader, type Genesis, type Json } from '@orb/protocol';
+import {
+  blockHash,
+  chainId,
+  labels,
+  OrbError,
+  statement,
+  verify,
+  type Block,
+  type BlockHeader,
+  type Genesis,
+  type Json,
+} from '@orb/protocol';
 import { genesisState } from '../contracts/genesis-state.ts';
 import { State } from '../state.ts';
 import type { BlockLog } from './block-log.ts';
@@ -20,7 +31,11 @@ type Head = Pick<Block, 'header' | 'signature'>;
  * transaction again is `verify.ts`'s part. Undefined for a log without a block.
  * @throws OrbError `ledger-corrupt`
  */
-export async function restore(genesis: Genesis, options: CheckpointOptions, { log, checkpoint }: { readonly log: BlockLog; readonly checkpoint: Checkpoint }): Promise<Restored | undefined> {
+export async function restore(
+  genesis: Genesis,
+  options: CheckpointOptions,
+  { log, checkpoint }: { readonly log: BlockLog; readonly checkpoint: Checkpoint },
+): Promise<Restored | undefined> {
   const marker = await checkpoint.marker();
   if (marker && marker.nextOffset > log.size) {
     throw new OrbError('ledger-corrupt', {
@@ -47,7 +62,12 @@ export async function restore(genesis: Genesis, options: CheckpointOptions, { lo
 
 /** Applies every block from an offset on. */
 async function forward(
-  genesis: Genesis, log: BlockLog, keeping: EmbeddedKeeping, entries: Map<string, Json>, from: Head | undefined, offset: number,
+  genesis: Genesis,
+  log: BlockLog,
+  keeping: EmbeddedKeeping,
+  entries: Map<string, Json>,
+  from: Head | undefined,
+  offset: number,
 ): Promise<Restored | undefined> {
   let head = from;
   const frames = log.scan(offset, from ? from.header.height + 1 : 0);

@@ -19,14 +19,25 @@ test('from account to swept earnings: a job settled in a batch is paid once, to 
   const committed = await net.settle(superNode, [net.batch(superNode, node, [job])]);
   expect(committed.rejections).toEqual([]);
   const record = await ledger.job(`${allowance}-0`);
-  expect(record).toMatchObject({ state: 'paid', cost: '1920', provider: accountId(alice.publicKey), developer: accountId(bob.publicKey), node: nodeId(node.publicKey) });
-  expect(record!.payments.map(({ reason, units }) => [reason, units])).toEqual([['provider', '1728'], ['relay', '192']]);
+  expect(record).toMatchObject({
+    state: 'paid',
+    cost: '1920',
+    provider: accountId(alice.publicKey),
+    developer: accountId(bob.publicKey),
+    node: nodeId(node.publicKey),
+  });
+  expect(record!.payments.map(({ reason, units }) => [reason, units])).toEqual([
+    ['provider', '1728'],
+    ['relay', '192'],
+  ]);
 
   await expect(net.sweep(alice, superNode)).rejects.toMatchObject({ code: 'insufficient-funds' });
   clock.advance(11_000);
   await net.sweep(alice, superNode);
   expect(await net.available(alice)).toBe(1_728n);
-  const relay = (await ledger.get(stateKeys.credit(accountId(owner.publicKey), superNodeId(superNode.publicKey)))) as unknown as CreditRecord;
+  const relay = (await ledger.get(
+    stateKeys.credit(accountId(owner.publicKey), superNodeId(superNode.publicKey)),
+  )) as unknown as CreditRecord;
   expect(relay.vesting.map(([, units]) => units)).toEqual(['192']);
 
   const again = await net.settle(superNode, [net.batch(superNode, node, [job], 2)]);

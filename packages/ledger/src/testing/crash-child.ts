@@ -11,9 +11,19 @@ const folder = process.argv[2]!;
 const clock = new TestClock();
 // Checkpoints often enough that some are cut short too.
 const checkpoint = { entries: 100, ms: 1_000 };
-const ledger = await openEmbeddedLedger({ folder, genesis: testGenesis({ disputeWindowMs: 0 }), ordererKey: orderer, clock: clock.read, checkpoint });
+const ledger = await openEmbeddedLedger({
+  folder,
+  genesis: testGenesis({ disputeWindowMs: 0 }),
+  ordererKey: orderer,
+  clock: clock.read,
+  checkpoint,
+});
 const net = new TestNetwork(ledger, clock);
-const [bob, superNode, node] = ['bob', 'super', 'node'].map(testSigner) as [ReturnType<typeof testSigner>, ReturnType<typeof testSigner>, ReturnType<typeof testSigner>];
+const [bob, superNode, node] = ['bob', 'super', 'node'].map(testSigner) as [
+  ReturnType<typeof testSigner>,
+  ReturnType<typeof testSigner>,
+  ReturnType<typeof testSigner>,
+];
 const bobId = accountId(bob.publicKey);
 const allowance = allowanceId(bobId, 2);
 

@@ -1,8 +1,32 @@
 import {
-  accountId, allowanceId, canonical, createSigner, functionId, jobRow, nodeId, parseManifest, receiptText, rowsRoot, sha256, signRoot, signTransaction,
-  stateKeys, superNodeId, versionId,
-  type AccountRecord, type Acknowledgement, type BalanceRecord, type Genesis, type JobRow, type Manifest, type Receipt, type Signer, type Ticket, type Transaction,
-  type TransactionBody, type TransactionKind,
+  accountId,
+  allowanceId,
+  canonical,
+  createSigner,
+  functionId,
+  jobRow,
+  nodeId,
+  parseManifest,
+  receiptText,
+  rowsRoot,
+  sha256,
+  signRoot,
+  signTransaction,
+  stateKeys,
+  superNodeId,
+  versionId,
+  type AccountRecord,
+  type Acknowledgement,
+  type BalanceRecord,
+  type Genesis,
+  type JobRow,
+  type Manifest,
+  type Receipt,
+  type Signer,
+  type Ticket,
+  type Transaction,
+  type TransactionBody,
+  type TransactionKind,
 } from '@orb/protocol';
 import { createGenesis } from '../genesis.ts';
 import type { Committed, Ledger } from '../port.ts';
@@ -27,14 +51,25 @@ export const treasury = testSigner('treasury');
 /** A genesis that is the same in every run. */
 export function testGenesis(parameters: Partial<Genesis['parameters']> = {}): Genesis {
   const genesis = createGenesis({
-    name: 'test', treasuryKey: treasury.publicKey, ordererKey: orderer.publicKey, time: 1_800_000_000_000,
+    name: 'test',
+    treasuryKey: treasury.publicKey,
+    ordererKey: orderer.publicKey,
+    time: 1_800_000_000_000,
     parameters: { disputeWindowMs: 10_000, graceMs: 5_000, minBond: '100', ...parameters },
   });
   return { ...genesis, salt: sha256('orb test salt') };
 }
 
 export function testManifest(changes: Partial<Manifest> = {}, code = 'code'): Manifest {
-  return parseManifest({ v: 1, kind: 'bundle', runtime: 'deno-2', code: { sha256: sha256(code), bytes: 10 }, memoryMiB: 64, priceCap: '1000', ...changes });
+  return parseManifest({
+    v: 1,
+    kind: 'bundle',
+    runtime: 'deno-2',
+    code: { sha256: sha256(code), bytes: 10 },
+    memoryMiB: 64,
+    priceCap: '1000',
+    ...changes,
+  });
 }
 
 /** Who plays in the scenarios of this package, on a ledger of any engine. */
@@ -75,30 +110,60 @@ export class TestNetwork {
 
   async registerSuperNode(owner: Signer, name: string, bond = 100n): Promise<Signer> {
     const key = testSigner(name);
-    const body = { account: accountId(owner.publicKey), sequence: await this.next(owner), key: key.publicKey, address: 'wss://super.test:7777', gateway: 'https://super.test', bond: String(bond) };
+    const body = {
+      account: accountId(owner.publicKey),
+      sequence: await this.next(owner),
+      key: key.publicKey,
+      address: 'wss://super.test:7777',
+      gateway: 'https://super.test',
+      bond: String(bond),
+    };
     await this.send('super-node.register', body, owner, key);
     return key;
   }
 
   async registerNode(owner: Signer, name: string): Promise<Signer> {
     const key = testSigner(name);
-    await this.send('node.register', { account: accountId(owner.publicKey), sequence: await this.next(owner), key: key.publicKey, label: name }, owner, key);
+    await this.send(
+      'node.register',
+      { account: accountId(owner.publicKey), sequence: await this.next(owner), key: key.publicKey, label: name },
+      owner,
+      key,
+    );
     return key;
   }
 
-  async createFunction(owner: Signer, name: string, manifest = testManifest()): Promise<{ id: string; version: string; controlKey: Signer; recoveryKey: Signer; manifest: Manifest }> {
+  async createFunction(
+    owner: Signer,
+    name: string,
+    manifest = testManifest(),
+  ): Promise<{ id: string; version: string; controlKey: Signer; recoveryKey: Signer; manifest: Manifest }> {
     const controlKey = testSigner(`${name} control`);
     const recoveryKey = testSigner(`${name} recovery`);
     const account = accountId(owner.publicKey);
-    const body = { account, sequence: await this.next(owner), name, incarnation: 1, controlKey: controlKey.publicKey, recoveryKey: recoveryKey.publicKey, manifest };
+    const body = {
+      account,
+      sequence: await this.next(owner),
+      name,
+      incarnation: 1,
+      controlKey: controlKey.publicKey,
+      recoveryKey: recoveryKey.publicKey,
+      manifest,
+    };
     await this.send('function.create', body, owner, controlKey);
     return { id: functionId(account, name, 1), version: versionId(manifest), controlKey, recoveryKey, manifest };
   }
 
   async openAllowance(payer: Signer, superNode: Signer, changes: Partial<TransactionBody<'allowance.open'>> = {}): Promise<string> {
     const body = {
-      payer: accountId(payer.publicKey), sequence: await this.next(payer), superNode: superNodeId(superNode.publicKey), functions: '*' as const,
-      maxUnits: '1000000', maxPerCall: '100000', expires: this.clock.now + 60_000, ...changes,
+      payer: accountId(payer.publicKey),
+      sequence: await this.next(payer),
+      superNode: superNodeId(superNode.publicKey),
+      functions: '*' as const,
+      maxUnits: '1000000',
+      maxPerCall: '100000',
+      expires: this.clock.now + 60_000,
+      ...changes,
     };
     await this.send('allowance.open', body, payer);
     return allowanceId(body.payer, body.sequence);
@@ -120,20 +185,50 @@ export class TestNetwork {
     const forms = rows.map(jobRow);
     const root = rowsRoot(forms.map(([ticket, receipt]) => receiptText(ticket, receipt)));
     const ids = { chain: this.ledger.chain, superNode: superNodeId(superNode.publicKey), node: nodeId(node.publicKey) };
-    return { node: ids.node, batch: number, signature: signRoot('receipts', { ...ids, batch: number, count: forms.length, root }, node), rows: forms };
+    return {
+      node: ids.node,
+      batch: number,
+      signature: signRoot('receipts', { ...ids, batch: number, count: forms.length, root }, node),
+      rows: forms,
+    };
   }
 
-  settle(superNode: Signer, batches: TransactionBody<'job.settle'>['batches'], lost: TransactionBody<'job.settle'>['lost'] = []): Promise<Committed> {
+  settle(
+    superNode: Signer,
+    batches: TransactionBody<'job.settle'>['batches'],
+    lost: TransactionBody<'job.settle'>['lost'] = [],
+  ): Promise<Committed> {
     return this.send('job.settle', { superNode: superNodeId(superNode.publicKey), batches, lost }, superNode);
   }
 }
 
 /** A job that ran for 3 ms and was received. */
-export function testJob(ticket: Partial<Ticket> & Pick<Ticket, 'allowance' | 'sequence' | 'function' | 'version' | 'notAfter'>, receipt: Partial<Receipt> = {}, acknowledgement: Partial<Acknowledgement> = {}): JobRow {
+export function testJob(
+  ticket: Partial<Ticket> & Pick<Ticket, 'allowance' | 'sequence' | 'function' | 'version' | 'notAfter'>,
+  receipt: Partial<Receipt> = {},
+  acknowledgement: Partial<Acknowledgement> = {},
+): JobRow {
   return {
-    ticket: { attempt: 1, call: sha256(canonical(ticket)).slice(0, 32), parameters: 1, rate: '10', maxCost: '100000', requestHash: sha256('request'), ...ticket },
+    ticket: {
+      attempt: 1,
+      call: sha256(canonical(ticket)).slice(0, 32),
+      parameters: 1,
+      rate: '10',
+      maxCost: '100000',
+      requestHash: sha256('request'),
+      ...ticket,
+    },
     receipt: {
-      setupUs: 500, runUs: 2_500, cpuUs: 2_000, peakMemoryKiB: 1_024, bytesIn: 10, bytesOut: 20, requestHash: '', resultHash: sha256('result'), outcome: 'ok', ...receipt,
+      setupUs: 500,
+      runUs: 2_500,
+      cpuUs: 2_000,
+      peakMemoryKiB: 1_024,
+      bytesIn: 10,
+      bytesOut: 20,
+      requestHash: '',
+      resultHash: sha256('result'),
+      outcome: 'ok',
+      ...receipt,
     },
     acknowledgement: { received: true, observedUs: 3_500, prcUs: 400, rspUs: 5_000, doneAtMs: 1_800_000_000_000, ...acknowledgement },
   };

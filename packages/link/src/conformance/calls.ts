@@ -62,7 +62,10 @@ export function describeCalls(world: () => World): void {
     });
 
     test('a small answer that arrives in one message is complete at once', async () => {
-      const { dialled } = await world().link({ ...echoHandler, call: ({ body }) => Promise.resolve({ header: 1, body: body.complete!, trailer: 2 }) });
+      const { dialled } = await world().link({
+        ...echoHandler,
+        call: ({ body }) => Promise.resolve({ header: 1, body: body.complete!, trailer: 2 }),
+      });
       const answer = await dialled.call('x', 0, utf8('small'));
       expect(answer.body.complete).toEqual(Buffer.from('small'));
       expect(answer.completeTrailer).toBe(2);
@@ -89,7 +92,7 @@ export function describeCalls(world: () => World): void {
       expect(seen).toEqual([0, 1, 2, 3, 4, 5]);
     });
 
-    test("an OrbError of the handler reaches the caller with code, words and details, and without its stack", async () => {
+    test('an OrbError of the handler reaches the caller with code, words and details, and without its stack', async () => {
       const { dialled } = await world().link({
         ...echoHandler,
         call: () => Promise.reject(new OrbError('overloaded', { message: 'Busy.', hint: 'Wait.', retryAfterMs: 7, details: { slots: 0 } })),

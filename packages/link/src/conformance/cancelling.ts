@@ -100,7 +100,10 @@ export function describeCancelling(world: () => World): void {
           },
         }),
       };
-      const { dialled } = await world().link({ ...echoHandler, call: async ({ method }) => (method === 'slow' ? go.promise.then(() => ({ header: 0, body })) : { header: 1 }) });
+      const { dialled } = await world().link({
+        ...echoHandler,
+        call: async ({ method }) => (method === 'slow' ? go.promise.then(() => ({ header: 0, body })) : { header: 1 }),
+      });
       const controller = new AbortController();
       const call = dialled.call('slow', 0, undefined, { signal: controller.signal });
       controller.abort();
@@ -112,7 +115,10 @@ export function describeCancelling(world: () => World): void {
     });
 
     test('the answering side ends a call with an error although the caller is still sending', async () => {
-      const { dialled } = await world().link({ ...echoHandler, call: ({ method, header }) => (method === 'x' ? Promise.reject(new OrbError('forbidden')) : Promise.resolve({ header })) });
+      const { dialled } = await world().link({
+        ...echoHandler,
+        call: ({ method, header }) => (method === 'x' ? Promise.reject(new OrbError('forbidden')) : Promise.resolve({ header })),
+      });
       await expect(dialled.call('x', 0, endless())).rejects.toMatchObject({ code: 'forbidden' });
       expect((await dialled.call('quick', 2)).header).toBe(2);
       expect(dialled.pending).toBe(0);

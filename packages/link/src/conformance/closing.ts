@@ -104,7 +104,7 @@ export function describeClosing(world: () => World, makeFixture: MakeLinkFixture
     });
 
     test('an idle link with a peer that answers stays up', async () => {
-      const quick = new World(makeFixture, { heartbeatMs: 10 });
+      const quick = new World(makeFixture, { heartbeatMs: 20 });
       onTestFinished(() => quick.close());
       const { dialled, accepted } = await quick.link();
       let beats = 0;

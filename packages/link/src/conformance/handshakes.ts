@@ -49,7 +49,11 @@ export function describeHandshake(world: () => World): void {
     test('`authorize` can refuse a proven key, and the dialler learns why', async () => {
       const authorize = () => Promise.reject(new OrbError('link-refused', { message: 'Not registered.', hint: 'Register it.' }));
       const listener = await world().listen({ authorize, onLink: () => expect.unreachable() });
-      await expect(world().dial(listener.address)).rejects.toMatchObject({ code: 'link-refused', message: 'Not registered.', hint: 'Register it.' });
+      await expect(world().dial(listener.address)).rejects.toMatchObject({
+        code: 'link-refused',
+        message: 'Not registered.',
+        hint: 'Register it.',
+      });
       expect(listener.links.size).toBe(0);
     });
 
@@ -60,7 +64,17 @@ export function describeHandshake(world: () => World): void {
 
     test('a listener with another key than the expected one is refused', async () => {
       const { address } = await world().listen();
-      await expect(world().dial(address, { peerKey: newIdentity('super-node').signer.publicKey })).rejects.toMatchObject({ code: 'link-refused' });
+      await expect(world().dial(address, { peerKey: newIdentity('super-node').signer.publicKey })).rejects.toMatchObject({
+        code: 'link-refused',
+      });
+    });
+
+    test("a listener that claims another's key is refused", async () => {
+      const honest = newIdentity('super-node').signer.publicKey;
+      const thief = newIdentity('super-node');
+      const signer = { publicKey: honest, sign: (message: Uint8Array) => thief.signer.sign(message) };
+      const { address } = await world().listen({ identity: { ...thief, signer } });
+      await expect(world().dial(address, { peerKey: honest })).rejects.toMatchObject({ code: 'link-refused' });
     });
 
     test('two networks do not link', async () => {
@@ -96,7 +110,9 @@ export function describeHandshake(world: () => World): void {
       const dialler = hello(identity);
       first.pipe.send(JSON.stringify(dialler));
       const { signature: _, ...listener } = linkAcceptSchema.parse(JSON.parse((await nextMessage(first.pipe)) as string));
-      const confirm = JSON.stringify({ signature: signTranscript('confirm', { dialler, listener, exporter: first.exporter }, identity.signer) });
+      const confirm = JSON.stringify({
+        signature: signTranscript('confirm', { dialler, listener, exporter: first.exporter }, identity.signer),
+      });
       first.pipe.send(confirm);
       expect(typeof (await nextMessage(first.pipe))).toBe('object');
       const second = await world().open(address);

@@ -12,7 +12,12 @@ describe('admission', () => {
     first.linked();
     expect(admission.admit('192.0.2.1')).toBeDefined();
     expect(admission.admit('192.0.2.1')).toBeUndefined();
-    expect(['192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5'].map((address) => admission.admit(address) !== undefined)).toEqual([true, true, true, false]);
+    expect(['192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5'].map((address) => admission.admit(address) !== undefined)).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
     second.left();
     expect(admission.admit('192.0.2.5')).toBeDefined();
   });

@@ -12,7 +12,12 @@ export interface AdmissionLimits {
   readonly handshakesPerAddress: number;
 }
 
-export const defaultAdmissionLimits: AdmissionLimits = { connections: 20_000, connectionsPerAddress: 256, handshakes: 1_024, handshakesPerAddress: 64 };
+export const defaultAdmissionLimits: AdmissionLimits = {
+  connections: 20_000,
+  connectionsPerAddress: 256,
+  handshakes: 1_024,
+  handshakesPerAddress: 64,
+};
 
 interface Count {
   connections: number;
@@ -73,5 +78,8 @@ export function addressKey(address: string): string {
   const groups = head === '' ? [] : head.split(':');
   const rest = tail === undefined || tail === '' ? 0 : tail.split(':').length;
   while (tail !== undefined && groups.length + rest < 8) groups.push('0');
-  return `${groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`;
 }

@@ -27,11 +27,17 @@ export function openWss(address: string, signal?: AbortSignal): Promise<{ pipe: 
       signal?.removeEventListener('abort', cancel);
       const exporter = exportKey(connection as TLSSocket);
       const pipe = new WsPipe(socket, connection, address);
-      socket.once('open', () => resolve({ pipe, exporter }));
+      if (exporter === undefined) socket.terminate();
+      else socket.once('open', () => resolve({ pipe, exporter }));
     });
+    socket.once('close', () => reject(new OrbError('link-closed', { message: `The connection to ${address} was lost.` })));
     socket.once('error', (cause) => {
       signal?.removeEventListener('abort', cancel);
-      reject(signal?.aborted === true ? cancelled() : new OrbError('link-closed', { message: `Nobody answers at ${address}: ${cause.message}`, cause }));
+      reject(
+        signal?.aborted === true
+          ? cancelled()
+          : new OrbError('link-closed', { message: `Nobody answers at ${address}: ${cause.message}`, cause }),
+      );
     });
   });
 }

@@ -44,7 +44,9 @@ export class WssListener implements LinkListener {
     this.#timeoutMs = options.handshakeTimeoutMs ?? handshakeLimits.timeoutMs;
     server.on('connection', (connection: Socket) => this.#onConnection(connection));
     server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
-    server.on('request', (_request, response) => response.writeHead(426, { connection: 'close', upgrade: 'websocket' }).end('Only links here.\n'));
+    server.on('request', (_request, response) =>
+      response.writeHead(426, { connection: 'close', upgrade: 'websocket' }).end('Only links here.\n'),
+    );
     server.on('clientError', (_error, socket) => socket.destroy());
   }
 
@@ -102,7 +104,12 @@ export class WssListener implements LinkListener {
 
   async #link(webSocket: WebSocket, connection: TLSSocket, guest: Guest): Promise<void> {
     const pipe = new WsPipe(webSocket, connection, guestName(connection));
-    const link = await this.#acceptor.accept(pipe, exportKey(connection));
+    const exporter = exportKey(connection);
+    if (exporter === undefined) {
+      pipe.destroy();
+      return;
+    }
+    const link = await this.#acceptor.accept(pipe, exporter);
     if (link === undefined) return;
     clearTimeout(guest.timer);
     guest.place.linked();

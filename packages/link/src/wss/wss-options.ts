@@ -33,7 +33,11 @@ export const wsOptions = {
   closeTimeout: 1_000,
 } as const;
 
-/** The 32 bytes that only the two ends of this TLS connection know (RFC 9266). */
-export function exportKey(connection: TLSSocket): Hex32 {
-  return connection.exportKeyingMaterial(32, linkExporterLabel, Buffer.alloc(0)).toString('hex');
+/** The 32 bytes that only the two ends of this TLS connection know (RFC 9266); undefined when it is gone already. */
+export function exportKey(connection: TLSSocket): Hex32 | undefined {
+  try {
+    return connection.exportKeyingMaterial(32, linkExporterLabel, Buffer.alloc(0)).toString('hex');
+  } catch {
+    return undefined;
+  }
 }

@@ -18,7 +18,12 @@ afterEach(async () => {
 });
 
 async function listen(options: WssOptions = {}, onLink: (link: Link) => void = () => undefined): Promise<LinkListener> {
-  const listener = await new WssTransport({ certificate, ...options }).listen({ identity, handler: echoHandler, authorize: () => undefined, onLink });
+  const listener = await new WssTransport({ certificate, ...options }).listen({
+    identity,
+    handler: echoHandler,
+    authorize: () => undefined,
+    onLink,
+  });
   cleanUp.push(() => listener.close());
   return listener;
 }
@@ -68,7 +73,10 @@ describe('a wss link', () => {
     const links: Link[] = [];
     const listener = await listen({}, (link) => links.push(link));
     const { address, seen } = await manInTheMiddle(listener.address);
-    await expect(dial(address)).rejects.toMatchObject({ code: 'link-refused', message: 'The other side could not prove that it holds its key on this connection.' });
+    await expect(dial(address)).rejects.toMatchObject({
+      code: 'link-refused',
+      message: 'The other side could not prove that it holds its key on this connection.',
+    });
     expect(seen()).toBeGreaterThan(1_000);
     expect(links).toHaveLength(0);
     // The same road without the man in the middle is open.
@@ -87,7 +95,12 @@ describe('a wss link', () => {
   });
 
   test('is made with a certificate made at run time when none is given', async () => {
-    const listener = await new WssTransport().listen({ identity, handler: echoHandler, authorize: () => undefined, onLink: () => undefined });
+    const listener = await new WssTransport().listen({
+      identity,
+      handler: echoHandler,
+      authorize: () => undefined,
+      onLink: () => undefined,
+    });
     cleanUp.push(() => listener.close());
     expect((await (await dial(listener.address)).call('x', 2)).header).toBe(2);
   });
@@ -98,13 +111,17 @@ describe('a wss link', () => {
   });
 
   test('is not tried at an address of another kind', async () => {
-    for (const address of ['ws://127.0.0.1:1', 'https://127.0.0.1:1', 'nowhere']) await expect(dial(address)).rejects.toMatchObject({ code: 'invalid-request' });
+    for (const address of ['ws://127.0.0.1:1', 'https://127.0.0.1:1', 'nowhere'])
+      await expect(dial(address)).rejects.toMatchObject({ code: 'invalid-request' });
   });
 
   test('to a port where nobody listens is `link-closed` and names the address', async () => {
     const listener = await listen();
     await listener.close();
-    await expect(dial(listener.address)).rejects.toMatchObject({ code: 'link-closed', message: expect.stringContaining(listener.address) as string });
+    await expect(dial(listener.address)).rejects.toMatchObject({
+      code: 'link-closed',
+      message: expect.stringContaining(listener.address) as string,
+    });
   });
 });
 
@@ -112,12 +129,17 @@ describe('a wss listener', () => {
   test('says which address it cannot have', async () => {
     const first = await listen();
     const { port } = hostPort(first.address);
-    await expect(listen({ port })).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining(`127.0.0.1:${port}`) as string });
+    await expect(listen({ port })).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining(`127.0.0.1:${port}`) as string,
+    });
   });
 
   test('answers a browser with 426 and a WebSocket of another kind with 400', async () => {
     const { address } = await listen();
-    const [response] = (await once(request(address.replace('wss', 'https'), { rejectUnauthorized: false }).end(), 'response')) as [{ statusCode: number; resume(): void }];
+    const [response] = (await once(request(address.replace('wss', 'https'), { rejectUnauthorized: false }).end(), 'response')) as [
+      { statusCode: number; resume(): void },
+    ];
     response.resume();
     expect(response.statusCode).toBe(426);
     const other = new WebSocket(address, 'chat', { rejectUnauthorized: false });
@@ -155,7 +177,14 @@ describe('a wss listener', () => {
     await expect.poll(() => flood.filter((socket) => !socket.closed).length).toBe(5);
     await expect(dial(address)).rejects.toMatchObject({ code: 'link-closed' });
     for (const socket of flood) socket.destroy();
-    await expect.poll(() => dial(address).then(() => 'linked', () => 'refused')).toBe('linked');
+    await expect
+      .poll(() =>
+        dial(address).then(
+          () => 'linked',
+          () => 'refused',
+        ),
+      )
+      .toBe('linked');
   });
 
   test('counts links of one address, and counts a finished handshake no more', async () => {
@@ -163,7 +192,14 @@ describe('a wss listener', () => {
     const links = [await dial(address), await dial(address), await dial(address)];
     await expect(dial(address)).rejects.toMatchObject({ code: 'link-closed' });
     await links[0]!.close();
-    await expect.poll(() => dial(address).then(() => 'linked', () => 'refused')).toBe('linked');
+    await expect
+      .poll(() =>
+        dial(address).then(
+          () => 'linked',
+          () => 'refused',
+        ),
+      )
+      .toBe('linked');
   });
 
   test('drops a WebSocket message over the limit before it is held in memory', async () => {

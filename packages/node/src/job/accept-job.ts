@@ -1,6 +1,13 @@
 import {
-  jobId, OrbError, parseUnits, streamedRequestHash, ticketFromRow,
-  type JobId, type RunRequest, type Ticket, type TicketRow,
+  jobId,
+  OrbError,
+  parseUnits,
+  streamedRequestHash,
+  ticketFromRow,
+  type JobId,
+  type RunRequest,
+  type Ticket,
+  type TicketRow,
 } from '@orb/protocol';
 import type { Lending } from '../offer/lending.ts';
 import type { LinkSession } from '../link-session.ts';
@@ -75,13 +82,26 @@ export class JobDesk {
     const ticket = ticketFromRow(request.ticket);
     this.#checkNode();
     this.#checkSuperNode(session);
-    const seeded = this.#dependencies.shelf.get(ticket.function, ticket.version) ?? this.refuse('unknown-version', 'it does not hold this version of the function');
+    const seeded =
+      this.#dependencies.shelf.get(ticket.function, ticket.version) ??
+      this.refuse('unknown-version', 'it does not hold this version of the function');
     const rate = this.#checkRate(ticket, seeded);
     const timeoutMs = this.#payableMs(ticket, seeded, rate);
     this.#checkOnce(ticket, session);
     this.#enter(seeded);
     const streamed = ticket.requestHash === streamedRequestHash(request.method, request.path);
-    return { id: jobId(ticket.allowance, ticket.sequence), request, row: request.ticket, ticket, seeded, session, receivedUs, timeoutMs, rate, streamed };
+    return {
+      id: jobId(ticket.allowance, ticket.sequence),
+      request,
+      row: request.ticket,
+      ticket,
+      seeded,
+      session,
+      receivedUs,
+      timeoutMs,
+      rate,
+      streamed,
+    };
   }
 
   /** Gives the job's slot and memory back. Once per job. */
@@ -148,7 +168,8 @@ export class JobDesk {
     const rate = BigInt(ticket.rate);
     const { terms } = this.#dependencies.lending;
     if (rate < terms.rate) this.refuse('rate-too-low', `the ticket pays ${rate} units per MiB·ms; it asks ${terms.rate}`);
-    if (rate > BigInt(manifest.priceCap)) this.refuse('above-price-cap', `the ticket pays ${rate} units per MiB·ms; the function’s cap is ${manifest.priceCap}`);
+    if (rate > BigInt(manifest.priceCap))
+      this.refuse('above-price-cap', `the ticket pays ${rate} units per MiB·ms; the function’s cap is ${manifest.priceCap}`);
     return rate;
   }
 
@@ -174,7 +195,8 @@ export class JobDesk {
     const active = this.#active.get(seeded) ?? 0;
     if (active % concurrency === 0) {
       const most = this.#dependencies.lending.terms.memoryMiB;
-      if (this.#busyMiB + memoryMiB > most) this.refuse('no-memory', `it has ${most - this.#busyMiB} of ${most} MiB free; the function needs ${memoryMiB}`);
+      if (this.#busyMiB + memoryMiB > most)
+        this.refuse('no-memory', `it has ${most - this.#busyMiB} of ${most} MiB free; the function needs ${memoryMiB}`);
       this.#busyMiB += memoryMiB;
     }
     this.#active.set(seeded, active + 1);

@@ -38,7 +38,9 @@ async function waitForBody(body: LinkBody): Promise<Uint8Array> {
   try {
     return await body.bytes(limits.bodyBytes);
   } catch (error) {
-    throw isOrbError(error) ? error : new OrbError('node-refused', { message: 'The node refused the job: its body did not come.', cause: error });
+    throw isOrbError(error)
+      ? error
+      : new OrbError('node-refused', { message: 'The node refused the job: its body did not come.', cause: error });
   } finally {
     clearTimeout(timer);
   }

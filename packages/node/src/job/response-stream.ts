@@ -9,7 +9,7 @@ import type { SentBody } from './make-receipt.ts';
 export class ResponseStream implements AsyncIterable<Uint8Array> {
   /** Resolves when the source has ended, whether all of it was sent or not. */
   readonly ended: Promise<void>;
-  readonly #source: AsyncIterator<Uint8Array>;
+  readonly #source: AsyncIterator<Uint8Array, unknown>;
   readonly #hash = createHash('sha256');
   readonly #end = Promise.withResolvers<void>();
   #bytes = 0;
@@ -50,8 +50,8 @@ export class ResponseStream implements AsyncIterable<Uint8Array> {
   /** The next piece. A source that breaks off has ended: why stands in the job's outcome. */
   async #pull(): Promise<Uint8Array | undefined> {
     try {
-      const { done, value } = await this.#source.next();
-      if (done !== true) return value;
+      const next: IteratorResult<Uint8Array, unknown> = await this.#source.next();
+      if (next.done !== true) return next.value;
     } catch {
       // The same as its end.
     }

@@ -31,7 +31,9 @@ export function failedLoad(setupUs: number, error: unknown): Run {
  * super node would take what is wrong with it for this node's fault.
  */
 export function checkHead(run: Run): Run {
-  const headers = run.headers.every(([name]) => lowerCase.test(name)) ? run.headers : run.headers.map(([name, value]) => [name.toLowerCase(), value] as const);
+  const headers = run.headers.every(([name]) => lowerCase.test(name))
+    ? run.headers
+    : run.headers.map(([name, value]) => [name.toLowerCase(), value] as const);
   const fault = headFault(run.status, headers, run.body);
   if (fault === undefined) return headers === run.headers ? run : { ...run, headers };
   const spoil = (usage: InvocationUsage): InvocationUsage => (usage.outcome === 'ok' ? { ...usage, ...fault } : usage);
@@ -48,11 +50,13 @@ type Fault = Pick<InvocationUsage, 'outcome' | 'error'> & { readonly outcome: 'b
 
 function headFault(status: number, headers: InvocationResult['headers'], body: InvocationResult['body']): Fault | undefined {
   const bad = (error: string): Fault => ({ outcome: 'bad-response', error });
-  if (!Number.isInteger(status) || status < 200 || status > 599) return bad(`The response’s status ${String(status).slice(0, 20)} is not from 200 to 599.`);
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    return bad(`The response’s status ${String(status).slice(0, 20)} is not from 200 to 599.`);
   if (headers.length > limits.headersCount) return bad(`The response has ${headers.length} headers; the limit is ${limits.headersCount}.`);
   let chars = 0;
   for (const [name, value] of headers) {
-    if (!headerName.test(name) || !headerValue.test(value)) return bad(`The response’s header ${JSON.stringify(name.slice(0, 64))} cannot be sent.`);
+    if (!headerName.test(name) || !headerValue.test(value))
+      return bad(`The response’s header ${JSON.stringify(name.slice(0, 64))} cannot be sent.`);
     chars += name.length + value.length;
   }
   if (chars > limits.headersBytes) return bad(`The response’s headers have ${chars} bytes; the limit is ${limits.headersBytes}.`);

@@ -1,11 +1,24 @@
 import { costOf, outcomes, type Outcome } from '@orb/protocol';
 
 /** Why a job was not taken. */
-export const refusalReasons = [
-  'malformed', 'paused', 'stopping', 'no-slot', 'no-memory', 'unknown-version', 'wrong-function', 'rate-too-low', 'above-price-cap',
-  'max-cost-too-low', 'expired', 'replayed', 'request-hash', 'tickets-unsigned', 'unsettled', 'journal', 'load',
-] as const;
-export type RefusalReason = (typeof refusalReasons)[number];
+export type RefusalReason =
+  | 'malformed'
+  | 'paused'
+  | 'stopping'
+  | 'no-slot'
+  | 'no-memory'
+  | 'unknown-version'
+  | 'wrong-function'
+  | 'rate-too-low'
+  | 'above-price-cap'
+  | 'max-cost-too-low'
+  | 'expired'
+  | 'replayed'
+  | 'request-hash'
+  | 'tickets-unsigned'
+  | 'unsettled'
+  | 'journal'
+  | 'load';
 
 /** What a node has done since it started. */
 export interface TallyCounts {

@@ -18,7 +18,9 @@ export function controlNode(dataFolder: string, request: ControlRequest): Promis
       reject(error);
     };
     let text = '';
-    socket.setEncoding('utf8').setTimeout(answerMs, () => end(new OrbError('internal', { message: 'The node does not answer its owner.' })));
+    socket
+      .setEncoding('utf8')
+      .setTimeout(answerMs, () => end(new OrbError('internal', { message: 'The node does not answer its owner.' })));
     socket.on('connect', () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on('error', (cause) => end(notRunning(dataFolder, cause)));
     socket.on('close', () => end(notRunning(dataFolder)));

@@ -18,7 +18,10 @@ export const controlRequestSchema = z.discriminatedUnion('command', [
     slots: z.int().optional(),
     memoryMiB: z.int().optional(),
     /** Base units per MiB·ms. */
-    rate: z.string().regex(/^(0|[1-9]\d{0,24})$/).optional(),
+    rate: z
+      .string()
+      .regex(/^(0|[1-9]\d{0,24})$/)
+      .optional(),
   }),
 ]);
 export type ControlRequest = z.output<typeof controlRequestSchema>;

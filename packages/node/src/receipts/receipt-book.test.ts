@@ -22,7 +22,10 @@ afterEach(async () => {
 
 function openBook(options: Partial<ReceiptBookOptions> = {}): { book: ReceiptBook; roots: SignedRoot[] } {
   const roots: SignedRoot[] = [];
-  const book = new ReceiptBook({ folder, chain, superNode, node, boot: 'boot 1', batchMs: 60_000, ...options }, { signer, onRoot: (root) => roots.push(root) });
+  const book = new ReceiptBook(
+    { folder, chain, superNode, node, boot: 'boot 1', batchMs: 60_000, ...options },
+    { signer, onRoot: (root) => roots.push(root) },
+  );
   open.push(book);
   return { book, roots };
 }
@@ -43,7 +46,10 @@ function kill(): void {
   open.pop();
 }
 
-const segments = () => readdirSync(folder).sort().map((name) => join(folder, name));
+const segments = () =>
+  readdirSync(folder)
+    .sort()
+    .map((name) => join(folder, name));
 const sequencesOf = async (book: ReceiptBook, batch: number) => (await book.batch(batch)).rows.map(([row]) => row[1]);
 
 test('a batch covers its receipts in the order they were given places, and the node’s key signs it', async () => {
@@ -53,7 +59,10 @@ test('a batch covers its receipts in the order they were given places, and the n
   book.closeBatch();
   expect(book.add(ticket(9), receipt)).toEqual({ batch: 2, index: 0 });
   const { root, rows } = await book.batch(1);
-  expect(rows).toEqual([[ticket(7), receipt], [ticket(3), receipt]]);
+  expect(rows).toEqual([
+    [ticket(7), receipt],
+    [ticket(3), receipt],
+  ]);
   const { signature, ...facts } = root!;
   expect(facts).toEqual({ batch: 1, count: 2, root: rowsRoot(rows.map(([t, r]) => receiptText(t, r))) });
   expect(verify(signer.publicKey, rootBytes('receipts', { chain, superNode, node, ...facts }), signature)).toBe(true);

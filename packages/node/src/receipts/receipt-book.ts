@@ -1,7 +1,18 @@
 import { existsSync } from 'node:fs';
 import {
-  limits, OrbError, receiptText, rowsRoot, signRoot,
-  type ChainId, type NodeId, type ReceiptRow, type Signer, type SignedRoot, type SuperNodeId, type TicketRow, type UnsettledAnswer,
+  limits,
+  receiptText,
+  rowsRoot,
+  signRoot,
+  type ChainId,
+  type NodeId,
+  type OrbError,
+  type ReceiptRow,
+  type Signer,
+  type SignedRoot,
+  type SuperNodeId,
+  type TicketRow,
+  type UnsettledAnswer,
 } from '@orb/protocol';
 import { decodeLines } from './journal-line.ts';
 import { parseRow, recoverBook, type KeptBatch, type RecoveredBook, type SegmentFacts } from './recover-book.ts';
@@ -205,8 +216,12 @@ export class ReceiptBook {
 
   #writeHead(): void {
     const head = {
-      v: 1, superNode: this.#options.superNode, boot: this.#options.boot,
-      lastBatch: this.#lastBatch, settledBatch: this.#settledBatch, lastTickets: this.#lastTickets,
+      v: 1,
+      superNode: this.#options.superNode,
+      boot: this.#options.boot,
+      lastBatch: this.#lastBatch,
+      settledBatch: this.#settledBatch,
+      lastTickets: this.#lastTickets,
     };
     this.#journal.append('h', JSON.stringify(head));
   }

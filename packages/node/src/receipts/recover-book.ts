@@ -1,5 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { jobId, parseWith, receiptRowSchema, signedRootSchema, ticketRowSchema, type JobId, type ReceiptRow, type SignedRoot, type TicketRow } from '@orb/protocol';
+import {
+  jobId,
+  parseWith,
+  receiptRowSchema,
+  signedRootSchema,
+  ticketRowSchema,
+  type JobId,
+  type ReceiptRow,
+  type SignedRoot,
+  type TicketRow,
+} from '@orb/protocol';
 import { z } from 'zod';
 import { decodeLines, type JournalLine } from './journal-line.ts';
 import { segmentPath, type Place } from './segment-journal.ts';
@@ -34,7 +44,7 @@ export interface SegmentFacts {
   lastBatch: number;
 }
 
-export const headSchema = z.strictObject({
+const headSchema = z.strictObject({
   v: z.literal(1),
   superNode: z.string(),
   boot: z.string(),
@@ -53,7 +63,14 @@ export function parseRow(text: string): [TicketRow, ReceiptRow] {
 /** Reads all segments of a book; damage is counted and costs no more than the batches it touches. */
 export function recoverBook(folder: string, segments: readonly number[]): RecoveredBook {
   const book: RecoveredBook = {
-    lastBatch: 0, settledBatch: 0, lastTickets: 0, batches: new Map(), open: new Map(), tickets: [], segments: new Map(), damagedLines: 0,
+    lastBatch: 0,
+    settledBatch: 0,
+    lastTickets: 0,
+    batches: new Map(),
+    open: new Map(),
+    tickets: [],
+    segments: new Map(),
+    damagedLines: 0,
     unfinishedBoot: undefined,
   };
   for (const segment of segments) readSegment(book, folder, segment);
@@ -97,6 +114,7 @@ function readFact(book: RecoveredBook, line: JournalLine): void {
     book.lastTickets = Math.max(book.lastTickets, head.lastTickets);
     book.unfinishedBoot = head.boot;
   } else if (line.kind === 's') book.settledBatch = Math.max(book.settledBatch, Number(value));
-  else if (line.kind === 't') book.lastTickets = Math.max(book.lastTickets, parseWith(ticketLineSchema, value, 'journal tickets').root.batch);
+  else if (line.kind === 't')
+    book.lastTickets = Math.max(book.lastTickets, parseWith(ticketLineSchema, value, 'journal tickets').root.batch);
   else if (line.kind === 'e') book.unfinishedBoot = undefined;
 }

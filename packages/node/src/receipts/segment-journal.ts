@@ -134,7 +134,7 @@ export class SegmentJournal {
     const bytes = Buffer.from(this.#waiting.join(''), 'latin1');
     this.#waiting = [];
     try {
-      for (let sent = 0; sent < bytes.length; ) sent += writeSync(this.#fd, bytes, sent);
+      for (let sent = 0; sent < bytes.length;) sent += writeSync(this.#fd, bytes, sent);
     } catch (cause) {
       const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC';
       this.#failure = new OrbError(full ? 'store-full' : 'internal', {

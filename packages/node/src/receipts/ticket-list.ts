@@ -1,4 +1,15 @@
-import { rowsRoot, rootBytes, ticketText, verify, type ChainId, type Hex32, type NodeId, type SignedRoot, type SuperNodeId, type TicketRow } from '@orb/protocol';
+import {
+  rowsRoot,
+  rootBytes,
+  ticketText,
+  verify,
+  type ChainId,
+  type Hex32,
+  type NodeId,
+  type SignedRoot,
+  type SuperNodeId,
+  type TicketRow,
+} from '@orb/protocol';
 
 /** Whose tickets these are. */
 export interface TicketListOptions {

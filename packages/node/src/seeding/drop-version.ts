@@ -18,11 +18,21 @@ export async function dropVersion(header: unknown, chain: ChainId, shelf: SeedSh
     throw new OrbError('forbidden', { message: `No action of the owner of ${seeded.name} ends this version.` });
   }
   const pinned = shelf.pin(fn)!;
-  const pin = advancePin(followRotations(pinned, fn, rotations.map((one) => readTransaction(one, chain))), proof);
+  const pin = advancePin(
+    followRotations(
+      pinned,
+      fn,
+      rotations.map((one) => readTransaction(one, chain)),
+    ),
+    proof,
+  );
   const all = [...shelf.versions].filter((other) => other.function === fn);
   const gone = proof.body.action.type === 'publish' ? [seeded] : all;
   await shelf.keepPin(fn, pin);
-  await shelf.remove(fn, gone.map((other) => other.version));
+  await shelf.remove(
+    fn,
+    gone.map((other) => other.version),
+  );
   return gone;
 }
 

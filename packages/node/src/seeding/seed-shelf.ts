@@ -2,8 +2,18 @@ import { readFileSync } from 'node:fs';
 import { mkdir, open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
-  canonical, hex32, manifestSchema, OrbError, parseWith, versionId,
-  type AccountId, type FunctionId, type Hex32, type Json, type Manifest, type VersionId,
+  canonical,
+  hex32,
+  manifestSchema,
+  OrbError,
+  parseWith,
+  versionId,
+  type AccountId,
+  type FunctionId,
+  type Hex32,
+  type Json,
+  type Manifest,
+  type VersionId,
 } from '@orb/protocol';
 import type { BlobStore } from '@orb/store';
 import { z } from 'zod';
@@ -35,7 +45,12 @@ const indexSchema = z.strictObject({
   ),
   pins: z.record(
     hex32,
-    z.strictObject({ keys: z.array(hex32).min(1), recoveryKey: z.union([hex32, z.literal('')]), sequence: z.int().min(0), ended: z.boolean() }),
+    z.strictObject({
+      keys: z.array(hex32).min(1),
+      recoveryKey: z.union([hex32, z.literal('')]),
+      sequence: z.int().min(0),
+      ended: z.boolean(),
+    }),
   ),
 });
 
@@ -167,10 +182,12 @@ export class SeedShelf {
 
   /** Writes the index; changes that come meanwhile are in the next write. */
   #save(): Promise<void> {
-    this.#saving = this.#saving.catch(() => undefined).then(() => {
-      const index = { v: 1, versions: [...this.#versions.values()], pins: Object.fromEntries(this.#pins) };
-      return replaceFile(this.#options.path, canonical(index as unknown as Json));
-    });
+    this.#saving = this.#saving
+      .catch(() => undefined)
+      .then(() => {
+        const index = { v: 1, versions: [...this.#versions.values()], pins: Object.fromEntries(this.#pins) };
+        return replaceFile(this.#options.path, canonical(index as unknown as Json));
+      });
     return this.#saving;
   }
 
@@ -218,5 +235,9 @@ async function replaceFile(path: string, text: string): Promise<void> {
   await rename(`${path}.new`, path);
   if (process.platform === 'win32') return;
   const folder = await open(dirname(path), 'r');
-  await folder.sync().finally(() => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }

@@ -100,10 +100,14 @@ describe('a version is not seeded', () => {
     })(/another ledger/));
 
   test('when the transaction publishes another version', () => forged(() => ({ version: sha256('other') }))(/another version/));
-  test('when the transaction is another function’s', () => forged(() => ({ function: functionId(sha256('a'), 'b', 1) }))(/no version of this function/));
-  test('when another account is claimed to own it', () => forged(() => ({ account: sha256('friend of the node') }))(/no version|does not belong/));
+  test('when the transaction is another function’s', () =>
+    forged(() => ({ function: functionId(sha256('a'), 'b', 1) }))(/no version of this function/));
+  test('when another account is claimed to own it', () =>
+    forged(() => ({ account: sha256('friend of the node') }))(/no version|does not belong/));
   test('when the transaction is something else', () =>
-    forged(() => ({ transaction: signTransaction(chain, 'allowance.release', { allowance: '0'.repeat(32) }, []) }))(/publishes no version/));
+    forged(() => ({ transaction: signTransaction(chain, 'allowance.release', { allowance: '0'.repeat(32) }, []) }))(
+      /publishes no version/,
+    ));
   test('when the transaction is not one', () => forged(() => ({ transaction: { v: 1 } }))(/transaction/));
 
   test('when a thief’s key published it', async () => {
@@ -112,14 +116,18 @@ describe('a version is not seeded', () => {
     expect(await t.superNode.seed(published(t.fn, 1, 'export default () => "evil"', thief))).toMatchObject({ seeding: false });
     const rotate = control(t.fn, 1, { type: 'rotate', controlKey: thief.publicKey, recoveryKey: thief.publicKey }, thief);
     expect(await t.superNode.seed(published(t.fn, 2, 'export default () => "evil"', thief), { rotations: [rotate] })).toMatchObject({
-      seeding: false, reason: expect.stringMatching(/neither/),
+      seeding: false,
+      reason: expect.stringMatching(/neither/),
     });
   });
 
   test('when a claimed account is not the one whose function a publication changes', async () => {
     await t.start();
     const later = published(t.fn, 1, 'export default () => 2');
-    expect(await t.superNode.seed(later, { account: sha256('friend') })).toMatchObject({ seeding: false, reason: expect.stringMatching(/does not belong/) });
+    expect(await t.superNode.seed(later, { account: sha256('friend') })).toMatchObject({
+      seeding: false,
+      reason: expect.stringMatching(/does not belong/),
+    });
   });
 
   test.each([
@@ -140,7 +148,12 @@ describe('the owner’s policy decides', () => {
   const account = testFunction('hello', '1').request.account;
   test.each([
     ['block', { policy: { block: [account] } }, {}, /does not seed functions of this account/],
-    ['an allow list without the account', { policy: { accept: 'listed', allow: [sha256('friend')] } }, {}, /only functions of listed accounts/],
+    [
+      'an allow list without the account',
+      { policy: { accept: 'listed', allow: [sha256('friend')] } },
+      {},
+      /only functions of listed accounts/,
+    ],
     ['none', { policy: { accept: 'none' } }, {}, /seeds no new functions/],
     ['memory', { policy: { maxMemoryMiB: 128 } }, { memoryMiB: 129 }, /129 MiB of memory; this node gives a function at most 128/],
     ['memory that is lent', { caps: { memoryMiB: 100 } }, {}, /at most 100/],
@@ -238,7 +251,10 @@ describe('restart', () => {
     await t.node!.stop();
     const path = join(t.folder, 'seeds.json');
     writeFileSync(path, readFileSync(path, 'utf8').slice(0, -9));
-    await expect(t.start()).rejects.toMatchObject({ message: expect.stringContaining('seeds.json'), hint: expect.stringContaining('Move it away') });
+    await expect(t.start()).rejects.toMatchObject({
+      message: expect.stringContaining('seeds.json'),
+      hint: expect.stringContaining('Move it away'),
+    });
     t.node = undefined;
   });
 });

@@ -1,6 +1,14 @@
 import {
-  canonical, functionId, OrbError, parseCanonicalManifest, versionId,
-  type ChainId, type Json, type Manifest, type SeedRequest, type Transaction,
+  canonical,
+  functionId,
+  OrbError,
+  parseCanonicalManifest,
+  versionId,
+  type ChainId,
+  type Json,
+  type Manifest,
+  type SeedRequest,
+  type Transaction,
 } from '@orb/protocol';
 import { followRotations, isSignedForPin, pinFromCreation, pinFromFirstUse, readTransaction, type ControlPin } from './control-pins.ts';
 
@@ -28,7 +36,8 @@ export function verifySeed(request: SeedRequest, chain: ChainId, pinned: Control
     throw new OrbError('bad-signature', { message: 'The version is not signed by the function’s control key.' });
   }
   const manifest = parseCanonicalManifest(canonical(publishedManifest(transaction, request) as Json));
-  if (versionId(manifest) !== request.version) throw new OrbError('invalid-request', { message: 'The transaction publishes another version.' });
+  if (versionId(manifest) !== request.version)
+    throw new OrbError('invalid-request', { message: 'The transaction publishes another version.' });
   checkAccount(request);
   return { manifest, pin };
 }
@@ -44,7 +53,11 @@ function publishedManifest(transaction: Transaction, request: SeedRequest): Mani
     const { account, name, incarnation, manifest } = transaction.body;
     if (functionId(account, name, incarnation) === request.function && account === request.account) return manifest as Manifest;
   }
-  if (transaction.kind === 'function.control' && transaction.body.function === request.function && transaction.body.action.type === 'publish') {
+  if (
+    transaction.kind === 'function.control' &&
+    transaction.body.function === request.function &&
+    transaction.body.action.type === 'publish'
+  ) {
     return transaction.body.action.manifest as Manifest;
   }
   throw new OrbError('invalid-request', { message: 'The transaction publishes no version of this function.' });

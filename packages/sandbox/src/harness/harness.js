@@ -2,7 +2,7 @@
 // neither Deno nor pipes: main.js connects it to those, and the in-process adapter to itself.
 import { Job, messageOf } from './job.js';
 import { createOutput } from './output.js';
-import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, jsonStringify, mapGet, mapSet, mapValues, then } from './primordials.js';
+import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, jsonStringify, mapGet, mapSet, mapValues, whenSettled } from './primordials.js';
 import { findShape } from './shapes.js';
 import { Upload } from './upload.js';
 import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from './wire.js';

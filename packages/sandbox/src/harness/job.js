@@ -1,5 +1,5 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
-import { asBytes, bytesSet, bytesSubarray, dateNow, encode, hasInstance, mapDelete, textSlice, then, toText } from './primordials.js';
+import { asBytes, bytesSet, bytesSubarray, dateNow, encode, hasInstance, mapDelete, textSlice, whenSettled, toText } from './primordials.js';
 import { chunkBytes, faults, inlineBytes, logLimits, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
 
 const maxMessageChars = 1_024;
@@ -98,7 +98,7 @@ export class Job {
       this.waiting--;
       this.settle();
     };
-    then(Promise.resolve(promise), done, (/** @type {unknown} */ thrown) => {
+    whenSettled(Promise.resolve(promise), done, (/** @type {unknown} */ thrown) => {
       this.log(3, `waitUntil: ${messageOf(thrown)}`);
       done();
     });
@@ -178,7 +178,7 @@ export class Job {
       if (first.done) return this.answer(status, headers, undefined);
       const next = this.reader.read();
       let ended = false;
-      then(next, (/** @type {any} */ result) => void (ended = result.done), () => {});
+      whenSettled(next, (/** @type {any} */ result) => void (ended = result.done), () => {});
       for (let i = 0; i < patience && !ended; i++) await undefined;
       if (ended) return this.answer(status, headers, asBytes(first.value) ?? this.badChunk());
       await this.stream(status, headers, asBytes(first.value) ?? this.badChunk(), next);

@@ -1,5 +1,5 @@
 // The three handler shapes: how an export is found, and how each turns a request into a call and its result into an answer.
-import { asBytes, bytesSlice, decode, hasInstance, jsonParse, jsonStringify, textSplit, textToLowerCase, textIndexOf, textSlice, textStartsWith, textTrim, then } from './primordials.js';
+import { asBytes, bytesSlice, decode, hasInstance, jsonParse, jsonStringify, textSplit, textToLowerCase, textIndexOf, textSlice, textStartsWith, textTrim, whenSettled } from './primordials.js';
 import { answerLambda, callLambda } from './lambda.js';
 
 const { Request, Response, URLSearchParams, ReadableStream, Headers } = globalThis;
@@ -34,7 +34,7 @@ export function findShape(exports, name) {
 /** `export default (input, ctx) => output`. @param {Function} handler @param {any} job @param {any} body */
 function callJson(handler, job, body) {
   if (!asBytes(body)) {
-    then(body.bytes(), (/** @type {Uint8Array} */ bytes) => callJson(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
+    whenSettled(body.bytes(), (/** @type {Uint8Array} */ bytes) => callJson(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
     return;
   }
   run(job, (output) => answerJson(job, output), () => handler(inputOf(job.head, body), job.ctx));
@@ -55,7 +55,7 @@ function callFetch(target, job, body) {
 /** `export const handler = (event, context) => …`. @param {Function} handler @param {any} job @param {any} body */
 function runLambda(handler, job, body) {
   if (!asBytes(body)) {
-    then(body.bytes(), (/** @type {Uint8Array} */ bytes) => runLambda(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
+    whenSettled(body.bytes(), (/** @type {Uint8Array} */ bytes) => runLambda(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
     return;
   }
   run(job, (result) => answerLambda(job, result), () => callLambda(handler, job, body));
@@ -72,8 +72,8 @@ function run(/** @type {any} */ job, /** @type {(value: any) => void} */ answer,
   };
   try {
     const result = work();
-    if (hasInstance(Promise, result)) then(result, done, (/** @type {unknown} */ thrown) => job.fail(thrown));
-    else if (typeof result?.then === 'function') then(Promise.resolve(result), done, (/** @type {unknown} */ thrown) => job.fail(thrown));
+    if (hasInstance(Promise, result)) whenSettled(result, done, (/** @type {unknown} */ thrown) => job.fail(thrown));
+    else if (typeof result?.then === 'function') whenSettled(Promise.resolve(result), done, (/** @type {unknown} */ thrown) => job.fail(thrown));
     else done(result);
   } catch (thrown) {
     job.fail(thrown);

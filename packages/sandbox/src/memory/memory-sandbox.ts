@@ -1,8 +1,9 @@
-import { inspect } from 'node:util';
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { OrbError } from '@orb/protocol';
+import { randomUUID } from 'node:crypto';
+import { inspect } from 'node:util';
+import { fromUtf8, OrbError, utf8 } from '@orb/protocol';
 import { createHarness } from '../harness/harness.js';
-import { loadBundle } from '../harness/load.js';
+import { commonJsMark, loadBundle } from '../harness/load.js';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
 import { HostedInstance } from '../host/hosted-instance.ts';
 import type { Instance, Program, Sandbox, SandboxReport } from '../port.ts';
@@ -59,19 +60,35 @@ class MemoryChannel implements Channel {
           if (this.#harness) onBytes(copy);
         });
       },
-      load: (code) =>
-        loadBundle(code, {
-          builtin: (name) => process.getBuiltinModule(name),
-          importModule: (source) => import(`data:text/javascript;base64,${Buffer.from(source).toString('base64')}`),
-        }),
+      load: (code) => this.#load(code),
       scope: { run: (value, work) => this.#scope.run(value, work), get: () => this.#scope.getStore() },
       format: (values) => values.map((value) => (typeof value === 'string' ? value : inspect(value))).join(' '),
     });
     this.#harness.ready();
   }
 
+  /** Loads the code with a `console` of its own, which leaves the one of this process alone. */
+  async #load(code: Uint8Array): Promise<unknown> {
+    const name = Symbol.for(`orb memory sandbox ${randomUUID()}`);
+    const at = (level: number) => (...values: unknown[]) => this.#harness?.log(level, values);
+    const own = { debug: at(0), trace: at(0), log: at(1), info: at(1), dir: at(1), table: at(1), warn: at(2), error: at(3) };
+    Object.defineProperty(globalThis, name, { value: own, configurable: true });
+    const mark = fromUtf8(code).startsWith(commonJsMark) ? `${commonJsMark}\n` : '';
+    const source = utf8(`${mark}const console = globalThis[Symbol.for(${JSON.stringify(name.description)})];\n${fromUtf8(code).slice(mark.length)}`);
+    try {
+      return await loadBundle(source, {
+        builtin: (builtin) => process.getBuiltinModule(builtin),
+        importModule: (text) => import(`data:text/javascript;base64,${Buffer.from(text).toString('base64')}`),
+      });
+    } finally {
+      Reflect.deleteProperty(globalThis, name);
+    }
+  }
+
   write(bytes: Uint8Array): void {
-    setImmediate(() => this.#harness?.reader.push(bytes));
+    // A plain view, because what a handler gets must not be Node's Buffer.
+    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    setImmediate(() => this.#harness?.reader.push(plain));
   }
 
   drained(): Promise<void> {

@@ -1,0 +1,4 @@
+import { sandboxConformance } from '../conformance.ts';
+import { MemorySandbox } from './memory-sandbox.ts';
+
+sandboxConformance({ name: 'memory', create: () => new MemorySandbox() });
