@@ -1,5 +1,5 @@
 import { auditSupply, type SupplyAudit } from '@orb/ledger';
-import { accountId, type Block, type Json, type JobRowForm } from '@orb/protocol';
+import { accountId, type Block, type Json, type JobRowForm, type TicketRow } from '@orb/protocol';
 import type { Network } from './network.ts';
 import { until } from './until.ts';
 
@@ -27,6 +27,7 @@ async function readState(network: Network): Promise<[string, Json][] | undefined
 /** A job as a settlement put it on the ledger. */
 export interface SettledJob {
   readonly call: string;
+  /** As the receipt says it; `lost` without one. */
   readonly outcome: string;
   readonly received: boolean | null;
   readonly height: number;
@@ -40,12 +41,13 @@ export async function settledJobs(network: Network): Promise<ReadonlyMap<string,
     const { header, transactions } = JSON.parse(line) as Block;
     for (const { kind, body } of transactions) {
       if (kind !== 'job.settle') continue;
-      const { batches } = body as unknown as { batches: { rows: JobRowForm[] }[] };
-      for (const [ticket, receipt, acknowledgement] of batches.flatMap(({ rows }) => rows)) {
+      const { batches, lost } = body as unknown as { batches: { rows: JobRowForm[] }[]; lost: { ticket: TicketRow }[] };
+      const add = (ticket: TicketRow, job: Pick<SettledJob, 'outcome' | 'received'>) => {
         const id = `${ticket[0]}-${ticket[1]}`;
-        const job = { call: ticket[3], outcome: receipt[8], received: acknowledgement[0], height: header.height };
-        jobs.set(id, [...(jobs.get(id) ?? []), job]);
-      }
+        jobs.set(id, [...(jobs.get(id) ?? []), { ...job, call: ticket[3], height: header.height }]);
+      };
+      for (const [ticket, receipt, [received]] of batches.flatMap(({ rows }) => rows)) add(ticket, { outcome: receipt[8], received });
+      for (const { ticket } of lost) add(ticket, { outcome: 'lost', received: false });
     }
   }
   return jobs;

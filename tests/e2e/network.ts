@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { Orb, type JobInfo } from '@orb/sdk';
 import { call, type CallAnswer, type CallRequest } from './call.ts';
@@ -29,6 +30,8 @@ export interface OrbRunOptions {
   /** Another person's ORB_HOME. */
   readonly home?: string;
 }
+
+const compileCache = fileURLToPath(new URL('../../node_modules/.cache/orb-e2e', import.meta.url));
 
 /** Money vests at once, so that a test sees it arrive. */
 const disputeWindowMs = 300;
@@ -100,7 +103,7 @@ export class Network {
 
   /** Runs one `orb` command to its end. */
   async orb(args: readonly string[], { input = '', env = {}, home }: OrbRunOptions = {}): Promise<OrbRun> {
-    const name = `orb ${args.slice(0, 2).join(' ')}`;
+    const name = `orb ${args.slice(0, args[0]!.length > 5 && !['deploy', 'decommission', 'revert'].includes(args[0]!) ? 2 : 1).join(' ')}`;
     const child = new OrbProcess({ name, argv: [orbMain, ...args], cwd: this.folder, env: { ...this.#env(home), ...env } });
     this.processes.push(child);
     child.input(input);
@@ -235,7 +238,9 @@ export class Network {
 
   #env(home = this.home): Record<string, string> {
     const { PATH = '' } = process.env;
-    return { PATH, HOME: home, ORB_HOME: home, ORB_ACCOUNT: 'alice', NO_COLOR: '1', ...(this.gateway !== '' && { ORB_GATEWAY: this.gateway }) };
+    // Node's cache of compiled code: a command starts three times as fast.
+    const NODE_COMPILE_CACHE = compileCache;
+    return { PATH, NODE_COMPILE_CACHE, HOME: home, ORB_HOME: home, ORB_ACCOUNT: 'alice', NO_COLOR: '1', ...(this.gateway !== '' && { ORB_GATEWAY: this.gateway }) };
   }
 }
 
