@@ -154,6 +154,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     settle: () => settlement.settle(),
     everySecond: async () => {
       allowances.endDoubt();
+      nodes.fade();
       await sweeper.sweep();
     },
   });

@@ -23,6 +23,10 @@ export interface NodeSession {
 
 /** Weight of the newest observation in smoothed figures: about the last twenty count. */
 const smoothing = 0.1;
+/** What is assumed of a node that has not run anything yet, milliseconds: about a warm local call. */
+export const assumedAnswerMs = 5;
+/** How much of what was observed fades in a second: half of it in three. */
+const fading = 0.2;
 
 /** The nodes linked to this super node, and who seeds what. */
 export class NodeRegistry {
@@ -84,6 +88,17 @@ export class NodeRegistry {
       session.answerMs = session.answerMs === undefined ? answerMs : session.answerMs + smoothing * (answerMs - session.answerMs);
     }
     session.reliability += smoothing * ((ok ? 1 : 0) - session.reliability);
+  }
+
+  /**
+   * Lets what was observed fade towards what is assumed of a new node: one that was slow or failed once would never be
+   * chosen again otherwise, and never show that it is well. Called once a second.
+   */
+  fade(): void {
+    for (const session of this.#sessions.values()) {
+      if (session.answerMs !== undefined) session.answerMs += fading * (assumedAnswerMs - session.answerMs);
+      session.reliability += fading * (1 - session.reliability);
+    }
   }
 }
 

@@ -6,6 +6,8 @@ export interface Dispatch {
   readonly ticketed: Ticketed;
   /** False once the node has said that the job still waits for a cold start. */
   started: boolean;
+  /** True when the node has said that there was a cold start. */
+  cold: boolean;
   /** True when the node took too long. */
   expired: boolean;
 }
@@ -33,6 +35,7 @@ export class Dispatches {
     const running: Running = {
       ticketed,
       started: true,
+      cold: false,
       expired: false,
       deadlineMs: this.#nowMs() + withinMs,
       abort,
@@ -48,7 +51,9 @@ export class Dispatches {
   /** What a node said about one of its own jobs. */
   markStarted(node: string, job: JobId, started: boolean): void {
     const running = this.#running.get(job);
-    if (running?.ticketed.node.id === node) running.started = started;
+    if (running?.ticketed.node.id !== node) return;
+    running.started = started;
+    running.cold ||= !started;
   }
 
   /** Gives up on jobs that are overdue. Called a few times a second. */

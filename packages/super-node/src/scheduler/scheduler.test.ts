@@ -174,6 +174,21 @@ describe('policies', () => {
     for (let i = 0; i < 20; i++) expect(await place()).toBe(idle);
   });
 
+  test('balanced comes back to a node that was slow or failed once', async () => {
+    const { addNode, nodes, place, scheduler } = setUp({ policy: 'balanced' });
+    const once = addNode('once', { slots: 100 });
+    const steady = addNode('steady', { slots: 100 });
+    nodes.observe(once, { answerMs: 2_000, ok: false });
+    nodes.observe(steady, { answerMs: 20, ok: true });
+    expect(await place()).toBe(steady);
+    scheduler.release(steady);
+    for (let second = 0; second < 60; second++) {
+      nodes.fade();
+      nodes.observe(steady, { answerMs: 20, ok: true });
+    }
+    expect(await place()).toBe(once);
+  });
+
   test('a node that has just failed this call is avoided', async () => {
     const { addNode, place } = setUp({ policy: 'random' });
     const failed = addNode('failed', { slots: 100 });

@@ -63,7 +63,8 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
     const observedUs = context.nowUs() - sentAtUs;
     const receipt = receiptFromRow(collected.trailer.receipt);
     checkReceipt(ticketed, receipt, collected, observedUs, context.parameters().runToleranceMs);
-    context.nodes.observe(node, { answerMs: observedUs / 1000, ok: receipt.outcome !== 'node-failed' });
+    // A cold start says nothing about the next job.
+    context.nodes.observe(node, { ...(!dispatch.cold && { answerMs: observedUs / 1000 }), ok: receipt.outcome !== 'node-failed' });
     const prcUs = sentAtUs - request.readAtUs + Math.round((node.link.rttMs ?? 0) * 500);
     const acknowledgement = { received: null, observedUs, prcUs, rspUs: 0, doneAtMs: context.nowMs() };
     return { ended: 'answered', ...ticketed, ...collected, receipt, acknowledgement, readAtUs: request.readAtUs };
