@@ -5,7 +5,11 @@ import { jobOf, programOf, textOf } from './conformance.ts';
 import { MemorySandbox } from './memory/memory-sandbox.ts';
 
 async function bundle(contents: string, format?: 'commonjs' | 'module'): Promise<string> {
-  const { outputFiles } = await build({ ...bundleFormat(format), stdin: { contents, loader: 'ts', resolveDir: import.meta.dirname }, logLevel: 'silent' });
+  const { outputFiles } = await build({
+    ...bundleFormat(format),
+    stdin: { contents, loader: 'ts', resolveDir: import.meta.dirname },
+    logLevel: 'silent',
+  });
   return outputFiles[0]!.text;
 }
 
@@ -20,7 +24,9 @@ describe('bundle format', () => {
   }
 
   it('is CommonJS with the mark that the harness looks for', async () => {
-    const code = await bundle(`import { createHash } from 'node:crypto'; export default (input: string) => createHash('sha256').update(input).digest('hex').slice(0, 8);`);
+    const code = await bundle(
+      `import { createHash } from 'node:crypto'; export default (input: string) => createHash('sha256').update(input).digest('hex').slice(0, 8);`,
+    );
     expect(code.startsWith(commonJsMark)).toBe(true);
     expect(await answer(code)).toBe('"ba7816bf"');
   });

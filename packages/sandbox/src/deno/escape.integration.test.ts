@@ -32,7 +32,8 @@ async function needs(sandbox: DenoSandbox, names: readonly string[], context: Te
 describe('Deno without a single grant', () => {
   const sandbox = new DenoSandbox();
   afterAll(() => sandbox.close());
-  const denied = /ended function-failed|stopped (NotCapable|PermissionDenied|Error|TypeError|NotSupported|NotFound|DOMException|QuotaExceededError|SecurityError|ReferenceError)/;
+  const denied =
+    /ended function-failed|stopped (NotCapable|PermissionDenied|Error|TypeError|NotSupported|NotFound|DOMException|QuotaExceededError|SecurityError|ReferenceError)/;
 
   it.each([
     ['reading a file', 'return Deno.readTextFileSync("/etc/passwd")', denied],
@@ -41,15 +42,27 @@ describe('Deno without a single grant', () => {
     ['listing the root', 'return [...Deno.readDirSync("/")]', denied],
     ['writing a file', 'Deno.writeTextFileSync("/tmp/x", "x"); return 1', denied],
     ['reading its own memory', 'return Deno.readFileSync("/proc/self/mem").length', denied],
-    ['reading the environment', 'return Deno.env.get("HOME") ?? Deno.env.get("PATH") ?? Deno.env.get("DENO_DIR") ?? null', /^got null$|stopped/],
+    [
+      'reading the environment',
+      'return Deno.env.get("HOME") ?? Deno.env.get("PATH") ?? Deno.env.get("DENO_DIR") ?? null',
+      /^got null$|stopped/,
+    ],
     ['reading the environment, Node’s way', 'return Object.keys(process.env)', /^got \[\]$|stopped/],
     ['a TCP connection', 'await Deno.connect({ hostname: "127.0.0.1", port: 80 }); return 1', denied],
-    ['a TCP connection, Node’s way', 'const net = await import("node:net"); return new Promise((y, n) => net.connect(80, "127.0.0.1").on("connect", y).on("error", n))', denied],
+    [
+      'a TCP connection, Node’s way',
+      'const net = await import("node:net"); return new Promise((y, n) => net.connect(80, "127.0.0.1").on("connect", y).on("error", n))',
+      denied,
+    ],
     ['a unix socket', 'await Deno.connect({ transport: "unix", path: "/var/run/docker.sock" }); return 1', denied],
     ['listening', 'Deno.listen({ port: 0 }); return 1', denied],
     ['a datagram', 'Deno.listenDatagram({ transport: "udp", port: 0 }); return 1', denied],
     ['a web request', 'return (await fetch("http://127.0.0.1/")).status', denied],
-    ['a web socket', 'return new Promise((y, n) => { const w = new WebSocket("ws://127.0.0.1/"); w.onopen = () => y(1); w.onerror = () => n(new Error("refused")) })', denied],
+    [
+      'a web socket',
+      'return new Promise((y, n) => { const w = new WebSocket("ws://127.0.0.1/"); w.onopen = () => y(1); w.onerror = () => n(new Error("refused")) })',
+      denied,
+    ],
     ['a name look-up', 'return await Deno.resolveDns("example.com", "A")', denied],
     ['another program', 'return new Deno.Command("/deno", { args: ["--version"] }).outputSync().code', denied],
     ['another program, Node’s way', 'return (await import("node:child_process")).execSync("id").toString()', denied],
@@ -63,14 +76,26 @@ describe('Deno without a single grant', () => {
     ['code from the disk', 'return Object.keys(await import("file:///usr/share/some/module.js"))', denied],
     ['data from the disk as a module', 'return (await import("file:///etc/passwd", { with: { type: "json" } })).default', denied],
     ['code from npm', 'return Object.keys(await import("npm:lodash"))', denied],
-    ['code from the disk by a static import', 'const url = URL.createObjectURL(new Blob(["export { default } from \\"file:///etc/hostname\\""], { type: "text/javascript" })); return Object.keys(await import(url))', denied],
+    [
+      'code from the disk by a static import',
+      'const url = URL.createObjectURL(new Blob(["export { default } from \\"file:///etc/hostname\\""], { type: "text/javascript" })); return Object.keys(await import(url))',
+      denied,
+    ],
     ['asking for a permission', 'return (await Deno.permissions.request({ name: "read" })).state', /^got "denied"$/],
     ['local storage', 'localStorage.setItem("a", "b"); return 1', denied],
     ['caches', 'await caches.open("a"); return 1', denied],
     ['a key–value store', 'await Deno.openKv(); return 1', denied],
     ['SQLite on disk', 'const { DatabaseSync } = await import("node:sqlite"); new DatabaseSync("/tmp/x.db"); return 1', denied],
-    ['a worker with more permissions', 'return new Promise((y, n) => { const w = new Worker("data:text/javascript,postMessage(Deno.readTextFileSync(\'/etc/passwd\'))", { type: "module", deno: { permissions: "inherit" } }); w.onmessage = (m) => y(m.data); w.onerror = (e) => { e.preventDefault(); n(new Error(e.message)) } })', denied],
-    ['a worker with asked-for permissions', 'new Worker("data:text/javascript,1", { type: "module", deno: { permissions: { read: true } } }); return 1', denied],
+    [
+      'a worker with more permissions',
+      'return new Promise((y, n) => { const w = new Worker("data:text/javascript,postMessage(Deno.readTextFileSync(\'/etc/passwd\'))", { type: "module", deno: { permissions: "inherit" } }); w.onmessage = (m) => y(m.data); w.onerror = (e) => { e.preventDefault(); n(new Error(e.message)) } })',
+      denied,
+    ],
+    [
+      'a worker with asked-for permissions',
+      'new Worker("data:text/javascript,1", { type: "module", deno: { permissions: { read: true } } }); return 1',
+      denied,
+    ],
     ['a graphics card', 'return navigator.gpu ? await navigator.gpu.requestAdapter() : null', /^got null$|stopped/],
     ['the inspector', 'const i = await import("node:inspector"); i.open(0); return i.url()', denied],
   ])('stops %s', async (_name, attempt, expected) => {
@@ -113,12 +138,18 @@ describe('one layer at a time, the others off', () => {
   it('namespaces: no files, processes, network or environment of the host', async (context) => {
     const sandbox = only('namespaces');
     await needs(sandbox, ['namespaces (bubblewrap)'], context);
-    const all = await attemptIn(sandbox, `return {
+    const all = await attemptIn(
+      sandbox,
+      `return {
       root: [...Deno.readDirSync("/")].map((e) => e.name).sort(), processes: [...Deno.readDirSync("/proc")].map((e) => e.name).filter((n) => +n > 0),
-      env: Object.keys(Deno.env.toObject()).sort(), host: Deno.hostname(), uid: Deno.uid() }`);
+      env: Object.keys(Deno.env.toObject()).sort(), host: Deno.hostname(), uid: Deno.uid() }`,
+    );
     expect(JSON.parse(all.slice('got '.length))).toEqual({
-      root: ['deno', 'harness', 'lib', 'lib64', 'proc'].filter((name) => process.arch === 'x64' || name !== 'lib64'), processes: ['1'],
-      env: ['DENO_DIR', 'DENO_NO_UPDATE_CHECK', 'DENO_WEBGPU_BACKEND', 'PWD'].filter((name) => all.includes(name)), host: 'fn', uid: 65_534,
+      root: ['deno', 'harness', 'lib', 'lib64', 'proc'].filter((name) => process.arch === 'x64' || name !== 'lib64'),
+      processes: ['1'],
+      env: ['DENO_DIR', 'DENO_NO_UPDATE_CHECK', 'DENO_WEBGPU_BACKEND', 'PWD'].filter((name) => all.includes(name)),
+      host: 'fn',
+      uid: 65_534,
     });
     expect(await attemptIn(sandbox, connect())).toMatch(/stopped ConnectionRefused|stopped .*unreachable/i);
     expect(await attemptIn(sandbox, 'Deno.writeTextFileSync("/x", "x"); return 1')).toMatch(/Read-only|os error 30/i);
@@ -131,14 +162,21 @@ describe('one layer at a time, the others off', () => {
     expect(await attemptIn(sandbox, 'return Deno.readTextFileSync("/etc/passwd").length > 0')).toBe('got true');
     expect(await attemptIn(sandbox, connect())).toMatch(/stopped PermissionDenied.*not permitted/i);
     expect(await attemptIn(sandbox, 'Deno.listen({ port: 0 }); return 1')).toMatch(/stopped PermissionDenied.*not permitted/i);
-    expect(await attemptIn(sandbox, 'return new Deno.Command("/bin/true").outputSync().code')).toMatch(/stopped .*(not permitted|PermissionDenied)/i);
+    expect(await attemptIn(sandbox, 'return new Deno.Command("/bin/true").outputSync().code')).toMatch(
+      /stopped .*(not permitted|PermissionDenied)/i,
+    );
     expect(await attemptIn(sandbox, spawn)).toMatch(/stopped/);
   });
 
   it('resource limits: no file is written, no giant buffer made', async (context) => {
     const sandbox = only('limits');
     await needs(sandbox, ['resource limits'], context);
-    expect(await attemptIn(sandbox, 'const f = Deno.makeTempFileSync(); try { Deno.writeTextFileSync(f, "x"); return 1 } finally { Deno.removeSync(f) }')).toMatch(/stopped|ended/);
+    expect(
+      await attemptIn(
+        sandbox,
+        'const f = Deno.makeTempFileSync(); try { Deno.writeTextFileSync(f, "x"); return 1 } finally { Deno.removeSync(f) }',
+      ),
+    ).toMatch(/stopped|ended/);
     expect(await attemptIn(sandbox, 'return new Uint8Array(2e9).fill(1).length')).toMatch(/stopped RangeError/);
   });
 

@@ -13,15 +13,19 @@ interface ProcessState {
 }
 
 function processes(): ProcessState[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    try {
-      const text = readFileSync(`/proc/${name}/stat`, 'latin1');
-      const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ');
-      return [{ pid: Number(name), parent: Number(parent), name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')), state: state! }];
-    } catch {
-      return [];
-    }
-  });
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        const text = readFileSync(`/proc/${name}/stat`, 'latin1');
+        const [state, parent] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+        return [
+          { pid: Number(name), parent: Number(parent), name: text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')), state: state! },
+        ];
+      } catch {
+        return [];
+      }
+    });
 }
 
 /** The processes that this one started, and those that they started. */
@@ -77,7 +81,9 @@ describe.skipIf(process.platform !== 'linux')('processes of a sandbox (they are 
   it('freezes an idle process, so that work left behind uses no CPU, and wakes it for the next job', async () => {
     const sandbox = new DenoSandbox({ spares: 0, freezeAfterMs: 10 });
     try {
-      const instance = await sandbox.start(programOf('setInterval(() => { for (let i = 0; i < 1e6; i++); }, 1); export default (n) => n + 1'));
+      const instance = await sandbox.start(
+        programOf('setInterval(() => { for (let i = 0; i < 1e6; i++); }, 1); export default (n) => n + 1'),
+      );
       await instance.invoke(jobOf(1));
       await until(() => denos(process.pid).some(({ state }) => state === 'T'));
       expect(await textOf(await instance.invoke(jobOf(41)))).toBe('42');

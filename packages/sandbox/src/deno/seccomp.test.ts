@@ -8,7 +8,12 @@ const notPermitted = 0x00050001;
 const notThere = 0x00050026;
 
 /** Runs the filter as the kernel would, on one call. */
-function verdict(architecture: SeccompArchitecture, number: number, args: readonly bigint[] = [], audit: number = numbers[architecture].audit): number {
+function verdict(
+  architecture: SeccompArchitecture,
+  number: number,
+  args: readonly bigint[] = [],
+  audit: number = numbers[architecture].audit,
+): number {
   const program = Buffer.from(seccompFilter(architecture));
   const data = Buffer.alloc(64);
   data.writeUInt32LE(number, 0);

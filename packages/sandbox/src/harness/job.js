@@ -1,5 +1,18 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
-import { asBytes, bytesSet, bytesSubarray, dateNow, encode, hasInstance, mapDelete, matches, resolved, textSlice, whenSettled, toText } from './primordials.js';
+import {
+  asBytes,
+  bytesSet,
+  bytesSubarray,
+  dateNow,
+  encode,
+  hasInstance,
+  mapDelete,
+  matches,
+  resolved,
+  textSlice,
+  whenSettled,
+  toText,
+} from './primordials.js';
 import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
 
 const maxMessageChars = 1_024;
@@ -95,7 +108,10 @@ export class Job {
 
   get logger() {
     if (!this.logging) {
-      const at = (/** @type {number} */ level) => (/** @type {unknown[]} */ ...values) => this.log(level, this.shared.format(values));
+      const at =
+        (/** @type {number} */ level) =>
+        (/** @type {unknown[]} */ ...values) =>
+          this.log(level, this.shared.format(values));
       this.logging = { debug: at(0), info: at(1), warn: at(2), error: at(3) };
     }
     return this.logging;
@@ -118,7 +134,9 @@ export class Job {
   abort(timedOut) {
     if (this.aborted) return;
     this.aborted = true;
-    this.abortReason = timedOut ? new DOMException('The time limit is reached.', 'TimeoutError') : new DOMException('The caller has gone.', 'AbortError');
+    this.abortReason = timedOut
+      ? new DOMException('The time limit is reached.', 'TimeoutError')
+      : new DOMException('The caller has gone.', 'AbortError');
     this.over = true;
     this.upload?.fail(this.abortReason);
     this.onCredit?.();
@@ -188,7 +206,11 @@ export class Job {
       if (first.done) return this.answer(status, headers, undefined);
       const next = this.reader.read();
       let ended = false;
-      whenSettled(next, (/** @type {any} */ result) => void (ended = result.done), () => {});
+      whenSettled(
+        next,
+        (/** @type {any} */ result) => void (ended = result.done),
+        () => {},
+      );
       for (let i = 0; i < patience && !ended; i++) await turn;
       if (ended) return this.answer(status, headers, asBytes(first.value) ?? this.badChunk());
       await this.stream(status, headers, asBytes(first.value) ?? this.badChunk(), next);
@@ -242,7 +264,8 @@ export class Job {
     this.lines++;
     let line = textSlice(text, 0, logLimits.lineBytes / 4);
     this.logBytes += line.length * 3;
-    if (this.lines === logLimits.lines || this.logBytes >= logLimits.bytes) line = '(the log of this job is full; further lines are dropped)';
+    if (this.lines === logLimits.lines || this.logBytes >= logLimits.bytes)
+      line = '(the log of this job is full; further lines are dropped)';
     this.shared.frame(toHost.log, this.id, new Uint8Array([level]), line);
   }
 }

@@ -37,7 +37,8 @@ export function createOutput(write) {
   function frame(type, job, prefix, body) {
     const content = typeof body === 'string' && body.length > directChars ? encode(body) : body;
     const prefixBytes = prefix === undefined ? 0 : prefix.length;
-    const most = headerBytes + prefixBytes + (content === undefined ? 0 : typeof content === 'string' ? content.length * 3 : content.length);
+    const most =
+      headerBytes + prefixBytes + (content === undefined ? 0 : typeof content === 'string' ? content.length * 3 : content.length);
     if (used + most > scratchBytes) flush();
     const large = most > scratchBytes;
     const target = large ? new Uint8Array(most) : scratch;

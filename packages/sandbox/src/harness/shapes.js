@@ -1,7 +1,20 @@
 // The three handler shapes: how an export is found, and how each turns a request into a call and its result into an answer.
 import {
-  asBytes, bytesSlice, decode, hasInstance, jsonParse, jsonStringify, resolved, textEndsWith, textIndexOf, textSlice, textSplit, textStartsWith, textToLowerCase,
-  textTrim, whenSettled,
+  asBytes,
+  bytesSlice,
+  decode,
+  hasInstance,
+  jsonParse,
+  jsonStringify,
+  resolved,
+  textEndsWith,
+  textIndexOf,
+  textSlice,
+  textSplit,
+  textStartsWith,
+  textToLowerCase,
+  textTrim,
+  whenSettled,
 } from './primordials.js';
 import { answerLambda, callLambda } from './lambda.js';
 
@@ -37,10 +50,18 @@ export function findShape(exports, name) {
 /** `export default (input, ctx) => output`. @param {Function} handler @param {any} job @param {any} body */
 function callJson(handler, job, body) {
   if (!asBytes(body)) {
-    whenSettled(body.bytes(), (/** @type {Uint8Array} */ bytes) => callJson(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
+    whenSettled(
+      body.bytes(),
+      (/** @type {Uint8Array} */ bytes) => callJson(handler, job, bytes),
+      (/** @type {unknown} */ thrown) => job.fail(thrown),
+    );
     return;
   }
-  run(job, (output) => answerJson(job, output), () => handler(inputOf(job.head, body), job.ctx));
+  run(
+    job,
+    (output) => answerJson(job, output),
+    () => handler(inputOf(job.head, body), job.ctx),
+  );
 }
 
 /** `export default { fetch(request, env, ctx) }`. @param {any} target @param {any} job @param {any} body */
@@ -58,10 +79,18 @@ function callFetch(target, job, body) {
 /** `export const handler = (event, context) => …`. @param {Function} handler @param {any} job @param {any} body */
 function runLambda(handler, job, body) {
   if (!asBytes(body)) {
-    whenSettled(body.bytes(), (/** @type {Uint8Array} */ bytes) => runLambda(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
+    whenSettled(
+      body.bytes(),
+      (/** @type {Uint8Array} */ bytes) => runLambda(handler, job, bytes),
+      (/** @type {unknown} */ thrown) => job.fail(thrown),
+    );
     return;
   }
-  run(job, (result) => answerLambda(job, result), () => callLambda(handler, job, body));
+  run(
+    job,
+    (result) => answerLambda(job, result),
+    () => callLambda(handler, job, body),
+  );
 }
 
 /** Calls `work`, waits for what it returns, and gives that to `answer`; what either throws fails the job. */
@@ -139,7 +168,10 @@ function answerJson(job, output) {
 
 /** @param {any} value */
 function isResponse(value) {
-  return hasInstance(Response, value) || (value?.constructor?.name === 'Response' && typeof value.arrayBuffer === 'function' && typeof value.status === 'number');
+  return (
+    hasInstance(Response, value) ||
+    (value?.constructor?.name === 'Response' && typeof value.arrayBuffer === 'function' && typeof value.status === 'number')
+  );
 }
 
 /** @param {any} job @param {Response} response */

@@ -13,7 +13,9 @@ function frame(type: number, job: number, payload: Uint8Array): Uint8Array {
 
 describe('frame reader', () => {
   it('gives the same frames however the bytes are cut', () => {
-    const frames = fc.array(fc.record({ type: fc.nat(255), job: fc.nat(0xffffffff), payload: fc.uint8Array({ maxLength: 60 }) }), { maxLength: 12 });
+    const frames = fc.array(fc.record({ type: fc.nat(255), job: fc.nat(0xffffffff), payload: fc.uint8Array({ maxLength: 60 }) }), {
+      maxLength: 12,
+    });
     fc.assert(
       fc.property(frames, fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (sent, cuts) => {
         const bytes = Buffer.concat(sent.map(({ type, job, payload }) => frame(type, job, payload)));

@@ -83,7 +83,10 @@ export class HostedInstance implements Instance, JobHost {
     if (this.#end || this.#verdict) throw new OrbError('sandbox-failed', { message: 'The spare process had ended.' });
     this.#state = 'loading';
     this.#channel.busy(true);
-    const timer = setTimeout(() => this.end('timed-out', `The function was not loaded within ${program.startTimeoutMs} ms.`), program.startTimeoutMs);
+    const timer = setTimeout(
+      () => this.end('timed-out', `The function was not loaded within ${program.startTimeoutMs} ms.`),
+      program.startTimeoutMs,
+    );
     this.#frames.withHead(toFunction.load, 0, JSON.stringify({ handler: program.handler }), program.code);
     try {
       await this.#loaded.promise;
@@ -193,7 +196,10 @@ export class HostedInstance implements Instance, JobHost {
   /** Keeps a decided job's claim on the process until the function lets go of it, or its time is up. */
   #linger(job: HostedJob): void {
     const leftMs = Math.max(0, job.invocation.timeoutMs - (performance.now() - job.startedUs / 1000));
-    this.#lingering.set(job.id, setTimeout(() => this.#onOverstay(job.id), leftMs));
+    this.#lingering.set(
+      job.id,
+      setTimeout(() => this.#onOverstay(job.id), leftMs),
+    );
   }
 
   #release(id: number): boolean {
@@ -343,7 +349,13 @@ export class HostedInstance implements Instance, JobHost {
   #onEnd(end: ChannelEnd): void {
     this.#end = end;
     clearTimeout(this.#pongTimer);
-    const outcome = end.outOfMemory ? 'out-of-memory' : this.#state === 'serving' ? 'function-failed' : this.#state === 'loading' ? 'load-failed' : 'node-failed';
+    const outcome = end.outOfMemory
+      ? 'out-of-memory'
+      : this.#state === 'serving'
+        ? 'function-failed'
+        : this.#state === 'loading'
+          ? 'load-failed'
+          : 'node-failed';
     this.#finishAll(this.#verdict ?? { outcome, reason: end.reason });
     for (const timer of this.#lingering.values()) clearTimeout(timer);
     this.#lingering.clear();
@@ -355,7 +367,14 @@ export class HostedInstance implements Instance, JobHost {
       if (job.answered) job.finish('ok');
       else job.finish(outcome, reason);
     }
-    const error = new OrbError(outcome === 'load-failed' || outcome === 'timed-out' || outcome === 'out-of-memory' ? outcome : this.#state === 'loading' && outcome !== 'node-failed' ? 'load-failed' : 'sandbox-failed', { message: reason });
+    const error = new OrbError(
+      outcome === 'load-failed' || outcome === 'timed-out' || outcome === 'out-of-memory'
+        ? outcome
+        : this.#state === 'loading' && outcome !== 'node-failed'
+          ? 'load-failed'
+          : 'sandbox-failed',
+      { message: reason },
+    );
     this.#ready.reject(error);
     this.#loaded.reject(error);
   }

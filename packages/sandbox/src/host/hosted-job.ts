@@ -38,7 +38,14 @@ export class HostedJob {
   timer: NodeJS.Timeout | undefined;
   onAbort: (() => void) | undefined;
 
-  constructor(id: number, invocation: Invocation, startedUs: number, mark: MeterMark, host: JobHost, resolve: (result: InvocationResult) => void) {
+  constructor(
+    id: number,
+    invocation: Invocation,
+    startedUs: number,
+    mark: MeterMark,
+    host: JobHost,
+    resolve: (result: InvocationResult) => void,
+  ) {
     this.id = id;
     this.invocation = invocation;
     this.startedUs = startedUs;
@@ -64,7 +71,10 @@ export class HostedJob {
   /** The head of an answer whose body follows. */
   head(head: AnswerHead): void {
     if (this.#result) return this.finish('bad-response', 'The function answered twice.');
-    this.#body = new ResponseBody((bytes) => this.#host.credit(this, bytes), () => this.#host.abandon(this));
+    this.#body = new ResponseBody(
+      (bytes) => this.#host.credit(this, bytes),
+      () => this.#host.abandon(this),
+    );
     this.#start(head.status, head.headers, this.#body);
   }
 
@@ -75,7 +85,8 @@ export class HostedJob {
     const limit = this.invocation.maxResponseBytes ?? limits.bodyBytes;
     if (this.#received > limit) return this.finish('response-too-large', `The function returned more than ${limit} bytes.`);
     // The harness sends a piece as long as any credit is left, so the last one may overdraw it by its own size.
-    if (piece.length === 0 || piece.length > chunkBytes || body.waiting >= windowBytes) return this.finish('bad-response', 'The function sent more than it was given credit for.');
+    if (piece.length === 0 || piece.length > chunkBytes || body.waiting >= windowBytes)
+      return this.finish('bad-response', 'The function sent more than it was given credit for.');
     body.push(piece.slice());
   }
 
@@ -106,7 +117,8 @@ export class HostedJob {
   /** @returns false for a line past the bounds, which the harness would not send */
   log(level: number, text: string): boolean {
     const name = logLevels[level];
-    if (name === undefined || text.length > logLimits.lineBytes || this.#lines >= logLimits.lines || this.#lineBytes >= logLimits.bytes) return false;
+    if (name === undefined || text.length > logLimits.lineBytes || this.#lines >= logLimits.lines || this.#lineBytes >= logLimits.bytes)
+      return false;
     this.#lines++;
     this.#lineBytes += text.length;
     this.invocation.log?.(name, text);

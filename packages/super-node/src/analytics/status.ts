@@ -43,7 +43,7 @@ export interface NodeStatus {
   readonly connectedAtMs: number;
 }
 
-export interface FunctionStatus {
+interface FunctionStatus {
   readonly name: string;
   readonly id: string;
   readonly state: string;

@@ -170,7 +170,7 @@ describe('settlement', () => {
     const started = await net.start();
     const jobs = Array.from({ length: 15 }, () => net.open(started));
     expect(started.allowances.freeOf(net.allowance)).toBe(1_000_000n - 15n * net.maxCost);
-    expect(() => net.open(started)).toThrowError(expect.objectContaining({ code: 'payment-required' }));
+    expect(() => net.open(started)).toThrow(expect.objectContaining({ code: 'payment-required' }));
     record(started.settlement, jobs[0]!, 1, 0);
     net.open(started);
   });

@@ -35,6 +35,7 @@ import type { Log } from '../log.ts';
 import type { Allowances } from './allowances.ts';
 import { receiptCost, settlementRow, type JobEntry } from './job-entry.ts';
 import type { Journal, JournalEntry } from './journal.ts';
+import { isComplete, NodeBatches, type Batch } from './node-batches.ts';
 
 export interface SettlementOptions {
   readonly chain: ChainId;
@@ -62,28 +63,6 @@ export interface SettlementDependencies {
   readonly log: Log;
 }
 
-/** All receipts under one root of one node. */
-interface Batch {
-  readonly node: NodeId;
-  readonly number: number;
-  readonly jobs: (JobEntry | undefined)[];
-  /** The node's signature, once the rows under it are here and agree. */
-  signature: Hex64 | undefined;
-  provenAtMs: number;
-  submitted: boolean;
-}
-
-/**
- * How far a node's batches are settled. Roots ascend on a link, and start after what the node was told is settled; so a
- * number that was passed over by a later root is void, and nothing waits for it.
- */
-interface BatchProgress {
-  /** Highest number whose root has been seen. */
-  highest: number;
-  /** Settled ones above the first that is not. */
-  readonly ahead: Set<number>;
-}
-
 /** Lost jobs beyond this many are closed at once, oldest first, so that gaps between closed sequences stay few. */
 const maxLostWaiting = 1_000;
 /** What a cancelled job may still have run before its node heard of it. */
@@ -101,8 +80,7 @@ export class Settlement {
   readonly #deps: SettlementDependencies;
   readonly #jobs = new Map<JobId, JobEntry>();
   readonly #lost = new Set<JobEntry>();
-  readonly #batches = new Map<NodeId, Map<number, Batch>>();
-  readonly #progress = new Map<NodeId, BatchProgress>();
+  readonly #batches = new NodeBatches();
   #submitting: Promise<void> = Promise.resolve();
   #lastFailureMs = 0;
 
@@ -123,9 +101,7 @@ export class Settlement {
 
   /** Last batch of a node such that it and all before it are settled or void. */
   settledBatch(node: NodeId): number {
-    let settled = this.#progress.get(node)?.highest ?? 0;
-    for (const open of this.#batches.get(node)?.keys() ?? []) settled = Math.min(settled, open - 1);
-    return settled;
+    return this.#batches.settledTo(node);
   }
 
   /** Takes up what the journal knows from before a restart. Run before {@link Allowances.load}; returns the jobs it accounts for. */
@@ -138,7 +114,7 @@ export class Settlement {
           const job = await this.#restoreJob(node, ticketFromRow(ticketForm));
           job.receipt = receiptFromRow(receiptForm);
           job.acknowledgement = acknowledgementFromRow(acknowledgementForm);
-          this.#placeInBatch(job, batch, index);
+          this.#batches.place(job, batch, index);
           break;
         }
         case 'ack': {
@@ -160,7 +136,7 @@ export class Settlement {
           this.#closeBatch(entry[1], entry[2]);
           break;
         case 'settled-to':
-          this.#progressOf(entry[1]).highest = entry[2];
+          this.#batches.sawRoot(entry[1], entry[2]);
           break;
         case 'closed-job':
           this.#forget(entry[1]);
@@ -170,8 +146,8 @@ export class Settlement {
       }
     }
     for (const [node, number, count, signature] of proofs) {
-      this.#sawRoot(node, number);
-      const batch = this.#batches.get(node)?.get(number);
+      this.#batches.sawRoot(node, number);
+      const batch = this.#batches.get(node, number);
       if (batch && isComplete(batch, count)) this.#prove(batch, signature);
     }
     // A reply whose record is here was handed to the network, or the process died in that very tick. Either way the
@@ -216,7 +192,7 @@ export class Settlement {
     const cost = receiptCost(job.ticket, receipt, job.memoryMiB);
     this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved - cost);
     job.reserved = cost;
-    this.#placeInBatch(job, batch, index);
+    this.#batches.place(job, batch, index);
     this.#deps.journal.append([
       'done',
       job.node,
@@ -262,15 +238,15 @@ export class Settlement {
    * @throws OrbError `protocol-violation` when the root does not cover what the node sent
    */
   async takeRoot(session: NodeSession, root: SignedRoot): Promise<void> {
-    if (root.batch <= this.settledBatch(session.id) || this.#progress.get(session.id)?.ahead.has(root.batch)) {
+    if (this.#batches.isSettled(session.id, root.batch)) {
       return this.#deps.notifySettled(session.id, this.settledBatch(session.id));
     }
     // The answers that the root covers came before it, but their calls take a few microtasks to get here.
     await new Promise(setImmediate);
-    const known = this.#batches.get(session.id)?.get(root.batch);
+    const known = this.#batches.get(session.id, root.batch);
     if (known?.signature !== undefined) return;
     if (!known || !isComplete(known, root.count)) await this.#fetchMissing(session, root.batch);
-    const batch = this.#batches.get(session.id)?.get(root.batch);
+    const batch = this.#batches.get(session.id, root.batch);
     if (!batch || !isComplete(batch, root.count))
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
@@ -286,7 +262,7 @@ export class Settlement {
     if (!verify(session.link.peer.key, bytes, root.signature)) {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
     }
-    this.#sawRoot(session.id, root.batch);
+    this.#batches.sawRoot(session.id, root.batch);
     this.#prove(batch, root.signature);
     this.#deps.journal.append(['batch', session.id, batch.number, root.count, root.signature]);
   }
@@ -299,10 +275,7 @@ export class Settlement {
 
   /** What a rewritten journal must hold. */
   *journalEntries(): Iterable<JournalEntry> {
-    for (const [node, { highest, ahead }] of this.#progress) {
-      yield ['settled-to', node, highest];
-      for (const number of ahead) yield ['closed', node, number];
-    }
+    yield* this.#batches.journalEntries();
     for (const job of this.#jobs.values()) {
       const { ticket, receipt, acknowledgement, place } = job;
       if (receipt && acknowledgement && place) {
@@ -310,10 +283,8 @@ export class Settlement {
       } else if (job.lostAtMs !== undefined) yield lostEntry(job);
       else yield ['range', ticket.allowance, ticket.sequence, ticket.sequence, job.reserved.toString()];
     }
-    for (const batches of this.#batches.values()) {
-      for (const batch of batches.values()) {
-        if (batch.signature !== undefined) yield ['batch', batch.node, batch.number, batch.jobs.length, batch.signature];
-      }
+    for (const batch of this.#batches.all()) {
+      if (batch.signature !== undefined) yield ['batch', batch.node, batch.number, batch.jobs.length, batch.signature];
     }
   }
 
@@ -334,15 +305,13 @@ export class Settlement {
     const now = this.#deps.now();
     const ready: Batch[] = [];
     let rows = 0;
-    for (const batches of this.#batches.values()) {
-      for (const batch of batches.values()) {
-        if (batch.signature === undefined || batch.submitted) continue;
-        const waiting = batch.jobs.some((job) => job!.acknowledgement!.received === null);
-        if (waiting && now - batch.provenAtMs < this.#options.acknowledgementWaitMs) continue;
-        if (rows + batch.jobs.length > limits.settlementRows) return ready;
-        rows += batch.jobs.length;
-        ready.push(batch);
-      }
+    for (const batch of this.#batches.all()) {
+      if (batch.signature === undefined || batch.submitted) continue;
+      const waiting = batch.jobs.some((job) => job!.acknowledgement!.received === null);
+      if (waiting && now - batch.provenAtMs < this.#options.acknowledgementWaitMs) continue;
+      if (rows + batch.jobs.length > limits.settlementRows) return ready;
+      rows += batch.jobs.length;
+      ready.push(batch);
     }
     return ready;
   }
@@ -431,7 +400,7 @@ export class Settlement {
     const answer = await session.link.call('unsettled', { batch: number });
     const { rows } = parseWith(unsettledAnswerSchema, JSON.parse(fromUtf8(await answer.body.bytes(limits.transactionBytes))), 'unsettled');
     for (const [index, [ticketForm, receiptForm]] of rows.entries()) {
-      if (this.#batches.get(session.id)?.get(number)?.jobs[index]) continue;
+      if (this.#batches.get(session.id, number)?.jobs[index]) continue;
       const ticket = ticketFromRow(ticketForm);
       const id = `${ticket.allowance}-${ticket.sequence}`;
       const job = this.#jobs.get(id) ?? (await this.#restoreJob(session.id, ticket));
@@ -448,7 +417,7 @@ export class Settlement {
         doneAtMs: this.#deps.now(),
       };
       this.#lost.delete(job);
-      this.#placeInBatch(job, number, index);
+      this.#batches.place(job, number, index);
       this.#deps.journal.append(['done', job.node, ticketForm, receiptForm, acknowledgementRow(job.acknowledgement), number, index]);
     }
   }
@@ -458,39 +427,13 @@ export class Settlement {
     return this.#jobs.get(id) ?? this.open(node, id, ticket, await this.#deps.memoryOf(ticket), 0n);
   }
 
-  #placeInBatch(job: JobEntry, number: number, index: number): void {
-    job.place = { batch: number, index };
-    const batches = this.#batches.get(job.node) ?? new Map<number, Batch>();
-    this.#batches.set(job.node, batches);
-    const batch = batches.get(number) ?? { node: job.node, number, jobs: [], signature: undefined, provenAtMs: 0, submitted: false };
-    batches.set(number, batch);
-    batch.jobs[index] ??= job;
-  }
-
   #prove(batch: Batch, signature: Hex64): void {
     batch.signature = signature;
     batch.provenAtMs = this.#deps.now();
   }
 
   #closeBatch(node: NodeId, number: number): void {
-    const batches = this.#batches.get(node);
-    for (const job of batches?.get(number)?.jobs ?? []) if (job) this.#forget(job.id);
-    batches?.delete(number);
-    const { ahead } = this.#progressOf(node);
-    ahead.add(number);
-    const settled = this.settledBatch(node);
-    for (const old of ahead) if (old <= settled) ahead.delete(old);
-  }
-
-  #progressOf(node: NodeId): BatchProgress {
-    const progress = this.#progress.get(node) ?? { highest: 0, ahead: new Set<number>() };
-    this.#progress.set(node, progress);
-    return progress;
-  }
-
-  #sawRoot(node: NodeId, number: number): void {
-    const progress = this.#progressOf(node);
-    progress.highest = Math.max(progress.highest, number);
+    for (const job of this.#batches.close(node, number)) this.#forget(job.id);
   }
 
   #forget(id: JobId): void {
@@ -508,10 +451,4 @@ export class Settlement {
 
 function lostEntry({ node, ticket, acknowledgement }: JobEntry): JournalEntry {
   return ['lost', node, ticketRow(ticket), ...(acknowledgement ? ([acknowledgementRow(acknowledgement)] as const) : ([] as const))];
-}
-
-function isComplete(batch: Batch, count: number): boolean {
-  if (batch.jobs.length !== count) return false;
-  for (let i = 0; i < count; i++) if (!batch.jobs[i]) return false;
-  return true;
 }

@@ -20,14 +20,33 @@ test('the root of a full batch never overtakes the last ticket that it covers', 
   };
   const { ticket } = testJob({ allowance: '0'.repeat(32), sequence: 0, function: '1'.repeat(64), version: '2'.repeat(64), notAfter: 9e12 });
   const node = { id: '3'.repeat(64), link } as unknown as Ticketed['node'];
-  const ticketRoots = new TicketRoots({ chain: '4'.repeat(64), superNode: '5'.repeat(64), signer: testSigner('super') }, { nowMs: () => 1 });
+  const ticketRoots = new TicketRoots(
+    { chain: '4'.repeat(64), superNode: '5'.repeat(64), signer: testSigner('super') },
+    { nowMs: () => 1 },
+  );
   const text = ticketText(ticketRow(ticket));
   for (let i = 1; i < limits.settlementRows; i++) ticketRoots.add(node, text);
   const context = {
-    ticketRoots, dispatches: new Dispatches({ nowMs: () => 1 }), nowUs: () => 1, nodes: { observe() {} }, settlement: { lose() {} }, log: { warn() {} },
+    ticketRoots,
+    dispatches: new Dispatches({ nowMs: () => 1 }),
+    nowUs: () => 1,
+    nodes: { observe() {} },
+    settlement: { lose() {} },
+    log: { warn() {} },
   } as unknown as CallContext;
-  const ticketed = { node, job: { id: 'job', ticket }, admission: { entry: { fullName: 'a/b' }, version: { manifest: { timeoutMs: 100 } } } } as unknown as Ticketed;
-  const request = { method: 'GET', path: '/', mode: 'http', headers: [], body: new Uint8Array(), abort: new AbortController() } as unknown as CallRequest;
+  const ticketed = {
+    node,
+    job: { id: 'job', ticket },
+    admission: { entry: { fullName: 'a/b' }, version: { manifest: { timeoutMs: 100 } } },
+  } as unknown as Ticketed;
+  const request = {
+    method: 'GET',
+    path: '/',
+    mode: 'http',
+    headers: [],
+    body: new Uint8Array(),
+    abort: new AbortController(),
+  } as unknown as CallRequest;
   expect(await dispatchJob(request, context, ticketed)).toMatchObject({ ended: 'lost' });
   expect(sent).toEqual(['run', `tickets ${limits.settlementRows} ${rowsRoot(Array.from({ length: limits.settlementRows }, () => text))}`]);
 });

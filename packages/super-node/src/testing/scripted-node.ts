@@ -31,7 +31,7 @@ export interface Script {
   readonly silent?: boolean;
 }
 
-export interface Answer {
+interface Answer {
   readonly status?: number;
   readonly headers?: [string, string][];
   readonly body?: Uint8Array | string;
