@@ -15,7 +15,6 @@ const harness = createHarness({ write, load, scope: createScope(), format });
 for (const [name, level] of Object.entries({ debug: 0, trace: 0, log: 1, info: 1, dir: 1, table: 1, warn: 2, error: 3 })) {
   console[name] = (/** @type {unknown[]} */ ...values) => harness.log(level, values);
 }
-// oxlint-disable-next-line no-console -- it is the function's console that is made here
 console.assert = (/** @type {unknown} */ condition, /** @type {unknown[]} */ ...values) => {
   if (!condition) harness.log(3, ['Assertion failed', ...values]);
 };
