@@ -211,7 +211,7 @@ describe('refusals', () => {
 
 describe('a node that goes wrong', () => {
   test('lost before it started: the call runs elsewhere by itself', async () => {
-    const net = await start();
+    const net = await start({ placement: 'random' });
     const dying = await net.addNode('dies', {
       run: (request, _body, node) => {
         node.notify('setting-up', { job: `${request.ticket[0]}-${request.ticket[1]}` });
