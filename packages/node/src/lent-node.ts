@@ -135,7 +135,7 @@ export class LentNode implements LinkHandler {
 
   /** Resolves when every super node that is linked has taken the newest offer, or its link has ended. */
   async offersTaken(): Promise<void> {
-    while (this.#offering.size > 0) await Promise.all([...this.#answers.values()]);
+    while (this.#offering.size > 0) await Promise.all(this.#answers.values());
   }
 
   /** One offer at a time per link; changes that come meanwhile are in the next. */
