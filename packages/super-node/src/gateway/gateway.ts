@@ -10,12 +10,15 @@ import type { GatewayContext } from './gateway-context.ts';
 
 export interface GatewayOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /** Addresses of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
 }
 
 /** The HTTP side of a super node: calls, the API, the status page. */
 export function createGateway(options: GatewayOptions, context: GatewayContext): FastifyInstance {
   const app = Fastify({
     bodyLimit: limits.bodyBytes,
+    trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
     // A caller that trickles its request ties up a socket for this long at most.
     requestTimeout: 60_000,
