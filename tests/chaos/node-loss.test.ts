@@ -16,10 +16,13 @@ beforeAll(async () => {
   [nap] = await Promise.all([
     network.deploy('nap', napping),
     network.deploy('nap-again', `${napping}\n// a version of its own`, ['--idempotent']),
-    network.deploy('slow-start', `
+    network.deploy(
+      'slow-start',
+      `
       const until = Date.now() + 1500;
       while (Date.now() < until);
-      export default (_, ctx) => ctx.attempt;`),
+      export default (_, ctx) => ctx.attempt;`,
+    ),
   ]);
 });
 afterAll(() => network?.stop());
@@ -72,7 +75,13 @@ test('a node killed while the handler runs: a function that may not run twice en
   await pullPlug(lost);
   const { status, error, headers } = await answering;
   expect(status).toBe(503);
-  expect(error).toMatchObject({ code: 'node-lost', retryable: true, faultOf: 'provider', message: expect.stringContaining('alice/nap'), hint: expect.stringContaining('safe to run twice') });
+  expect(error).toMatchObject({
+    code: 'node-lost',
+    retryable: true,
+    faultOf: 'provider',
+    message: expect.stringContaining('alice/nap'),
+    hint: expect.stringContaining('safe to run twice'),
+  });
   expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
   expect(await network.call('nap', { event: { ms: 0 } })).toMatchObject({ status: 200 });
   await network.startNode(lost.label);

@@ -14,7 +14,7 @@ async function readState(network: Network): Promise<[string, Json][] | undefined
   const head = async () => (await network.orbClient.network()).head.height;
   const before = await head();
   const entries: [string, Json][] = [];
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const path = `/v1/ledger/state?prefix=&limit=1000${after && `&after=${encodeURIComponent(after)}`}`;
     const page = (await network.get<{ entries: { key: string; value: Json }[] }>(path)).entries;
     for (const { key, value } of page) entries.push([key, value]);
@@ -63,7 +63,10 @@ export async function settledJobs(network: Network, memoryMiB = 128): Promise<Re
 
 /** Resolves when nothing waits for settlement. */
 export async function settled(network: Network): Promise<void> {
-  await until('every job to be settled', async () => (await network.get<{ totals: { unsettled: number } }>('/v1/status')).totals.unsettled === 0);
+  await until(
+    'every job to be settled',
+    async () => (await network.get<{ totals: { unsettled: number } }>('/v1/status')).totals.unsettled === 0,
+  );
 }
 
 /** Money is conserved and the whole ledger verifies, by the command that a stranger would use. */
@@ -71,6 +74,9 @@ export async function checkBooks(network: Network): Promise<SupplyAudit> {
   const audit = await auditMoney(network);
   const verified = await network.orb(['ledger', 'verify', '--json']);
   if (verified.code !== 0) throw new Error(`orb ledger verify ended with ${verified.code}: ${verified.stderr}${verified.stdout}`);
-  if (!audit.ok) throw new Error(`The books are wrong: ${JSON.stringify(audit, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`);
+  if (!audit.ok)
+    throw new Error(
+      `The books are wrong: ${JSON.stringify(audit, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}`,
+    );
   return audit;
 }

@@ -20,7 +20,13 @@ export interface CallAnswer {
   readonly node: string;
   readonly attempt: number;
   /** The error of a refusal, in the one form of the API. */
-  readonly error: { readonly code: string; readonly message: string; readonly hint?: string; readonly faultOf: string; readonly retryable: boolean };
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint?: string;
+    readonly faultOf: string;
+    readonly retryable: boolean;
+  };
 }
 
 /** Calls a function over HTTP and reads the whole answer. @throws TypeError when it breaks off */
@@ -36,8 +42,14 @@ export async function call(url: string, { method, headers = {}, body, event, sig
   const text = new TextDecoder().decode(bytes);
   const json = parse(text);
   return {
-    status: response.status, headers: response.headers, bytes, text, json,
-    job: response.headers.get('orb-job') ?? '', node: response.headers.get('orb-node') ?? '', attempt: Number(response.headers.get('orb-attempt')),
+    status: response.status,
+    headers: response.headers,
+    bytes,
+    text,
+    json,
+    job: response.headers.get('orb-job') ?? '',
+    node: response.headers.get('orb-node') ?? '',
+    attempt: Number(response.headers.get('orb-attempt')),
     error: ((json as { error?: unknown } | undefined)?.error ?? {}) as CallAnswer['error'],
   };
 }

@@ -9,14 +9,18 @@ let network: Network;
 let greet: Deployed;
 beforeAll(async () => {
   network = await Network.start();
-  greet = await network.deploy('greet', `
+  greet = await network.deploy(
+    'greet',
+    `
     import type { Handler } from '@orb/types';
     const greet: Handler<{ name: string } | null> = async (input, ctx) => {
       const until = Date.now() + 20;
       while (Date.now() < until);
       return { hello: input?.name ?? 'nobody', attempt: ctx.attempt, function: ctx.function };
     };
-    export default greet;`, ['--memory', '256', '--timeout', '2s', '--budget', '5']);
+    export default greet;`,
+    ['--memory', '256', '--timeout', '2s', '--budget', '5'],
+  );
 });
 afterAll(() => network?.stop());
 
@@ -34,12 +38,19 @@ async function heldForCalls(): Promise<bigint> {
 test('a deployed function has its replicas, its secrets in private files, and its record on the ledger', async () => {
   expect(greet).toMatchObject({ url: `${network.gateway}/fn/alice/greet`, change: 'created', replicas: { ready: 2, wanted: 2 } });
   for (const kind of ['clientSecret', 'recoveryKey']) expect((await stat(greet.files[kind]!)).mode & 0o777).toBe(0o600);
-  const { function: record } = await network.ok<{ function?: unknown }>('ledger', 'history', `function/${greet.id}`).then(async () => network.get<{ function?: unknown }>('/v1/functions/alice/greet'));
+  const { function: record } = await network
+    .ok<{ function?: unknown }>('ledger', 'history', `function/${greet.id}`)
+    .then(async () => network.get<{ function?: unknown }>('/v1/functions/alice/greet'));
   expect(record).toBeUndefined();
 });
 
 test('a call is run once, stands on the ledger with its times and hashes, and is paid: the cost less the relay to the provider, exactly', async () => {
-  const before = { lender: await wealth('lender'), operator: await wealth('operator'), alice: await wealth('alice'), held: await heldForCalls() };
+  const before = {
+    lender: await wealth('lender'),
+    operator: await wealth('operator'),
+    alice: await wealth('alice'),
+    held: await heldForCalls(),
+  };
   const supplyBefore = await auditMoney(network);
   const answer = await network.call('greet', { event: { name: 'Orb' } });
   expect(answer).toMatchObject({ status: 200, json: { hello: 'Orb', attempt: 1, function: 'alice/greet' }, attempt: 1 });
@@ -52,7 +63,10 @@ test('a call is run once, stands on the ledger with its times and hashes, and is
   expect(receipt.outcome).toBe('ok');
   expect(receipt.runUs).toBeGreaterThanOrEqual(20_000);
   expect(BigInt(job.cost)).toBe(cost);
-  expect(job.payments.map(({ reason, units }) => [reason, BigInt(units)])).toEqual([['provider', cost - relay], ['relay', relay]]);
+  expect(job.payments.map(({ reason, units }) => [reason, BigInt(units)])).toEqual([
+    ['provider', cost - relay],
+    ['relay', relay],
+  ]);
   for (const time of Object.values(times!)) expect(time).toBeGreaterThan(0);
 
   await settled(network);

@@ -6,9 +6,14 @@ let network: Network;
 beforeAll(async () => {
   network = await Network.start({ nodes: ['ant'] });
   await Promise.all([
-    network.deploy('plain', `
-      export default (input, ctx) => (input instanceof Uint8Array ? input : { input, call: ctx.callId, job: ctx.jobId });`),
-    network.deploy('web', `
+    network.deploy(
+      'plain',
+      `
+      export default (input, ctx) => (input instanceof Uint8Array ? input : { input, call: ctx.callId, job: ctx.jobId });`,
+    ),
+    network.deploy(
+      'web',
+      `
       export default {
         async fetch(request: Request) {
           const url = new URL(request.url);
@@ -19,11 +24,15 @@ beforeAll(async () => {
           }));
           return Response.json({ method: request.method, path: url.pathname, query: url.search, x: request.headers.get('x-test'), body: await request.text() });
         },
-      };`),
-    network.deploy('lambda', `
+      };`,
+    ),
+    network.deploy(
+      'lambda',
+      `
       export const handler = async (event, context) => event.rawPath === undefined
         ? { bare: event, remaining: context.getRemainingTimeInMillis() > 0 }
-        : { statusCode: 201, headers: { 'x-path': event.rawPath, 'content-type': 'text/plain' }, body: event.requestContext.http.method + ' ' + (event.body ?? '') };`),
+        : { statusCode: 201, headers: { 'x-path': event.rawPath, 'content-type': 'text/plain' }, body: event.requestContext.http.method + ' ' + (event.body ?? '') };`,
+    ),
   ]);
 });
 afterAll(() => network?.stop());
@@ -38,7 +47,13 @@ test('export default { fetch }: any method, sub-path, query and header reach it'
   for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']) {
     const body = method === 'GET' ? {} : { body: 'hello' };
     const answer = await network.call('web/orders/7%20a?full=1&full=2', { method, headers: { 'x-test': 'a b' }, ...body });
-    expect(answer.json).toEqual({ method, path: '/orders/7%20a', query: '?full=1&full=2', x: 'a b', body: method === 'GET' ? '' : 'hello' });
+    expect(answer.json).toEqual({
+      method,
+      path: '/orders/7%20a',
+      query: '?full=1&full=2',
+      x: 'a b',
+      body: method === 'GET' ? '' : 'hello',
+    });
   }
   expect((await network.call('web')).json).toMatchObject({ path: '/' });
   const head = await network.call('web', { method: 'HEAD' });
@@ -68,7 +83,10 @@ test('every byte comes back as it was sent, over HTTP and through the command', 
 });
 
 test('any page may call: preflight, open origin, readable headers; a function’s own CORS headers win', async () => {
-  const preflight = await network.call('web/x', { method: 'OPTIONS', headers: { origin: 'https://page.example', 'access-control-request-method': 'PUT', 'access-control-request-headers': 'x-test' } });
+  const preflight = await network.call('web/x', {
+    method: 'OPTIONS',
+    headers: { origin: 'https://page.example', 'access-control-request-method': 'PUT', 'access-control-request-headers': 'x-test' },
+  });
   expect(preflight.status).toBe(204);
   expect(preflight.headers.get('access-control-allow-origin')).toBe('*');
   expect(preflight.headers.get('access-control-allow-methods')).toContain('PUT');

@@ -18,7 +18,13 @@ export async function secretsUnder(folder: string): Promise<readonly string[]> {
 }
 
 /** Who has said a secret: one of the network's keys, or one of `more`. Names the process, never the secret. */
-export async function findLeaks(folder: string, processes: readonly OrbProcess[], more: readonly string[] = []): Promise<readonly string[]> {
+export async function findLeaks(
+  folder: string,
+  processes: readonly OrbProcess[],
+  more: readonly string[] = [],
+): Promise<readonly string[]> {
   const secrets = [...(await secretsUnder(folder)), ...more];
-  return processes.filter(({ stdout, stderr }) => secrets.some((secret) => stdout.includes(secret) || stderr.includes(secret))).map(({ name }) => `${name} printed a secret`);
+  return processes
+    .filter(({ stdout, stderr }) => secrets.some((secret) => stdout.includes(secret) || stderr.includes(secret)))
+    .map(({ name }) => `${name} printed a secret`);
 }

@@ -67,7 +67,16 @@ export class Network {
       await network.times.measure('network up', async () => {
         await network.#makeSuperNode(config);
         await network.#makeAccounts();
-        await network.ok('supernode', 'register', '--account', 'operator', '--config', network.configFile, '--address', network.links.address);
+        await network.ok(
+          'supernode',
+          'register',
+          '--account',
+          'operator',
+          '--config',
+          network.configFile,
+          '--address',
+          network.links.address,
+        );
         await Promise.all(nodes.map((label) => network.startNode(label)));
       });
       return network;
@@ -122,7 +131,10 @@ export class Network {
   /** Starts the super node, the first time or again on its data, and waits until it takes calls. */
   async startSuperNode(): Promise<void> {
     this.superNode = this.spawn('super node', ['supernode', 'start', '--config', this.configFile, '--json']);
-    const { gateway, address, key, chain } = (await this.times.measure('super node up', () => this.superNode.ready())) as Record<string, string>;
+    const { gateway, address, key, chain } = (await this.times.measure('super node up', () => this.superNode.ready())) as Record<
+      string,
+      string
+    >;
     this.gateway = gateway!;
     this.links = { address: address!, key: key!, chain: chain! };
   }
@@ -197,7 +209,10 @@ export class Network {
 
   /** Ends everything, removes everything. @throws when a secret of this network stood in anybody's words */
   async stop(): Promise<void> {
-    const [superNodes, others] = [this.processes.filter(({ name }) => name === 'super node'), this.processes.filter(({ name }) => name !== 'super node')];
+    const [superNodes, others] = [
+      this.processes.filter(({ name }) => name === 'super node'),
+      this.processes.filter(({ name }) => name !== 'super node'),
+    ];
     await this.times.measure('network down', async () => {
       await Promise.all(others.map((child) => child.end('SIGINT')));
       await Promise.all(superNodes.map((child) => child.end('SIGINT')));
@@ -212,7 +227,8 @@ export class Network {
     await mkdir(this.home, { recursive: true });
     await this.ok('supernode', 'init', this.superNodeFolder, '--name', 'e2e');
     await changeJson(join(this.superNodeFolder, 'genesis.json'), (genesis) => ({
-      ...genesis, parameters: { ...(genesis['parameters'] as object), disputeWindowMs },
+      ...genesis,
+      parameters: { ...(genesis['parameters'] as object), disputeWindowMs },
     }));
     // Calls of a test come from one address and may come at once.
     const limits = { callsPerSecond: 100_000, faucetPerMinute: 1_000 };
@@ -240,7 +256,15 @@ export class Network {
     const { PATH = '' } = process.env;
     // Node's cache of compiled code: a command starts three times as fast.
     const NODE_COMPILE_CACHE = compileCache;
-    return { PATH, NODE_COMPILE_CACHE, HOME: home, ORB_HOME: home, ORB_ACCOUNT: 'alice', NO_COLOR: '1', ...(this.gateway !== '' && { ORB_GATEWAY: this.gateway }) };
+    return {
+      PATH,
+      NODE_COMPILE_CACHE,
+      HOME: home,
+      ORB_HOME: home,
+      ORB_ACCOUNT: 'alice',
+      NO_COLOR: '1',
+      ...(this.gateway !== '' && { ORB_GATEWAY: this.gateway }),
+    };
   }
 }
 

@@ -102,7 +102,10 @@ export class OrbProcess {
     const timer = setTimeout(() => fail(`went on for ${withinMs} ms`), withinMs);
     this.#onOutput.add(look);
     look();
-    void this.ended.then(() => (look(), fail('ended')), (error: Error) => fail(error.message));
+    void this.ended.then(
+      () => (look(), fail('ended')),
+      (error: Error) => fail(error.message),
+    );
     try {
       await promise;
     } finally {

@@ -4,6 +4,7 @@ import { filesOf, importsOf, isTest, packageNames, packageOf, resolveImport } fr
 /** The other rooms that a room may import. Tests may import all. */
 const mayImport: Record<string, readonly string[]> = {
   protocol: [],
+  types: [],
   link: ['protocol'],
   ledger: ['protocol'],
   sandbox: ['protocol'],

@@ -1,6 +1,7 @@
 import type { Genesis, Signer } from '@orb/protocol';
 import type { VerifyReport } from '@orb/ledger';
 import type { ControlRequest, NodeConfig, NodeStatus, RunningNode } from '@orb/node';
+import type { SandboxReport } from '@orb/sandbox';
 import type { Orb } from '@orb/sdk';
 import type { RunningSuperNode, SuperNodeConfig } from '@orb/super-node';
 
@@ -58,4 +59,15 @@ export async function runNode(config: NodeConfig, log: (level: 'info' | 'warn', 
 export async function askNode(folder: string, request: ControlRequest): Promise<NodeStatus> {
   const { controlNode } = await import('@orb/node');
   return (await controlNode(folder, request)) as NodeStatus;
+}
+
+/** What this computer can enforce around strangers' code, found by trying it. */
+export async function probeSandbox(): Promise<SandboxReport> {
+  const { DenoSandbox } = await import('@orb/sandbox/deno');
+  const sandbox = new DenoSandbox();
+  try {
+    return await sandbox.probe();
+  } finally {
+    await sandbox.close();
+  }
 }

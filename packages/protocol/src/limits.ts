@@ -21,8 +21,8 @@ export const limits = {
   /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
   rowsPerLeaf: 8,
   functionsPerAllowance: 64,
-  /** How far ahead of an allowance's low-water mark a sequence may be settled: the width of its bitmap. */
-  allowanceWindow: 65_536,
+  /** How far behind the newest ticket of an allowance a node still takes one: the width of its replay guard. */
+  ticketWindow: 65_536,
   /** The longest interval that a job's row can state: ten times the longest time limit. */
   jobMicroseconds: 9_000_000_000,
   accountNameChars: 39,

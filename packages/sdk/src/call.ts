@@ -63,12 +63,20 @@ interface CallDependencies {
  * @param input JSON, or bytes that go as they are; undefined sends no body
  * @throws OrbError what the function did (`function-failed`, `timed-out` …) or why it could not be called
  */
-export async function callFunction(dependencies: CallDependencies, path: string, input: unknown, options: CallOptions): Promise<CallResult> {
+export async function callFunction(
+  dependencies: CallDependencies,
+  path: string,
+  input: unknown,
+  options: CallOptions,
+): Promise<CallResult> {
   const bytes = input instanceof Uint8Array;
   const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
   const headers = { 'orb-mode': 'event', ...(body && { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }) };
   const { response, info } = await fetchFunction(dependencies, path, {
-    method: 'POST', headers, ...(body && { body }), ...(options.signal && { signal: options.signal }),
+    method: 'POST',
+    headers,
+    ...(body && { body }),
+    ...(options.signal && { signal: options.signal }),
   });
   if (!response.ok) throw await dependencies.http.errorOf(response);
   const output = await readOutput(response, options);
@@ -76,7 +84,11 @@ export async function callFunction(dependencies: CallDependencies, path: string,
 }
 
 /** Sends a web request to a function; the answer is the function's own, its body unread. */
-export async function fetchFunction(dependencies: CallDependencies, path: string, request: FunctionRequest): Promise<{ response: Response; info: CallInfo }> {
+export async function fetchFunction(
+  dependencies: CallDependencies,
+  path: string,
+  request: FunctionRequest,
+): Promise<{ response: Response; info: CallInfo }> {
   const unsigned = await sendRequest(dependencies, path, request, false);
   if (unsigned.response.status !== 401 || !dependencies.signer) return unsigned;
   // Only private functions ask who calls: a public one never learns it.
@@ -100,8 +112,11 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
   }
   const started = performance.now();
   const response = await http.raw(target, {
-    method, headers, redirect: 'manual',
-    ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }), ...(request.signal && { signal: request.signal }),
+    method,
+    headers,
+    redirect: 'manual',
+    ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }),
+    ...(request.signal && { signal: request.signal }),
   });
   return { response, info: callInfo(response.headers, performance.now() - started) };
 }
@@ -115,14 +130,19 @@ function requestHeaders({ headers = {} }: FunctionRequest): Headers {
   }
 }
 
-async function readOutput(response: Response, { outputLimit = limits.bodyBytes }: CallOptions): Promise<Omit<CallResult, 'status' | 'info'>> {
+async function readOutput(
+  response: Response,
+  { outputLimit = limits.bodyBytes }: CallOptions,
+): Promise<Omit<CallResult, 'status' | 'info'>> {
   const contentType = response.headers.get('content-type') ?? '';
   try {
     const bytes = await readBytes(response, outputLimit);
     return { bytes, contentType, output: decodeOutput(bytes, contentType) };
   } catch (error) {
     if (isOrbError(error)) throw error;
-    throw (error as Error).name === 'AbortError' ? new OrbError('cancelled') : new OrbError('link-closed', { message: 'The answer broke off.', cause: error });
+    throw (error as Error).name === 'AbortError'
+      ? new OrbError('cancelled')
+      : new OrbError('link-closed', { message: 'The answer broke off.', cause: error });
   }
 }
 
@@ -139,11 +159,13 @@ function decodeOutput(bytes: Uint8Array, contentType: string): unknown {
 }
 
 /** Reads the call's id and times from the answer's headers. Whatever they hold, the result has bounded size. */
-export function callInfo(headers: Headers, roundTripMs: number): CallInfo {
+function callInfo(headers: Headers, roundTripMs: number): CallInfo {
   const id = (name: string) => headers.get(name)?.match(/^[\w-]{1,64}$/)?.[0];
   const attempt = Number(id('orb-attempt'));
   return {
-    call: id('orb-call'), job: id('orb-job'), node: id('orb-node'),
+    call: id('orb-call'),
+    job: id('orb-job'),
+    node: id('orb-node'),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined,
     times: serverTimes(headers.get('server-timing') ?? ''),
     roundTripMs,

@@ -1,7 +1,26 @@
 import {
-  OrbError, functionId, sha256, stateKeys, type AccountId, type ControlAction, type FunctionId, type Hex32, type Manifest, type Signer,
+  OrbError,
+  functionId,
+  sha256,
+  stateKeys,
+  type AccountId,
+  type ControlAction,
+  type FunctionId,
+  type Hex32,
+  type Manifest,
+  type Signer,
 } from '@orb/protocol';
-import { accountRecordSchema, anyAnswerSchema, functionSchema, functionsSchema, seedStepSchema, type Committed, type FunctionInfo, type FunctionSummary, type SeedStep } from './answers.ts';
+import {
+  accountRecordSchema,
+  anyAnswerSchema,
+  functionSchema,
+  functionsSchema,
+  seedStepSchema,
+  type Committed,
+  type FunctionInfo,
+  type FunctionSummary,
+  type SeedStep,
+} from './answers.ts';
 import { parseFunctionPath } from './function-path.ts';
 import type { Http } from './http.ts';
 import type { LedgerClient } from './ledger-client.ts';
@@ -31,7 +50,9 @@ export class FunctionsClient {
     this.#chain = dependencies.chain;
   }
 
-  async list(options: { readonly search?: string; readonly after?: string; readonly limit?: number } = {}): Promise<readonly FunctionSummary[]> {
+  async list(
+    options: { readonly search?: string; readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly FunctionSummary[]> {
     const query = new URLSearchParams(Object.entries(options).map(([name, value]): [string, string] => [name, String(value)]));
     return (await this.#http.json(`/v1/functions?${query.toString()}`, functionsSchema)).functions;
   }
@@ -54,8 +75,21 @@ export class FunctionsClient {
   }
 
   /** Puts a new function and its first version on the ledger. @throws OrbError `name-taken`, `forbidden` */
-  async create(owner: Owner, name: string, incarnation: number, keys: FunctionKeys, manifest: Manifest): Promise<{ id: FunctionId; committed: Committed }> {
-    const body = { account: owner.id, name, incarnation, controlKey: keys.control.publicKey, recoveryKey: keys.recovery.publicKey, manifest };
+  async create(
+    owner: Owner,
+    name: string,
+    incarnation: number,
+    keys: FunctionKeys,
+    manifest: Manifest,
+  ): Promise<{ id: FunctionId; committed: Committed }> {
+    const body = {
+      account: owner.id,
+      name,
+      incarnation,
+      controlKey: keys.control.publicKey,
+      recoveryKey: keys.recovery.publicKey,
+      manifest,
+    };
     const committed = await this.#ledger.sendAs(owner.id, 'function.create', body, [owner.signer, keys.control]);
     return { id: functionId(owner.id, name, incarnation), committed };
   }
@@ -74,7 +108,12 @@ export class FunctionsClient {
   async upload(code: Uint8Array, owner: Owner, signal?: AbortSignal): Promise<Hex32> {
     const hash = sha256(code);
     await this.#http.json(`/v1/code/${hash}`, anyAnswerSchema, {
-      method: 'PUT', body: code, headers: { 'orb-account': await this.#nameOf(owner) }, signWith: await this.#signature(owner), signal, timeoutMs: 300_000,
+      method: 'PUT',
+      body: code,
+      headers: { 'orb-account': await this.#nameOf(owner) },
+      signWith: await this.#signature(owner),
+      signal,
+      timeoutMs: 300_000,
     });
     return hash;
   }
@@ -83,13 +122,19 @@ export class FunctionsClient {
   async *seed(path: string, owner: Owner, signal?: AbortSignal): AsyncGenerator<SeedStep, void, undefined> {
     const { owner: ownerName, name } = parseFunctionPath(path);
     yield* this.#http.lines(`/v1/functions/${ownerName}/${name}/seed`, seedStepSchema, {
-      method: 'POST', body: {}, signWith: await this.#signature(owner), signal, limit: 64 * 1024, timeoutMs: 600_000,
+      method: 'POST',
+      body: {},
+      signWith: await this.#signature(owner),
+      signal,
+      limit: 64 * 1024,
+      timeoutMs: 600_000,
     });
   }
 
   async #nameOf({ id }: Owner): Promise<string> {
     const record = accountRecordSchema.safeParse(await this.#ledger.get(stateKeys.account(id)));
-    if (!record.success) throw new OrbError('unknown-account', { message: 'The account of this key is not on the ledger of this network.' });
+    if (!record.success)
+      throw new OrbError('unknown-account', { message: 'The account of this key is not on the ledger of this network.' });
     return record.data.name;
   }
 

@@ -80,7 +80,8 @@ export class Http {
   async #api(path: string, request: ApiRequest): Promise<Response> {
     const { method = 'GET', body, signWith } = request;
     const url = `${this.base}${path}`;
-    const bytes = body === undefined ? new Uint8Array() : body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body));
+    const bytes =
+      body === undefined ? new Uint8Array() : body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body));
     const headers = new Headers({ ...request.headers, accept: 'application/json' });
     if (body !== undefined) headers.set('content-type', body instanceof Uint8Array ? 'application/octet-stream' : 'application/json');
     if (signWith) {
@@ -112,7 +113,10 @@ export class Http {
     if (isOrbError(error)) return error;
     const { name } = error as Error;
     if (name === 'TimeoutError') {
-      return new OrbError('link-closed', { message: `${this.base} did not answer in time.`, hint: 'Try again; orb status shows whether it lives.' });
+      return new OrbError('link-closed', {
+        message: `${this.base} did not answer in time.`,
+        hint: 'Try again; orb status shows whether it lives.',
+      });
     }
     if (name === 'AbortError' || signal?.aborted) return new OrbError('cancelled', { cause: error });
     return new OrbError('link-closed', {

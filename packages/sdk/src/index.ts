@@ -1,6 +1,17 @@
 export type { AccountInfo } from './accounts-client.ts';
 export type { AllowanceTerms } from './allowances-client.ts';
-export type { Committed, FunctionInfo, FunctionSummary, JobInfo, JobSummary, KeyChange, LocatedTransaction, NetworkInfo, NodeInfo, SeedStep } from './answers.ts';
+export type {
+  Committed,
+  FunctionInfo,
+  FunctionSummary,
+  JobInfo,
+  JobSummary,
+  KeyChange,
+  LocatedTransaction,
+  NetworkInfo,
+  NodeInfo,
+  SeedStep,
+} from './answers.ts';
 export type { CallInfo, CallOptions, CallResult, CallTimes, FunctionRequest } from './call.ts';
 export { parseFunctionPath, type FunctionPath } from './function-path.ts';
 export type { FunctionKeys, Owner } from './functions-client.ts';

@@ -1,7 +1,17 @@
 import { OrbError, accountId, chainId, type AccountId, type ChainId, type Signer } from '@orb/protocol';
 import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';
-import { jobSchema, jobsSchema, networkSchema, nodesSchema, statusSchema, type JobInfo, type JobSummary, type NetworkInfo, type NodeInfo } from './answers.ts';
+import {
+  jobSchema,
+  jobsSchema,
+  networkSchema,
+  nodesSchema,
+  statusSchema,
+  type JobInfo,
+  type JobSummary,
+  type NetworkInfo,
+  type NodeInfo,
+} from './answers.ts';
 import { callFunction, fetchFunction, type CallInfo, type CallOptions, type CallResult, type FunctionRequest } from './call.ts';
 import { FunctionsClient, type Owner } from './functions-client.ts';
 import { Http, type HttpOptions } from './http.ts';
@@ -63,7 +73,9 @@ export class Orb {
       throw new OrbError('wrong-chain', { message: `${this.url} names a chain that its genesis does not have.`, hint: 'Do not trust it.' });
     }
     if (wanted !== undefined && network.chain !== wanted) {
-      throw new OrbError('wrong-chain', { message: `${this.url} belongs to the network ${network.name} (chain ${network.chain.slice(0, 12)}…), not to the one meant (${wanted.slice(0, 12)}…).` });
+      throw new OrbError('wrong-chain', {
+        message: `${this.url} belongs to the network ${network.name} (chain ${network.chain.slice(0, 12)}…), not to the one meant (${wanted.slice(0, 12)}…).`,
+      });
     }
     return network;
   }

@@ -74,11 +74,25 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes });
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
-  const money = await SettlementSide.open({ folder: config.folder, identity, lostGraceMs: config.lostGraceMs }, { ledger, log, nowMs, notifySettled });
+  const money = await SettlementSide.open(
+    { folder: config.folder, identity, lostGraceMs: config.lostGraceMs },
+    { ledger, log, nowMs, notifySettled },
+  );
   const { settlement, allowances, journal, sweeper } = money;
 
   const running = () => dispatches.size;
-  const statusSources = { name: keys.genesis.name, self: superNode, ledger, functions, nodes, scheduler, settlement, recentJobs, nowMs, running };
+  const statusSources = {
+    name: keys.genesis.name,
+    self: superNode,
+    ledger,
+    functions,
+    nodes,
+    scheduler,
+    settlement,
+    recentJobs,
+    nowMs,
+    running,
+  };
   const statusFeed = new StatusFeed({ take: () => takeStatus(statusSources) });
   const nodesChanged = () => {
     scheduler.nodesChanged();
@@ -92,7 +106,14 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const parameters = () => follower.parameters;
 
   const nodeLinks = new NodeLinks({
-    ...{ ledger, store: parts.store, functions, nodes, settlement, dispatches, log, nowMs },
+    ledger,
+    store: parts.store,
+    functions,
+    nodes,
+    settlement,
+    dispatches,
+    log,
+    nowMs,
     onChange: nodesChanged,
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
@@ -105,11 +126,34 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   });
 
   const calls: CallContext = {
-    ...{ chain, log, superNode, functions, nodes, scheduler, allowances, settlement, journal, dispatches, recentJobs, ticketRoots, parameters },
-    ...{ stopping: () => stopping, durableReplies: config.durableReplies, nowMs, nowUs },
+    chain,
+    log,
+    superNode,
+    functions,
+    nodes,
+    scheduler,
+    allowances,
+    settlement,
+    journal,
+    dispatches,
+    recentJobs,
+    ticketRoots,
+    parameters,
+    stopping: () => stopping,
+    durableReplies: config.durableReplies,
+    nowMs,
+    nowUs,
   };
   const context: GatewayContext = {
-    ...{ calls, ledger, store: parts.store, genesis: keys.genesis, superNode, software, seeding, statusFeed, log },
+    calls,
+    ledger,
+    store: parts.store,
+    genesis: keys.genesis,
+    superNode,
+    software,
+    seeding,
+    statusFeed,
+    log,
     ...gatewayGuards(config, parts, { functions, parameters }),
     caughtUp: () => follower.caughtUp(),
   };
@@ -149,13 +193,20 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 }
 
 /** Who may ask the gateway for what, and how often. */
-function gatewayGuards(config: SuperNodeConfig, { ledger, keys }: SuperNodeParts, deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] }) {
+function gatewayGuards(
+  config: SuperNodeConfig,
+  { ledger, keys }: SuperNodeParts,
+  deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] },
+) {
   const { treasury } = keys;
   const { callsPerSecond, faucetPerMinute } = config;
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),
-    faucet: treasury && faucetPerMinute > 0 ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs }) : undefined,
+    faucet:
+      treasury && faucetPerMinute > 0
+        ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })
+        : undefined,
     callLimit: callsPerSecond === null ? undefined : new RateLimit({ perSecond: callsPerSecond, burst: 2 * callsPerSecond }, { nowMs }),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };

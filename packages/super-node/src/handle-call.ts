@@ -49,6 +49,12 @@ async function tryOnce(request: CallRequest, context: CallContext, admission: Ad
   }
 }
 
-function placeJob(request: CallRequest, context: CallContext, version: VersionRecord, { entry }: Admission, { failedOn }: Attempt): Promise<NodeSession> {
+function placeJob(
+  request: CallRequest,
+  context: CallContext,
+  version: VersionRecord,
+  { entry }: Admission,
+  { failedOn }: Attempt,
+): Promise<NodeSession> {
   return context.scheduler.place({ entry, version, avoid: failedOn, signal: request.abort.signal });
 }

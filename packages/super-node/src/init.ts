@@ -1,8 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  createSigner, genesisSchema, OrbError, parseWith, randomBytes, toHex, unitsPerCredit, type Genesis, type Parameters, type Signer,
-} from '@orb/protocol';
+import { createSigner, OrbError, randomBytes, toHex, unitsPerCredit, type Genesis, type Parameters, type Signer } from '@orb/protocol';
+import { createGenesis, parseGenesis } from '@orb/ledger';
 
 export interface InitOptions {
   readonly folder: string;
@@ -16,17 +15,14 @@ export interface InitOptions {
   readonly nowMs: number;
 }
 
-/** The rules of a new test network. */
-export function defaultParameters(options: Pick<InitOptions, 'disputeWindowMs' | 'minBond' | 'network'>): Parameters {
-  const test = options.network === 'test';
+/** What differs from the ledger's defaults in a network made here. */
+function parametersOf({ network, disputeWindowMs = 3_600_000, minBond = 100n * unitsPerCredit }: InitOptions): Partial<Parameters> {
+  const test = network === 'test';
   return {
-    version: 1,
-    fromHeight: 0,
     split: { relayBps: 500, commissionBps: 0, seedingBps: 0 },
-    disputeWindowMs: options.disputeWindowMs ?? 3_600_000,
-    graceMs: 60_000,
+    disputeWindowMs,
     runToleranceMs: 5,
-    minBond: (options.minBond ?? 100n * unitsPerCredit).toString(),
+    minBond: minBond.toString(),
     faucetGrant: test ? (1_000n * unitsPerCredit).toString() : '0',
     faucetTotal: test ? (10_000n * unitsPerCredit).toString() : '0',
   };
@@ -42,13 +38,24 @@ export function initNetwork(options: InitOptions): Genesis {
   const { folder, name, network, nowMs } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (existsSync(join(folder, 'genesis.json'))) {
-    throw new OrbError('conflict', { message: `There is a network in ${folder} already.`, hint: 'Choose another folder, or start the one that is there.' });
+    throw new OrbError('conflict', {
+      message: `There is a network in ${folder} already.`,
+      hint: 'Choose another folder, or start the one that is there.',
+    });
   }
-  const signers = Object.fromEntries(Object.entries(keyNames).map(([key, file]) => [key, makeKey(join(folder, file))])) as Record<keyof typeof keyNames, Signer>;
-  const genesis = parseWith(genesisSchema, {
-    v: 1, name, network, time: nowMs, salt: toHex(randomBytes(32)),
-    treasuryKey: signers.treasury.publicKey, ordererKey: signers.orderer.publicKey, parameters: defaultParameters(options),
-  }, 'genesis');
+  const signers = Object.fromEntries(Object.entries(keyNames).map(([key, file]) => [key, makeKey(join(folder, file))])) as Record<
+    keyof typeof keyNames,
+    Signer
+  >;
+  const { treasury, orderer } = signers;
+  const genesis = createGenesis({
+    name,
+    network,
+    time: nowMs,
+    treasuryKey: treasury.publicKey,
+    ordererKey: orderer.publicKey,
+    parameters: parametersOf(options),
+  });
   writeFileSync(join(folder, 'genesis.json'), `${JSON.stringify(genesis, null, 2)}\n`, { flag: 'wx' });
   return genesis;
 }
@@ -68,7 +75,7 @@ export function readNetworkFolder(folder: string): NetworkFolder {
   if (!existsSync(path)) {
     throw new OrbError('invalid-request', { message: `There is no network in ${folder}.`, hint: 'Make one first: orb supernode init.' });
   }
-  const genesis = parseWith(genesisSchema, JSON.parse(readFileSync(path, 'utf8')), 'genesis');
+  const genesis = parseGenesis(JSON.parse(readFileSync(path, 'utf8')));
   const treasury = join(folder, keyNames.treasury);
   return {
     genesis,

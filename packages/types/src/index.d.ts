@@ -87,7 +87,13 @@ export interface HttpEvent {
     readonly apiId: string;
     readonly domainName: string;
     readonly domainPrefix: string;
-    readonly http: { readonly method: string; readonly path: string; readonly protocol: string; readonly sourceIp: string; readonly userAgent: string };
+    readonly http: {
+      readonly method: string;
+      readonly path: string;
+      readonly protocol: string;
+      readonly sourceIp: string;
+      readonly userAgent: string;
+    };
     readonly requestId: string;
     readonly routeKey: string;
     readonly stage: string;
@@ -108,4 +114,7 @@ export interface HttpResult {
 }
 
 /** `export const handler = (event, context) => …`: AWS Lambda's shape. A bare event comes as it was sent. */
-export type LambdaHandler<Event = HttpEvent, Result = HttpResult | unknown> = (event: Event, context: LambdaContext) => Result | Promise<Result>;
+export type LambdaHandler<Event = HttpEvent, Result = HttpResult | unknown> = (
+  event: Event,
+  context: LambdaContext,
+) => Result | Promise<Result>;

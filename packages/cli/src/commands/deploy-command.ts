@@ -32,16 +32,44 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     .description('bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version')
     .argument('<file>', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
     .option('--name <name>', 'name of the function (default: from the file)')
-    .option('--memory <MiB>', `memory limit, which is what is billed (default: ${limits.memoryMiB.default})`, memory(limits.memoryMiB.min, limits.memoryMiB.max))
-    .option('--timeout <time>', `time limit of a call, such as 500ms or 10s (default: ${limits.timeoutMs.default / 1000}s)`, duration(limits.timeoutMs.min, limits.timeoutMs.max))
-    .option('--price-cap <units>', `the most to pay, base units per MiB·ms (default: ${limits.rate.default}, which is ${formatCredits(limits.rate.default * 1_024n * 1_000n)} credits per GiB·s)`, baseUnits(limits.rate.max))
-    .option('--replicas <number>', `nodes that should seed it (default: ${limits.replicas.default})`, wholeNumber(limits.replicas.min, limits.replicas.max))
-    .option('--concurrency <number>', `calls that one instance may run at once (default: ${limits.concurrency.default})`, wholeNumber(limits.concurrency.min, limits.concurrency.max))
+    .option(
+      '--memory <MiB>',
+      `memory limit, which is what is billed (default: ${limits.memoryMiB.default})`,
+      memory(limits.memoryMiB.min, limits.memoryMiB.max),
+    )
+    .option(
+      '--timeout <time>',
+      `time limit of a call, such as 500ms or 10s (default: ${limits.timeoutMs.default / 1000}s)`,
+      duration(limits.timeoutMs.min, limits.timeoutMs.max),
+    )
+    .option(
+      '--price-cap <units>',
+      `the most to pay, base units per MiB·ms (default: ${limits.rate.default}, which is ${formatCredits(limits.rate.default * 1_024n * 1_000n)} credits per GiB·s)`,
+      baseUnits(limits.rate.max),
+    )
+    .option(
+      '--replicas <number>',
+      `nodes that should seed it (default: ${limits.replicas.default})`,
+      wholeNumber(limits.replicas.min, limits.replicas.max),
+    )
+    .option(
+      '--concurrency <number>',
+      `calls that one instance may run at once (default: ${limits.concurrency.default})`,
+      wholeNumber(limits.concurrency.min, limits.concurrency.max),
+    )
     .option('--handler <export>', 'which export answers (default: fetch, then default, then handler)')
     .option('--private', 'only the owner may call it')
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
-    .addOption(new Option('--budget <credits>', 'the most that stands open for it at a time on this super node').argParser(credits).default(budgetDefaults.budgetUnits, '10'))
-    .addOption(new Option('--allowance-for <time>', 'how long the allowance lives').argParser(duration(60_000, 366 * 86_400_000)).default(budgetDefaults.allowanceMs, '30d'))
+    .addOption(
+      new Option('--budget <credits>', 'the most that stands open for it at a time on this super node')
+        .argParser(credits)
+        .default(budgetDefaults.budgetUnits, '10'),
+    )
+    .addOption(
+      new Option('--allowance-for <time>', 'how long the allowance lives')
+        .argParser(duration(60_000, 366 * 86_400_000))
+        .default(budgetDefaults.allowanceMs, '30d'),
+    )
     .option('--print-descriptor', 'print the signed descriptor as well')
     .action(async (file: string, flags: DeployFlags, command: Command) => deploy(context.session(command), file, flags));
 }
@@ -83,19 +111,41 @@ function manifestFlags(flags: DeployFlags): Partial<Omit<ManifestInput, 'v' | 'k
   };
 }
 
-function jsonOf({ identity, url, version, change, bundle, allowance, ready, wanted }: Deployment, files: FunctionFiles, descriptor: object): object {
+function jsonOf(
+  { identity, url, version, change, bundle, allowance, ready, wanted }: Deployment,
+  files: FunctionFiles,
+  descriptor: object,
+): object {
   return {
-    function: `${identity.owner}/${identity.name}`, id: identity.id, url, version, change,
+    function: `${identity.owner}/${identity.name}`,
+    id: identity.id,
+    url,
+    version,
+    change,
     code: { sha256: bundle.sha256, bytes: bundle.code.byteLength },
-    allowance, replicas: { ready, wanted },
-    files: { descriptor: files.descriptorPath(identity), clientSecret: files.secretPath(identity, 'client-secret'), recoveryKey: files.secretPath(identity, 'recovery') },
+    allowance,
+    replicas: { ready, wanted },
+    files: {
+      descriptor: files.descriptorPath(identity),
+      clientSecret: files.secretPath(identity, 'client-secret'),
+      recoveryKey: files.secretPath(identity, 'recovery'),
+    },
     descriptor,
   };
 }
 
-function describeDeployment({ identity, url, version, change, allowance, ready, wanted }: Deployment, files: FunctionFiles, { terminal }: Session): string {
+function describeDeployment(
+  { identity, url, version, change, allowance, ready, wanted }: Deployment,
+  files: FunctionFiles,
+  { terminal }: Session,
+): string {
   const { style } = terminal;
-  const words = { created: 'is deployed', published: 'has a new version', reverted: 'is back at an earlier version', unchanged: 'is deployed already, unchanged' }[change];
+  const words = {
+    created: 'is deployed',
+    published: 'has a new version',
+    reverted: 'is back at an earlier version',
+    unchanged: 'is deployed already, unchanged',
+  }[change];
   const facts: [string, string][] = [
     ['call it', style.accent(url)],
     ['version', shortId(version)],
@@ -111,7 +161,10 @@ function describeDeployment({ identity, url, version, change, allowance, ready, 
     `${style.good('✓')} ${style.strong(`${identity.owner}/${identity.name}`)} ${words}.`,
     renderFacts(facts, style, '  '),
     ...(change === 'created'
-      ? [style.quiet('  Back up both key files, apart from each other: the client secret changes the function,'), style.quiet('  the recovery key replaces a client secret that is lost or stolen.')]
+      ? [
+          style.quiet('  Back up both key files, apart from each other: the client secret changes the function,'),
+          style.quiet('  the recovery key replaces a client secret that is lost or stolen.'),
+        ]
       : []),
     '',
     `  curl -d '{"name":"Orb"}' -H 'content-type: application/json' ${url}`,

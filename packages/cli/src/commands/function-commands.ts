@@ -15,20 +15,25 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
     .description('functions that this network offers')
     .argument('[search]', 'part of an owner’s or a function’s name')
     .option('--limit <number>', 'how many to show', wholeNumber(1, 1_000), 100)
-    .action(async (search: string | undefined, flags: { limit: number }, command: Command) => listFunctions(context.session(command), search, flags.limit));
+    .action(async (search: string | undefined, flags: { limit: number }, command: Command) =>
+      listFunctions(context.session(command), search, flags.limit),
+    );
   program
     .command('revert')
     .description('make an earlier version of a function the current one again')
     .argument('<function>', 'OWNER/NAME')
     .requiredOption('--to <number>', 'number of the version, 1 for the first', wholeNumber(1, 1_000_000_000))
     .action(async (path: string, { to }: { to: number }, command: Command) =>
-      control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`));
+      control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`),
+    );
   program
     .command('decommission')
     .description('end a function for ever: nodes drop it, its name becomes free')
     .argument('<function>', 'OWNER/NAME')
     .option('--yes', 'do not ask')
-    .action(async (path: string, flags: { yes?: boolean }, command: Command) => decommission(context.session(command), path, flags.yes === true));
+    .action(async (path: string, flags: { yes?: boolean }, command: Command) =>
+      decommission(context.session(command), path, flags.yes === true),
+    );
 }
 
 async function listFunctions(session: Session, search: string | undefined, limit: number): Promise<void> {
@@ -43,7 +48,18 @@ async function listFunctions(session: Session, search: string | undefined, limit
       `${fn.replicas.ready}/${fn.replicas.wanted}`,
       cleanText(fn.url),
     ]);
-    return renderTable([{ title: 'function' }, { title: 'state' }, { title: 'version', align: 'right' }, { title: 'ready', align: 'right' }, { title: 'call it', flexible: true }], rows, style, width);
+    return renderTable(
+      [
+        { title: 'function' },
+        { title: 'state' },
+        { title: 'version', align: 'right' },
+        { title: 'ready', align: 'right' },
+        { title: 'call it', flexible: true },
+      ],
+      rows,
+      style,
+      width,
+    );
   });
 }
 
@@ -59,20 +75,28 @@ async function control(session: Session, path: string, action: ControlAction, do
   const orb = await session.orb();
   const { identity, info } = await identify(orb, path);
   if (action.type === 'revert' && action.number > info.record.latest) {
-    throw new OrbError('not-found', { message: `${identity.owner}/${identity.name} has no version ${action.number}.`, hint: `Its latest is ${info.record.latest}.` });
+    throw new OrbError('not-found', {
+      message: `${identity.owner}/${identity.name} has no version ${action.number}.`,
+      hint: `Its latest is ${info.record.latest}.`,
+    });
   }
   const secret = await new FunctionFiles({ home: session.home }, { keys: session.keys }).openControl(identity, info.record.controlKey);
   const committed = await orb.functions.control(identity.id, action, secret);
-  session.result({ function: `${identity.owner}/${identity.name}`, action: action.type, transaction: committed.id, height: committed.height }, () => {
-    const { style } = session.terminal;
-    return `${style.good('✓')} ${style.strong(`${identity.owner}/${identity.name}`)} ${done}. ${style.quiet(`(block ${committed.height})`)}`;
-  });
+  session.result(
+    { function: `${identity.owner}/${identity.name}`, action: action.type, transaction: committed.id, height: committed.height },
+    () => {
+      const { style } = session.terminal;
+      return `${style.good('✓')} ${style.strong(`${identity.owner}/${identity.name}`)} ${done}. ${style.quiet(`(block ${committed.height})`)}`;
+    },
+  );
 }
 
 async function decommission(session: Session, path: string, sure: boolean): Promise<void> {
   const { stdin } = session.terminal.streams;
-  if (!sure && !stdin.isTTY) throw new OrbError('invalid-request', { message: 'Decommissioning is for ever.', hint: 'Say that you mean it: --yes' });
-  if (!sure && !(await confirm(session, `End ${path} for ever? Type its name to confirm: `, path))) throw new OrbError('cancelled', { message: 'Nothing was changed.' });
+  if (!sure && !stdin.isTTY)
+    throw new OrbError('invalid-request', { message: 'Decommissioning is for ever.', hint: 'Say that you mean it: --yes' });
+  if (!sure && !(await confirm(session, `End ${path} for ever? Type its name to confirm: `, path)))
+    throw new OrbError('cancelled', { message: 'Nothing was changed.' });
   await control(session, path, { type: 'decommission' }, 'is decommissioned; nodes drop it');
 }
 

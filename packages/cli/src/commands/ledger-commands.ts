@@ -11,7 +11,10 @@ import { wholeNumber } from './option-values.ts';
 /** `orb ledger …`: read and check the ledger. */
 export function addLedgerCommands(program: Command, context: CommandContext): void {
   const ledger = program.command('ledger').description('the ledger: read it, and check it from its first block');
-  ledger.command('show', { isDefault: true }).description('the head and the money').action(async (_: unknown, command: Command) => showLedger(context.session(command)));
+  ledger
+    .command('show', { isDefault: true })
+    .description('the head and the money')
+    .action(async (_: unknown, command: Command) => showLedger(context.session(command)));
   ledger
     .command('verify')
     .description('fetch every block, check signatures and hashes, run everything again, compare')
@@ -69,7 +72,8 @@ async function showLedger(session: Session): Promise<void> {
 async function verifyLedger(session: Session): Promise<void> {
   session.progress.step('Verifying from the first block');
   const { head: verified, ...counts } = await verifyWhole(await session.orb(), (height, of) =>
-    session.progress.update(`Verifying block ${height} of ${of}`, of === 0 ? 1 : height / of)).catch((error: unknown) => {
+    session.progress.update(`Verifying block ${height} of ${of}`, of === 0 ? 1 : height / of),
+  ).catch((error: unknown) => {
     session.progress.fail();
     throw error;
   });
@@ -88,17 +92,30 @@ async function showBlock(session: Session, height: number): Promise<void> {
 
 function describeBlock({ header, transactions }: Block, { terminal: { style, width } }: Session): string {
   const facts = renderFacts(
-    [['hash', blockHash(header)], ['previous', header.previous], ['time', formatInstant(header.time)], ['epoch', String(header.epoch)], ['state root', header.state]],
+    [
+      ['hash', blockHash(header)],
+      ['previous', header.previous],
+      ['time', formatInstant(header.time)],
+      ['epoch', String(header.epoch)],
+      ['state root', header.state],
+    ],
     style,
     '  ',
   );
   const rows = transactions.map((transaction, i) => [String(i), transaction.kind, transactionId(transaction)]);
-  const table = rows.length === 0 ? '  no transactions' : renderTable([{ title: '#', align: 'right' }, { title: 'kind' }, { title: 'transaction', flexible: true }], rows, style, width);
+  const table =
+    rows.length === 0
+      ? '  no transactions'
+      : renderTable([{ title: '#', align: 'right' }, { title: 'kind' }, { title: 'transaction', flexible: true }], rows, style, width);
   return `${style.strong(`block ${header.height}`)}\n${facts}\n\n${table}`;
 }
 
 async function showTransaction(session: Session, id: string): Promise<void> {
-  if (!isHex32(id)) throw new OrbError('invalid-request', { message: `${cleanText(id, { limit: 80 })} is not a transaction id.`, hint: 'It has 64 hexadecimal digits.' });
+  if (!isHex32(id))
+    throw new OrbError('invalid-request', {
+      message: `${cleanText(id, { limit: 80 })} is not a transaction id.`,
+      hint: 'It has 64 hexadecimal digits.',
+    });
   const located = await (await session.orb()).ledger.transaction(id);
   if (!located) throw new OrbError('not-found', { message: 'No such transaction is on the ledger.' });
   session.result(located, () => {
@@ -119,11 +136,15 @@ async function showAccountRecords(session: Session, name: string): Promise<void>
 
 async function showHistory(session: Session, key: string, limit: number): Promise<void> {
   const changes = await (await session.orb()).ledger.history(key, limit);
-  if (changes.length === 0) throw new OrbError('not-found', { message: `The key ${cleanText(key, { limit: 200 })} has never been written.` });
+  if (changes.length === 0)
+    throw new OrbError('not-found', { message: `The key ${cleanText(key, { limit: 200 })} has never been written.` });
   session.result({ key, changes }, () => {
     const { style } = session.terminal;
     return changes
-      .map(({ height, time, transaction, value }) => `${style.quiet(`block ${height} · ${formatInstant(time)} · ${shortId(transaction)}`)}\n  ${value === null ? style.bad('deleted') : cleanText(JSON.stringify(value), { limit: 20_000 })}`)
+      .map(
+        ({ height, time, transaction, value }) =>
+          `${style.quiet(`block ${height} · ${formatInstant(time)} · ${shortId(transaction)}`)}\n  ${value === null ? style.bad('deleted') : cleanText(JSON.stringify(value), { limit: 20_000 })}`,
+      )
       .join('\n');
   });
 }

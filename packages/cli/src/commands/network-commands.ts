@@ -11,8 +11,14 @@ import { wholeNumber } from './option-values.ts';
 
 /** `orb status`, `orb nodes`, `orb job`, `orb jobs`, `orb network`: what a network is doing. */
 export function addNetworkCommands(program: Command, context: CommandContext): void {
-  program.command('status').description('the network at a glance').action(async (_: unknown, command: Command) => showStatus(context.session(command)));
-  program.command('nodes').description('nodes that are lent to this network').action(async (_: unknown, command: Command) => listNodes(context.session(command)));
+  program
+    .command('status')
+    .description('the network at a glance')
+    .action(async (_: unknown, command: Command) => showStatus(context.session(command)));
+  program
+    .command('nodes')
+    .description('nodes that are lent to this network')
+    .action(async (_: unknown, command: Command) => listNodes(context.session(command)));
   program
     .command('job')
     .description('one job: its timeline, its payment, and where it stands on the ledger')
@@ -24,7 +30,10 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
     .option('--limit <number>', 'how many', wholeNumber(1, 1_000), 20)
     .action(async (flags: { limit: number }, command: Command) => listJobs(context.session(command), flags.limit));
   const network = program.command('network').description('which network the commands speak to');
-  network.command('show', { isDefault: true }).description('the network and its super node').action(async (_: unknown, command: Command) => showNetwork(context.session(command)));
+  network
+    .command('show', { isDefault: true })
+    .description('the network and its super node')
+    .action(async (_: unknown, command: Command) => showNetwork(context.session(command)));
   network
     .command('use')
     .description('speak to this super node from now on, and accept the network it belongs to')
@@ -34,10 +43,21 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
 
 async function showStatus(session: Session): Promise<void> {
   const orb = await session.orb();
-  const [network, nodes, functions, jobs] = await Promise.all([orb.network(), orb.nodes(), orb.functions.list({ limit: 1_000 }), orb.jobs(5)]);
+  const [network, nodes, functions, jobs] = await Promise.all([
+    orb.network(),
+    orb.nodes(),
+    orb.functions.list({ limit: 1_000 }),
+    orb.jobs(5),
+  ]);
   const status = {
-    name: network.name, network: network.network, chain: network.chain, superNode: network.superNode, head: network.head,
-    nodes: nodes.length, functions: functions.length, recentJobs: jobs,
+    name: network.name,
+    network: network.network,
+    chain: network.chain,
+    superNode: network.superNode,
+    head: network.head,
+    nodes: nodes.length,
+    functions: functions.length,
+    recentJobs: jobs,
   };
   session.result(status, () => {
     const { style } = session.terminal;
@@ -77,8 +97,16 @@ async function listNodes(session: Session): Promise<void> {
       typeof node.rttMs === 'number' ? `${node.rttMs.toFixed(1)} ms` : '–',
     ]);
     const columns = [
-      { title: 'state' }, { title: 'node', flexible: true }, { title: 'account' }, { title: 'id' }, { title: 'cores', align: 'right' }, { title: 'memory', align: 'right' },
-      { title: 'isolation' }, { title: 'rate', align: 'right' }, { title: 'jobs', align: 'right' }, { title: 'response', align: 'right' },
+      { title: 'state' },
+      { title: 'node', flexible: true },
+      { title: 'account' },
+      { title: 'id' },
+      { title: 'cores', align: 'right' },
+      { title: 'memory', align: 'right' },
+      { title: 'isolation' },
+      { title: 'rate', align: 'right' },
+      { title: 'jobs', align: 'right' },
+      { title: 'response', align: 'right' },
     ] as const;
     return renderTable(columns, rows, style, width);
   });
@@ -99,14 +127,22 @@ async function listJobs(session: Session, limit: number): Promise<void> {
     const rows = jobs.map((job) => [
       cleanText(job.function),
       job.outcome === 'ok' ? style.good('ok') : style.bad(cleanText(job.outcome)),
-      formatUs(job.prcUs), formatUs(job.setupUs), formatUs(job.runUs),
+      formatUs(job.prcUs),
+      formatUs(job.setupUs),
+      formatUs(job.runUs),
       formatCredits(BigInt(job.costUnits)),
       formatInstant(job.doneAtMs),
       job.id,
     ]);
     const columns = [
-      { title: 'function' }, { title: 'outcome' }, { title: 'T_prc', align: 'right' }, { title: 'setup', align: 'right' }, { title: 'run', align: 'right' },
-      { title: 'credits', align: 'right' }, { title: 'when' }, { title: 'job', flexible: true },
+      { title: 'function' },
+      { title: 'outcome' },
+      { title: 'T_prc', align: 'right' },
+      { title: 'setup', align: 'right' },
+      { title: 'run', align: 'right' },
+      { title: 'credits', align: 'right' },
+      { title: 'when' },
+      { title: 'job', flexible: true },
     ] as const;
     return renderTable(columns, rows, style, width);
   });
@@ -126,7 +162,10 @@ async function showNetwork(session: Session): Promise<void> {
           ['links', cleanText(network.superNode.address ?? '–')],
           ['super node key', network.superNode.key ?? '–'],
           ['head', `height ${network.head.height}, ${formatInstant(network.head.time)}`],
-          ['split', `relay ${parameters.split.relayBps / 100} %, commission ${parameters.split.commissionBps / 100} %, seeding ${parameters.split.seedingBps / 100} %, the rest to the provider`],
+          [
+            'split',
+            `relay ${parameters.split.relayBps / 100} %, commission ${parameters.split.commissionBps / 100} %, seeding ${parameters.split.seedingBps / 100} %, the rest to the provider`,
+          ],
           ['faucet', parameters.faucetGrant === '0' ? 'none' : `${formatCredits(BigInt(parameters.faucetGrant))} credits a grant`],
         ],
         style,
@@ -140,5 +179,9 @@ async function useNetwork(session: Session, url: string): Promise<void> {
   const orb = new Orb({ url });
   const { chain, name } = await orb.network();
   await session.changeProfile((profile) => ({ ...profile, gateway: orb.url, chains: { ...profile.chains, [orb.url]: chain } }));
-  session.result({ gateway: orb.url, chain, name }, () => `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}. ${session.terminal.style.quiet(`chain ${chain}`)}`);
+  session.result(
+    { gateway: orb.url, chain, name },
+    () =>
+      `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}. ${session.terminal.style.quiet(`chain ${chain}`)}`,
+  );
 }

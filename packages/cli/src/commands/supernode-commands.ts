@@ -61,7 +61,15 @@ async function init(session: Session, folder: string, { name, main }: InitFlags)
     const { style } = session.terminal;
     return [
       `${style.good('✓')} Network ${style.strong(name)} is made.`,
-      renderFacts([['chain', chainId(genesis)], ['folder', path], ['configuration', config]], style, '  '),
+      renderFacts(
+        [
+          ['chain', chainId(genesis)],
+          ['folder', path],
+          ['configuration', config],
+        ],
+        style,
+        '  ',
+      ),
       style.quiet('  Back up the folder: its keys sign the blocks and make the money.'),
       `  Start it: orb supernode start --config ${config}`,
     ].join('\n');
@@ -75,7 +83,11 @@ async function readConfig(file: string) {
   try {
     value = JSON.parse(await readFile(path, 'utf8')) as { folder?: unknown };
   } catch (cause) {
-    throw new OrbError('invalid-request', { message: `${file} cannot be read as JSON: ${(cause as Error).message}`, hint: 'Make one: orb supernode init FOLDER --name NAME', cause });
+    throw new OrbError('invalid-request', {
+      message: `${file} cannot be read as JSON: ${(cause as Error).message}`,
+      hint: 'Make one: orb supernode init FOLDER --name NAME',
+      cause,
+    });
   }
   const config = await parseSuperNodeConfig(value);
   return { ...config, folder: resolve(dirname(path), config.folder) };
@@ -89,7 +101,19 @@ async function start(session: Session, { config: file, stopWithParent }: StartFl
   const { style } = session.terminal;
   const ready = { ready: 'super-node', id, key, chain, gateway: gatewayUrl, address: linkAddress };
   if (session.options.json) session.terminal.print(JSON.stringify(ready));
-  else session.terminal.print(`${style.good('✓')} Super node ${shortId(id)} is up.\n${renderFacts([['callers', gatewayUrl], ['nodes', linkAddress], ['key', key], ['chain', chain]], style, '  ')}`);
+  else
+    session.terminal.print(
+      `${style.good('✓')} Super node ${shortId(id)} is up.\n${renderFacts(
+        [
+          ['callers', gatewayUrl],
+          ['nodes', linkAddress],
+          ['key', key],
+          ['chain', chain],
+        ],
+        style,
+        '  ',
+      )}`,
+    );
   await untilStopped(session.signal, stopWithParent ? session.terminal.streams.stdin : undefined);
   await running.stop();
 }
@@ -101,6 +125,8 @@ async function register(session: Session, flags: StartFlags & { address: string;
   const { parameters } = await orb.network();
   const bond = flags.bond ?? BigInt(parameters.minBond);
   await registerSuperNode(orb, owner, { superNode, address: flags.address, gateway: orb.url, bond });
-  session.result({ superNode: superNodeId(superNode.publicKey), account: name, bondUnits: bond }, () =>
-    `${session.terminal.style.good('✓')} The super node is registered by ${name} with a bond of ${formatMoney(bond)}.`);
+  session.result(
+    { superNode: superNodeId(superNode.publicKey), account: name, bondUnits: bond },
+    () => `${session.terminal.style.good('✓')} The super node is registered by ${name} with a bond of ${formatMoney(bond)}.`,
+  );
 }

@@ -32,7 +32,10 @@ export function addUpCommand(program: Command, context: CommandContext): void {
 async function up(session: Session, { once, data, nodes, port }: UpFlags): Promise<void> {
   const { progress, signal, terminal } = session;
   const folder = await UpFolder.take(resolve(data));
-  const processes = new NetworkProcesses({ folder, orb: { command: process.execPath, args: [process.argv[1]!] }, env: childEnv(folder) }, { progress });
+  const processes = new NetworkProcesses(
+    { folder, orb: { command: process.execPath, args: [process.argv[1]!] }, env: childEnv(folder) },
+    { progress },
+  );
   try {
     const summary = await untilAborted(
       signal,
@@ -54,7 +57,9 @@ async function up(session: Session, { once, data, nodes, port }: UpFlags): Promi
 /** Ends early when a process is broken for good or the person wants to stop. */
 function untilAborted<T>(signal: AbortSignal, processes: NetworkProcesses, work: Promise<T>): Promise<T> {
   const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(new OrbError('cancelled', { message: 'Stopped before the network was up.' })), { once: true });
+    signal.addEventListener('abort', () => reject(new OrbError('cancelled', { message: 'Stopped before the network was up.' })), {
+      once: true,
+    });
   });
   const broken = processes.broken.then((error) => {
     throw error;

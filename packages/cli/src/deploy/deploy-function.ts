@@ -1,5 +1,15 @@
 import {
-  OrbError, errorFromBody, functionId, limits, parseManifest, stateKeys, versionId, type Manifest, type ManifestInput, type Signer, type VersionId,
+  OrbError,
+  errorFromBody,
+  functionId,
+  limits,
+  parseManifest,
+  stateKeys,
+  versionId,
+  type Manifest,
+  type ManifestInput,
+  type Signer,
+  type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
 import type { NetworkInfo, Orb, Owner } from '@orb/sdk';
@@ -66,7 +76,12 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
 
   progress.step('Opening the allowance');
-  const allowance = await ensureAllowance(orb, owner, { superNode: network.superNode.id, functionId: place.identity.id, manifest }, options);
+  const allowance = await ensureAllowance(
+    orb,
+    owner,
+    { superNode: network.superNode.id, functionId: place.identity.id, manifest },
+    options,
+  );
   progress.done(`Allowance: ${formatMoney(allowance.leftUnits)} for this function`);
 
   const replicas = await waitForSeeders(place.identity, manifest, dependencies);
@@ -81,7 +96,12 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
 
 function makeManifest({ manifest }: DeployOptions, { code, sha256 }: Bundle): Manifest {
   return parseManifest({
-    runtime: 'deno-2', priceCap: String(limits.rate.default), ...manifest, v: 1, kind: 'bundle', code: { sha256, bytes: code.byteLength },
+    runtime: 'deno-2',
+    priceCap: String(limits.rate.default),
+    ...manifest,
+    v: 1,
+    kind: 'bundle',
+    code: { sha256, bytes: code.byteLength },
   } satisfies ManifestInput);
 }
 
@@ -94,7 +114,10 @@ interface Place {
 async function findPlace(name: string, network: NetworkInfo, { orb, owner, ownerName, files }: DeployDependencies): Promise<Place> {
   const account = await orb.accounts.show(owner.id);
   if (!account.roles.includes('developer')) {
-    throw new OrbError('forbidden', { message: `${ownerName} is not a developer account.`, hint: 'Deploy with another one: --account NAME.' });
+    throw new OrbError('forbidden', {
+      message: `${ownerName} is not a developer account.`,
+      hint: 'Deploy with another one: --account NAME.',
+    });
   }
   const { holder, incarnation } = await orb.functions.nameState(owner.id, name);
   const identity = { chain: network.chain, owner: account.name, name, incarnation, id: functionId(owner.id, name, incarnation) };
@@ -110,7 +133,11 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
   return { identity, isNew: false };
 }
 
-async function publish({ identity, isNew }: Place, manifest: Manifest, { orb, owner, files }: DeployDependencies): Promise<Deployment['change']> {
+async function publish(
+  { identity, isNew }: Place,
+  manifest: Manifest,
+  { orb, owner, files }: DeployDependencies,
+): Promise<Deployment['change']> {
   const gateway = gatewayOf(await orb.network(), orb);
   if (isNew) {
     const keys = await files.makeSecrets(identity);
@@ -137,7 +164,11 @@ async function publishVersion(orb: Orb, { id }: FunctionIdentity, manifest: Mani
   return 'reverted';
 }
 
-async function waitForSeeders({ owner: ownerName, name }: FunctionIdentity, { replicas: wanted }: Manifest, { orb, owner, progress, signal }: DeployDependencies) {
+async function waitForSeeders(
+  { owner: ownerName, name }: FunctionIdentity,
+  { replicas: wanted }: Manifest,
+  { orb, owner, progress, signal }: DeployDependencies,
+) {
   progress.step(`Seeding: 0 of ${wanted} ready`);
   progress.update(`Seeding: 0 of ${wanted} ready`, 0);
   const refusals: string[] = [];
@@ -151,11 +182,17 @@ async function waitForSeeders({ owner: ownerName, name }: FunctionIdentity, { re
       return { ready: step.ready, wanted: step.wanted };
     }
   }
-  throw new OrbError('link-closed', { message: 'The super node broke off while the function was being seeded.', hint: 'Deploy again: what is done already is kept.' });
+  throw new OrbError('link-closed', {
+    message: 'The super node broke off while the function was being seeded.',
+    hint: 'Deploy again: what is done already is kept.',
+  });
 }
 
 function nobodySeeds(error: OrbError, refusals: readonly string[]): OrbError {
-  const list = refusals.slice(0, 5).map((refusal) => `\n  ${refusal}`).join('');
+  const list = refusals
+    .slice(0, 5)
+    .map((refusal) => `\n  ${refusal}`)
+    .join('');
   return new OrbError(error.code, {
     message: `${error.message}${list}`,
     hint: error.hint ?? 'The function is on the ledger. Lend a node (orb node start) or ask for fewer --replicas, then deploy again.',

@@ -19,7 +19,7 @@ export interface AllowanceState {
 }
 
 /** The most that one call of a version can cost, base units. */
-export function maxCallUnits({ timeoutMs, memoryMiB, priceCap }: Pick<Manifest, 'timeoutMs' | 'memoryMiB' | 'priceCap'>): bigint {
+function maxCallUnits({ timeoutMs, memoryMiB, priceCap }: Pick<Manifest, 'timeoutMs' | 'memoryMiB' | 'priceCap'>): bigint {
   return BigInt(timeoutMs) * BigInt(memoryMiB) * BigInt(priceCap);
 }
 
@@ -56,7 +56,11 @@ export async function ensureAllowance(
   await checkFunds(orb, payer, opening);
   const expiresMs = Date.now() + options.allowanceMs;
   const { id } = await orb.allowances.open(payer, {
-    superNode: target.superNode, functions: [target.functionId], maxUnits: opening, maxPerCallUnits: perCall, expiresMs,
+    superNode: target.superNode,
+    functions: [target.functionId],
+    maxUnits: opening,
+    maxPerCallUnits: perCall,
+    expiresMs,
   });
   return { id, leftUnits: left + opening, expiresMs, opened: true };
 }
@@ -71,7 +75,12 @@ export async function checkFunds(orb: Orb, payer: Owner, units: bigint): Promise
   });
 }
 
-function fits(allowance: AllowanceRecord, target: { superNode: SuperNodeId; functionId: FunctionId }, perCall: bigint, { allowanceMs }: BudgetOptions): boolean {
+function fits(
+  allowance: AllowanceRecord,
+  target: { superNode: SuperNodeId; functionId: FunctionId },
+  perCall: bigint,
+  { allowanceMs }: BudgetOptions,
+): boolean {
   return (
     allowance.superNode === target.superNode &&
     (allowance.functions === '*' || allowance.functions.includes(target.functionId)) &&

@@ -38,13 +38,20 @@ export class Session {
     this.terminal = terminal;
     this.signal = signal;
     this.home = resolve(home);
-    this.keys = new KeyStore({ home: this.home }, createPassphraseSource({ ask: options.passphrase, file: options.passphraseFile }, terminal));
+    this.keys = new KeyStore(
+      { home: this.home },
+      createPassphraseSource({ ask: options.passphrase, file: options.passphraseFile }, terminal),
+    );
     this.progress = createProgress(terminal, options.json);
   }
 
   /** Prints a result: as JSON with `--json`, else as people read it. Amounts in JSON are base units, as decimal strings. */
   result(value: unknown, human: () => string): void {
-    this.terminal.print(this.options.json ? JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? String(member) : member), 2) : human());
+    this.terminal.print(
+      this.options.json
+        ? JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? String(member) : member), 2)
+        : human(),
+    );
   }
 
   async gateway(): Promise<string> {
@@ -75,7 +82,10 @@ export class Session {
     if (names.length === 1) return names[0]!;
     throw names.length === 0
       ? new OrbError('key-store', { message: 'There is no account on this machine yet.', hint: 'Make one: orb account create NAME' })
-      : new OrbError('key-store', { message: `Which account? There are ${names.join(', ')}.`, hint: 'Choose one for now with --account NAME, or for good with orb account use NAME.' });
+      : new OrbError('key-store', {
+          message: `Which account? There are ${names.join(', ')}.`,
+          hint: 'Choose one for now with --account NAME, or for good with orb account use NAME.',
+        });
   }
 
   async changeProfile(change: (profile: Profile) => Profile): Promise<void> {

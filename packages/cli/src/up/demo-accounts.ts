@@ -5,7 +5,7 @@ import { KeyStore } from '../key-store/key-store.ts';
 import { writeProfile, readProfile } from '../session/profile.ts';
 
 /** An account of the demo network, with its key. */
-export interface DemoAccount extends Owner {
+interface DemoAccount extends Owner {
   readonly name: string;
 }
 

@@ -60,13 +60,27 @@ export function describeNext({ url }: NetworkSummary, folder: UpFolder, style: S
 /** The same for programs. */
 export function summaryJson({ url, network, deployment, call, verified }: NetworkSummary, folder: UpFolder): object {
   return {
-    gateway: url, statusPage: `${url}/`, data: folder.path, home: folder.home, chain: network.chain, superNode: network.superNode,
-    function: { path: 'demo/hello', url: deployment.url, version: deployment.version, change: deployment.change, replicas: { ready: deployment.ready, wanted: deployment.wanted } },
+    gateway: url,
+    statusPage: `${url}/`,
+    data: folder.path,
+    home: folder.home,
+    chain: network.chain,
+    superNode: network.superNode,
+    function: {
+      path: 'demo/hello',
+      url: deployment.url,
+      version: deployment.version,
+      change: deployment.change,
+      replicas: { ready: deployment.ready, wanted: deployment.wanted },
+    },
     call: { input: call.input, output: call.output, roundTripMs: call.roundTripMs, job: call.job.job, times: call.job.times ?? null },
     ledger: { verified: true, height: verified.head.height, transactions: verified.transactions, jobs: verified.jobs },
   };
 }
 
 function indent(text: string): string {
-  return text.split('\n').map((line) => `  ${line}`).join('\n');
+  return text
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n');
 }

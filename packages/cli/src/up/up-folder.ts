@@ -7,7 +7,10 @@ import { commandOf, waitUntilGone } from './process-identity.ts';
 const stateSchema = z.object({
   v: z.literal(1),
   ports: z.object({ gateway: z.int(), links: z.int() }).optional(),
-  children: z.array(z.object({ name: z.string().max(64), pid: z.int().min(2) })).max(256).default([]),
+  children: z
+    .array(z.object({ name: z.string().max(64), pid: z.int().min(2) }))
+    .max(256)
+    .default([]),
 });
 
 /** What `orb up` remembers between starts. */
@@ -100,7 +103,10 @@ export class UpFolder {
     const pid = Number(await readFile(this.#lockFile, 'utf8').catch(() => '')) || 0;
     const command = pid > 1 && pid !== process.pid ? await commandOf(pid) : undefined;
     if (command !== undefined && isOurs(command)) {
-      throw new OrbError('conflict', { message: `This network runs already, in process ${pid}.`, hint: 'Stop it with Ctrl-C where it runs, or choose another folder: --data FOLDER' });
+      throw new OrbError('conflict', {
+        message: `This network runs already, in process ${pid}.`,
+        hint: 'Stop it with Ctrl-C where it runs, or choose another folder: --data FOLDER',
+      });
     }
     await unlink(this.#lockFile).catch(() => undefined);
   }

@@ -2,7 +2,7 @@
 // neither Deno nor pipes: main.js connects it to those, and the in-process adapter to itself.
 import { Job, messageOf } from './job.js';
 import { createOutput } from './output.js';
-import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, jsonStringify, mapGet, mapSet, mapValues, whenSettled } from './primordials.js';
+import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, mapGet, mapSet, mapValues, textSlice } from './primordials.js';
 import { findShape } from './shapes.js';
 import { Upload } from './upload.js';
 import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from './wire.js';
@@ -96,13 +96,14 @@ export function createHarness(platform) {
       }
       const job = current();
       if (job) job.log(level, text);
-      else if (early.length < earlyLines) arrayPush(early, [level, text.slice(0, logLimits.lineBytes / 4)]);
+      else if (early.length < earlyLines) arrayPush(early, [level, textSlice(text, 0, logLimits.lineBytes / 4)]);
     },
     /** An error that nobody caught: it fails the job it belongs to, where that is known or there is only one. @param {unknown} thrown */
     uncaught(thrown) {
       const known = platform.scope.get();
-      const running = [...mapValues(jobs)].filter((job) => !job.over);
-      const job = known ?? (running.length === 1 ? running[0] : undefined);
+      let running = 0;
+      for (const each of mapValues(jobs)) if (!each.over) running++;
+      const job = known ?? (running === 1 ? current() : undefined);
       if (job && !job.over) job.fail(thrown);
       else this.log(3, [`uncaught: ${messageOf(thrown)}`]);
     },

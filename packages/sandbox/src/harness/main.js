@@ -4,6 +4,8 @@ import { loadBundle } from './load.js';
 import { bytesSubarray, uncurry } from './primordials.js';
 
 const { stdin, stdout, inspect, exit } = Deno;
+const { createObjectURL, revokeObjectURL } = URL;
+const BlobConstructor = Blob;
 const writeSync = uncurry(stdout.writeSync);
 const read = uncurry(stdin.read);
 const onError = globalThis.addEventListener.bind(globalThis);
@@ -45,9 +47,13 @@ function load(code) {
   return loadBundle(code, {
     // Deno builds Node's `process` on first use, which takes 25 ms: only for bundles that ask for a Node built-in.
     builtin: (name) => globalThis.process.getBuiltinModule(name),
-    importModule(source) {
-      const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-      return import(url).finally(() => URL.revokeObjectURL(url));
+    async importModule(source) {
+      const url = createObjectURL(new BlobConstructor([source], { type: 'text/javascript' }));
+      try {
+        return await import(url);
+      } finally {
+        revokeObjectURL(url);
+      }
     },
   });
 }

@@ -11,11 +11,24 @@ export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, cre
  * Function → host. `answer` and `head`: u8 flags, u16 status, u32 headers length, JSON headers, body (only `answer`).
  * `end`: u8 flags. `failed`: u8 flags, u8 fault, UTF-8 message. `log`: u8 level, UTF-8 text. `credit`: u32 bytes.
  */
-export const toHost = { ready: 65, loaded: 66, loadFailed: 67, answer: 68, head: 69, chunk: 70, end: 71, failed: 72, log: 73, credit: 74, pong: 75, settled: 76 };
+export const toHost = {
+  ready: 65,
+  loaded: 66,
+  loadFailed: 67,
+  answer: 68,
+  head: 69,
+  chunk: 70,
+  end: 71,
+  failed: 72,
+  log: 73,
+  credit: 74,
+  pong: 75,
+  settled: 76,
+};
 /** Flag of `answer`, `end` and `failed`: nothing of the job is left running. */
 export const settledFlag = 1;
 /** Faults of a `failed` frame, by number. */
-export const faults = ['function-failed', 'bad-response', 'response-too-large'];
+export const faults = ['function-failed', 'bad-response', 'out-of-memory'];
 /** Log levels, by number. */
 export const logLevels = ['debug', 'info', 'warn', 'error'];
 
@@ -26,6 +39,8 @@ export const inlineBytes = 262_144;
 export const chunkBytes = 65_536;
 /** … with at most this much sent and not yet consumed. */
 export const windowBytes = 262_144;
+/** What a piece counts against the window: tiny ones cost more than their bytes to keep. @type {(bytes: number) => number} */
+export const pieceCost = (bytes) => (bytes < 1_024 ? 1_024 : bytes);
 /** No frame from the function is longer: an inline body, its headers, and some room. */
 export const maxFrameFromFunction = inlineBytes + 65_536;
 /** No frame from the host is longer: the code and its head. */

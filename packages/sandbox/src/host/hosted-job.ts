@@ -1,6 +1,6 @@
 import { errorTable, limits, OrbError, outcomes } from '@orb/protocol';
 import type { Invocation, InvocationResult, InvocationUsage } from '../port.ts';
-import { logLevels, logLimits, windowBytes } from '../harness/wire.js';
+import { chunkBytes, logLevels, logLimits, windowBytes } from '../harness/wire.js';
 import type { AnswerHead } from './answer-head.ts';
 import type { MeterMark } from './cpu-meter.ts';
 import { ResponseBody } from './response-body.ts';
@@ -38,7 +38,14 @@ export class HostedJob {
   timer: NodeJS.Timeout | undefined;
   onAbort: (() => void) | undefined;
 
-  constructor(id: number, invocation: Invocation, startedUs: number, mark: MeterMark, host: JobHost, resolve: (result: InvocationResult) => void) {
+  constructor(
+    id: number,
+    invocation: Invocation,
+    startedUs: number,
+    mark: MeterMark,
+    host: JobHost,
+    resolve: (result: InvocationResult) => void,
+  ) {
     this.id = id;
     this.invocation = invocation;
     this.startedUs = startedUs;
@@ -64,7 +71,10 @@ export class HostedJob {
   /** The head of an answer whose body follows. */
   head(head: AnswerHead): void {
     if (this.#result) return this.finish('bad-response', 'The function answered twice.');
-    this.#body = new ResponseBody((bytes) => this.#host.credit(this, bytes), () => this.#host.abandon(this));
+    this.#body = new ResponseBody(
+      (bytes) => this.#host.credit(this, bytes),
+      () => this.#host.abandon(this),
+    );
     this.#start(head.status, head.headers, this.#body);
   }
 
@@ -74,7 +84,9 @@ export class HostedJob {
     this.#received += piece.length;
     const limit = this.invocation.maxResponseBytes ?? limits.bodyBytes;
     if (this.#received > limit) return this.finish('response-too-large', `The function returned more than ${limit} bytes.`);
-    if (body.waiting + piece.length > windowBytes) return this.finish('bad-response', 'The function sent more than it was given credit for.');
+    // The harness sends a piece as long as any credit is left, so the last one may overdraw it by its own size.
+    if (piece.length === 0 || piece.length > chunkBytes || body.waiting >= windowBytes)
+      return this.finish('bad-response', 'The function sent more than it was given credit for.');
     body.push(piece.slice());
   }
 
@@ -102,12 +114,15 @@ export class HostedJob {
     }
   }
 
-  log(level: number, text: string): void {
+  /** @returns false for a line past the bounds, which the harness would not send */
+  log(level: number, text: string): boolean {
     const name = logLevels[level];
-    if (name === undefined || this.#lines >= logLimits.lines || this.#lineBytes >= logLimits.bytes) return;
+    if (name === undefined || text.length > logLimits.lineBytes || this.#lines >= logLimits.lines || this.#lineBytes >= logLimits.bytes)
+      return false;
     this.#lines++;
     this.#lineBytes += text.length;
     this.invocation.log?.(name, text);
+    return true;
   }
 
   #start(status: number, headers: InvocationResult['headers'], body: InvocationResult['body']): void {

@@ -10,7 +10,13 @@ import type { RecentJob, RecentJobs } from './recent-jobs.ts';
 export interface Status {
   readonly time: number;
   readonly network: { readonly name: string; readonly chain: string };
-  readonly superNodes: readonly { readonly id: string; readonly address: string; readonly gateway: string; readonly account: string; readonly self: boolean }[];
+  readonly superNodes: readonly {
+    readonly id: string;
+    readonly address: string;
+    readonly gateway: string;
+    readonly account: string;
+    readonly self: boolean;
+  }[];
   readonly nodes: readonly NodeStatus[];
   readonly functions: readonly FunctionStatus[];
   readonly functionCount: number;
@@ -37,7 +43,7 @@ export interface NodeStatus {
   readonly connectedAtMs: number;
 }
 
-export interface FunctionStatus {
+interface FunctionStatus {
   readonly name: string;
   readonly id: string;
   readonly state: string;

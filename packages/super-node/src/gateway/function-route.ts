@@ -8,24 +8,56 @@ import type { GatewayContext } from './gateway-context.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
 const notForwarded = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect',
-  'orb-mode', 'signature', 'signature-input', 'content-digest',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'orb-mode',
+  'signature',
+  'signature-input',
+  'content-digest',
 ]);
 /** What a function may not say for the whole host that it shares with others. */
 const notReturned = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'content-length', 'alt-svc', 'clear-site-data',
-  'service-worker-allowed', 'strict-transport-security', 'orb-call', 'orb-job', 'orb-node', 'orb-attempt', 'server-timing',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'content-length',
+  'alt-svc',
+  'clear-site-data',
+  'service-worker-allowed',
+  'strict-transport-security',
+  'orb-call',
+  'orb-job',
+  'orb-node',
+  'orb-attempt',
+  'server-timing',
 ]);
 const exposed = 'orb-call, orb-job, orb-node, orb-attempt, server-timing';
 
 /** `ANY /fn/OWNER/NAME[/path]` */
 export function functionRoute(app: FastifyInstance, context: GatewayContext): void {
-  const handler = (request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply) => answerCall(request, reply, context);
+  const handler = (request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply) =>
+    answerCall(request, reply, context);
   app.all('/fn/:owner/:name', handler);
   app.all('/fn/:owner/:name/*', handler);
 }
 
-async function answerCall(request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply, context: GatewayContext): Promise<void> {
+async function answerCall(
+  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
+  reply: FastifyReply,
+  context: GatewayContext,
+): Promise<void> {
   const { raw } = reply.hijack();
   const abort = new AbortController();
   let answered: CallReply | undefined;
@@ -44,7 +76,11 @@ async function answerCall(request: FastifyRequest<{ Params: { owner: string; nam
   }
 }
 
-function readCall(request: FastifyRequest<{ Params: { owner: string; name: string } }>, abort: AbortController, context: GatewayContext): CallRequest {
+function readCall(
+  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
+  abort: AbortController,
+  context: GatewayContext,
+): CallRequest {
   const { owner, name } = request.params;
   const body = Buffer.isBuffer(request.body) ? request.body : emptyBody;
   return {

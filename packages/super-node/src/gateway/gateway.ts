@@ -31,7 +31,14 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     sendError(reply.hijack().raw, asOrbError(known), headersFor(request.url));
   });
   app.setNotFoundHandler((request, reply) => {
-    sendError(reply.hijack().raw, new OrbError('not-found', { message: `There is no ${request.method} ${request.url.slice(0, 128)} here.`, hint: 'Functions are at /fn/OWNER/NAME.' }), headersFor(request.url));
+    sendError(
+      reply.hijack().raw,
+      new OrbError('not-found', {
+        message: `There is no ${request.method} ${request.url.slice(0, 128)} here.`,
+        hint: 'Functions are at /fn/OWNER/NAME.',
+      }),
+      headersFor(request.url),
+    );
   });
   functionRoute(app, context);
   networkRoutes(app, context);
@@ -58,7 +65,10 @@ function statusPage(app: FastifyInstance): void {
     app.get(path, (_request, reply) => {
       return reply
         .type(type)
-        .header('content-security-policy', "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'")
+        .header(
+          'content-security-policy',
+          "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
+        )
         .header('x-content-type-options', 'nosniff')
         .header('referrer-policy', 'no-referrer')
         .header('cache-control', 'no-cache')

@@ -38,7 +38,8 @@ export class SignedAccess {
     if (!identity) throw new OrbError('unauthenticated', { message: 'This request must be signed.' });
     const account = this.#functions.accountByName(name);
     if (!account) throw new OrbError('unknown-account', { message: `There is no account ${name.slice(0, 64)}.` });
-    if (!account.keys.includes(identity.key)) throw new OrbError('forbidden', { message: `The request is not signed by a key of ${account.name}.` });
+    if (!account.keys.includes(identity.key))
+      throw new OrbError('forbidden', { message: `The request is not signed by a key of ${account.name}.` });
     return account;
   }
 

@@ -1,5 +1,14 @@
 import {
-  OrbError, stateKeys, type AccountId, type AccountRecord, type FunctionId, type FunctionRecord, type Hex32, type Json, type VersionId, type VersionRecord,
+  OrbError,
+  stateKeys,
+  type AccountId,
+  type AccountRecord,
+  type FunctionId,
+  type FunctionRecord,
+  type Hex32,
+  type Json,
+  type VersionId,
+  type VersionRecord,
 } from '@orb/protocol';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 
@@ -143,6 +152,11 @@ export class FunctionRegistry {
       this.#byId.set(entry.record.id, updated);
     }
   }
+}
+
+/** One private version that takes calls makes the whole function private: chance must not open a door. */
+export function isPrivate(entry: FunctionEntry): boolean {
+  return entry.versions.some(([version]) => version.manifest.visibility === 'private');
 }
 
 /** Picks the version that takes this call, by the owner's traffic shares. @param chance in [0, 1) */

@@ -12,7 +12,10 @@ export class LedgerFollower {
   #parameters: Parameters;
   #applied: Promise<void> = Promise.resolve();
 
-  private constructor(parameters: Parameters, { ledger, log, follow, onBlock }: { ledger: Ledger; log: Log; follow: readonly Follow[]; onBlock: () => void }) {
+  private constructor(
+    parameters: Parameters,
+    { ledger, log, follow, onBlock }: { ledger: Ledger; log: Log; follow: readonly Follow[]; onBlock: () => void },
+  ) {
     this.#ledger = ledger;
     this.#parameters = parameters;
     this.#follower = ledger.follow(ledger.head.height + 1, ({ events }) => {

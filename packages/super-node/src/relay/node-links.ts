@@ -1,5 +1,15 @@
 import {
-  asOrbError, nodeId, offerSchema, OrbError, parseWith, signedRootSchema, jobNoticeSchema, stateKeys, type Hex32, type NodeRecord, type Offer,
+  asOrbError,
+  nodeId,
+  offerSchema,
+  OrbError,
+  parseWith,
+  signedRootSchema,
+  jobNoticeSchema,
+  stateKeys,
+  type Hex32,
+  type NodeRecord,
+  type Offer,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
@@ -44,7 +54,11 @@ export class NodeLinks implements LinkHandler {
   async authorize({ role, key }: LinkPeer): Promise<void> {
     if (role !== 'node') throw new OrbError('link-refused', { message: `Links of role ${role} are not taken here yet.` });
     const record = (await this.#deps.ledger.get(stateKeys.node(nodeId(key)))) as unknown as NodeRecord | undefined;
-    if (!record) throw new OrbError('link-refused', { message: 'This node is not registered on the ledger.', hint: 'Register it: orb node start does so.' });
+    if (!record)
+      throw new OrbError('link-refused', {
+        message: 'This node is not registered on the ledger.',
+        hint: 'Register it: orb node start does so.',
+      });
     if (record.retired) throw new OrbError('link-refused', { message: 'This node has been retired by its account.' });
     this.#records.set(key, record);
   }
@@ -75,7 +89,9 @@ export class NodeLinks implements LinkHandler {
       if (method === 'setting-up' || method === 'started') {
         this.#deps.dispatches.markStarted(session.id, parseWith(jobNoticeSchema, header, method).job, method === 'started');
       } else if (method === 'receipts') {
-        this.#deps.settlement.takeRoot(session, parseWith(signedRootSchema, header, 'root')).catch((error: unknown) => this.#blame(session, error));
+        this.#deps.settlement
+          .takeRoot(session, parseWith(signedRootSchema, header, 'root'))
+          .catch((error: unknown) => this.#blame(session, error));
       }
     } catch (error) {
       this.#blame(session, error);
@@ -98,7 +114,7 @@ export class NodeLinks implements LinkHandler {
 
   #takeOffer(offer: Offer, link: Link): { settledBatch: number; timeMs: number } {
     const session = this.#sessions.get(link) ?? this.#startSession(offer, link);
-    session.offer = offer;
+    this.#deps.nodes.changeOffer(session, offer);
     this.#takeSeeds(session, offer.seeds);
     this.#deps.onChange();
     return { settledBatch: this.#deps.settlement.settledBatch(session.id), timeMs: this.#deps.nowMs() };
@@ -108,8 +124,18 @@ export class NodeLinks implements LinkHandler {
     const record = this.#records.get(link.peer.key);
     if (!record) throw new OrbError('link-refused', { message: 'This node is not registered.' });
     const session: NodeSession = {
-      id: record.id, account: record.account, label: record.label, link, connectedAtMs: this.#deps.nowMs(), offer,
-      seeds: new Set(), asked: new Set(), active: 0, answerMs: undefined, reliability: 1,
+      id: record.id,
+      account: record.account,
+      label: record.label,
+      link,
+      connectedAtMs: this.#deps.nowMs(),
+      offer,
+      seeds: new Set(),
+      asked: new Set(),
+      fits: new Map(),
+      active: 0,
+      answerMs: undefined,
+      reliability: 1,
     };
     this.#sessions.set(link, session);
     const older = this.#deps.nodes.add(session);

@@ -42,7 +42,10 @@ export class Allowances {
   readonly #now: () => number;
   #doubtEndsMs = 0;
 
-  constructor(options: { readonly superNode: SuperNodeId }, dependencies: { readonly ledger: Ledger; readonly journal: Journal; readonly now: () => number }) {
+  constructor(
+    options: { readonly superNode: SuperNodeId },
+    dependencies: { readonly ledger: Ledger; readonly journal: Journal; readonly now: () => number },
+  ) {
     this.#superNode = options.superNode;
     this.#ledger = dependencies.ledger;
     this.#journal = dependencies.journal;
@@ -164,9 +167,20 @@ export class Allowances {
     if (record.superNode !== this.#superNode || this.#held.has(record.id)) return;
     const lastClosed = record.closed.at(-1)?.[1];
     const next = lastClosed === undefined ? record.closedBelow : lastClosed + 1;
-    const held: Held = { record, free: parseUnits(record.left), next, rangeEnd: next, perCall: 0n, maxPerCall: parseUnits(record.maxPerCall), inDoubt: 0n };
+    const held: Held = {
+      record,
+      free: parseUnits(record.left),
+      next,
+      rangeEnd: next,
+      perCall: 0n,
+      maxPerCall: parseUnits(record.maxPerCall),
+      inDoubt: 0n,
+    };
     this.#held.set(record.id, held);
-    this.#byPayer.set(record.payer, [...(this.#byPayer.get(record.payer) ?? []), held].sort((a, b) => a.record.expires - b.record.expires));
+    this.#byPayer.set(
+      record.payer,
+      [...(this.#byPayer.get(record.payer) ?? []), held].sort((a, b) => a.record.expires - b.record.expires),
+    );
   }
 
   #remove(id: AllowanceId): void {

@@ -1,11 +1,26 @@
 import {
-  asOrbError, limits, OrbError, parseWith, receiptFromRow, resultHash, runAnswerSchema, runTrailerSchema, sha256, ticketRow, ticketText,
-  type Acknowledgement, type Receipt, type RunAnswer, type RunRequest, type RunTrailer,
+  asOrbError,
+  limits,
+  OrbError,
+  parseWith,
+  receiptFromRow,
+  resultHash,
+  runAnswerSchema,
+  runTrailerSchema,
+  sha256,
+  ticketRow,
+  ticketText,
+  type Acknowledgement,
+  type Receipt,
+  type RunAnswer,
+  type RunRequest,
+  type RunTrailer,
 } from '@orb/protocol';
 import type { LinkAnswer } from '@orb/link';
 import type { CallRequest } from '../call.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import { receiptFault } from '../settlement/job-entry.ts';
+import type { Dispatch } from '../relay/dispatches.ts';
 import type { CallContext } from './call-context.ts';
 import type { Ticketed } from './issue-ticket.ts';
 
@@ -40,8 +55,10 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
   const sentAtUs = context.nowUs();
   try {
     const run = runRequest(request, ticketed);
+    const answering = node.link.call('run', run, request.body, { signal: request.abort.signal });
+    // After the call: a full batch is signed at once, and its root must not overtake the last ticket it covers.
     context.ticketRoots.add(node, ticketText(run.ticket));
-    const answer = await node.link.call('run', run, request.body, { signal: request.abort.signal });
+    const answer = await answering;
     const collected = await collectAnswer(answer);
     const observedUs = context.nowUs() - sentAtUs;
     const receipt = receiptFromRow(collected.trailer.receipt);
@@ -52,7 +69,11 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
     const acknowledgement = { received: null, observedUs, prcUs, rspUs: 0, doneAtMs: context.nowMs() };
     return { ended: 'answered', ...ticketed, ...collected, receipt, acknowledgement, readAtUs: request.readAtUs };
   } catch (cause) {
-    return endWithoutAnswer(asOrbError(cause), context, ticketed, dispatch.started, dispatch.expired);
+    return endWithoutAnswer(asOrbError(cause), context, ticketed, {
+      dispatch,
+      observedUs: context.nowUs() - sentAtUs,
+      prcUs: sentAtUs - request.readAtUs,
+    });
   } finally {
     context.dispatches.end(job.id);
   }
@@ -71,27 +92,49 @@ async function collectAnswer(answer: LinkAnswer): Promise<{ head: RunAnswer; bod
 }
 
 /** A receipt that the ledger would refuse, or that does not cover what was sent, is no receipt. */
-function checkReceipt({ job }: Ticketed, receipt: Receipt, { head, body }: { head: RunAnswer; body: Uint8Array }, observedUs: number, toleranceMs: number): void {
+function checkReceipt(
+  { job }: Ticketed,
+  receipt: Receipt,
+  { head, body }: { head: RunAnswer; body: Uint8Array },
+  observedUs: number,
+  toleranceMs: number,
+): void {
   const fault =
     receiptFault(job.ticket, receipt, job.memoryMiB, observedUs, toleranceMs) ??
     (receipt.resultHash === resultHash(head.status, sha256(body)) ? undefined : 'it covers another result');
   if (fault !== undefined) throw new OrbError('protocol-violation', { message: `The node's receipt is wrong: ${fault}.` });
 }
 
-function endWithoutAnswer(cause: OrbError, context: CallContext, { node, job, admission }: Ticketed, started: boolean, expired: boolean): NotAnswered {
+interface Ending {
+  readonly dispatch: Dispatch;
+  readonly observedUs: number;
+  readonly prcUs: number;
+}
+
+function endWithoutAnswer(
+  cause: OrbError,
+  context: CallContext,
+  { node, job, admission }: Ticketed,
+  { dispatch, ...times }: Ending,
+): NotAnswered {
   const { fullName } = admission.entry;
+  const { started, expired } = dispatch;
   if (cause.code === 'cancelled' && !expired) {
-    context.settlement.lose(job);
+    context.settlement.cancel(job, times);
     return { ended: 'cancelled', node, started, error: cause };
   }
   context.nodes.observe(node, { ok: false });
   if (cause.code === 'node-refused') {
     context.settlement.refuse(job);
-    return { ended: 'refused', node, started: false, error: new OrbError('overloaded', { message: `No node took the call of ${fullName}: ${cause.message}`, retryAfterMs: 1_000 }) };
+    return {
+      ended: 'refused',
+      node,
+      started: false,
+      error: new OrbError('overloaded', { message: `No node took the call of ${fullName}: ${cause.message}`, retryAfterMs: 1_000 }),
+    };
   }
   context.settlement.lose(job);
   context.log.warn('a job was lost', { job: job.id, node: node.id, function: fullName, code: cause.code, message: cause.message });
   const message = started ? `The node was lost while it ran ${fullName}.` : `The node was lost before it ran ${fullName}.`;
   return { ended: 'lost', node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
 }
-

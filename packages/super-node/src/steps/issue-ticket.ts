@@ -17,7 +17,13 @@ export interface Ticketed {
 const startWithinMs = 30_000;
 
 /** Sets aside the most the job can cost and assigns it. @throws OrbError `payment-required` */
-export function issueTicket(request: CallRequest, context: CallContext, { entry, version }: Admission, node: NodeSession, attempt: Attempt): Ticketed {
+export function issueTicket(
+  request: CallRequest,
+  context: CallContext,
+  { entry, version }: Admission,
+  node: NodeSession,
+  attempt: Attempt,
+): Ticketed {
   const { manifest } = version;
   const { rate } = node.offer;
   const maxCost = costOf(manifest.timeoutMs * 1000, manifest.memoryMiB, BigInt(rate));
