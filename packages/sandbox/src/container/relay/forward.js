@@ -8,6 +8,8 @@ const host = '127.0.0.1';
 const longestPauseMs = 40;
 /** An idle connection is closed before most servers would close it: a request must not cross that. */
 const idleMs = 1_000;
+/** A container that has ended is reported within this; one whose server alone has gone is given up after it. */
+const lastWordsMs = 500;
 const maxHeaderBytes = 65_536;
 const badResponse = 1;
 /** Belong to one connection (RFC 9110, 7.6.1); `expect` would wait for a server that may never say `100`. */
@@ -35,6 +37,8 @@ export class Forwarder {
   #agent = new Agent({ keepAlive: true, timeout: idleMs, maxSockets: 1_024, scheduling: 'lifo' });
   #port;
   #onGone;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #leaving;
 
   /** @param {number} port @param {() => void} onGone nothing listens there any more */
   constructor(port, onGone) {
@@ -50,9 +54,15 @@ export class Forwarder {
     try {
       await answer(job, await asked.response);
     } catch (error) {
+      const broken = ['ECONNREFUSED', 'ECONNRESET'].includes(/** @type {any} */ (error).code);
+      // The whole container may be ending: the host knows why, and says so to the job.
+      if (broken && !job.over && !(await reach(this.#port))) return this.#gone();
       job.fail(...explain(/** @type {any} */ (error)));
-      if (/** @type {any} */ (error).code === 'ECONNREFUSED') setImmediate(this.#onGone);
     }
+  }
+
+  #gone() {
+    this.#leaving ??= setTimeout(this.#onGone, lastWordsMs);
   }
 
   /** @param {any} job @param {any} body */
@@ -139,7 +149,6 @@ function pairs(raw) {
 /** @param {Error & { code?: string }} error @returns {[string, number]} words, and whether what came was no HTTP */
 function explain({ code = '', message }) {
   if (code.startsWith('HPE_')) return [`The server answered with what is no HTTP: ${message}`, badResponse];
-  if (code === 'ECONNREFUSED') return ['Nothing listens on $PORT in the container any more.', 0];
   if (code === 'ECONNRESET') return ['The server closed the connection before its answer was complete.', 0];
   return [`The server could not be asked: ${message}`, 0];
 }
