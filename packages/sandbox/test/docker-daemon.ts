@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -39,6 +39,7 @@ export async function startDockerDaemon(): Promise<DockerDaemon> {
   const started: Started[] = [];
   const stop = async () => {
     for (const one of started.toReversed()) await stopProcess(one.child);
+    unmountAll(folder);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
@@ -106,6 +107,12 @@ async function stopProcess(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
   await ended;
   clearTimeout(timer);
+}
+
+/** What an engine that had to be hurried left mounted. */
+function unmountAll(folder: string): void {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${folder}/`));
+  for (const path of mounts.toReversed()) spawnSync('umount', ['-l', path]);
 }
 
 async function freePort(): Promise<number> {

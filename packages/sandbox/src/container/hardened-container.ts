@@ -64,13 +64,16 @@ export function hardenedContainer(plan: ContainerPlan): ContainerCreateOptions {
 
 function hostConfig(plan: ContainerPlan): HostConfig {
   const memory = plan.memoryMiB * mebibyte;
+  // runc gives the mount the mode that the directory has in the image: only its owner can be relied on.
+  const [uid, gid] = plan.user.split(':');
+  const tmpfs = `rw,noexec,nosuid,nodev,mode=1777,uid=${uid},gid=${gid},size=${plan.tmpMiB}m,nr_inodes=16384`;
   const ulimit = (name: string, value: number) => ({ Name: name, Soft: value, Hard: value });
   return {
     CapDrop: ['ALL'],
     SecurityOpt: ['no-new-privileges:true'],
     Privileged: false,
     ReadonlyRootfs: true,
-    Tmpfs: Object.fromEntries(plan.writable.map((path) => [path, `rw,noexec,nosuid,nodev,mode=1777,size=${plan.tmpMiB}m,nr_inodes=16384`])),
+    Tmpfs: Object.fromEntries(plan.writable.map((path) => [path, tmpfs])),
     ShmSize: 16 * mebibyte,
     NetworkMode: plan.beside ? `container:${plan.beside}` : 'none',
     PidMode: plan.beside ? `container:${plan.beside}` : '',

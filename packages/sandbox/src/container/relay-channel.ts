@@ -13,6 +13,8 @@ const tailBytes = 4_096;
 const printedPerSecond = 262_144;
 /** The relay itself prints nothing. */
 const relayStderrBytes = 65_536;
+/** What relay/main.js says there, once, before it gives the server up. */
+const goneWords = 'nothing listens';
 
 export interface RelayChannelOptions {
   readonly freezeAfterMs: number;
@@ -160,7 +162,8 @@ export class RelayChannel implements Channel {
     if (!server) return this.#end(unknown);
     try {
       const info = await this.#engine.inspect(server);
-      this.#end(info.State.Running ? { reason: 'Nothing listens on $PORT in the container any more.', outOfMemory: false } : describeEnd(info, this.#printed.toString()));
+      const gone = !info.State.OOMKilled && this.#complaint.toString().includes(goneWords);
+      this.#end(gone ? { reason: 'Nothing listens on $PORT in the container any more.', outOfMemory: false } : describeEnd(info, this.#printed.toString()));
     } catch {
       this.#end(unknown);
     }

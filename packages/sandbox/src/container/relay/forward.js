@@ -53,7 +53,9 @@ export class Forwarder {
     job.reader = { cancel: async () => void asked.request.destroy(), read: undefined };
     try {
       await answer(job, await asked.response);
-    } catch (error) {
+    } catch (thrown) {
+      // What breaks a response that has begun is told to the request alone.
+      const error = asked.error() ?? thrown;
       const broken = ['ECONNREFUSED', 'ECONNRESET'].includes(/** @type {any} */ (error).code);
       // The whole container may be ending: the host knows why, and says so to the job.
       if (broken && !job.over && !(await reach(this.#port))) return this.#gone();
@@ -73,9 +75,14 @@ export class Forwarder {
     if (whole && (body.length > 0 || !['GET', 'HEAD', 'DELETE', 'OPTIONS'].includes(method))) headers.push('content-length', String(body.length));
     if (!whole) headers.push('transfer-encoding', 'chunked');
     const asked = request({ host, port: this.#port, method, path, headers, agent: this.#agent, maxHeaderSize: maxHeaderBytes, insecureHTTPParser: false });
+    /** @type {unknown} */
+    let failure;
     const response = new Promise((resolve, reject) => {
       asked.on('response', resolve);
-      asked.on('error', reject);
+      asked.on('error', (error) => {
+        failure ??= error;
+        reject(error);
+      });
       asked.on('upgrade', (_response, socket) => {
         socket.destroy();
         reject(Object.assign(new Error('The server changed the protocol, which nobody asked for.'), { code: 'HPE_UPGRADE' }));
@@ -83,7 +90,7 @@ export class Forwarder {
     });
     if (whole) asked.end(body);
     else void upload(body, asked);
-    return { request: asked, response };
+    return { request: asked, response, error: () => failure };
   }
 }
 

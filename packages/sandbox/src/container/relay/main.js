@@ -8,6 +8,9 @@ import { Upload } from '../../harness/upload.js';
 import { FrameReader, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from '../../harness/wire.js';
 import { Forwarder, waitForServer } from './forward.js';
 
+/** Said on standard error when the server has gone and its container has not. */
+const goneWords = 'nothing listens';
+
 const output = createOutput(write);
 /** @type {Map<number, Job>} */
 const jobs = new Map();
@@ -38,7 +41,10 @@ function onFrame(type, id, payload) {
 async function load(code) {
   const { port } = JSON.parse(Buffer.from(code).toString());
   await waitForServer(port);
-  forwarder = new Forwarder(port, () => process.exit(3));
+  forwarder = new Forwarder(port, () => {
+    writeSync(2, goneWords);
+    process.exit(3);
+  });
   output.frame(toHost.loaded, 0, undefined, undefined);
 }
 
