@@ -59,7 +59,7 @@ describe.each([
       const before = { ...process.env };
       delete process.env.PORT;
       return [before, process.env.PORT ?? null, process.env.HOME ?? null, 'PATH' in process.env];`);
-    expect(value).toEqual([{ NODE_ENV: 'production', PORT: '80' }, null, null, false]);
+    expect(value).toEqual([{ PORT: '80' }, null, null, false]);
   });
 
   it('asks for host, home and files without a throw', async () => {

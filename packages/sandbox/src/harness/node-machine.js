@@ -38,10 +38,10 @@ export function describeMachine(os, process) {
   });
 }
 
-/** Empty but for this, and the function's own to change. As with Node, values are text. */
+/** Empty, and the function's own to change. As with Node, values are text. */
 function environment() {
   return new Proxy(
-    /** @type {Record<string, string>} */ ({ NODE_ENV: 'production' }),
+    /** @type {Record<string, string>} */ ({}),
     {
       set: (values, name, value) => Reflect.set(values, name, String(value)),
       defineProperty: (values, name, descriptor) =>
