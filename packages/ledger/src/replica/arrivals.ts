@@ -31,7 +31,8 @@ export class Arrivals {
   }
 
   failAll(error: OrbError): void {
-    for (const id of [...this.#awaited.keys()]) this.fail(id, error);
+    // Deleting while iterating is what a Map allows.
+    for (const id of this.#awaited.keys()) this.fail(id, error);
   }
 
   /** A block has been kept. */
