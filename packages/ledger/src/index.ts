@@ -5,6 +5,7 @@ export { execute, type Execution } from './contracts/execute.ts';
 export type { Environment } from './contracts/context.ts';
 export { KeyNotLoaded, LoadedView, type View, type Writes } from './contracts/state.ts';
 export { followBlocks } from './follow-blocks.ts';
+export { proveJob } from './prove-job.ts';
 export { splitCost, type Split } from './contracts/job-book.ts';
 export { StateTree } from './state-tree.ts';
 export { verifyLedger, type VerifyProgress } from './verify.ts';

@@ -18,3 +18,4 @@ export type { FunctionKeys, Owner } from './functions-client.ts';
 export type { LedgerClient, SequencedKind, StateEntry } from './ledger-client.ts';
 export { Orb, type OrbOptions } from './orb.ts';
 export { readBytes } from './read-bounded.ts';
+export { checkJobProof, finalityOf, type CheckedJobProof, type Finality, type JobProof } from '@orb/protocol';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { OrbError, parseTransaction } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
+import { proveJob, type Ledger } from '@orb/ledger';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readJson, readNumber } from '../read-json.ts';
 import { blockStream } from './block-stream.ts';
@@ -23,6 +23,12 @@ export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Gatew
   app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {
     const proof = await ledger.prove(params.id);
     if (!proof) throw notThere('transaction', params.id);
+    return proof;
+  });
+
+  app.get<{ Params: { id: string } }>('/v1/jobs/:id/proof', async ({ params }) => {
+    const proof = await proveJob(ledger, params.id);
+    if (!proof) throw notThere('job', params.id);
     return proof;
   });
 
