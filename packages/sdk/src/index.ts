@@ -7,6 +7,7 @@ export type {
   JobInfo,
   JobSummary,
   KeyChange,
+  LedgerFinality,
   LocatedTransaction,
   NetworkInfo,
   NodeInfo,

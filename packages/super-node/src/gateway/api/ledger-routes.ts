@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { OrbError, parseTransaction } from '@orb/protocol';
-import { proveJob, type Ledger } from '@orb/ledger';
+import type { Ledger } from '@orb/ledger';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readJson, readNumber } from '../read-json.ts';
 import { blockStream } from './block-stream.ts';
@@ -18,18 +18,6 @@ export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Gatew
     const transaction = place && (await ledger.block(place.height))?.transactions[place.index];
     if (!transaction) throw notThere('transaction', params.id);
     return { ...place, transaction };
-  });
-
-  app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {
-    const proof = await ledger.prove(params.id);
-    if (!proof) throw notThere('transaction', params.id);
-    return proof;
-  });
-
-  app.get<{ Params: { id: string } }>('/v1/jobs/:id/proof', async ({ params }) => {
-    const proof = await proveJob(ledger, params.id);
-    if (!proof) throw notThere('job', params.id);
-    return proof;
   });
 
   app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/state', async ({ query }) => {
@@ -90,6 +78,7 @@ async function* blockLines(ledger: Ledger, from: number, limit: number): AsyncGe
   for (let height = from; height < end; height++) yield `${JSON.stringify(await ledger.block(height))}\n`;
 }
 
-function notThere(what: string, id: string): OrbError {
+/** The error for what this ledger does not hold. */
+export function notThere(what: string, id: string): OrbError {
   return new OrbError('not-found', { message: `There is no ${what} ${id.slice(0, 128)} on this ledger.` });
 }
