@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openEmbeddedLedger } from '@orb/ledger/embedded';
+import { CosignatureBook } from '@orb/ledger/finality';
 import { WssTransport } from '@orb/link/wss';
 import { OrbError } from '@orb/protocol';
 import { openDiskStore } from '@orb/store/disk';
@@ -21,9 +22,12 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
   const ledger = await openEmbeddedLedger({ folder: join(config.folder, 'ledger'), genesis: keys.genesis, ordererKey: keys.orderer });
+  let cosignatures: CosignatureBook | undefined;
   try {
-    return await assembleSuperNode(config, { ledger, store, transport, keys, gatewayTls, log: dependencies.log });
+    cosignatures = await CosignatureBook.open({ folder: join(config.folder, 'cosignatures'), peers: config.peers, ledger });
+    return await assembleSuperNode(config, { ledger, cosignatures, store, transport, keys, gatewayTls, log: dependencies.log });
   } catch (error) {
+    await cosignatures?.close();
     await ledger.close();
     throw error;
   }
