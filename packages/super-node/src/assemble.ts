@@ -94,6 +94,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     ledger,
     functions,
     nodes,
+    peers,
     scheduler,
     settlement,
     recentJobs,

@@ -1,4 +1,4 @@
-import { OrbError, limits, type ChainId, type Presence, type SuperNodeId, type SuperNodeRecord, type VersionId } from '@orb/protocol';
+import { OrbError, limits, type Presence, type SuperNodeId, type SuperNodeRecord, type VersionId } from '@orb/protocol';
 import type { Link } from '@orb/link';
 
 /** Another super node that is linked to this one now. */
@@ -66,6 +66,10 @@ export class PeerRegistry {
 
   remove(session: PeerSession): void {
     if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
+  }
+
+  get(id: SuperNodeId): PeerSession | undefined {
+    return this.#sessions.get(id);
   }
 
   sessions(): Iterable<PeerSession> {

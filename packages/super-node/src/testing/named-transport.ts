@@ -6,6 +6,8 @@ import { OrbError } from '@orb/protocol';
 export class NamedTransport implements LinkTransport {
   readonly #name: string;
   readonly #shared: SharedNames;
+  readonly #links = new Set<Link>();
+  #listener: LinkListener | undefined;
 
   constructor(name: string, shared: SharedNames) {
     this.#name = name;
@@ -16,13 +18,22 @@ export class NamedTransport implements LinkTransport {
     const listener = await this.#shared.transport.listen(options);
     const address = `wss://${this.#name}.test:1`;
     this.#shared.addresses.set(address, listener.address);
+    this.#listener = listener;
     return { address, links: listener.links, close: () => listener.close() };
   }
 
-  dial(address: string, options: DialOptions): Promise<Link> {
+  /** As if the process were gone, for everybody else: nothing goes out or comes in any more. */
+  async cut(): Promise<void> {
+    this.#shared.addresses.delete(`wss://${this.#name}.test:1`);
+    await Promise.all([...this.#links, ...(this.#listener?.links ?? [])].map((link) => link.close()));
+  }
+
+  async dial(address: string, options: DialOptions): Promise<Link> {
     const known = this.#shared.addresses.get(address);
     if (known === undefined) throw new OrbError('link-closed', { message: `Nobody listens at ${address}.` });
-    return this.#shared.transport.dial(known, options);
+    const link = await this.#shared.transport.dial(known, options);
+    this.#links.add(link);
+    return link;
   }
 }
 

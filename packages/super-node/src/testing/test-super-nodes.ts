@@ -17,6 +17,7 @@ export interface TestPeer {
   readonly signer: Signer;
   readonly running: RunningSuperNode;
   readonly store: MemoryStore;
+  readonly transport: NamedTransport;
   readonly folder: string;
   readonly warnings: string[];
 }
@@ -57,18 +58,19 @@ export class TestSuperNodes {
     const signer = testSigner(name);
     const store = new MemoryStore();
     const warnings: string[] = [];
+    const transport = new NamedTransport(name, this.names);
     const running = await assembleSuperNode(
       parseSuperNodeConfig({ folder, gateway: { listen: '127.0.0.1:0' }, settleEveryMs: 20, ...config }),
       {
         ledger: keptOpen(this.net.ledger),
         store,
-        transport: new NamedTransport(name, this.names),
+        transport,
         keys: { genesis: this.genesis, superNode: signer, orderer, treasury },
         log: { info() {}, warn: (message, fields) => warnings.push(`${message} ${JSON.stringify(fields)}`), error() {} },
       },
     );
     await this.register(signer, running);
-    const peer = { name, signer, running, store, folder, warnings };
+    const peer = { name, signer, running, store, transport, folder, warnings };
     this.peers.set(name, peer);
     return peer;
   }
@@ -83,6 +85,16 @@ export class TestSuperNodes {
       bond: '100',
     };
     await this.net.send('super-node.register', body, this.owner, signer);
+  }
+
+  /** Resolves when one super node has heard from another that it has so many versions. */
+  async heard(at: string, from: string, versions = 1): Promise<void> {
+    const id = this.peer(from).running.id;
+    for (;;) {
+      const status = (await (await fetch(`${this.url(at)}/v1/status`)).json()) as { superNodes: { id: string; presence: { versions: number } | null }[] };
+      if ((status.superNodes.find((one) => one.id === id)?.presence?.versions ?? -1) >= versions) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   peer(name: string): TestPeer {
