@@ -7,7 +7,7 @@ import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
 import { startClock } from './clock.ts';
-import { splitListen, type SuperNodeConfig } from './config.ts';
+import { callRate, splitListen, type SuperNodeConfig } from './config.ts';
 import { Faucet } from './gateway/faucet.ts';
 import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
@@ -174,7 +174,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     ...guards,
     caughtUp: () => follower.caughtUp(),
   };
-  const gateway = createGateway({ tls: parts.gatewayTls }, context);
+  const gateway = createGateway({ tls: parts.gatewayTls, trustedProxies: config.gateway.trustedProxies }, context);
   const bound = await gateway.listen(splitListen(config.gateway.listen));
   context.publicUrl ||= bound;
 
@@ -220,7 +220,8 @@ function gatewayGuards(
   deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] },
 ) {
   const { treasury } = keys;
-  const { callsPerSecond, faucetPerMinute } = config;
+  const callsPerSecond = callRate(config);
+  const { faucetPerMinute } = config;
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),

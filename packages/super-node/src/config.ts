@@ -16,6 +16,8 @@ export const superNodeConfigSchema = z.strictObject({
       /** How callers reach it, when not by the listening address. */
       url: z.url().optional(),
       tls: tlsFiles.optional(),
+      /** Addresses of proxies whose X-Forwarded-For is believed; limits per caller count what they say. */
+      trustedProxies: z.array(z.string().max(64)).max(64).default([]),
     })
     .prefault({}),
   links: z
@@ -30,8 +32,11 @@ export const superNodeConfigSchema = z.strictObject({
   placement: z.enum(placementPolicies).default('balanced'),
   /** Reply only after the disk has the record: power-cut proof, and slower. */
   durableReplies: z.boolean().default(false),
-  /** Calls per second from one address; null: no limit. */
-  callsPerSecond: z.number().positive().nullable().default(1_000),
+  /**
+   * Calls per second from one address; null: no limit. Left out: 1,000, but no limit on loopback, where every caller is
+   * this computer or a proxy on it.
+   */
+  callsPerSecond: z.number().positive().nullable().optional(),
   /** Grants per minute to one address; 0: no faucet here. */
   faucetPerMinute: z.number().min(0).default(10),
   /** Disk for functions' code; beyond it uploads are refused. */
@@ -56,6 +61,12 @@ export function parseSuperNodeConfig(value: unknown): SuperNodeConfig {
     });
   }
   return config;
+}
+
+/** Calls per second from one address; null: no limit. */
+export function callRate({ callsPerSecond, gateway }: SuperNodeConfig): number | null {
+  if (callsPerSecond !== undefined) return callsPerSecond;
+  return isLoopback(splitListen(gateway.listen).host) && gateway.trustedProxies.length === 0 ? null : 1_000;
 }
 
 export function splitListen(address: string): { host: string; port: number } {

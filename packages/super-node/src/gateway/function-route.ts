@@ -154,7 +154,8 @@ function replyHeaders({ call, job, node, attempt, times }: CallReply): string[] 
   return ['orb-call', call, 'orb-job', job, 'orb-node', node, 'orb-attempt', String(attempt), 'server-timing', timing];
 }
 
-const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
+/** Functions are public addresses: a page of any origin may read their answers, refusals included. */
+export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
 
 function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
