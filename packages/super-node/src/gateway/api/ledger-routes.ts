@@ -4,6 +4,7 @@ import { OrbError, parseTransaction } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readJson, readNumber } from '../read-json.ts';
+import { blockStream } from './block-stream.ts';
 
 /** The ledger for everyone to read, and for signed transactions to enter. */
 export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: GatewayContext): void {
@@ -52,6 +53,29 @@ export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Gatew
     const from = readNumber(query['from'], 'from', { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 });
     const limit = readNumber(query['limit'], 'limit', { min: 1, max: 10_000, default: 1_000 });
     return reply.type('application/x-ndjson').send(Readable.from(blockLines(ledger, from, limit)));
+  });
+
+  followRoute(app, ledger);
+}
+
+/** How many may follow at once, so that strangers cannot use up the sockets and timers of this computer. */
+const followersMax = 128;
+
+function followRoute(app: FastifyInstance, ledger: Ledger): void {
+  let followers = 0;
+  app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/follow', async ({ query }, reply) => {
+    const from = readNumber(query['from'], 'from', { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 });
+    if (followers >= followersMax) throw new OrbError('overloaded', { message: 'Too many follow already.', retryAfterMs: 10_000 });
+    const ending = new AbortController();
+    followers++;
+    reply.raw.once('close', () => {
+      followers--;
+      ending.abort();
+    });
+    return reply
+      .type('application/x-ndjson')
+      .headers({ 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+      .send(Readable.from(blockStream(ledger, from, ending.signal)));
   });
 }
 
