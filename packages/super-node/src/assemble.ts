@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
+import type { CosignatureBook, Ledger } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
@@ -34,6 +34,8 @@ import type { CallContext } from './steps/call-context.ts';
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
   readonly ledger: Ledger;
+  /** What peers have co-signed. Without it nobody can. */
+  readonly cosignatures?: CosignatureBook | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
@@ -164,6 +166,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const context: GatewayContext = {
     calls,
     ledger,
+    cosignatures: parts.cosignatures,
     store: parts.store,
     genesis: keys.genesis,
     superNode,
@@ -207,6 +210,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     await listener.close();
     await money.close();
     await follower.stop();
+    await parts.cosignatures?.close();
     await ledger.close();
     log.info('super node has stopped');
   };

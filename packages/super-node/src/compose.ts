@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ledger } from '@orb/ledger';
 import { openEmbeddedLedger } from '@orb/ledger/embedded';
+import { CosignatureBook } from '@orb/ledger/finality';
 import { httpUpstream, openReplicaLedger } from '@orb/ledger/replica';
 import { WssTransport } from '@orb/link/wss';
 import { chainId, OrbError } from '@orb/protocol';
@@ -23,9 +24,12 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
   const ledger = await openLedger(config, keys, dependencies.log);
+  let cosignatures: CosignatureBook | undefined;
   try {
-    return await assembleSuperNode(config, { ledger, store, transport, keys, gatewayTls, log: dependencies.log });
+    cosignatures = await CosignatureBook.open({ folder: join(config.folder, 'cosignatures'), peers: config.peers, ledger });
+    return await assembleSuperNode(config, { ledger, cosignatures, store, transport, keys, gatewayTls, log: dependencies.log });
   } catch (error) {
+    await cosignatures?.close();
     await ledger.close();
     throw error;
   }

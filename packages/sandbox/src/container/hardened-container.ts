@@ -143,7 +143,7 @@ function wordsOf(value: unknown): string[] {
 /** The image's own user where it is a number that is neither root nor the helper; a name could stand for root. */
 function userOf(user: string): string {
   const [, uid, gid = '65534'] = /^(\d{1,9})(?::(\d{1,9}))?$/.exec(user) ?? [];
-  if (uid === undefined || Number(uid) === 0 || Number(gid) === 0 || `${uid}:` === relayUser.slice(0, 6)) return functionUser;
+  if (uid === undefined || Number(uid) === 0 || Number(gid) === 0 || Number(uid) === Number.parseInt(relayUser)) return functionUser;
   return `${Number(uid)}:${Number(gid)}`;
 }
 

@@ -12,6 +12,8 @@ import { pullImage } from './pull-image.ts';
 const mebibyte = 1_048_576;
 /** Pulls at once; others wait, so that a slow registry does not hold up all. */
 const maxPulls = 3;
+/** What others may write to the same disk while an image is fetched, before the image is blamed for it. */
+const othersBytes = 128 * mebibyte;
 const repositoryPrefix = 'orb-images';
 
 /** An image that stays while it is held. */
@@ -64,8 +66,9 @@ export class ImageShelf {
   async open(): Promise<void> {
     this.#dataRoot = await this.#localDataRoot();
     const images = await this.#docker.listImages({ filters: { reference: [`${this.#repository}:*`] } });
-    for (const { RepoTags: tags, RepoDigests: digests, Size: bytes, Id: id } of images) {
-      const { Metadata: metadata } = (await this.#docker.getImage(id).inspect()) as { Metadata?: { LastTagTime?: string } };
+    for (const { RepoTags: tags, Size: bytes, Id: id } of images) {
+      // The list leaves out every name that the filter did not ask for.
+      const { RepoDigests: digests, Metadata: metadata } = (await this.#docker.getImage(id).inspect()) as { RepoDigests?: string[]; Metadata?: { LastTagTime?: string } };
       const usedAtMs = Date.parse(metadata?.LastTagTime ?? '') || 0;
       for (const tag of tags ?? []) {
         const hex = tag.startsWith(`${this.#repository}:`) ? tag.slice(this.#repository.length + 1) : '';
@@ -167,7 +170,7 @@ export class ImageShelf {
       return bavail * bsize;
     };
     const before = await free();
-    const most = this.#options.imageDiskMiB * mebibyte - this.usedBytes + totalBytes;
+    const most = this.#options.imageDiskMiB * mebibyte - this.usedBytes + totalBytes + othersBytes;
     const timer = setInterval(() => {
       void free().then((now) => {
         if (before - now > most) stop.abort(new OrbError('store-full', { message: 'The image unfolds to more than the disk that is left for images.' }));

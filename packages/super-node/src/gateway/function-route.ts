@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
+import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { pathBelow } from './path-below.ts';
@@ -46,19 +47,18 @@ const notReturned = new Set([
 ]);
 const exposed = 'orb-call, orb-job, orb-node, orb-attempt, server-timing';
 
+interface FunctionPath {
+  Params: { readonly owner: string; readonly name: string };
+}
+
 /** `ANY /fn/OWNER/NAME[/path]` */
 export function functionRoute(app: FastifyInstance, context: GatewayContext): void {
-  const handler = (request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply) =>
-    answerCall(request, reply, context);
+  const handler = (request: FastifyRequest<FunctionPath>, reply: FastifyReply) => answerCall(request, reply, context);
   app.all('/fn/:owner/:name', handler);
   app.all('/fn/:owner/:name/*', handler);
 }
 
-async function answerCall(
-  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
-  reply: FastifyReply,
-  context: GatewayContext,
-): Promise<void> {
+async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyReply, context: GatewayContext): Promise<void> {
   const { raw } = reply.hijack();
   const abort = new AbortController();
   let answered: CallReply | undefined;
@@ -71,17 +71,13 @@ async function answerCall(
     context.callLimit?.take(request.ip);
     answered = await handleCall(readCall(request, abort, context), context.calls);
     context.statusFeed.changed();
-    sendReply(raw, request.method, answered);
+    sendReply(raw, request, answered);
   } catch (error) {
     sendError(raw, asOrbError(error), corsHeaders);
   }
 }
 
-function readCall(
-  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
-  abort: AbortController,
-  context: GatewayContext,
-): CallRequest {
+function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController, context: GatewayContext): CallRequest {
   const { owner, name } = request.params;
   const body = Buffer.isBuffer(request.body) ? request.body : emptyBody;
   return {
@@ -130,7 +126,7 @@ function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {
   return headers;
 }
 
-function sendReply(raw: ServerResponse, method: string, reply: CallReply): void {
+function sendReply(raw: ServerResponse, { method, params }: FastifyRequest<FunctionPath>, reply: CallReply): void {
   const headers = replyHeaders(reply);
   if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
   const names = new Set<string>();
@@ -138,7 +134,7 @@ function sendReply(raw: ServerResponse, method: string, reply: CallReply): void 
     const lower = name.toLowerCase();
     if (notReturned.has(lower)) continue;
     names.add(lower);
-    headers.push(name, value);
+    headers.push(name, belowFunction(lower, value, `/fn/${params.owner}/${params.name}`));
   }
   if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
   const bodyless = reply.status === 204 || reply.status === 304;

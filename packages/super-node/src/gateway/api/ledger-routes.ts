@@ -20,12 +20,6 @@ export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Gatew
     return { ...place, transaction };
   });
 
-  app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {
-    const proof = await ledger.prove(params.id);
-    if (!proof) throw notThere('transaction', params.id);
-    return proof;
-  });
-
   app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/state', async ({ query }) => {
     if (query['key'] !== undefined) {
       const value = await ledger.get(query['key']);
@@ -84,6 +78,7 @@ async function* blockLines(ledger: Ledger, from: number, limit: number): AsyncGe
   for (let height = from; height < end; height++) yield `${JSON.stringify(await ledger.block(height))}\n`;
 }
 
-function notThere(what: string, id: string): OrbError {
+/** The error for what this ledger does not hold. */
+export function notThere(what: string, id: string): OrbError {
   return new OrbError('not-found', { message: `There is no ${what} ${id.slice(0, 128)} on this ledger.` });
 }
