@@ -16,7 +16,7 @@ export interface Broken {
   readonly reason: string;
 }
 
-/** A caller whose connection broke tries again after this. */
+/** A caller that was refused, or whose connection broke, tries again after this. */
 const again = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 /** Callers that never rest, and all that they got. */
@@ -60,7 +60,9 @@ export class Load {
   async #callOnAndOn(): Promise<void> {
     while (!this.#stopped) {
       try {
-        this.answers.push(await this.#network.call(this.#options.path, this.#options.request(this.#next++)));
+        const answer = await this.#network.call(this.#options.path, this.#options.request(this.#next++));
+        this.answers.push(answer);
+        if (answer.status !== 200) await again();
       } catch (error) {
         const { cause, message } = error as Error & { cause?: Error };
         this.broken.push({ reason: cause?.message ?? message });

@@ -1,5 +1,5 @@
 import { auditSupply, type SupplyAudit } from '@orb/ledger';
-import { accountId, type Block, type Json, type JobRowForm, type TicketRow } from '@orb/protocol';
+import { accountId, costOf, outcomes, type Block, type Json, type JobRowForm, type TicketRow } from '@orb/protocol';
 import type { Network } from './network.ts';
 import { until } from './until.ts';
 
@@ -30,27 +30,35 @@ export interface SettledJob {
   /** As the receipt says it; `lost` without one. */
   readonly outcome: string;
   readonly received: boolean | null;
-  readonly height: number;
+  /** Base units that follow from the row: nothing where it is not billed, or was not received. */
+  readonly cost: bigint;
 }
 
-/** Every time that a job stands on the ledger, from the first block on; a job that stands there twice is here twice. */
-export async function settledJobs(network: Network): Promise<ReadonlyMap<string, readonly SettledJob[]>> {
+/**
+ * What the blocks say of each job, from the first block on. A settlement that a crash has cut off from its answer is
+ * submitted again, and its rows refused: the same word twice is one word. Two different words for one job are two.
+ * @param memoryMiB of the functions that were called
+ */
+export async function settledJobs(network: Network, memoryMiB = 128): Promise<ReadonlyMap<string, readonly SettledJob[]>> {
   const text = await (await fetch(`${network.gateway}/v1/ledger/blocks?from=0&limit=10000`)).text();
-  const jobs = new Map<string, SettledJob[]>();
+  const jobs = new Map<string, Map<string, SettledJob>>();
+  const add = (ticket: TicketRow, job: Omit<SettledJob, 'call'>, row: unknown) => {
+    const id = `${ticket[0]}-${ticket[1]}`;
+    jobs.set(id, (jobs.get(id) ?? new Map<string, SettledJob>()).set(JSON.stringify(row), { ...job, call: ticket[3] }));
+  };
   for (const line of text.trim().split('\n')) {
-    const { header, transactions } = JSON.parse(line) as Block;
-    for (const { kind, body } of transactions) {
+    for (const { kind, body } of (JSON.parse(line) as Block).transactions) {
       if (kind !== 'job.settle') continue;
       const { batches, lost } = body as unknown as { batches: { rows: JobRowForm[] }[]; lost: { ticket: TicketRow }[] };
-      const add = (ticket: TicketRow, job: Pick<SettledJob, 'outcome' | 'received'>) => {
-        const id = `${ticket[0]}-${ticket[1]}`;
-        jobs.set(id, [...(jobs.get(id) ?? []), { ...job, call: ticket[3], height: header.height }]);
-      };
-      for (const [ticket, receipt, [received]] of batches.flatMap(({ rows }) => rows)) add(ticket, { outcome: receipt[8], received });
-      for (const { ticket } of lost) add(ticket, { outcome: 'lost', received: false });
+      for (const row of batches.flatMap(({ rows }) => rows)) {
+        const [ticket, [, runUs, , , , , , , outcome], [received]] = row;
+        const cost = outcomes[outcome].billed && received ? costOf(runUs, memoryMiB, BigInt(ticket[7])) : 0n;
+        add(ticket, { outcome, received, cost }, row);
+      }
+      for (const row of lost) add(row.ticket, { outcome: 'lost', received: false, cost: 0n }, row);
     }
   }
-  return jobs;
+  return new Map([...jobs].map(([id, words]) => [id, [...words.values()]]));
 }
 
 /** Resolves when nothing waits for settlement. */

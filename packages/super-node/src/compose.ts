@@ -19,7 +19,7 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
     ...(linkTls && { certificate: { certificate: linkTls.cert, privateKey: linkTls.key } }),
     ...(config.links.address !== undefined && { publicAddress: config.links.address }),
   });
-  const store = await openDiskStore({ directory: join(config.folder, 'code') });
+  const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
   const ledger = await openEmbeddedLedger({ folder: join(config.folder, 'ledger'), genesis: keys.genesis, ordererKey: keys.orderer });
   try {
     return await assembleSuperNode(config, { ledger, store, transport, keys, gatewayTls, log: dependencies.log });

@@ -34,6 +34,8 @@ export const superNodeConfigSchema = z.strictObject({
   callsPerSecond: z.number().positive().nullable().default(1_000),
   /** Grants per minute to one address; 0: no faucet here. */
   faucetPerMinute: z.number().min(0).default(10),
+  /** Disk for functions' code; beyond it uploads are refused. */
+  codeQuotaMiB: z.int().min(10).default(20_480),
   maxWaitingCalls: z.int().min(0).max(1_000_000).default(1_000),
   maxWaitMs: z.int().min(0).max(60_000).default(5_000),
   settleEveryMs: z.int().min(20).max(60_000).default(250),

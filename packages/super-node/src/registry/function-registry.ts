@@ -154,6 +154,11 @@ export class FunctionRegistry {
   }
 }
 
+/** One private version that takes calls makes the whole function private: chance must not open a door. */
+export function isPrivate(entry: FunctionEntry): boolean {
+  return entry.versions.some(([version]) => version.manifest.visibility === 'private');
+}
+
 /** Picks the version that takes this call, by the owner's traffic shares. @param chance in [0, 1) */
 export function pickVersion(entry: FunctionEntry, chance: number): VersionRecord | undefined {
   const total = entry.versions.reduce((sum, [, weight]) => sum + weight, 0);

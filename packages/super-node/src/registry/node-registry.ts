@@ -8,7 +8,9 @@ export interface NodeSession {
   readonly label: string;
   readonly link: Link;
   readonly connectedAtMs: number;
-  offer: Offer;
+  readonly offer: Offer;
+  /** Why it cannot run a version, or null, as found for this offer. */
+  readonly fits: Map<VersionId, string | null>;
   /** Versions that are ready to run on it. */
   readonly seeds: Set<VersionId>;
   /** SHA-256 of the code that it was asked to seed: what it may fetch. */
@@ -32,6 +34,12 @@ const fading = 0.2;
 export class NodeRegistry {
   readonly #sessions = new Map<NodeId, NodeSession>();
   readonly #seeders = new Map<VersionId, Set<NodeSession>>();
+
+  /** A node changed what it lends: what fitted may not any more. */
+  changeOffer(session: NodeSession, offer: Offer): void {
+    Object.assign(session, { offer });
+    session.fits.clear();
+  }
 
   /** Adds a session; an older one of the same node is returned, to be closed. */
   add(session: NodeSession): NodeSession | undefined {

@@ -114,7 +114,7 @@ export class NodeLinks implements LinkHandler {
 
   #takeOffer(offer: Offer, link: Link): { settledBatch: number; timeMs: number } {
     const session = this.#sessions.get(link) ?? this.#startSession(offer, link);
-    session.offer = offer;
+    this.#deps.nodes.changeOffer(session, offer);
     this.#takeSeeds(session, offer.seeds);
     this.#deps.onChange();
     return { settledBatch: this.#deps.settlement.settledBatch(session.id), timeMs: this.#deps.nowMs() };
@@ -132,6 +132,7 @@ export class NodeLinks implements LinkHandler {
       offer,
       seeds: new Set(),
       asked: new Set(),
+      fits: new Map(),
       active: 0,
       answerMs: undefined,
       reliability: 1,

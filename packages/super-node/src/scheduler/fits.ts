@@ -1,4 +1,18 @@
-import { tierSatisfies, type Manifest, type Offer } from '@orb/protocol';
+import { tierSatisfies, type Manifest, type Offer, type VersionRecord } from '@orb/protocol';
+import type { NodeSession } from '../registry/node-registry.ts';
+
+/** {@link whyUnfit}, remembered for as long as the node's offer stays as it is. */
+export function whyUnfitNow(node: Pick<NodeSession, 'offer' | 'fits'>, version: VersionRecord): string | undefined {
+  const known = node.fits.get(version.id);
+  if (known !== undefined) return known ?? undefined;
+  const reason = whyUnfit(node.offer, version.manifest);
+  if (node.fits.size >= maxRemembered) node.fits.clear();
+  node.fits.set(version.id, reason ?? null);
+  return reason;
+}
+
+/** Versions that one node's answers are remembered for. */
+const maxRemembered = 20_000;
 
 /** Why a node can never run a version as things stand; undefined when it can. A busy node still fits. */
 export function whyUnfit(offer: Offer, manifest: Manifest): string | undefined {

@@ -55,6 +55,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
       offer: { ...fittingOffer, ...offer },
       seeds: new Set<string>(),
       asked: new Set<string>(),
+      fits: new Map<string, string | null>(),
       active: 0,
       answerMs: undefined,
       reliability: 1,

@@ -1,7 +1,7 @@
 import { OrbError, type VersionRecord } from '@orb/protocol';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
-import { hasFreeSlot, whyUnfit } from './fits.ts';
+import { hasFreeSlot, whyUnfitNow } from './fits.ts';
 import { pickers, type PlacementPolicy } from './policies.ts';
 
 export interface SchedulerOptions {
@@ -69,7 +69,7 @@ export class Scheduler {
     const fitting: NodeSession[] = [];
     const free: NodeSession[] = [];
     for (const node of seeders) {
-      const reason = avoid.has(node) ? 'it has just failed this call' : whyUnfit(node.offer, version.manifest);
+      const reason = avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version);
       if (reason !== undefined) reasons.add(reason);
       else {
         fitting.push(node);

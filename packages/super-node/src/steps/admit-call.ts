@@ -1,6 +1,6 @@
 import { limits, OrbError, type VersionRecord } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
-import { pickVersion, type FunctionEntry } from '../registry/function-registry.ts';
+import { isPrivate, pickVersion, type FunctionEntry } from '../registry/function-registry.ts';
 import type { CallContext } from './call-context.ts';
 
 /** A call that may run. */
@@ -44,8 +44,7 @@ function checkSize({ body, path, method }: CallRequest): void {
 
 /** A private function answers its owner's keys alone; the gateway has checked the signature already. */
 function checkRight({ identity }: CallRequest, entry: FunctionEntry): void {
-  const version = entry.versions[0]?.[0];
-  if (version?.manifest.visibility !== 'private') return;
+  if (!isPrivate(entry)) return;
   if (!identity) throw new OrbError('unauthenticated', { message: `${entry.fullName} is private: sign the request.` });
   if (!entry.ownerKeys.has(identity.key)) throw new OrbError('forbidden', { message: `${entry.fullName} is private.` });
 }

@@ -6,7 +6,7 @@ import type { Answered } from './dispatch-job.ts';
 /** The caller's view of a recorded job. */
 export function replyTo(answered: Answered, context: CallContext): CallReply {
   const { job, node, head, body, receipt, trailer, acknowledgement, readAtUs, admission } = answered;
-  context.recentJobs.add({ answered, functionName: admission.entry.fullName });
+  context.recentJobs.add({ functionName: admission.entry.fullName, node: node.id, job, receipt, acknowledgement });
   return {
     call: job.ticket.call,
     job: job.id,

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { asOrbError, isHex32, limits, OrbError } from '@orb/protocol';
-import type { FunctionEntry } from '../../registry/function-registry.ts';
+import { isPrivate, type FunctionEntry } from '../../registry/function-registry.ts';
 import { seedFunction } from '../../seeding/seed-function.ts';
 import { publicError } from '../errors.ts';
 import type { GatewayContext } from '../gateway-context.ts';
@@ -82,16 +82,12 @@ function findFunction(context: GatewayContext, { owner, name }: FunctionPath['Pa
 
 function listFunctions(context: GatewayContext, search: string, after: string, limit: number): object[] {
   const names = [...context.calls.functions.entries()].filter((entry) => {
-    return entry.fullName.includes(search) && entry.fullName > after && entry.record.state !== 'decommissioned' && isPublic(entry);
+    return entry.fullName.includes(search) && entry.fullName > after && entry.record.state !== 'decommissioned' && !isPrivate(entry);
   });
   return names
     .sort((a, b) => (a.fullName < b.fullName ? -1 : 1))
     .slice(0, limit)
     .map((entry) => summary(context, entry));
-}
-
-function isPublic(entry: FunctionEntry): boolean {
-  return entry.versions[0]?.[0].manifest.visibility !== 'private';
 }
 
 function summary({ calls, publicUrl }: GatewayContext, entry: FunctionEntry) {
