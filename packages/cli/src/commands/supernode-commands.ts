@@ -14,6 +14,8 @@ import { credits } from './option-values.ts';
 interface InitFlags {
   readonly name: string;
   readonly main?: boolean;
+  readonly listen: string;
+  readonly links: string;
 }
 
 interface StartFlags {
@@ -30,6 +32,8 @@ export function addSupernodeCommands(program: Command, context: CommandContext):
     .argument('<folder>', 'an empty folder')
     .requiredOption('--name <name>', 'name of the network')
     .option('--main', 'real money: no faucet (default: a test network)')
+    .option('--listen <host:port>', 'where callers are heard', '127.0.0.1:7080')
+    .option('--links <host:port>', 'where nodes are heard', '127.0.0.1:7443')
     .action(async (folder: string, flags: InitFlags, command: Command) => init(context.session(command), folder, flags));
   supernode
     .command('start')
@@ -51,11 +55,13 @@ export function stopWithParentOption(): Option {
   return new Option('--stop-with-parent', 'stop when standard input closes').hideHelp();
 }
 
-async function init(session: Session, folder: string, { name, main }: InitFlags): Promise<void> {
+async function init(session: Session, folder: string, { name, main, listen, links }: InitFlags): Promise<void> {
   const path = resolve(folder);
+  const content = { folder: '.', gateway: { listen }, links: { listen: links } };
+  // Wrong addresses are said before any key is made.
+  await parseSuperNodeConfig(content);
   const genesis = await makeNetwork({ folder: path, name, network: main ? 'main' : 'test' });
   const config = join(path, 'super-node.json');
-  const content = { folder: '.', gateway: { listen: '127.0.0.1:7080' }, links: { listen: '127.0.0.1:7443' } };
   await writeFile(config, `${JSON.stringify(content, null, 2)}\n`, { flag: 'wx' });
   session.result({ folder: path, config, chain: chainId(genesis) }, () => {
     const { style } = session.terminal;

@@ -5,6 +5,7 @@ import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { signedMessage } from './signed-message.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
 const notForwarded = new Set([
@@ -91,7 +92,7 @@ function readCall(
     headers: forwardedHeaders(request.raw.rawHeaders),
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
-    identity: identify(request, body, context),
+    identity: identify(request, context),
     readAtUs: context.calls.nowUs(),
     abort,
   };
@@ -100,9 +101,9 @@ function readCall(
 const emptyBody = Buffer.alloc(0);
 
 /** Who signed a call; a signature that is there must be right, whether the function asks for one or not. */
-function identify(request: FastifyRequest, body: Uint8Array, { signedAccess, publicUrl }: GatewayContext): RequestIdentity | undefined {
+function identify(request: FastifyRequest, context: GatewayContext): RequestIdentity | undefined {
   if (request.headers['signature-input'] === undefined) return undefined;
-  return signedAccess.identify({ method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body });
+  return context.signedAccess.identify(signedMessage(context, request));
 }
 
 /** What follows the first `segments` segments of a path, query included; always starts with `/`. */

@@ -6,6 +6,7 @@ import { seedFunction } from '../../seeding/seed-function.ts';
 import { publicError } from '../errors.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readBody, readNumber } from '../read-json.ts';
+import { signedMessage } from '../signed-message.ts';
 
 interface FunctionPath {
   readonly Params: { owner: string; name: string };
@@ -48,10 +49,6 @@ export function functionRoutes(app: FastifyInstance, context: GatewayContext): v
 function requireDeveloper(context: GatewayContext, request: FastifyRequest): void {
   const account = context.signedAccess.requireAccount(signedMessage(context, request), String(request.headers['orb-account'] ?? ''));
   if (!account.roles.includes('developer')) throw new OrbError('forbidden', { message: `${account.name} is not a developer account.` });
-}
-
-function signedMessage({ publicUrl }: GatewayContext, request: FastifyRequest) {
-  return { method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body: readBody(request) };
 }
 
 /** Seeds every version that takes calls; one line a step. */
