@@ -6,10 +6,12 @@ import type { CommandContext } from './commands/command-context.ts';
 import { addDeployCommand } from './commands/deploy-command.ts';
 import { addFunctionCommands } from './commands/function-commands.ts';
 import { addLedgerCommands } from './commands/ledger-commands.ts';
+import { addLogsCommand } from './commands/logs-command.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addSupernodeCommands } from './commands/supernode-commands.ts';
 import { addUpCommand } from './commands/up-command.ts';
+import { addVersionCommands } from './commands/version-commands.ts';
 
 /** The whole command tree. Building it does nothing but build it: the reference is made from it. */
 export function buildProgram(context: CommandContext, version: string): Command {
@@ -30,7 +32,9 @@ export function buildProgram(context: CommandContext, version: string): Command 
   program.commandsGroup('Functions:');
   addDeployCommand(program, context);
   addCallCommand(program, context);
+  addLogsCommand(program, context);
   addFunctionCommands(program, context);
+  addVersionCommands(program, context);
   program.commandsGroup('Accounts and money:');
   addAccountCommands(program, context);
   addAllowanceCommands(program, context);

@@ -8,6 +8,7 @@ export type {
   JobSummary,
   KeyChange,
   LocatedTransaction,
+  LogEntry,
   NetworkInfo,
   NodeInfo,
   SeedStep,

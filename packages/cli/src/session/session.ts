@@ -103,6 +103,11 @@ export class Session {
         });
   }
 
+  /** `OWNER/NAME` as it is; `NAME` is a function of the chosen account. */
+  async ownPath(path: string): Promise<string> {
+    return path.includes('/') ? path : `${await this.accountName()}/${path}`;
+  }
+
   async changeProfile(change: (profile: Profile) => Profile): Promise<void> {
     await writeProfile(this.home, change(await readProfile(this.home)));
   }
