@@ -9,7 +9,7 @@ import { firstMissing, type Step } from './read-guide.ts';
 const top = fileURLToPath(new URL('../../', import.meta.url));
 const main = join(top, 'packages/cli/src/main.ts');
 /** What a clone consists of, as far as commands look at it. */
-const clone = ['package.json', 'package-lock.json', 'scripts', 'packages', 'node_modules', 'examples'];
+const clone = ['package.json', 'package-lock.json', 'scripts', 'packages', 'node_modules'];
 
 /** The usual port, and the one in its place. */
 type Ports = readonly (readonly [string, string])[];

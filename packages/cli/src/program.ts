@@ -4,7 +4,9 @@ import { addAllowanceCommands } from './commands/allowance-commands.ts';
 import { addCallCommand } from './commands/call-command.ts';
 import type { CommandContext } from './commands/command-context.ts';
 import { addDeployCommand } from './commands/deploy-command.ts';
+import { addDevCommand } from './commands/dev-command.ts';
 import { addFunctionCommands } from './commands/function-commands.ts';
+import { addInitCommand } from './commands/init-command.ts';
 import { addLedgerCommands } from './commands/ledger-commands.ts';
 import { addLogsCommand } from './commands/logs-command.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
@@ -29,6 +31,8 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .configureHelp({ showGlobalOptions: true });
   program.commandsGroup('Start here:');
   addUpCommand(program, context);
+  addInitCommand(program, context);
+  addDevCommand(program, context);
   program.commandsGroup('Functions:');
   addDeployCommand(program, context);
   addCallCommand(program, context);

@@ -45,6 +45,12 @@ export class Session {
     this.progress = createProgress(terminal, options.json);
   }
 
+  /** The same command's session, speaking to this gateway. */
+  at(gateway: string): Session {
+    const { terminal, signal, home } = this;
+    return new Session({ ...this.options, gateway }, { terminal, signal, home });
+  }
+
   /** Prints a result: as JSON with `--json`, else as people read it. Amounts in JSON are base units, as decimal strings. */
   result(value: unknown, human: () => string): void {
     this.terminal.print(
