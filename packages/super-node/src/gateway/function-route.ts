@@ -3,8 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
+import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { pathBelow } from './path-below.ts';
 import { signedMessage } from './signed-message.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
@@ -46,19 +48,18 @@ const notReturned = new Set([
 ]);
 const exposed = 'orb-call, orb-job, orb-node, orb-attempt, server-timing';
 
+interface FunctionPath {
+  Params: { readonly owner: string; readonly name: string };
+}
+
 /** `ANY /fn/OWNER/NAME[/path]` */
 export function functionRoute(app: FastifyInstance, context: GatewayContext): void {
-  const handler = (request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply) =>
-    answerCall(request, reply, context);
+  const handler = (request: FastifyRequest<FunctionPath>, reply: FastifyReply) => answerCall(request, reply, context);
   app.all('/fn/:owner/:name', handler);
   app.all('/fn/:owner/:name/*', handler);
 }
 
-async function answerCall(
-  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
-  reply: FastifyReply,
-  context: GatewayContext,
-): Promise<void> {
+async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyReply, context: GatewayContext): Promise<void> {
   const { raw } = reply.hijack();
   const abort = new AbortController();
   let answered: CallReply | undefined;
@@ -71,17 +72,13 @@ async function answerCall(
     context.callLimit?.take(request.ip);
     answered = await handleCall(readCall(request, abort, context), context.calls);
     context.statusFeed.changed();
-    sendReply(raw, request.method, answered);
+    sendReply(raw, request, answered);
   } catch (error) {
     sendError(raw, asOrbError(error), corsHeaders);
   }
 }
 
-function readCall(
-  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
-  abort: AbortController,
-  context: GatewayContext,
-): CallRequest {
+function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController, context: GatewayContext): CallRequest {
   const { owner, name } = request.params;
   const body = Buffer.isBuffer(request.body) ? request.body : emptyBody;
   return {
@@ -93,6 +90,7 @@ function readCall(
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
     identity: identify(request, context),
+    ...signatureOf(request),
     readAtUs: context.calls.nowUs(),
     abort,
   };
@@ -106,16 +104,11 @@ function identify(request: FastifyRequest, context: GatewayContext): RequestIden
   return context.signedAccess.identify(signedMessage(context, request));
 }
 
-/** What follows the first `segments` segments of a path, query included; always starts with `/`. */
-function pathBelow(url: string, segments: number): string {
-  let at = 0;
-  for (let i = 0; i < segments; i++) {
-    const next = url.indexOf('/', at + 1);
-    const query = url.indexOf('?', at + 1);
-    if (next === -1 || (query !== -1 && query < next)) return query === -1 ? '/' : `/${url.slice(query)}`;
-    at = next;
-  }
-  return url.slice(at);
+/** The signature as it came: a super node that runs the call checks it by itself. */
+function signatureOf({ raw: { url = '/', headers } }: FastifyRequest): Pick<CallRequest, 'signed'> {
+  const { 'content-digest': digest, 'signature-input': input, signature } = headers;
+  if (typeof digest !== 'string' || typeof input !== 'string' || typeof signature !== 'string') return {};
+  return { signed: { target: url, 'content-digest': digest, 'signature-input': input, signature } };
 }
 
 function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {
@@ -134,7 +127,7 @@ function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {
   return headers;
 }
 
-function sendReply(raw: ServerResponse, method: string, reply: CallReply): void {
+function sendReply(raw: ServerResponse, { method, params }: FastifyRequest<FunctionPath>, reply: CallReply): void {
   const headers = replyHeaders(reply);
   if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
   const names = new Set<string>();
@@ -142,7 +135,7 @@ function sendReply(raw: ServerResponse, method: string, reply: CallReply): void 
     const lower = name.toLowerCase();
     if (notReturned.has(lower)) continue;
     names.add(lower);
-    headers.push(name, value);
+    headers.push(name, belowFunction(lower, value, `/fn/${params.owner}/${params.name}`));
   }
   if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
   const bodyless = reply.status === 204 || reply.status === 304;
@@ -158,7 +151,8 @@ function replyHeaders({ call, job, node, attempt, times }: CallReply): string[] 
   return ['orb-call', call, 'orb-job', job, 'orb-node', node, 'orb-attempt', String(attempt), 'server-timing', timing];
 }
 
-const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
+/** Functions are public addresses: a page of any origin may read their answers, refusals included. */
+export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
 
 function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;

@@ -11,11 +11,15 @@ export function signedMessage({ publicUrl }: { readonly publicUrl: string }, req
   return { method: request.method, url, headers: request.headers, body: readBody(request) };
 }
 
+/** Every address under which requests may be signed for a gateway: its own, and on loopback the other names of it. */
+export function namesOf(publicUrl: string): readonly string[] {
+  const { host, hostname } = new URL(publicUrl);
+  return [publicUrl, ...(otherNames[hostname] ?? []).map((name) => publicUrl.replace(host, host.replace(hostname, name)))];
+}
+
 function namedBy(host: string | undefined, publicUrl: string): string {
-  const own = new URL(publicUrl);
-  const others = otherNames[own.hostname] ?? [];
-  const asked = others.map((name) => own.host.replace(own.hostname, name)).find((other) => other === host?.toLowerCase());
-  return asked === undefined ? publicUrl : publicUrl.replace(own.host, asked);
+  const asked = host?.toLowerCase();
+  return namesOf(publicUrl).find((name) => new URL(name).host === asked) ?? publicUrl;
 }
 
 const otherNames: Readonly<Record<string, readonly string[]>> = {
