@@ -110,6 +110,13 @@ export class Network {
     return child;
   }
 
+  /** Starts a command that goes on until Ctrl-C, as in a developer's terminal. */
+  watch(name: string, args: readonly string[]): OrbProcess {
+    const child = new OrbProcess({ name, argv: [orbMain, ...args], cwd: this.folder, env: this.#env() });
+    this.processes.push(child);
+    return child;
+  }
+
   /** Runs one `orb` command to its end. */
   async orb(args: readonly string[], { input = '', env = {}, home }: OrbRunOptions = {}): Promise<OrbRun> {
     const name = `orb ${args.slice(0, args[0]!.length > 5 && !['deploy', 'decommission', 'revert'].includes(args[0]!) ? 2 : 1).join(' ')}`;
@@ -119,6 +126,13 @@ export class Network {
     const { code } = await this.times.measure(name, () => child.ended);
     const { bytes, stdout, stderr } = child;
     return { code, stdout, stderr, bytes };
+  }
+
+  /** Runs another program of this workspace to its end, under Node. */
+  async run(name: string, argv: readonly string[]): Promise<OrbRun> {
+    const child = new OrbProcess({ name, argv, cwd: this.folder, env: this.#env() });
+    const { code } = await child.ended;
+    return { code, stdout: child.stdout, stderr: child.stderr, bytes: child.bytes };
   }
 
   /** Runs a command that must succeed. @returns its `--json` result */

@@ -106,6 +106,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       timeoutMs,
       context,
       signal,
+      log: (level, line) => job.session.logs.write(job.id, seeded, level, line),
     });
     const { status, body, finished, completed } = result;
     return { setupUs, release, status, headers: result.headers, body, finished, completed };
@@ -173,7 +174,8 @@ async function finishJob(
   room: JobRoom,
 ): Promise<RunTrailer> {
   const receipt = makeReceipt(job, request, run, usage, sent);
-  const { book } = job.session;
+  const { book, logs } = job.session;
+  logs.end(job.id);
   const place = book.add(job.row, receipt);
   run.release?.();
   room.desk.leave(job);
