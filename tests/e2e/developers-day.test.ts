@@ -94,6 +94,7 @@ test('orb logs --follow shows console.* and failures with their ids, to the owne
   await network.linked('ant');
   await until('the follower to hear again', async () => {
     await network.call('chatty', { method: 'POST', body: '2', headers: { 'content-type': 'application/json' } });
+    if (!follow.running) throw new Error(follow.stderr);
     return numbers().includes('d 2');
   });
   expect(await follow.end('SIGINT')).toMatchObject({ code: 0 });

@@ -4,7 +4,9 @@ import { addAllowanceCommands } from './commands/allowance-commands.ts';
 import { addCallCommand } from './commands/call-command.ts';
 import type { CommandContext } from './commands/command-context.ts';
 import { addDeployCommand } from './commands/deploy-command.ts';
+import { addCompletionCommand } from './commands/completion-command.ts';
 import { addDevCommand } from './commands/dev-command.ts';
+import { addDoctorCommand } from './commands/doctor-command.ts';
 import { addFunctionCommands } from './commands/function-commands.ts';
 import { addInitCommand } from './commands/init-command.ts';
 import { addLedgerCommands } from './commands/ledger-commands.ts';
@@ -45,6 +47,8 @@ export function buildProgram(context: CommandContext, version: string): Command 
   program.commandsGroup('Look and check:');
   addNetworkCommands(program, context);
   addLedgerCommands(program, context);
+  addDoctorCommand(program, context);
+  addCompletionCommand(program, context);
   program.commandsGroup('Run the network:');
   addNodeCommands(program, context);
   addSupernodeCommands(program, context);

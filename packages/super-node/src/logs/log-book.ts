@@ -59,7 +59,7 @@ export class LogBook {
     this.#options = { ...defaults, ...options };
     this.#nowMs = dependencies.nowMs;
     // Far more than this super node can have written before: readers go on where they were, also over a restart.
-    this.#seq = dependencies.nowMs() * 1_000;
+    this.#seq = dependencies.nowMs() * 100;
   }
 
   /** Takes what a node sent. @param source finds the node's own job; lines of other jobs are not taken */
