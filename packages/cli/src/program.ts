@@ -20,7 +20,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .helpCommand('help [command]', 'show help for a command')
     .option('--json', 'print results as JSON')
     .option('-v, --verbose', 'say more, on stderr')
-    .option('--gateway <url>', 'address of the super node to speak to (environment: ORB_GATEWAY)')
+    .option('--gateway <url>', 'address of the super node to speak to, or of several with commas between them (environment: ORB_GATEWAY)')
     .option('--account <name>', 'account to act as (environment: ORB_ACCOUNT)')
     .option('--passphrase-file <file>', 'file whose first line opens encrypted keys (environment: ORB_PASSPHRASE)')
     .showSuggestionAfterError()

@@ -17,12 +17,14 @@ import {
   anyAnswerSchema,
   blockSchema,
   committedSchema,
+  finalitySchema,
   historySchema,
   locatedSchema,
   rangeSchema,
   stateAnswerSchema,
   type Committed,
   type KeyChange,
+  type LedgerFinality,
   type LocatedTransaction,
 } from './answers.ts';
 import type { Http } from './http.ts';
@@ -126,6 +128,15 @@ export class LedgerClient {
   async transaction(id: string): Promise<LocatedTransaction | undefined> {
     try {
       return await this.#http.json(`/v1/ledger/transactions/${encodeURIComponent(id)}`, locatedSchema);
+    } catch (error) {
+      return undefinedIfAbsent(error);
+    }
+  }
+
+  /** Who co-signs the blocks here, how far each has come, and up to which block all is final; undefined where nobody keeps that. */
+  async finality(): Promise<LedgerFinality | undefined> {
+    try {
+      return await this.#http.json('/v1/ledger/cosignatures', finalitySchema);
     } catch (error) {
       return undefinedIfAbsent(error);
     }

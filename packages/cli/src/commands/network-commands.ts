@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatCredits } from '@orb/protocol';
 import { Orb } from '@orb/sdk';
+import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatUs, shortId } from '../terminal/format.ts';
@@ -8,6 +9,7 @@ import { renderFacts, renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { describeJob, namesOfJob } from './describe-job.ts';
 import { wholeNumber } from './option-values.ts';
+import { addVerifyProofCommand, writeJobProof } from './proof-commands.ts';
 
 /** `orb status`, `orb nodes`, `orb job`, `orb jobs`, `orb network`: what a network is doing. */
 export function addNetworkCommands(program: Command, context: CommandContext): void {
@@ -23,7 +25,11 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
     .command('job')
     .description('one job: its timeline, its payment, and where it stands on the ledger')
     .argument('<id>', 'job id, as orb call --verbose and the response header orb-job show it')
-    .action(async (id: string, _: unknown, command: Command) => showJob(context.session(command), id));
+    .option('--proof <file>', 'write its proof to a file, which orb verify-proof checks without the network')
+    .action(async (id: string, { proof }: { proof?: string }, command: Command) =>
+      proof === undefined ? showJob(context.session(command), id) : writeJobProof(context.session(command), id, proof),
+    );
+  addVerifyProofCommand(program, context);
   program
     .command('jobs')
     .description('recent jobs, newest first')
@@ -175,13 +181,23 @@ async function showNetwork(session: Session): Promise<void> {
   });
 }
 
+/** Other super nodes that are remembered beside the one that was named, to change over to. */
+const rememberedOthers = 3;
+
 async function useNetwork(session: Session, url: string): Promise<void> {
   const orb = new Orb({ url });
-  const { chain, name } = await orb.network();
-  await session.changeProfile((profile) => ({ ...profile, gateway: orb.url, chains: { ...profile.chains, [orb.url]: chain } }));
+  const { chain, name, superNode } = await orb.network();
+  const others = (await otherSuperNodes(orb, superNode.id, chain)).slice(0, rememberedOthers);
+  const gateways = [...new Set([orb.url, ...others.map(({ gateway }) => gateway.replace(/\/$/, ''))])];
+  await session.changeProfile((profile) => ({
+    ...profile,
+    gateway: gateways.join(','),
+    chains: { ...profile.chains, ...Object.fromEntries(gateways.map((gateway) => [gateway, chain])) },
+  }));
+  const more = gateways.length > 1 ? ` Should it not answer: ${gateways.slice(1).join(', ')}.` : '';
   session.result(
-    { gateway: orb.url, chain, name },
+    { gateway: orb.url, gateways, chain, name },
     () =>
-      `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}. ${session.terminal.style.quiet(`chain ${chain}`)}`,
+      `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}.${more} ${session.terminal.style.quiet(`chain ${chain}`)}`,
   );
 }

@@ -1,4 +1,4 @@
-import { OrbError, outcomes, type Receipt } from '@orb/protocol';
+import { OrbError, outcomes, receiptRow, ticketRow, type Receipt } from '@orb/protocol';
 import type { CallReply } from '../call.ts';
 import type { CallContext } from './call-context.ts';
 import type { Answered } from './dispatch-job.ts';
@@ -17,11 +17,13 @@ export function replyTo(answered: Answered, context: CallContext): CallReply {
     body,
     failure: failureOf(receipt, trailer.error, admission.entry.fullName),
     times: { prcUs: acknowledgement.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    proof: () => ({ ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error }),
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
   };
 }
 
-function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
+/** The function’s failure in our words; undefined when it ended well. */
+export function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
   const { code } = outcomes[receipt.outcome];
   if (code === null) return undefined;
   return new OrbError(code, { message: message ?? `${fullName} failed.` });
