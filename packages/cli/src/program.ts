@@ -9,6 +9,7 @@ import { addLedgerCommands } from './commands/ledger-commands.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addSupernodeCommands } from './commands/supernode-commands.ts';
+import { addTokenCommands } from './commands/token-commands.ts';
 import { addUpCommand } from './commands/up-command.ts';
 
 /** The whole command tree. Building it does nothing but build it: the reference is made from it. */
@@ -34,6 +35,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
   program.commandsGroup('Accounts and money:');
   addAccountCommands(program, context);
   addAllowanceCommands(program, context);
+  addTokenCommands(program, context);
   program.commandsGroup('Look and check:');
   addNetworkCommands(program, context);
   addLedgerCommands(program, context);

@@ -42,4 +42,11 @@ export const limits = {
   /** How far a signed request's creation time may be from the receiver's clock. */
   signedRequestSkewMs: 60_000,
   idempotencyKeyChars: 128,
+  /** How long a token for AWS clients lives. */
+  tokenMs: { min: 60_000, max: 31_622_400_000, default: 2_592_000_000 },
+  tokensPerAccount: 100,
+  functionsPerToken: 64,
+  tokenLabelChars: 64,
+  /** How far a SigV4 request's time may be from the receiver's clock: five minutes, as Lambda has it. */
+  sigV4SkewMs: 300_000,
 } as const;

@@ -1,4 +1,4 @@
-import type { CallId, JobId, NodeId, OrbError, RequestIdentity } from '@orb/protocol';
+import type { AccountId, CallId, JobId, NodeId, OrbError, RequestIdentity } from '@orb/protocol';
 
 /** A call as it enters: read whole, nothing checked but its size. */
 export interface CallRequest {
@@ -12,6 +12,10 @@ export interface CallRequest {
   readonly body: Uint8Array;
   /** Whoever signed the request; undefined for the public. */
   readonly identity: RequestIdentity | undefined;
+  /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
+  readonly account?: AccountId | undefined;
+  /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
+  readonly version?: string | undefined;
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */
@@ -24,6 +28,9 @@ export interface CallReply {
   readonly job: JobId;
   readonly node: NodeId;
   readonly attempt: number;
+  /** The version's number. */
+  readonly version: number;
+  readonly memoryMiB: number;
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array;

@@ -7,6 +7,8 @@ import { networkRoutes } from './api/network-routes.ts';
 import { fromFastify, sendError } from './errors.ts';
 import { corsHeaders, functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { invokeRoute } from './lambda/invoke-route.ts';
+import { tokenRoutes } from './tokens/token-routes.ts';
 
 export interface GatewayOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
@@ -47,6 +49,8 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
   networkRoutes(app, context);
   functionRoutes(app, context);
   ledgerRoutes(app, context);
+  tokenRoutes(app, context);
+  invokeRoute(app, context);
   statusPage(app);
   return app;
 }

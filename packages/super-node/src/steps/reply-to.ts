@@ -1,4 +1,4 @@
-import { OrbError, outcomes, type Receipt } from '@orb/protocol';
+import { OrbError, outcomes, type Receipt, type RunTrailer } from '@orb/protocol';
 import type { CallReply } from '../call.ts';
 import type { CallContext } from './call-context.ts';
 import type { Answered } from './dispatch-job.ts';
@@ -12,17 +12,19 @@ export function replyTo(answered: Answered, context: CallContext): CallReply {
     job: job.id,
     node: node.id,
     attempt: job.ticket.attempt,
+    version: admission.version.number,
+    memoryMiB: job.memoryMiB,
     status: head.status,
     headers: head.headers,
     body,
-    failure: failureOf(receipt, trailer.error, admission.entry.fullName),
+    failure: failureOf(receipt, trailer, admission.entry.fullName),
     times: { prcUs: acknowledgement.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
   };
 }
 
-function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
+function failureOf(receipt: Receipt, { error, errorType }: RunTrailer, fullName: string): OrbError | undefined {
   const { code } = outcomes[receipt.outcome];
   if (code === null) return undefined;
-  return new OrbError(code, { message: message ?? `${fullName} failed.` });
+  return new OrbError(code, { message: error ?? `${fullName} failed.`, ...(errorType !== undefined && { details: { errorType } }) });
 }
