@@ -5,11 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Orb } from '@orb/sdk';
 import { descendants } from '../../bench/measure/processes.ts';
 import { call } from './call.ts';
 import { secretsUnder } from './leaks.ts';
-import { OrbProcess, orbMain } from './orb-process.ts';
+import { OrbProcess } from './orb-process.ts';
 import { TimeTable } from './time-table.ts';
 import { until } from './until.ts';
 
@@ -45,7 +44,8 @@ function listenAt(wanted: number): Promise<Server> {
 
 /** `npm start -- …` without npm: the script that it runs. */
 function up(...flags: readonly string[]): OrbProcess {
-  const env = { PATH: process.env['PATH'] ?? '', HOME: join(folder, 'home'), NO_COLOR: '1' };
+  // As npm says it: then the script also ends when this process is gone.
+  const env = { PATH: process.env['PATH'] ?? '', HOME: join(folder, 'home'), NO_COLOR: '1', npm_lifecycle_event: 'start' };
   const argv = [runScript, 'start', '--data', data, '--port', String(port), ...flags];
   const child = new OrbProcess({ name: 'npm start', argv, env, ownGroup: true });
   started.push(child);
@@ -64,32 +64,19 @@ async function processesOfNetwork(): Promise<readonly number[]> {
 
 interface Summary {
   readonly gateway: string;
-  readonly function: { readonly url: string; readonly change: string; readonly version: string };
-  readonly call: {
-    readonly output: { message: string };
-    readonly job: { readonly id: string; readonly state: string; readonly cost: string };
-  };
-  readonly ledger: { readonly verified: boolean; readonly height: number; readonly jobs: number };
+  readonly function: { readonly url: string; readonly change: string };
+  readonly call: { readonly output: { message: string }; readonly job: { readonly state: string; readonly cost: string } };
+  readonly ledger: { readonly verified: boolean; readonly jobs: number };
 }
-
-async function once(): Promise<Summary> {
-  const child = up('--once', '--json');
-  const { code } = await times.measure('npm start -- --once', () => child.ended);
-  expect({ code, stderr: code === 0 ? '' : child.stderr }).toEqual({ code: 0, stderr: '' });
-  return JSON.parse(child.stdout) as Summary;
-}
-
-let first: Summary;
 
 test('npm start -- --once shows the whole story from an empty folder and ends with 0, leaving no process', async () => {
   const child = up('--once');
   expect(await times.measure('npm start -- --once', () => child.ended)).toEqual({ code: 0, signal: null });
-  const url = `http://127.0.0.1:${port}`;
   for (const words of [
     'Orb is running on this computer',
-    `status page  ${url}/`,
+    `status page  ${url()}/`,
     'account      demo',
-    `curl -H 'content-type: application/json' -d '{"name":"you"}' ${url}/fn/demo/hello`,
+    `curl -H 'content-type: application/json' -d '{"name":"you"}' ${url()}/fn/demo/hello`,
     'T_prc',
     'T_prv',
     'T_cmp',
@@ -104,65 +91,55 @@ test('npm start -- --once shows the whole story from an empty folder and ends wi
   expect(await processesOfNetwork()).toEqual([]);
 });
 
-test('it starts again on the same data: nothing is made anew, the ledger goes on', async () => {
-  first = await once();
-  expect(first).toMatchObject({
-    function: { change: 'unchanged' },
-    call: { output: { message: expect.stringContaining('Hello, Orb!') }, job: { state: 'paid' } },
-    ledger: { verified: true, jobs: 2 },
-  });
-  expect(BigInt(first.call.job.cost)).toBeGreaterThan(0n);
-});
-
-test('it stays up until Ctrl-C, and one Ctrl-C in the terminal stops all of it cleanly', async () => {
+test('it starts again on the same data and stays up; its status page is live; one Ctrl-C in the terminal stops all of it cleanly', async () => {
   const child = up();
-  await times.measure('npm start', () => child.said(/Ctrl-C stops it/));
-  const answer = await call(first.function.url, { body: '{"name":"you"}', headers: { 'content-type': 'application/json' } });
-  expect(answer).toMatchObject({ status: 200, json: { message: expect.stringContaining('Hello, you!') } });
-  const page = await fetch(`${first.gateway}/`);
+  await times.measure('npm start, again', () => child.said(/Ctrl-C stops it/));
+  const page = await fetch(`${url()}/`);
   expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
-  const pids = descendants(child.pid).map(({ pid }) => pid);
-  expect(pids.length).toBeGreaterThanOrEqual(4);
-
-  const { code } = await times.measure('Ctrl-C', () => child.end('SIGINT', { group: true }));
-  expect([0, 130]).toContain(code);
-  expect(child.stderr).toContain('Stopped; everything is kept');
-  await until('every process to be gone', async () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
-  expect(await processesOfNetwork()).toEqual([]);
-});
-
-test('the status page is live: its events tell of a call, and pages of others cannot frame or script it', async () => {
-  const child = up();
-  await child.said(/Ctrl-C stops it/);
-  const page = await fetch(`${first.gateway}/`);
   expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+
   const abort = new AbortController();
-  const events = await fetch(`${first.gateway}/v1/events`, { signal: abort.signal });
+  const events = await fetch(`${url()}/v1/events`, { signal: abort.signal });
   const reader = events.body!.pipeThrough(new TextDecoderStream()).getReader();
   let seen = (await reader.read()).value ?? '';
   expect(seen).toMatch(/^event: status\ndata: \{/);
-  const { job } = await call(first.function.url, { body: '{}', headers: { 'content-type': 'application/json' } });
-  await until('the page to hear of the job', async () => (seen += (await reader.read()).value ?? '').includes(job));
+  const answer = await call(`${url()}/fn/demo/hello`, { body: '{"name":"you"}', headers: { 'content-type': 'application/json' } });
+  expect(answer).toMatchObject({ status: 200, json: { message: expect.stringContaining('Hello, you!') } });
+  await until('the page to hear of the job', async () => (seen += (await reader.read()).value ?? '').includes(answer.job));
   abort.abort();
 
-  // The same data cannot be run twice at once; whoever tries is told where it runs.
-  const second = up('--once');
-  expect((await second.ended).code).toBe(6);
-  expect(second.stderr).toMatch(/runs already, in process \d+[\s\S]*--data/);
-
-  // The plug is pulled: whatever `up` had started ends by itself.
   const pids = descendants(child.pid).map(({ pid }) => pid);
-  const upPid = (await processesOfNetwork()).find((pid) => pids.includes(pid))!;
-  process.kill(upPid, 'SIGKILL');
-  await until('every process to be gone', async () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+  expect(pids.length).toBeGreaterThanOrEqual(4);
+  const { code } = await times.measure('Ctrl-C', () => child.end('SIGINT', { group: true }));
+  expect([0, 130]).toContain(code);
+  expect(child.stderr).toContain('Stopped; everything is kept');
+  await gone(pids);
 });
 
-test('a port in use is said, and the next free one is taken; after the kill nothing is missing', async () => {
+test('the same data is never run twice at once; when the plug is pulled nothing stays behind, and nothing is missing afterwards', async () => {
+  const child = up();
+  await child.said(/Ctrl-C stops it/);
+  const second = up('--once');
+  expect((await second.ended).code, second.stderr).toBe(6);
+  expect(second.stderr).toMatch(/runs already, in process \d+[\s\S]*--data/);
+  expect(await call(`${url()}/fn/demo/hello`, { body: '{}' })).toMatchObject({ status: 200 });
+
+  const pids = descendants(child.pid).map(({ pid }) => pid);
+  await child.end('SIGKILL');
+  await gone(pids);
+
   const squatter = await listenAt(port);
   try {
-    const summary = await once();
+    const again = up('--once', '--json');
+    expect(await again.ended, again.stderr).toEqual({ code: 0, signal: null });
+    const summary = JSON.parse(again.stdout) as Summary;
     expect(Number(new URL(summary.gateway).port)).toBeGreaterThan(port);
-    expect(summary).toMatchObject({ ledger: { verified: true, jobs: 7 } });
+    expect(summary).toMatchObject({
+      function: { change: 'unchanged' },
+      call: { job: { state: 'paid' } },
+      ledger: { verified: true, jobs: 6 },
+    });
+    expect(BigInt(summary.call.job.cost)).toBeGreaterThan(0n);
   } finally {
     squatter.close();
   }
@@ -176,3 +153,10 @@ test('no key of the network stands in anything it has printed or logged', async 
   expect(logs.some((log) => log.length > 0)).toBe(true);
   expect(said.some((text) => secrets.some((secret) => text.includes(secret)))).toBe(false);
 });
+
+const url = () => `http://127.0.0.1:${port}`;
+
+async function gone(pids: readonly number[]): Promise<void> {
+  await until('every process to be gone', async () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+  expect(await processesOfNetwork()).toEqual([]);
+}

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { OrbError, parseWith } from '@orb/protocol';
+import { hex32, OrbError, parseWith } from '@orb/protocol';
 import { placementPolicies } from './scheduler/policies.ts';
 
 const listen = z.string().regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -29,6 +29,13 @@ export const superNodeConfigSchema = z.strictObject({
       tls: tlsFiles.optional(),
     })
     .prefault({}),
+  /** Order the ledger here, or follow the super node that does: its gateway's address, or that of another follower. */
+  ledger: z
+    .discriminatedUnion('mode', [
+      z.strictObject({ mode: z.literal('embedded') }),
+      z.strictObject({ mode: z.literal('replica'), upstream: z.url({ protocol: /^https?$/ }) }),
+    ])
+    .default({ mode: 'embedded' }),
   placement: z.enum(placementPolicies).default('balanced'),
   /** Reply only after the disk has the record: power-cut proof, and slower. */
   durableReplies: z.boolean().default(false),
@@ -44,6 +51,8 @@ export const superNodeConfigSchema = z.strictObject({
   maxWaitingCalls: z.int().min(0).max(1_000_000).default(1_000),
   maxWaitMs: z.int().min(0).max(60_000).default(5_000),
   settleEveryMs: z.int().min(20).max(60_000).default(250),
+  /** Keys whose co-signatures make blocks final, for as long as the ledger itself lists no peers. */
+  peers: z.array(hex32).max(64).default([]),
   lostGraceMs: z.int().min(0).max(86_400_000).default(30_000),
 });
 

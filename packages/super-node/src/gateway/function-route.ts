@@ -6,6 +6,7 @@ import { handleCall } from '../handle-call.ts';
 import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { pathBelow } from './path-below.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
 const notForwarded = new Set([
@@ -88,6 +89,7 @@ function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController,
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
     identity: identify(request, body, context),
+    ...signatureOf(request),
     readAtUs: context.calls.nowUs(),
     abort,
   };
@@ -101,16 +103,11 @@ function identify(request: FastifyRequest, body: Uint8Array, { signedAccess, pub
   return signedAccess.identify({ method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body });
 }
 
-/** What follows the first `segments` segments of a path, query included; always starts with `/`. */
-function pathBelow(url: string, segments: number): string {
-  let at = 0;
-  for (let i = 0; i < segments; i++) {
-    const next = url.indexOf('/', at + 1);
-    const query = url.indexOf('?', at + 1);
-    if (next === -1 || (query !== -1 && query < next)) return query === -1 ? '/' : `/${url.slice(query)}`;
-    at = next;
-  }
-  return url.slice(at);
+/** The signature as it came: a super node that runs the call checks it by itself. */
+function signatureOf({ raw: { url = '/', headers } }: FastifyRequest): Pick<CallRequest, 'signed'> {
+  const { 'content-digest': digest, 'signature-input': input, signature } = headers;
+  if (typeof digest !== 'string' || typeof input !== 'string' || typeof signature !== 'string') return {};
+  return { signed: { target: url, 'content-digest': digest, 'signature-input': input, signature } };
 }
 
 function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { asOrbError, isOrbError, limits, OrbError } from '@orb/protocol';
 import { functionRoutes } from './api/function-routes.ts';
+import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
 import { fromFastify, sendError } from './errors.ts';
@@ -51,6 +52,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
   ledgerRoutes(app, context);
   tokenRoutes(app, context);
   invokeRoute(app, context);
+  finalityRoutes(app, context);
   statusPage(app);
   return app;
 }

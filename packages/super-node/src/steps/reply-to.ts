@@ -1,4 +1,4 @@
-import { OrbError, outcomes, type Receipt, type RunTrailer } from '@orb/protocol';
+import { OrbError, outcomes, receiptRow, ticketRow, type Receipt, type RunTrailer } from '@orb/protocol';
 import type { CallReply } from '../call.ts';
 import type { CallContext } from './call-context.ts';
 import type { Answered } from './dispatch-job.ts';
@@ -19,11 +19,17 @@ export function replyTo(answered: Answered, context: CallContext): CallReply {
     body,
     failure: failureOf(receipt, trailer, admission.entry.fullName),
     times: { prcUs: acknowledgement.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    proof: () => ({ ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error, errorType: trailer.errorType }),
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
   };
 }
 
-function failureOf(receipt: Receipt, { error, errorType }: RunTrailer, fullName: string): OrbError | undefined {
+/** The function’s failure in our words; undefined when it ended well. */
+export function failureOf(
+  receipt: Receipt,
+  { error, errorType }: Pick<RunTrailer, 'error' | 'errorType'>,
+  fullName: string,
+): OrbError | undefined {
   const { code } = outcomes[receipt.outcome];
   if (code === null) return undefined;
   return new OrbError(code, { message: error ?? `${fullName} failed.`, ...(errorType !== undefined && { details: { errorType } }) });
