@@ -14,6 +14,7 @@ import { addLogsCommand } from './commands/logs-command.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addSupernodeCommands } from './commands/supernode-commands.ts';
+import { addTokenCommands } from './commands/token-commands.ts';
 import { addUpCommand } from './commands/up-command.ts';
 import { addVersionCommands } from './commands/version-commands.ts';
 
@@ -44,6 +45,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
   program.commandsGroup('Accounts and money:');
   addAccountCommands(program, context);
   addAllowanceCommands(program, context);
+  addTokenCommands(program, context);
   program.commandsGroup('Look and check:');
   addNetworkCommands(program, context);
   addLedgerCommands(program, context);

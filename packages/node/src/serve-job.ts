@@ -181,5 +181,11 @@ async function finishJob(
   room.desk.leave(job);
   room.tally.finished(usage.outcome, receipt[1], job.seeded.manifest.memoryMiB, job.rate);
   await book.written();
-  return { receipt, ...place, ...(usage.error !== undefined && { error: usage.error.slice(0, limits.errorMessageChars) }) };
+  const { error, errorType } = usage;
+  return {
+    receipt,
+    ...place,
+    ...(error !== undefined && { error: error.slice(0, limits.errorMessageChars) }),
+    ...(errorType !== undefined && { errorType }),
+  };
 }

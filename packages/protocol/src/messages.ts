@@ -133,6 +133,9 @@ export const runAnswerSchema = z.strictObject({ status: z.int().min(200).max(599
 /** The head of an answer as read. */
 export type RunAnswer = z.output<typeof runAnswerSchema>;
 
+/** Names of errors: printable ASCII without spaces. */
+export const errorName = /^[\x21-\x7e]{1,128}$/;
+
 /** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */
 export const runTrailerSchema = z.strictObject({
   receipt: receiptRowSchema,
@@ -143,6 +146,8 @@ export const runTrailerSchema = z.strictObject({
     .min(0)
     .max(limits.settlementRows - 1),
   error: z.string().max(limits.errorMessageChars).optional(),
+  /** The name of what the function threw, such as `TypeError`. */
+  errorType: z.string().regex(errorName).optional(),
 });
 /** A trailer as read. */
 export type RunTrailer = z.output<typeof runTrailerSchema>;

@@ -16,7 +16,7 @@ export interface HttpOptions {
 
 /** One request to the API. */
 export interface ApiRequest {
-  readonly method?: 'GET' | 'POST' | 'PUT';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Sent as JSON, or as it is when it is bytes. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;

@@ -13,6 +13,7 @@ import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { RateLimit } from './gateway/rate-limit.ts';
 import { SignedAccess } from './gateway/signed-access.ts';
+import { TokenBook } from './gateway/tokens/token-book.ts';
 import type { NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
 import { LogBook } from './logs/log-book.ts';
@@ -81,7 +82,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes, peers });
+  const scheduler = new Scheduler(
+    { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
+    { nodes, peers },
+  );
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
@@ -157,7 +161,9 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     calls,
     signedAccess: guards.signedAccess,
   });
-  const follow = [allowances, sweeper, functions, replicas, others].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
+  const follow = [allowances, sweeper, functions, replicas, others].map(
+    (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
+  );
   const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
 
   const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });
@@ -233,6 +239,7 @@ function gatewayGuards(
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),
+    tokens: new TokenBook({ folder: config.folder }, { nowMs }),
     faucet:
       treasury && faucetPerMinute > 0
         ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })

@@ -62,7 +62,10 @@ async function runForward(
     identity = identify(forward, arrival, signedAccess);
     const request = readForward(forward, arrival, identity);
     const admission = admitVersion(request, forward.version, calls);
-    return { identity, end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here' }) };
+    return {
+      identity,
+      end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here', waits: false }),
+    };
   } catch (error) {
     return { identity, end: { ended: 'given-up', started: false, attempts: 0, error: asOrbError(error) } };
   }
@@ -106,7 +109,8 @@ function identifyByName([name, ...more]: readonly string[], identifyAs: (name: s
 function admitVersion(request: CallRequest, wanted: string, calls: CallContext): Admission {
   const { entry } = admitCall(request, calls);
   const version = entry.versions.find(([{ id }]) => id === wanted)?.[0];
-  if (!version) throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
+  if (!version)
+    throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
   return { entry, version };
 }
 
@@ -117,9 +121,16 @@ function failed({ started, attempts, error }: Extract<CallEnd, { ended: 'given-u
 
 function answered(reply: CallReply, peer: PeerSession, call: IncomingCall, { answersOut }: ServeForwardDependencies): OutgoingAnswer {
   const { status, headers, body, times, node, job } = reply;
-  const { ticket, receipt, error } = reply.proof!();
+  const { ticket, receipt, error, errorType } = reply.proof!();
   if (call.signal.aborted) reply.acknowledge(false);
   else answersOut.add(peer, job, (received) => reply.acknowledge(received));
-  const trailer: ForwardTrailer = { ticket, receipt, node, prcUs: times.prcUs, ...(error !== undefined && { error }) };
+  const trailer: ForwardTrailer = {
+    ticket,
+    receipt,
+    node,
+    prcUs: times.prcUs,
+    ...(error !== undefined && { error }),
+    ...(errorType !== undefined && { errorType }),
+  };
   return { header: { ended: 'answered', status, headers }, body, trailer };
 }

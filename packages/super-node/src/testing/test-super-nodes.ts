@@ -91,7 +91,9 @@ export class TestSuperNodes {
   async heard(at: string, from: string, versions = 1): Promise<void> {
     const id = this.peer(from).running.id;
     for (;;) {
-      const status = (await (await fetch(`${this.url(at)}/v1/status`)).json()) as { superNodes: { id: string; presence: { versions: number } | null }[] };
+      const status = (await (await fetch(`${this.url(at)}/v1/status`)).json()) as {
+        superNodes: { id: string; presence: { versions: number } | null }[];
+      };
       if ((status.superNodes.find((one) => one.id === id)?.presence?.versions ?? -1) >= versions) return;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
