@@ -197,7 +197,12 @@ async function findNetwork(
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {
   const status = await askNode(folderOf(session, folder), request);
-  session.result(status, () => describeNode(status, session));
+  session.result(status, () => (request.command === 'stop' ? describeStop(status, session) : describeNode(status, session)));
+}
+
+function describeStop({ label, running }: NodeStatus, { terminal: { style } }: Session): string {
+  const first = running === 0 ? '' : ` after the ${running === 1 ? 'job' : `${running} jobs`} under way`;
+  return `${style.good('✓')} ${style.strong(cleanText(label))} leaves${first}.`;
 }
 
 function describeTally({ done, outcomes, refusals, askedUnits }: NodeStatus['jobs']): string {
