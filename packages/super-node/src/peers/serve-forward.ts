@@ -95,13 +95,19 @@ function identify(
   );
 }
 
-/** The entry may have been called by any of its names. @throws OrbError what is wrong under the last of them */
+/** The entry may have been called by any of its names. @throws OrbError what is wrong under the first of them */
 function identifyByName([name, ...more]: readonly string[], identifyAs: (name: string) => RequestIdentity | undefined) {
   try {
     return identifyAs(name!);
   } catch (error) {
-    if (more.length === 0) throw error;
-    return identifyByName(more, identifyAs);
+    for (const other of more) {
+      try {
+        return identifyAs(other);
+      } catch {
+        // The first name's error says most: it is the one that the ledger holds.
+      }
+    }
+    throw error;
   }
 }
 
