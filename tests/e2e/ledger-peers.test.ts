@@ -135,6 +135,7 @@ test('a job’s proof is checked without the network, counts trusted peers, and 
 
 test('a back-up is made while everything runs, and restored to the same ledger; a damaged one is refused at its place', async () => {
   const file = join(network.folder, 'ledger.ndjson');
+  // The money of the last job moves on by itself for a moment: a file holds what was there when it was made.
   const { height, hash } = await network.ok<{ height: number; hash: string }>('ledger', 'export', file);
   const folder = join(network.folder, 'restored');
   const restored = await network.ok('ledger', 'restore', file, '--folder', folder, '--chain', network.links.chain);
