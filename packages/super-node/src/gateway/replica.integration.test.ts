@@ -104,7 +104,7 @@ describe('through a proxy that cannot be trusted', () => {
         for (const line of lines) {
           const { text, broken } = onLine(line);
           response.write(text);
-          if (broken) return void response.socket!.destroySoon();
+          if (broken) return response.socket!.destroySoon();
         }
       }
     } catch {
