@@ -106,6 +106,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       timeoutMs,
       context,
       signal,
+      log: (level, line) => job.session.logs.write(job.id, seeded, level, line),
     });
     const { status, body, finished, completed } = result;
     return { setupUs, release, status, headers: result.headers, body, finished, completed };
@@ -173,11 +174,18 @@ async function finishJob(
   room: JobRoom,
 ): Promise<RunTrailer> {
   const receipt = makeReceipt(job, request, run, usage, sent);
-  const { book } = job.session;
+  const { book, logs } = job.session;
+  logs.end(job.id);
   const place = book.add(job.row, receipt);
   run.release?.();
   room.desk.leave(job);
   room.tally.finished(usage.outcome, receipt[1], job.seeded.manifest.memoryMiB, job.rate);
   await book.written();
-  return { receipt, ...place, ...(usage.error !== undefined && { error: usage.error.slice(0, limits.errorMessageChars) }) };
+  const { error, errorType } = usage;
+  return {
+    receipt,
+    ...place,
+    ...(error !== undefined && { error: error.slice(0, limits.errorMessageChars) }),
+    ...(errorType !== undefined && { errorType }),
+  };
 }

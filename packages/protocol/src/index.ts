@@ -15,6 +15,7 @@ export * from './manifest.ts';
 export * from './merkle.ts';
 export * from './messages.ts';
 export * from './money.ts';
+export * from './peer-messages.ts';
 export * from './plain-text.ts';
 export * from './records.ts';
 export * from './root.ts';

@@ -121,6 +121,8 @@ export interface InvocationUsage {
   readonly outcome: Exclude<Outcome, 'lost'>;
   /** The function's own error message, where the outcome is not `ok`. */
   readonly error?: string;
+  /** The name of what the function threw, such as `TypeError`; as `errorName` of the protocol. */
+  readonly errorType?: string;
   /**
    * Request handed over (where `setupUs` is given: set up) → response complete and everything given to `ctx.waitUntil` over, microseconds on a monotonic
    * clock.

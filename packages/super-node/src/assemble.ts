@@ -13,12 +13,18 @@ import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { RateLimit } from './gateway/rate-limit.ts';
 import { SignedAccess } from './gateway/signed-access.ts';
+import { TokenBook } from './gateway/tokens/token-book.ts';
 import type { NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
+import { LogBook } from './logs/log-book.ts';
 import { FunctionRegistry } from './registry/function-registry.ts';
 import { LedgerFollower } from './registry/ledger-follower.ts';
 import { NodeRegistry } from './registry/node-registry.ts';
+import { fetchCode } from './peers/fetch-code.ts';
+import { PeerRegistry } from './peers/peer-registry.ts';
+import { PeerSide } from './peers/peer-side.ts';
 import { Dispatches } from './relay/dispatches.ts';
+import { LinkDoor } from './relay/link-door.ts';
 import { NodeLinks } from './relay/node-links.ts';
 import { TicketRoots } from './relay/ticket-roots.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
@@ -68,12 +74,18 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const identity = { chain, superNode, signer: keys.superNode };
   let stopping = false;
 
+  const fromHeight = ledger.head.height + 1;
   const functions = new FunctionRegistry({ ledger });
   await functions.load();
   const nodes = new NodeRegistry();
+  const peers = new PeerRegistry({ nowMs });
   const recentJobs = new RecentJobs();
+  const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes });
+  const scheduler = new Scheduler(
+    { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
+    { nodes, peers },
+  );
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
@@ -81,6 +93,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     { ledger, log, nowMs, notifySettled },
   );
   const { settlement, allowances, journal, sweeper } = money;
+  const parameters = () => follower.parameters;
 
   const running = () => dispatches.size;
   const statusSources = {
@@ -89,6 +102,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     ledger,
     functions,
     nodes,
+    peers,
     scheduler,
     settlement,
     recentJobs,
@@ -98,47 +112,40 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const statusFeed = new StatusFeed({ take: () => takeStatus(statusSources) });
   const nodesChanged = () => {
     scheduler.nodesChanged();
+    others.nodesChanged();
     statusFeed.changed();
   };
   const seeding = { nodes, publications: new Publications({ ledger }), onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
 
-  const follow = [allowances, sweeper, functions, replicas].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
-  const follower = await LedgerFollower.start({ ledger, log, follow, onBlock: () => statusFeed.changed() });
-  const parameters = () => follower.parameters;
-
   const nodeLinks = new NodeLinks({
     ledger,
-    store: parts.store,
+    fetchCode: (sha256) => fetchCode(sha256, { store: parts.store, peers }),
     functions,
     nodes,
     settlement,
     dispatches,
+    logs,
     log,
     nowMs,
     onChange: nodesChanged,
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
   });
-  const listener = await parts.transport.listen({
-    identity: { chain, role: 'super-node', signer: keys.superNode },
-    handler: nodeLinks,
-    authorize: (peer) => nodeLinks.authorize(peer),
-    onLink: (link) => nodeLinks.opened(link),
-  });
-
   const calls: CallContext = {
     chain,
     log,
     superNode,
     functions,
     nodes,
+    peers,
     scheduler,
     allowances,
     settlement,
     journal,
     dispatches,
     recentJobs,
+    logs,
     ticketRoots,
     parameters,
     stopping: () => stopping,
@@ -146,6 +153,26 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nowMs,
     nowUs,
   };
+  const guards = gatewayGuards(config, parts, { functions, parameters });
+  const others = new PeerSide(identity, {
+    ledger,
+    store: parts.store,
+    transport: parts.transport,
+    calls,
+    signedAccess: guards.signedAccess,
+  });
+  const follow = [allowances, sweeper, functions, replicas, others].map(
+    (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
+  );
+  const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
+
+  const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });
+  const listener = await parts.transport.listen({
+    identity: { chain, role: 'super-node', signer: keys.superNode },
+    handler: door,
+    authorize: (peer) => door.authorize(peer),
+    onLink: (link) => door.opened(link),
+  });
   const context: GatewayContext = {
     calls,
     ledger,
@@ -157,7 +184,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     seeding,
     statusFeed,
     log,
-    ...gatewayGuards(config, parts, { functions, parameters }),
+    ...guards,
     caughtUp: () => follower.caughtUp(),
   };
   const gateway = createGateway({ tls: parts.gatewayTls, trustedProxies: config.gateway.trustedProxies }, context);
@@ -168,15 +195,18 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     everyTick: () => {
       ticketRoots.signAll();
       dispatches.expireOverdue();
+      if (nodes.forgetFull()) scheduler.nodesChanged();
     },
     settleEveryMs: config.settleEveryMs,
     settle: () => settlement.settle(),
     everySecond: async () => {
       allowances.endDoubt();
       nodes.fade();
+      others.endLateAnswers();
       await sweeper.sweep();
     },
   });
+  await others.start();
   log.info('super node is up', { id: superNode, gateway: context.publicUrl, links: listener.address, chain });
 
   const stop = async () => {
@@ -185,6 +215,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     statusFeed.stop();
     await gateway.close();
     await clock.stop();
+    await others.stop();
     await replicas.stop();
     await listener.close();
     await money.close();
@@ -208,6 +239,7 @@ function gatewayGuards(
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),
+    tokens: new TokenBook({ folder: config.folder }, { nowMs }),
     faucet:
       treasury && faucetPerMinute > 0
         ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })

@@ -29,6 +29,13 @@ export const superNodeConfigSchema = z.strictObject({
       tls: tlsFiles.optional(),
     })
     .prefault({}),
+  /** Order the ledger here, or follow the super node that does: its gateway's address, or that of another follower. */
+  ledger: z
+    .discriminatedUnion('mode', [
+      z.strictObject({ mode: z.literal('embedded') }),
+      z.strictObject({ mode: z.literal('replica'), upstream: z.url({ protocol: /^https?$/ }) }),
+    ])
+    .default({ mode: 'embedded' }),
   placement: z.enum(placementPolicies).default('balanced'),
   /** Reply only after the disk has the record: power-cut proof, and slower. */
   durableReplies: z.boolean().default(false),

@@ -18,30 +18,50 @@ export interface Pull {
 export async function pullImage(pull: Pull, dependencies: { readonly docker: Docker }): Promise<void> {
   const { name, digest, registry } = pull.reference;
   const auth = pull.login && { ...pull.login, serveraddress: registry };
-  const received = new Map<string, number>();
+  const layers = new Map<string, Layer>();
   try {
     const options = { fromImage: name, tag: digest, abortSignal: pull.signal };
     const stream = await dependencies.docker.createImage(auth ?? {}, options);
     const destroy = () => (stream as unknown as { destroy(): void }).destroy();
     pull.signal.addEventListener('abort', destroy, { once: true });
-    for await (const line of linesOf(stream)) report(line, received, pull);
+    for await (const line of linesOf(stream)) report(line, layers, pull);
     pull.signal.throwIfAborted();
   } catch (cause) {
     if (pull.signal.aborted) throw pull.signal.reason;
     const { message, json } = cause as { message: string; json?: { message?: string } };
-    throw new OrbError('load-failed', { message: `The image ${name} cannot be fetched: ${String(json?.message ?? message).slice(0, 500)}`, cause });
+    throw new OrbError('load-failed', {
+      message: `The image ${name} cannot be fetched: ${String(json?.message ?? message).slice(0, 500)}`,
+      cause,
+    });
   }
 }
 
+/** How far one layer is, compressed bytes. */
+interface Layer {
+  received: number;
+  total: number;
+}
+
+interface Line {
+  readonly error?: string;
+  readonly status?: string;
+  readonly id?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+}
+
 /** @throws Error with the engine's words when the line tells of a failure */
-function report(line: string, received: Map<string, number>, { reference, totalBytes, onProgress }: Pull): void {
+function report(line: string, layers: Map<string, Layer>, { reference, totalBytes, onProgress }: Pull): void {
   if (line.trim() === '') return;
-  const { error, status, id, progressDetail } = JSON.parse(line) as { error?: string; status?: string; id?: string; progressDetail?: { current?: number } };
+  const { error, status, id, progressDetail: detail } = JSON.parse(line) as Line;
   if (error !== undefined) throw new Error(error);
-  if (status !== 'Downloading' || id === undefined || typeof progressDetail?.current !== 'number') return;
-  received.set(id, progressDetail.current);
+  if (id === undefined || (status !== 'Downloading' && status !== 'Download complete')) return;
+  const layer = layers.get(id) ?? { received: 0, total: 0 };
+  layers.set(id, layer);
+  layer.total = detail?.total ?? layer.total;
+  // The last figure of a small layer may be its first: the engine only says when it is complete.
+  layer.received = status === 'Downloading' ? (detail?.current ?? layer.received) : layer.total;
   let receivedBytes = 0;
-  for (const bytes of received.values()) receivedBytes += bytes;
+  for (const { received } of layers.values()) receivedBytes += received;
   onProgress({ image: `${reference.name}@${reference.digest}`, receivedBytes, totalBytes });
 }
 

@@ -25,6 +25,7 @@ const { AbortController, DOMException } = globalThis;
 const badResponse = faults.indexOf('bad-response');
 const exhaustedMemory = faults.indexOf('out-of-memory');
 const outOfMemory = /allocat|memory/i;
+const plainName = /^[\x21-\x7e]{1,128}$/;
 
 /** The words of anything thrown, bounded; never throws itself. @param {unknown} thrown */
 export function messageOf(thrown) {
@@ -40,6 +41,16 @@ export function messageOf(thrown) {
 function wordsOf({ name, message }) {
   if (name !== 'NotCapable' || !textEndsWith(message, ' flag')) return message || name;
   return `A function has no ${textSplit(textSplit(message, 'Requires ')[1] ?? message, ', run again')[0]}`;
+}
+
+/** The name of an error, where it has one that can be shown; never throws itself. @param {unknown} thrown */
+function nameOf(thrown) {
+  try {
+    const name = hasInstance(Error, thrown) ? toText(/** @type {Error} */ (thrown).name) : '';
+    return matches(plainName, name) ? name : '';
+  } catch {
+    return '';
+  }
 }
 
 /** A buffer that the process's limits refuse is a RangeError in JavaScript. @param {unknown} thrown */
@@ -180,7 +191,11 @@ export class Job {
   fail(thrown, fault = faultOf(thrown)) {
     if (!this.wanted()) return;
     const message = messageOf(thrown);
-    this.shared.frame(toHost.failed, this.id, new Uint8Array([this.finish(), fault]), message);
+    const name = encode(nameOf(thrown));
+    const head = new Uint8Array(3 + name.length);
+    bytesSet(head, [this.finish(), fault, name.length], 0);
+    bytesSet(head, name, 3);
+    this.shared.frame(toHost.failed, this.id, head, message);
   }
 
   /** @param {string} message */

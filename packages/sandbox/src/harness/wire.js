@@ -9,7 +9,7 @@ import { bytesSet, bytesSubarray } from './primordials.js';
 export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, credit: 6, ping: 7 };
 /**
  * Function → host. `answer` and `head`: u8 flags, u16 status, u32 headers length, JSON headers, body (only `answer`).
- * `end`: u8 flags. `failed`: u8 flags, u8 fault, UTF-8 message. `log`: u8 level, UTF-8 text. `credit`: u32 bytes.
+ * `end`: u8 flags. `failed`: u8 flags, u8 fault, u8 length and text of the error's name, UTF-8 message. `log`: u8 level, UTF-8 text. `credit`: u32 bytes.
  */
 export const toHost = {
   ready: 65,

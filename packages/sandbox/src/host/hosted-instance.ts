@@ -308,9 +308,11 @@ export class HostedInstance implements Instance, JobHost {
 
   #onFailed(job: HostedJob, payload: Uint8Array): void {
     const outcome = faults[payload[1] ?? 0] ?? 'function-failed';
-    const message = Buffer.from(payload.subarray(2)).toString();
+    const nameEnd = 3 + (payload[2] ?? 0);
+    const name = Buffer.from(payload.subarray(3, nameEnd)).toString();
+    const message = Buffer.from(payload.subarray(nameEnd)).toString();
     if (((payload[0] ?? 0) & settledFlag) === 0) this.#linger(job);
-    job.finish(outcome, message);
+    job.finish(outcome, message, name);
   }
 
   #onEarlyFrame(type: number, payload: Uint8Array): void {

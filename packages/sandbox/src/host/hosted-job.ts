@@ -1,4 +1,4 @@
-import { errorTable, limits, OrbError, outcomes } from '@orb/protocol';
+import { errorName, errorTable, limits, OrbError, outcomes } from '@orb/protocol';
 import type { Invocation, InvocationResult, InvocationUsage } from '../port.ts';
 import { chunkBytes, logLevels, logLimits, windowBytes } from '../harness/wire.js';
 import type { AnswerHead } from './answer-head.ts';
@@ -99,10 +99,15 @@ export class HostedJob {
   }
 
   /** Decides the outcome; later words about this job change nothing. */
-  finish(outcome: JobOutcome, error?: string): void {
+  finish(outcome: JobOutcome, error?: string, errorType = ''): void {
     if (this.#usage) return;
     const words = error?.slice(0, limits.errorMessageChars);
-    this.#usage = { outcome, ...(words !== undefined && { error: words }), ...this.#host.measure(this) };
+    this.#usage = {
+      outcome,
+      ...(words !== undefined && { error: words }),
+      ...(errorName.test(errorType) && { errorType }),
+      ...this.#host.measure(this),
+    };
     if (this.#result) {
       this.#result.completed = this.#usage;
       this.#onFinished?.(this.#usage);

@@ -6,6 +6,8 @@ import { handleCall } from '../handle-call.ts';
 import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { pathBelow } from './path-below.ts';
+import { signedMessage } from './signed-message.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
 const notForwarded = new Set([
@@ -87,7 +89,8 @@ function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController,
     headers: forwardedHeaders(request.raw.rawHeaders),
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
-    identity: identify(request, body, context),
+    identity: identify(request, context),
+    ...signatureOf(request),
     readAtUs: context.calls.nowUs(),
     abort,
   };
@@ -96,21 +99,16 @@ function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController,
 const emptyBody = Buffer.alloc(0);
 
 /** Who signed a call; a signature that is there must be right, whether the function asks for one or not. */
-function identify(request: FastifyRequest, body: Uint8Array, { signedAccess, publicUrl }: GatewayContext): RequestIdentity | undefined {
+function identify(request: FastifyRequest, context: GatewayContext): RequestIdentity | undefined {
   if (request.headers['signature-input'] === undefined) return undefined;
-  return signedAccess.identify({ method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body });
+  return context.signedAccess.identify(signedMessage(context, request));
 }
 
-/** What follows the first `segments` segments of a path, query included; always starts with `/`. */
-function pathBelow(url: string, segments: number): string {
-  let at = 0;
-  for (let i = 0; i < segments; i++) {
-    const next = url.indexOf('/', at + 1);
-    const query = url.indexOf('?', at + 1);
-    if (next === -1 || (query !== -1 && query < next)) return query === -1 ? '/' : `/${url.slice(query)}`;
-    at = next;
-  }
-  return url.slice(at);
+/** The signature as it came: a super node that runs the call checks it by itself. */
+function signatureOf({ raw: { url = '/', headers } }: FastifyRequest): Pick<CallRequest, 'signed'> {
+  const { 'content-digest': digest, 'signature-input': input, signature } = headers;
+  if (typeof digest !== 'string' || typeof input !== 'string' || typeof signature !== 'string') return {};
+  return { signed: { target: url, 'content-digest': digest, 'signature-input': input, signature } };
 }
 
 function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {

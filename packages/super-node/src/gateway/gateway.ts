@@ -7,6 +7,8 @@ import { networkRoutes } from './api/network-routes.ts';
 import { createApp, type GatewayOptions } from './app.ts';
 import { functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { invokeRoute } from './lambda/invoke-route.ts';
+import { tokenRoutes } from './tokens/token-routes.ts';
 
 /** The HTTP side of a super node: calls, the API, the status page. */
 export function createGateway(options: GatewayOptions, context: GatewayContext): FastifyInstance {
@@ -15,6 +17,8 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
   networkRoutes(app, context);
   functionRoutes(app, context);
   ledgerRoutes(app, context);
+  tokenRoutes(app, context);
+  invokeRoute(app, context);
   finalityRoutes(app, context);
   statusPage(app);
   return app;

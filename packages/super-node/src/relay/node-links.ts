@@ -6,28 +6,33 @@ import {
   parseWith,
   signedRootSchema,
   jobNoticeSchema,
+  logsSchema,
   stateKeys,
   type Hex32,
+  type JobId,
   type NodeRecord,
   type Offer,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
 import type { Ledger } from '@orb/ledger';
-import type { BlobStore } from '@orb/store';
 import type { Log } from '../log.ts';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Settlement } from '../settlement/settlement.ts';
+import type { LogBook } from '../logs/log-book.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { Dispatches } from './dispatches.ts';
 
 export interface NodeLinksDependencies {
   readonly ledger: Ledger;
-  readonly store: BlobStore;
+  /** Code by its hash, from wherever it is held. */
+  fetchCode(sha256: Hex32): Promise<Uint8Array | undefined>;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
   readonly settlement: Settlement;
   readonly dispatches: Dispatches;
+  readonly logs: LogBook;
   readonly log: Log;
   readonly nowMs: () => number;
   /** Nodes came, went or changed. */
@@ -51,8 +56,7 @@ export class NodeLinks implements LinkHandler {
   }
 
   /** Only nodes that an account has certified on the ledger. @throws OrbError `link-refused` */
-  async authorize({ role, key }: LinkPeer): Promise<void> {
-    if (role !== 'node') throw new OrbError('link-refused', { message: `Links of role ${role} are not taken here yet.` });
+  async authorize({ key }: LinkPeer): Promise<void> {
     const record = (await this.#deps.ledger.get(stateKeys.node(nodeId(key)))) as unknown as NodeRecord | undefined;
     if (!record)
       throw new OrbError('link-refused', {
@@ -88,6 +92,9 @@ export class NodeLinks implements LinkHandler {
     try {
       if (method === 'setting-up' || method === 'started') {
         this.#deps.dispatches.markStarted(session.id, parseWith(jobNoticeSchema, header, method).job, method === 'started');
+      } else if (method === 'logs') {
+        const own = (job: JobId) => this.#deps.dispatches.find(session.id, job);
+        this.#deps.logs.take(session.id, parseWith(logsSchema, header, method), (job) => sourceOf(own(job)));
       } else if (method === 'receipts') {
         this.#deps.settlement
           .takeRoot(session, parseWith(signedRootSchema, header, 'root'))
@@ -153,8 +160,8 @@ export class NodeLinks implements LinkHandler {
 
   async #sendCode(sha256: Hex32, session: NodeSession): Promise<OutgoingAnswer> {
     if (!session.asked.has(sha256)) throw new OrbError('forbidden', { message: 'A node may fetch only code that it was asked to seed.' });
-    const code = await this.#deps.store.get(sha256);
-    if (!code) throw new OrbError('not-found', { message: `The code ${sha256.slice(0, 12)}… is not held here.` });
+    const code = await this.#deps.fetchCode(sha256);
+    if (!code) throw new OrbError('not-found', { message: `No super node that is linked holds the code ${sha256.slice(0, 12)}….` });
     return { header: {}, body: code };
   }
 }

@@ -18,9 +18,10 @@ import {
 } from '@orb/protocol';
 import type { LinkAnswer } from '@orb/link';
 import type { CallRequest } from '../call.ts';
-import type { NodeSession } from '../registry/node-registry.ts';
+import type { Place } from '../scheduler/scheduler.ts';
 import { receiptFault } from '../settlement/job-entry.ts';
 import type { Dispatch } from '../relay/dispatches.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { CallContext } from './call-context.ts';
 import type { Ticketed } from './issue-ticket.ts';
 
@@ -38,10 +39,13 @@ export interface Answered extends Ticketed {
 }
 
 export interface NotAnswered {
-  readonly ended: 'refused' | 'lost' | 'cancelled';
-  readonly node: NodeSession;
+  /** `turned-away`: there was no room just then, and nothing is wrong with the place. */
+  readonly ended: 'turned-away' | 'refused' | 'lost' | 'cancelled';
+  readonly place: Place | 'here';
   /** False when the handler had certainly not been called. */
   readonly started: boolean;
+  /** Jobs that were tried, where it was not one. */
+  readonly attempts?: number;
   readonly error: OrbError;
 }
 
@@ -105,6 +109,9 @@ function checkReceipt(
   if (fault !== undefined) throw new OrbError('protocol-violation', { message: `The node's receipt is wrong: ${fault}.` });
 }
 
+/** Why a node that works for several super nodes may have no room though this one thinks that it has. */
+const fullReasons: ReadonlySet<unknown> = new Set(['no-slot', 'no-memory']);
+
 interface Ending {
   readonly dispatch: Dispatch;
   readonly observedUs: number;
@@ -114,27 +121,32 @@ interface Ending {
 function endWithoutAnswer(
   cause: OrbError,
   context: CallContext,
-  { node, job, admission }: Ticketed,
+  ticketed: Ticketed,
   { dispatch, ...times }: Ending,
 ): NotAnswered {
+  const { node, job, admission } = ticketed;
   const { fullName } = admission.entry;
   const { started, expired } = dispatch;
   if (cause.code === 'cancelled' && !expired) {
     context.settlement.cancel(job, times);
-    return { ended: 'cancelled', node, started, error: cause };
+    context.logs.remember(sourceOf(ticketed));
+    return { ended: 'cancelled', place: node, started, error: cause };
   }
-  context.nodes.observe(node, { ok: false });
+  const full = cause.code === 'node-refused' && fullReasons.has(cause.details?.['reason']);
+  if (full) node.full = true;
+  else context.nodes.observe(node, { ok: false });
   if (cause.code === 'node-refused') {
     context.settlement.refuse(job);
     return {
-      ended: 'refused',
-      node,
+      ended: full ? 'turned-away' : 'refused',
+      place: node,
       started: false,
       error: new OrbError('overloaded', { message: `No node took the call of ${fullName}: ${cause.message}`, retryAfterMs: 1_000 }),
     };
   }
   context.settlement.lose(job);
   context.log.warn('a job was lost', { job: job.id, node: node.id, function: fullName, code: cause.code, message: cause.message });
+  context.logs.say(sourceOf(ticketed), 'error', `The node was lost ${started ? 'while' : 'before'} it ran this.`);
   const message = started ? `The node was lost while it ran ${fullName}.` : `The node was lost before it ran ${fullName}.`;
-  return { ended: 'lost', node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
+  return { ended: 'lost', place: node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
 }

@@ -8,5 +8,6 @@ const maxRefusals = 8;
 export function mayTryAgain({ ended, started }: NotAnswered, { version: { manifest } }: Admission, attempt: number): boolean {
   if (ended === 'cancelled') return false;
   if (ended === 'refused') return attempt < maxRefusals;
-  return attempt <= Math.max(1, manifest.retries) && (!started || manifest.idempotent);
+  if (started && !manifest.idempotent) return false;
+  return attempt <= Math.max(1, manifest.retries);
 }
