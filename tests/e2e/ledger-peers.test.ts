@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { cp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { blockHash, type BlockHeader } from '@orb/protocol';
@@ -135,6 +135,7 @@ test('a job’s proof is checked without the network, counts trusted peers, and 
 
 test('a back-up is made while everything runs, and restored to the same ledger; a damaged one is refused at its place', async () => {
   const file = join(network.folder, 'ledger.ndjson');
+  // The money of the last job moves on by itself for a moment: a file holds what was there when it was made.
   const { height, hash } = await network.ok<{ height: number; hash: string }>('ledger', 'export', file);
   const folder = join(network.folder, 'restored');
   const restored = await network.ok('ledger', 'restore', file, '--folder', folder, '--chain', network.links.chain);
@@ -150,4 +151,34 @@ test('a back-up is made while everything runs, and restored to the same ledger; 
   const run = await network.orb(['ledger', 'restore', file, '--folder', join(network.folder, 'damaged')]);
   expect(run.code).not.toBe(0);
   expect(run.stderr).toContain('Block 4 is refused');
+});
+
+test('an orderer that goes on from an older back-up is found out by its peers: refused, kept as evidence, and final no more', async () => {
+  const ledger = join(network.superNodeFolder, 'ledger');
+  const older = join(network.folder, 'older');
+  await network.superNode.end('SIGTERM');
+  await cp(ledger, older, { recursive: true });
+  await network.startSuperNode();
+  await network.ok('account', 'create', 'honest', '--role', 'developer');
+  const { final } = await finality('the block to be final', ({ final: to, head: of }) => to === of);
+  await network.superNode.end('SIGTERM');
+  await rm(ledger, { recursive: true });
+  await cp(older, ledger, { recursive: true });
+  await network.startSuperNode();
+  await network.ok('account', 'create', 'forked', '--role', 'developer');
+  await ann.said(/is refused: (the orderer has signed two blocks of this height|it follows another block)/);
+  const [evidence] = await readdir(join(peerFolder('ann'), 'evidence'));
+  expect(JSON.parse(await readFile(join(peerFolder('ann'), 'evidence', evidence!), 'utf8'))).toMatchObject({
+    proven: true,
+    chain: network.links.chain,
+  });
+  expect((await new Orb({ url: annUrl }).accounts.show('honest')).name).toBe('honest');
+  await expect(new Orb({ url: annUrl }).accounts.show('forked')).rejects.toMatchObject({ code: 'unknown-account' });
+  expect((await network.orbClient.ledger.finality())!.final ?? -1).toBeLessThan(final!);
+  // Also after a restart of the peer.
+  await ann.end('SIGTERM');
+  ({ peer: ann } = await startPeer('ann', '--listen', new URL(annUrl).host));
+  const refused = await network.orb(['account', 'create', 'another', '--role', 'developer', '--gateway', annUrl]);
+  expect(refused.code).not.toBe(0);
+  expect(refused.stderr).toContain('is refused');
 });

@@ -122,6 +122,8 @@ export async function runPeer(
       log('error', `Block ${height} is refused: ${reason}.${file === undefined ? '' : ` It is kept in ${file}.`}`),
     onTrouble: ({ message }) => log('warn', message),
   });
+  const { state, error } = ledger.status;
+  if (state === 'refused') log('error', error!.message);
   try {
     const cosigner = await openCosigner(folder, signer, ledger);
     const sink = httpCosignatureSink({ url: gateway });

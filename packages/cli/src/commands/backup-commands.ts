@@ -3,7 +3,7 @@ import { open, rename, unlink } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
-import { OrbError, blockHash, chainId, genesisSchema, parseWith, type Block, type Genesis } from '@orb/protocol';
+import { OrbError, blockHash, canonical, chainId, genesisSchema, parseWith, type Block, type Genesis, type Json } from '@orb/protocol';
 import { z } from 'zod';
 import { genesisOfFolder, readLedgerFolder, restoreFolder, verifyBlocks } from '../compose.ts';
 import { readProfile } from '../session/profile.ts';
@@ -41,12 +41,13 @@ async function exportLedger(session: Session, path: string, folder: string | und
   const draft = `${path}.new`;
   const file = await open(draft, 'w');
   try {
-    await file.appendFile(`${JSON.stringify({ v: 1, type: 'orb-ledger', genesis })}\n`);
+    // Canonical, so that one ledger gives one file, wherever it comes from.
+    await file.appendFile(`${canonical({ v: 1, type: 'orb-ledger', genesis })}\n`);
     const writing = async function* (): AsyncGenerator<Block, void> {
       for await (const block of blocks) {
         yield block;
         // Asked for the next one: this one was right.
-        await file.appendFile(`${JSON.stringify(block)}\n`);
+        await file.appendFile(`${canonical(block as unknown as Json)}\n`);
       }
     };
     const report = await verifyBlocks(genesis, writing(), (height) => session.progress.update(`Writing block ${height}`));

@@ -17,7 +17,7 @@ export interface ReplicaLedgerOptions extends Partial<ReplicaPatience>, Partial<
   readonly checkpoint?: CheckpointOptions;
 }
 
-export const defaultPatience: ReplicaPatience = {
+const defaultPatience: ReplicaPatience = {
   backOff: defaultBackOff,
   arrivalMs: 30_000,
   aheadMs: 60_000,
