@@ -35,7 +35,7 @@ export interface Measurement {
 /** Memory of a row's processes, by role, after the last round. */
 export interface RowMemory {
   readonly row: string;
-  readonly processes: readonly (MemoryUse & { readonly role: string })[];
+  readonly processes: readonly (MemoryUse & { readonly role: string; readonly count: number })[];
 }
 
 /** A row with its servers and its caller up. */
@@ -80,13 +80,32 @@ export async function measureRows(rows: readonly StartedRow[], options: BenchOpt
   }
 }
 
+/** Processes of one role are added up. */
 export function memoryOf({ row, running }: StartedRow): RowMemory {
-  return { row: row.id, processes: running.processes().map(({ role, pid }) => ({ role, ...memoryUse(pid) })) };
+  const byRole = Map.groupBy(running.processes(), ({ role }) => role);
+  const processes = Array.from(byRole, ([role, members]) => {
+    const uses = members.map(({ pid }) => memoryUse(pid));
+    return {
+      role,
+      count: members.length,
+      rssKiB: total(uses, 'rssKiB'),
+      pssKiB: total(uses, 'pssKiB'),
+      peakRssKiB: total(uses, 'peakRssKiB'),
+    };
+  });
+  return { row: row.id, processes };
 }
 
-/** Long enough for the compilers of all processes to settle; nothing of it is counted. */
-async function warmUp(row: StartedRow, { durationMs, maxCalls, inFlight }: BenchOptions): Promise<void> {
-  for (const count of inFlight) await load(row, { inFlight: count, durationMs: Math.min(durationMs, 2_000), maxCalls });
+function total(uses: readonly MemoryUse[], field: keyof MemoryUse): number | undefined {
+  return uses.reduce<number | undefined>((sum, use) => (sum === undefined || use[field] === undefined ? undefined : sum + use[field]), 0);
+}
+
+/**
+ * Calls until the compilers of all processes have settled; nothing of it is counted. Counted in calls, because a process
+ * that serves few calls a second also warms up more slowly: Orb's cost halves over its first 20,000 calls.
+ */
+async function warmUp(row: StartedRow, { inFlight, warmUpCalls, warmUpMs }: BenchOptions): Promise<void> {
+  await load(row, { inFlight: Math.max(...inFlight), durationMs: warmUpMs, maxCalls: warmUpCalls });
   await row.running.settled?.();
 }
 

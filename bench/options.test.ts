@@ -9,6 +9,8 @@ test('without a word the bench measures everything in five rounds of three secon
     rounds: 5,
     durationMs: 3_000,
     maxCalls: 1_000_000,
+    warmUpCalls: 30_000,
+    warmUpMs: 15_000,
     payloadBytes: 200,
     coldStart: true,
     coldStarts: 20,

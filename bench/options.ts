@@ -12,6 +12,9 @@ export interface BenchOptions {
   readonly durationMs: number;
   /** Most calls of one measurement, whatever its length. */
   readonly maxCalls: number;
+  /** Calls before anything is counted, of each row, and how long they may take. */
+  readonly warmUpCalls: number;
+  readonly warmUpMs: number;
   readonly payloadBytes: number;
   readonly coldStart: boolean;
   /** Functions called for the first time, of each kind. */
@@ -57,6 +60,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     rounds: whole('--rounds', values.rounds ?? (quick ? '2' : profile ? '1' : '5'), 1, 100),
     durationMs: seconds(values.seconds ?? (quick ? '1' : '3')) * 1_000,
     maxCalls: whole('--max-calls', values['max-calls'] ?? '1000000', 1, 100_000_000),
+    warmUpCalls: 30_000,
+    warmUpMs: quick ? 4_000 : 15_000,
     payloadBytes: whole('--bytes', values.bytes ?? '200', 64, 4 * 2 ** 20),
     coldStarts: quick ? 5 : 20,
     coldStart: !(values['no-cold-start'] ?? false),

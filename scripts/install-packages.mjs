@@ -31,7 +31,9 @@ function isInstalled() {
 
 /** Changes with the locked packages and with the machine they are for. */
 function wantedStamp() {
-  const hash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const hash = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   return `${process.platform}-${process.arch} ${hash}\n`;
 }
 

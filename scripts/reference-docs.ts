@@ -1,9 +1,14 @@
+import { cliReference } from '../packages/cli/reference/cli-reference.ts';
 import { errorsReference } from '../packages/protocol/reference/errors-reference.ts';
 import { limits } from '../packages/protocol/src/index.ts';
 
 /** Pages made from the code, by path: `npm run docs` writes them and a test compares them. */
 export function referenceDocs(): Record<string, string> {
-  return { 'docs/reference/errors.md': errorsReference(), 'docs/reference/limits.md': limitsPage() };
+  return {
+    'docs/reference/cli.md': cliReference(),
+    'docs/reference/errors.md': errorsReference(),
+    'docs/reference/limits.md': limitsPage(),
+  };
 }
 
 const made = '<!-- Made by `npm run docs` from the code. -->';

@@ -102,7 +102,7 @@ interface ResponseHead {
 }
 
 /** The head once it is whole. @throws Error when it is not HTTP/1.1 or has no length */
-export function parseHead(received: string): ResponseHead | undefined {
+function parseHead(received: string): ResponseHead | undefined {
   const end = received.indexOf('\r\n\r\n');
   if (end < 0) return undefined;
   const text = received.slice(0, end);
@@ -114,7 +114,7 @@ export function parseHead(received: string): ResponseHead | undefined {
 }
 
 /** The body once it is whole, and where it ends. */
-export function bodyOf(received: string, head: ResponseHead): { readonly text: string; readonly end: number } | undefined {
+function bodyOf(received: string, head: ResponseHead): { readonly text: string; readonly end: number } | undefined {
   if (head.chunked) return chunkedBody(received, head.length);
   const end = head.length + head.contentLength;
   return received.length < end ? undefined : { text: received.slice(head.length, end), end };

@@ -5,7 +5,7 @@ export interface Payload {
   readonly text: string;
 }
 
-export interface PayloadValue {
+interface PayloadValue {
   /** Unique among all calls of all runs, so no cache and no other caller's answer passes for the right one. */
   readonly id: string;
   readonly text: string;

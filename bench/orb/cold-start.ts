@@ -15,7 +15,7 @@ export interface ColdStarts {
   readonly firstFailure: string | undefined;
 }
 
-export interface Quantiles {
+interface Quantiles {
   readonly count: number;
   readonly p50: number;
   readonly p99: number;

@@ -54,6 +54,7 @@ const rules: readonly Rule[] = [
   { category: 'files', file: /^node:(fs|internal\/fs)/ },
   { category: 'loading modules', file: /^node:(internal\/modules|internal\/deps|internal\/bootstrap|internal\/process)/ },
   { category: 'Node and V8, native', name: /^\(program\)$/ },
+  { category: 'checkpoint store', file: /(classic-level|abstract-level)/ },
   { category: 'Orb: link', file: /packages\/link\// },
   { category: 'Orb: ledger', file: /packages\/ledger\// },
   { category: 'Orb: sandbox', file: /packages\/sandbox\// },
@@ -61,7 +62,7 @@ const rules: readonly Rule[] = [
   { category: 'Orb: settlement', file: /packages\/super-node\/src\/settlement\// },
   { category: 'Orb: super node', file: /packages\/super-node\// },
   { category: 'Orb: node', file: /packages\/node\// },
-  { category: 'bench', file: /\/bench\// },
-  { category: 'other Node', file: /^node:/ },
   { category: 'other packages', file: /node_modules/ },
+  { category: 'bench', file: /\/bench\/(load|measure|orb|seed-hub|ws-hub)\/[^/]+$/ },
+  { category: 'other Node', file: /^node:/ },
 ];

@@ -25,7 +25,7 @@ test('only samples inside the window count, and idle time is not busy time', () 
     nodes: [
       { id: 1, callFrame: frame('(idle)') },
       { id: 2, callFrame: frame('writev') },
-      { id: 3, callFrame: frame('hot', 'file:///a/b/bench/x.ts') },
+      { id: 3, callFrame: frame('hot', 'file:///a/bench/load/x.ts') },
     ],
     startTime: 1_000,
     samples: [2, 2, 1, 3, 2],

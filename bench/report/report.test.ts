@@ -38,7 +38,7 @@ function reportOf(measurements: readonly Measurement[], more: Partial<Report> = 
     ],
     left: [],
     measurements,
-    memory: [{ row: 'orb', processes: [{ role: 'super node', rssKiB: 102_400, pssKiB: undefined, peakRssKiB: 204_800 }] }],
+    memory: [{ row: 'orb', processes: [{ role: 'super node', count: 1, rssKiB: 102_400, pssKiB: undefined, peakRssKiB: 204_800 }] }],
     audits: [],
     coldStarts: [],
     wrk: [],
@@ -66,7 +66,7 @@ test('the tables name row, load, ratio and range, and leave out what was not mea
   const tables = tablesOf(reportOf(steady));
   expect(tables.map(({ title }) => title.split(':', 1)[0])).toEqual([
     'Calls',
-    'Processor time of a call, µs by process (user + system)',
+    'Processor time of a call, µs by process (user + system, and what follows the answer)',
     'Memory after the last round, MiB',
   ]);
   const text = terminalTable(tables[0] as never);

@@ -35,6 +35,8 @@ export interface Summary {
   readonly ratio: Spread | undefined;
   readonly p50Ratio: Spread | undefined;
   readonly cpuUsPerCall: Readonly<Record<string, number>>;
+  /** From the last answer until everything was on the ledger; undefined without one. */
+  readonly settleMs: Spread | undefined;
   readonly failures: number;
 }
 
@@ -60,6 +62,7 @@ export function summarise(report: Report): readonly Summary[] {
           ratio: ratio((one) => one.callsPerSecond),
           p50Ratio: ratio((one) => one.p50Us),
           cpuUsPerCall: mediansByRole(own),
+          settleMs: settled(own),
           failures: own.reduce((sum, one) => sum + failuresIn(one), 0),
         },
       ];
@@ -70,6 +73,11 @@ export function summarise(report: Report): readonly Summary[] {
 /** Calls that were refused, lost or wrong. */
 export function failuresIn({ wrong, errors }: Pick<Measurement, 'wrong' | 'errors'>): number {
   return wrong + Object.values(errors).reduce((sum, value) => sum + value, 0);
+}
+
+function settled(measurements: readonly Measurement[]): Spread | undefined {
+  const times = measurements.flatMap(({ settleMs }) => settleMs ?? []);
+  return times.length === 0 ? undefined : spreadOf(times);
 }
 
 function mediansByRole(measurements: readonly Measurement[]): Readonly<Record<string, number>> {

@@ -1,6 +1,6 @@
 import { relativeRange, spreadOf } from '../measure/statistics.ts';
 import { count, percent, plusMinus, short, withRange } from './figures.ts';
-import { failuresIn, summarise, type Report } from './report.ts';
+import { failuresIn, summarise, type Report, type Summary } from './report.ts';
 import type { Table } from './table.ts';
 
 /** Every table that the report has something for. */
@@ -21,7 +21,7 @@ function callTable(report: Report): Table {
   const { rounds, durationMs, payloadBytes } = report.settings;
   return {
     title: `Calls: ${payloadBytes}-byte JSON echoed, median of ${rounds} rounds of ${durationMs / 1_000} s (min–max)`,
-    columns: ['row', 'in flight', 'calls/s', `÷ ${report.settings.baseline}`, 'p50 ms', 'p99 ms', 'wrong or refused'],
+    columns: ['row', 'in flight', 'calls/s', `÷ ${report.settings.baseline}`, 'p50 ms', 'p99 ms', 'settled after ms', 'wrong or refused'],
     rows: summarise(report).map((line) => [
       line.name,
       String(line.inFlight),
@@ -29,25 +29,33 @@ function callTable(report: Report): Table {
       line.ratio === undefined ? '–' : withRange(line.ratio, (value) => value.toFixed(2)),
       withRange(line.p50Us, ms),
       withRange(line.p99Us, ms),
+      line.settleMs === undefined ? '–' : withRange(line.settleMs, count),
       String(line.failures),
     ]),
   };
 }
 
+/**
+ * What a call costs, in processor time. On a busy machine this says more than calls a second: others can take a row's
+ * turns, but hardly make its work more.
+ */
 function cpuTable(report: Report): Table {
   const lines = summarise(report).filter(({ cpuUsPerCall }) => Object.keys(cpuUsPerCall).length > 0);
+  const all = (line: Summary) => Object.entries(line.cpuUsPerCall).reduce((sum, [role, us]) => sum + (role === 'caller' ? 0 : us), 0);
+  const baseline = (inFlight: number) => lines.find((line) => line.row === report.settings.baseline && line.inFlight === inFlight);
   return {
-    title: 'Processor time of a call, µs by process (user + system)',
-    columns: ['row', 'in flight', 'by process', 'all servers', 'caller'],
-    rows: lines.map(({ name, inFlight, cpuUsPerCall: { caller = 0, ...servers } }) => [
-      name,
-      String(inFlight),
-      Object.entries(servers)
-        .map(([role, us]) => `${role} ${short(us)}`)
-        .join(', '),
-      short(Object.values(servers).reduce((sum, us) => sum + us, 0)),
-      short(caller),
-    ]),
+    title: 'Processor time of a call, µs by process (user + system, and what follows the answer)',
+    columns: ['row', 'in flight', 'by process', 'all servers', `÷ ${report.settings.baseline}`, 'caller'],
+    rows: lines.map((line) => {
+      const { name, inFlight, cpuUsPerCall } = line;
+      const base = baseline(inFlight);
+      const { caller = 0, ...servers } = cpuUsPerCall;
+      const byProcess = Object.entries(servers)
+        .filter(([, us]) => us >= 0.1)
+        .map(([role, us]) => `${role} ${short(us)}`);
+      const ratio = base === undefined || all(base) === 0 ? '–' : (all(line) / all(base)).toFixed(2);
+      return [name, String(inFlight), byProcess.join(', '), short(all(line)), ratio, short(caller)];
+    }),
   };
 }
 
@@ -74,7 +82,13 @@ function memoryTable({ memory, rows }: Report): Table {
     title: 'Memory after the last round, MiB',
     columns: ['row', 'process', 'resident', 'share (PSS)', 'peak'],
     rows: memory.flatMap(({ row, processes }) =>
-      processes.map(({ role, rssKiB, pssKiB, peakRssKiB }) => [nameOf(row), role, mib(rssKiB), mib(pssKiB), mib(peakRssKiB)]),
+      processes.map(({ role, count: processesOfRole, rssKiB, pssKiB, peakRssKiB }) => [
+        nameOf(row),
+        processesOfRole > 1 ? `${role} ×${processesOfRole}` : role,
+        mib(rssKiB),
+        mib(pssKiB),
+        mib(peakRssKiB),
+      ]),
     ),
   };
 }
@@ -119,7 +133,12 @@ export function noiseLines(report: Report): readonly string[] {
     lines.push(
       `Other processes took ${percent(spread.median)} of the ${machine.cores} cores at the median, ${percent(spread.max)} at the most.`,
     );
-    if (spread.max > 0.1) lines.push('The machine was not quiet: read the ratios, not the absolute figures.');
+    if (spread.max > 0.1) lines.push('The machine was not quiet: absolute figures are too low.');
+    if (spread.median > 0.25) {
+      lines.push(
+        'It was crowded: a row of more processes waits more often for its turn, so its ratio is too low as well. Compare processor time.',
+      );
+    }
   }
   for (const line of summarise(report).filter(({ row }) => row === settings.baseline)) {
     lines.push(`${line.name} at ${line.inFlight} in flight moved by ${plusMinus(line.callsPerSecond)} from round to round.`);

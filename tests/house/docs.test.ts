@@ -27,7 +27,11 @@ test('every decision has a number of its own and stands in the index', () => {
   expect(names.filter((name) => !/^\d{4}-[a-z0-9-]+\.md$/.test(name))).toEqual([]);
   const numbers = names.map((name) => name.slice(0, 4));
   expect(numbers.filter((number, index) => numbers.indexOf(number) !== index)).toEqual([]);
-  expect(linksOf('docs/decisions/README.md').filter((link) => /^\d{4}/.test(link)).toSorted()).toEqual(names.toSorted());
+  expect(
+    linksOf('docs/decisions/README.md')
+      .filter((link) => /^\d{4}/.test(link))
+      .toSorted(),
+  ).toEqual(names.toSorted());
 });
 
 test('every page of the documentation is reached from its index', () => {
@@ -42,13 +46,34 @@ test.each(Object.entries(referenceDocs()))('%s says what the code does (npm run 
 
 test('scripts that the pages name exist', () => {
   const { scripts } = JSON.parse(read('package.json'));
-  const named = pages.flatMap((page) => [...read(page).matchAll(/\bnpm (?:run ([a-z:]+)|(start|test)\b)/g)].map((match) => match[1] ?? match[2]!));
+  const named = pages.flatMap((page) =>
+    [...read(page).matchAll(/\bnpm (?:run ([a-z:]+)|(start|test)\b)/g)].map((match) => match[1] ?? match[2]!),
+  );
   expect(named.length).toBeGreaterThan(5);
   expect(named.filter((name) => !(name in scripts))).toEqual([]);
 });
 
+test('commands and options that the pages show are those that orb has', () => {
+  const known = new Map<string, string>();
+  const everywhere = /^## Options of every command\n([\s\S]*?)^## /m.exec(read('docs/reference/cli.md'))![1]!;
+  for (const [, command, rest] of read('docs/reference/cli.md').matchAll(/^### `orb ([a-z-]+(?: [a-z]+)?)\b[^\n]*\n([\s\S]*?)(?=^##)/gm))
+    known.set(command!, everywhere + rest!);
+  const shown = pages.flatMap((page) =>
+    [...read(page).matchAll(/^(?:echo .* \| )?(?:npm run orb --|orb) ([a-z].*)$/gm)].map((match) => match[1]!.replace(/#.*/, '')),
+  );
+  expect(shown.length).toBeGreaterThan(30);
+  const wrong = shown.filter((line) => {
+    const [first = '', second = ''] = line.split(' ');
+    const rest = known.get(`${first} ${second}`) ?? known.get(first);
+    return rest === undefined || [...line.matchAll(/ (--[a-z-]+)/g)].some((option) => !rest.includes(option[1]!));
+  });
+  expect(wrong).toEqual([]);
+});
+
 function linksOf(page: string): string[] {
-  const prose = read(page).replace(/```[\s\S]*?```/g, '').replace(/`[^`\n]*`/g, '');
+  const prose = read(page)
+    .replace(/```[\s\S]*?```/g, '')
+    .replace(/`[^`\n]*`/g, '');
   const links = [...prose.matchAll(/\]\(<?([^)\s>]+)>?(?: "[^"]*")?\)/g), ...prose.matchAll(/(?:src|href|srcset)="([^"]+)"/g)];
   return links.map((match) => match[1]!);
 }

@@ -13,8 +13,11 @@ test('no source file has more than 500 lines', () => {
 test('names of folders and source files are in kebab-case', () => {
   const kebab = /^[a-z0-9]+(-[a-z0-9]+)*$/;
   const wrong = code.filter((file) => {
-    const folders = posix.dirname(file).split('/').filter((folder) => folder !== '.' && folder !== '.ci');
-    const name = posix.basename(file).replace(/(\.(integration|conformance))?(\.(test|config|bench|d))?\.[a-z]+$/, '');
+    const folders = posix
+      .dirname(file)
+      .split('/')
+      .filter((folder) => folder !== '.' && folder !== '.ci');
+    const name = posix.basename(file).replace(/(\.(integration|conformance))*(\.(test|config|bench|d))?\.[a-z]+$/, '');
     return ![...folders, name].every((part) => kebab.test(part));
   });
   expect(wrong).toEqual([]);
@@ -44,7 +47,9 @@ test('whatever switches a check off says why, after two dashes', () => {
   const off = /(oxlint|eslint)-disable|@ts-(ignore|expect-error|nocheck)|oxfmt-ignore/;
   // Quoted, it is spoken of, as in this file.
   const spoken = /['"`/(|].*((oxlint|eslint)-disable|@ts-)/;
-  const silent = code.flatMap((file) => linesMatching(file, off)).filter((line) => !/-- \S+ \S+/.test(line) && !spoken.test(line.replace(/^\S+ \/\/ ?/, '')));
+  const silent = code
+    .flatMap((file) => linesMatching(file, off))
+    .filter((line) => !/-- \S+ \S+/.test(line) && !spoken.test(line.replace(/^\S+ \/\/ ?/, '')));
   expect(silent).toEqual([]);
 });
 

@@ -4,6 +4,7 @@ import { filesOf, importsOf, isTest, packageNames, packageOf, resolveImport } fr
 /** The other rooms that a room may import. Tests may import all. */
 const mayImport: Record<string, readonly string[]> = {
   protocol: [],
+  types: [],
   link: ['protocol'],
   ledger: ['protocol'],
   sandbox: ['protocol'],
@@ -11,7 +12,7 @@ const mayImport: Record<string, readonly string[]> = {
   sdk: ['protocol'],
   'super-node': ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk'],
   node: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk'],
-  cli: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk', 'super-node', 'node'],
+  cli: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk', 'super-node', 'node', 'types'],
 };
 const roomsWithAdapters = ['link', 'ledger', 'sandbox', 'store'];
 const composers = ['packages/super-node/src/compose.ts', 'packages/node/src/compose.ts', 'packages/cli/src/compose.ts'];

@@ -26,7 +26,9 @@ describe.each(packageNames())('package %s', (name) => {
 
   test('exports files that exist, its entry among them', () => {
     expect(manifest.exports).toHaveProperty(['.']);
-    const targets = Object.values(manifest.exports ?? {}).flatMap((target) => (typeof target === 'string' ? [target] : Object.values(target)));
+    const targets = Object.values(manifest.exports ?? {}).flatMap((target) =>
+      typeof target === 'string' ? [target] : Object.values(target),
+    );
     expect(targets.filter((target) => !files.has(`packages/${name}/${target.replace('./', '')}`))).toEqual([]);
   });
 
@@ -39,8 +41,12 @@ describe.each(packageNames())('package %s', (name) => {
 test.each(ports)('the port of %s exports its conformance suite, and every adapter runs it', (name) => {
   const { exports } = readJson<PackageJson>(`packages/${name}/package.json`);
   expect(exports).toHaveProperty(['./conformance']);
-  const suites = [...files].filter((file) => file.startsWith(`packages/${name}/src/`) && /\.conformance(\.integration)?\.test\.ts$/.test(file));
-  const adapters = Object.keys(exports ?? {}).filter((path) => /^\.\/(wss|memory|direct|embedded|fabric|deno|container|disk|s3|http)$/.test(path));
+  const suites = [...files].filter(
+    (file) => file.startsWith(`packages/${name}/src/`) && /\.conformance(\.integration)?\.test\.ts$/.test(file),
+  );
+  const adapters = Object.keys(exports ?? {}).filter((path) =>
+    /^\.\/(wss|memory|direct|embedded|fabric|deno|container|disk|s3|http)$/.test(path),
+  );
   expect(adapters).not.toEqual([]);
   expect(adapters.filter((path) => !suites.some((suite) => suite.includes(`/${path.slice(2)}/`)))).toEqual([]);
 });
@@ -55,5 +61,9 @@ test('the lock fixes every package by its hash and names no registry', () => {
   const foreign = Object.entries(packages).filter(([path, { link }]) => path.includes('node_modules/') && !link);
   expect(foreign.length).toBeGreaterThan(50);
   expect(foreign.filter(([, { integrity }]) => !integrity?.startsWith('sha512-')).map(([path]) => path)).toEqual([]);
-  expect(Object.entries(packages).filter(([, { resolved }]) => resolved?.includes(':')).map(([path]) => path)).toEqual([]);
+  expect(
+    Object.entries(packages)
+      .filter(([, { resolved }]) => resolved?.includes(':'))
+      .map(([path]) => path),
+  ).toEqual([]);
 });

@@ -7,8 +7,11 @@ import { expect, onTestFinished, test } from 'vitest';
 const scripts = join(import.meta.dirname, '..', '..', 'scripts');
 
 test('a child gets a signal once, also when it is sent twice, and its exit code is kept', async () => {
-  const child = "let n = 0; process.on('SIGTERM', () => { console.log('got it'); if (++n === 1) setTimeout(() => process.exit(40 + n), 90); }); console.log('ready'); setInterval(() => {}, 1e4);";
-  const parent = start(program(`process.exitCode = (await runChild(process.execPath, ['-e', ${JSON.stringify(child)}], { cwd: '.' })).code;`));
+  const child =
+    "let n = 0; process.on('SIGTERM', () => { console.log('got it'); if (++n === 1) setTimeout(() => process.exit(40 + n), 90); }); console.log('ready'); setInterval(() => {}, 1e4);";
+  const parent = start(
+    program(`process.exitCode = (await runChild(process.execPath, ['-e', ${JSON.stringify(child)}], { cwd: '.' })).code;`),
+  );
   await parent.output('ready');
   parent.process.kill('SIGTERM');
   await parent.output('got it');
@@ -17,7 +20,9 @@ test('a child gets a signal once, also when it is sent twice, and its exit code 
 });
 
 test('a child that a signal ends gives 128 and the number of the signal, as a shell does', async () => {
-  const parent = start(program(`process.exitCode = (await runChild(process.execPath, ['-e', 'process.kill(process.pid, "SIGKILL")'], { cwd: '.' })).code;`));
+  const parent = start(
+    program(`process.exitCode = (await runChild(process.execPath, ['-e', 'process.kill(process.pid, "SIGKILL")'], { cwd: '.' })).code;`),
+  );
   expect(await parent.exit).toBe(128 + 9);
 });
 
@@ -52,7 +57,13 @@ test('nothing is installed again until the lock of the packages changes', async 
   expect(third.text()).toContain('Installing packages');
 });
 
-const lockOfNothing = { name: 'bare', version: '1.0.0', lockfileVersion: 3, requires: true, packages: { '': { name: 'bare', version: '1.0.0' } } };
+const lockOfNothing = {
+  name: 'bare',
+  version: '1.0.0',
+  lockfileVersion: 3,
+  requires: true,
+  packages: { '': { name: 'bare', version: '1.0.0' } },
+};
 
 /** The scripts in a project without packages: everything but the download is as on a clean machine. */
 function bareClone(): string {

@@ -37,7 +37,7 @@ export function packageOf(file: string): string | undefined {
 
 /** Tests and benches, and what only they use. */
 export function isTest(file: string): boolean {
-  return /\.test\.ts$|^tests\/|\/(bench|reference|test|testing|vectors)\/|\/conformance\.ts$/.test(file);
+  return /\.test\.ts$|^tests\/|\/(bench|conformance|reference|test|testing|vectors)\/|\/conformance\.ts$/.test(file);
 }
 
 /** What a module imports or re-exports, types included unless only what is left at run time counts. */

@@ -26,33 +26,44 @@ const files: readonly (readonly [string, string])[] = [
 export function cliReference(): string {
   const program = buildProgram(noContext(), '');
   const help = new Help();
-  return [
-    '# The `orb` command',
-    '',
-    'Made from the command tree by `packages/cli/reference/cli-reference.ts`; a test sees that it is up to date. Results go to stdout, everything for the person watching to stderr. With `--json` every result is one JSON value; amounts in it are base units as decimal strings (one credit is 10⁹), and an error is `{"error": {…}, "exitCode"}` on stderr.',
-    '',
-    '## Options of every command',
-    '',
-    ...optionTable(program, help),
-    '## Commands',
-    '',
-    ...leaves(program).flatMap((command) => describeCommand(command, help)),
-    '## Exit codes',
-    '',
-    ...table(['code', 'when'], Object.values(exitCodes).map(({ code, when }) => [String(code), when])),
-    '## Environment',
-    '',
-    ...table(['variable', 'meaning'], environment),
-    '## Files under `ORB_HOME`',
-    '',
-    ...table(['file', 'what it is'], files),
-  ].join('\n').trimEnd() + '\n';
+  return (
+    [
+      '# The `orb` command',
+      '',
+      'Made from the command tree by `packages/cli/reference/cli-reference.ts`; a test sees that it is up to date. Results go to stdout, everything for the person watching to stderr. With `--json` every result is one JSON value; amounts in it are base units as decimal strings (one credit is 10⁹), and an error is `{"error": {…}, "exitCode"}` on stderr.',
+      '',
+      '## Options of every command',
+      '',
+      ...optionTable(program, help),
+      '## Commands',
+      '',
+      ...leaves(program).flatMap((command) => describeCommand(command, help)),
+      '## Exit codes',
+      '',
+      ...table(
+        ['code', 'when'],
+        Object.values(exitCodes).map(({ code, when }) => [String(code), when]),
+      ),
+      '## Environment',
+      '',
+      ...table(['variable', 'meaning'], environment),
+      '## Files under `ORB_HOME`',
+      '',
+      ...table(['file', 'what it is'], files),
+    ]
+      .join('\n')
+      .trimEnd() + '\n'
+  );
 }
 
 /** Nothing runs when the tree is only read. */
 function noContext() {
   const { stdin, stdout, stderr } = process;
-  return createCommandContext({ terminal: new Terminal({ stdin, stdout, stderr, env: {} }), signal: new AbortController().signal, home: '/' });
+  return createCommandContext({
+    terminal: new Terminal({ stdin, stdout, stderr, env: {} }),
+    signal: new AbortController().signal,
+    home: '/',
+  });
 }
 
 function leaves(command: Command): readonly Command[] {
@@ -80,7 +91,10 @@ function usageOf(command: Command): string {
 }
 
 function optionTable(command: Command, help: Help): readonly string[] {
-  const rows = help.visibleOptions(command).filter(({ long }) => long !== '--help').map((option) => [`\`${option.flags}\``, help.optionDescription(option)]);
+  const rows = help
+    .visibleOptions(command)
+    .filter(({ long }) => long !== '--help')
+    .map((option) => [`\`${option.flags}\``, help.optionDescription(option)]);
   return rows.length > 0 ? table(['option', 'meaning'], rows) : [];
 }
 

@@ -35,7 +35,9 @@ async function readyAccount(name = 'alice'): Promise<void> {
 /** Every private key under the home folder. */
 async function secretsUnder(path: string): Promise<string[]> {
   const files = await readdir(path, { recursive: true, withFileTypes: true });
-  const texts = await Promise.all(files.filter((file) => file.isFile() && file.name.endsWith('.json')).map((file) => readFile(join(file.parentPath, file.name), 'utf8')));
+  const texts = await Promise.all(
+    files.filter((file) => file.isFile() && file.name.endsWith('.json')).map((file) => readFile(join(file.parentPath, file.name), 'utf8')),
+  );
   return texts.map((text) => (JSON.parse(text) as { secret?: string }).secret).filter((secret) => secret !== undefined);
 }
 
@@ -71,7 +73,10 @@ test('with a passphrase the key is encrypted, opens only with it, and the passph
   expect(created.stdout + created.stderr).not.toContain(passphrase);
   await orb('fund');
   expect(await orb('allowance open')).toMatchObject({ code: 3, stderr: expect.stringContaining('no terminal to ask') });
-  expect(await orb('allowance open', { env: { ORB_PASSPHRASE: 'a wrong passphrase' } })).toMatchObject({ code: 3, stderr: expect.stringContaining('passphrase is wrong') });
+  expect(await orb('allowance open', { env: { ORB_PASSPHRASE: 'a wrong passphrase' } })).toMatchObject({
+    code: 3,
+    stderr: expect.stringContaining('passphrase is wrong'),
+  });
   await writeFile(join(folder.path, 'pass'), `${passphrase}\nsecond line\n`);
   expect(await orb('allowance open --max 1 --passphrase-file pass')).toMatchObject({ code: 0 });
 });
@@ -87,13 +92,34 @@ test('deploy puts function, allowance and code where they belong, and says where
   const file = await source('Greet_Me.ts', 'export default (input: { name: string }) => ({ hello: input.name });');
   const deployed = await orb(`deploy ${file} --memory 256 --timeout 2s --replicas 2 --budget 5 --json`);
   expect(deployed).toMatchObject({ code: 0 });
-  const result = JSON.parse(deployed.stdout) as { url: string; id: string; code: { sha256: string }; files: Record<string, string>; descriptor: unknown; allowance: object };
-  expect(result).toMatchObject({ function: 'alice/greet-me', url: `${gateway.url}/fn/alice/greet-me`, change: 'created', replicas: { ready: 2, wanted: 2 } });
+  const result = JSON.parse(deployed.stdout) as {
+    url: string;
+    id: string;
+    code: { sha256: string };
+    files: Record<string, string>;
+    descriptor: unknown;
+    allowance: object;
+  };
+  expect(result).toMatchObject({
+    function: 'alice/greet-me',
+    url: `${gateway.url}/fn/alice/greet-me`,
+    change: 'created',
+    replicas: { ready: 2, wanted: 2 },
+  });
   expect(gateway.code.has(result.code.sha256)).toBe(true);
-  expect(parseDescriptor(result.descriptor)).toMatchObject({ owner: 'alice', name: 'greet-me', function: result.id, chain: gateway.ledger.chain });
+  expect(parseDescriptor(result.descriptor)).toMatchObject({
+    owner: 'alice',
+    name: 'greet-me',
+    function: result.id,
+    chain: gateway.ledger.chain,
+  });
   for (const kind of ['clientSecret', 'recoveryKey']) expect((await stat(result.files[kind]!)).mode & 0o777).toBe(0o600);
   const [allowance] = (await gateway.ledger.range('allowance/')).map(({ value }) => value);
-  expect(allowance).toMatchObject({ functions: [result.id], maxUnits: '5000000000', maxPerCall: String(2_000n * 256n * limits.rate.default) });
+  expect(allowance).toMatchObject({
+    functions: [result.id],
+    maxUnits: '5000000000',
+    maxPerCall: String(2_000n * 256n * limits.rate.default),
+  });
   for (const secret of await secretsUnder(home)) expect(deployed.stdout + deployed.stderr).not.toContain(secret);
 });
 
@@ -142,7 +168,7 @@ test('bad source, missing import, too large a bundle, no funds, too small a budg
   const missing = await source('missing.ts', "import left from 'left-pad-not-here';\nexport default () => left;");
   expect(await orb(`deploy ${missing}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/left-pad-not-here[\s\S]*npm install/) });
   expect(await orb('deploy nowhere.ts')).toMatchObject({ code: 7, stderr: expect.stringContaining('no file nowhere.ts') });
-  await writeFile(join(folder.path, 'large.js'), `export default () => ${JSON.stringify('x'.repeat(11 * 1024 * 1024))}.length;`);
+  await writeFile(join(folder.path, 'large.js'), `export default () => ${JSON.stringify('x'.repeat(11 * 1024 * 1024))};`);
   expect(await orb('deploy large.js')).toMatchObject({ code: 8, stderr: expect.stringContaining('the limit is 10.0 MiB') });
   const good = await source('good.ts', 'export default () => 1;');
   expect(await orb(`deploy ${good}`)).toMatchObject({ code: 4, stderr: expect.stringContaining('alice has 0 credits') });
@@ -156,7 +182,15 @@ test('bad source, missing import, too large a bundle, no funds, too small a budg
 test('call sends JSON as an event, prints the bytes of the output as they are, and times with --verbose', async () => {
   gateway.answerCall = ({ request, body }) => {
     expect(request.headers['orb-mode']).toBe('event');
-    return { bytes: body, headers: { 'content-type': 'application/octet-stream', 'orb-call': 'ab12', 'orb-job': 'cd34-1', 'server-timing': 'prc;dur=1.500, run;dur=2.25' } };
+    return {
+      bytes: body,
+      headers: {
+        'content-type': 'application/octet-stream',
+        'orb-call': 'ab12',
+        'orb-job': 'cd34-1',
+        'server-timing': 'prc;dur=1.500, run;dur=2.25',
+      },
+    };
   };
   const every = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
   expect((await orb('call alice/echo -', { input: every })).bytes).toEqual(every);
@@ -168,9 +202,17 @@ test('call sends JSON as an event, prints the bytes of the output as they are, a
 
 test('call with a method, path or header is a web request', async () => {
   gateway.answerCall = ({ request, url }) => ({
-    json: { method: request.method, path: url.pathname + url.search, x: request.headers['x-test'], mode: request.headers['orb-mode'] ?? null },
+    json: {
+      method: request.method,
+      path: url.pathname + url.search,
+      x: request.headers['x-test'],
+      mode: request.headers['orb-mode'] ?? null,
+    },
   });
-  const answer = await runOrb(['call', 'alice/web', '-X', 'delete', '--path', 'orders/7?full=1', '-H', 'x-test: a b'], { home, gateway: gateway.url });
+  const answer = await runOrb(['call', 'alice/web', '-X', 'delete', '--path', 'orders/7?full=1', '-H', 'x-test: a b'], {
+    home,
+    gateway: gateway.url,
+  });
   expect(JSON.parse(answer.stdout)).toEqual({ method: 'DELETE', path: '/fn/alice/web/orders/7?full=1', x: 'a b', mode: null });
 });
 
@@ -196,7 +238,10 @@ test('an unknown command, option or wrong number is exit 2 with a suggestion; no
   expect(await orb('call nonsense')).toMatchObject({ code: 2, stderr: expect.stringContaining('OWNER/NAME') });
   const dead = await runOrb(['status'], { home, gateway: 'http://127.0.0.1:9' });
   expect(dead).toMatchObject({ code: 11, stderr: expect.stringContaining('No super node answers at http://127.0.0.1:9') });
-  expect(JSON.parse((await runOrb(['status', '--json'], { home, gateway: 'http://127.0.0.1:9' })).stderr)).toMatchObject({ error: { code: 'link-closed' }, exitCode: 11 });
+  expect(JSON.parse((await runOrb(['status', '--json'], { home, gateway: 'http://127.0.0.1:9' })).stderr)).toMatchObject({
+    error: { code: 'link-closed' },
+    exitCode: 11,
+  });
 });
 
 test('a gateway that changes its network under our feet is refused until its owner says so', async () => {
@@ -246,7 +291,10 @@ test('ledger block, tx, account and history show what the ledger holds', async (
   const block = JSON.parse((await orb('ledger block 1 --json')).stdout) as { header: { height: number } };
   expect(block.header.height).toBe(1);
   const { account } = JSON.parse((await orb('account show --json')).stdout) as { account: { id: string } };
-  expect(await orb(`ledger history balance/${account.id}`)).toMatchObject({ code: 0, stdout: expect.stringContaining('"available":"100000000000"') });
+  expect(await orb(`ledger history balance/${account.id}`)).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('"available":"100000000000"'),
+  });
   expect(await orb('ledger account alice')).toMatchObject({ code: 0, stdout: expect.stringContaining(`account/${account.id}`) });
   expect(await orb('ledger tx nonsense')).toMatchObject({ code: 2 });
   expect(await orb(`ledger tx ${'0'.repeat(64)}`)).toMatchObject({ code: 5 });
@@ -260,4 +308,32 @@ test('npm packages are bundled in', async () => {
   const file = await source('uses.ts', "import tiny from 'tiny';\nexport default (n: number) => tiny(n);");
   const { code } = JSON.parse((await orb(`deploy ${file} --json`)).stdout) as { code: { sha256: string } };
   expect(gateway.code.get(code.sha256)!.toString()).toContain('tiny-marker-');
+});
+
+test('deploying again without flags keeps the limits of the version before; a flag changes that one alone', async () => {
+  await readyAccount();
+  const manifest = async () => {
+    const [{ value } = { value: undefined }] = (await gateway.ledger.range('version/', { limit: 10 }))
+      .map((entry) => entry as unknown as { value: { number: number; manifest: Record<string, unknown> } })
+      .toSorted((a, b) => b.value.number - a.value.number);
+    return value!.manifest;
+  };
+  const file = await source('fn.ts', 'export default () => 1;');
+  expect(await orb(`deploy ${file} --memory 256 --timeout 3s --concurrency 4 --replicas 3 --price-cap 40 --private --idempotent`)).toMatchObject({
+    code: 0,
+  });
+  const first = await manifest();
+  expect(first).toMatchObject({ memoryMiB: 256, timeoutMs: 3_000, concurrency: 4, replicas: 3, visibility: 'private', idempotent: true });
+
+  await source('fn.ts', 'export default () => 2;');
+  expect(await orb(`deploy ${file}`)).toMatchObject({ code: 0 });
+  const { code: firstCode, ...firstTerms } = first;
+  const { code: secondCode, ...secondTerms } = await manifest();
+  expect(secondCode).not.toEqual(firstCode);
+  expect(secondTerms).toEqual(firstTerms);
+
+  expect(await orb(`deploy ${file} --memory 512 --public --no-idempotent`)).toMatchObject({ code: 0 });
+  const third = await manifest();
+  expect(third).toMatchObject({ memoryMiB: 512, timeoutMs: 3_000, concurrency: 4, idempotent: false });
+  expect(third['visibility'] ?? 'public').toBe('public');
 });

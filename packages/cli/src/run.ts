@@ -24,7 +24,7 @@ export async function run({ argv, signal }: RunOptions, streams: Streams): Promi
   prepare(program, terminal);
   try {
     await program.parseAsync([...argv], { from: 'user' });
-    return exitCodes.ok.code;
+    return terminal.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return exitOfCommander(error);
     if (signal.aborted) return exitCodes.interrupted.code;
@@ -40,13 +40,21 @@ function prepare(command: Command, terminal: Terminal): void {
     writeErr: (text) => void terminal.streams.stderr.write(text),
     outputError: (text, write) => write(usageError(text, noteStyle)),
   });
-  command.configureHelp({ showGlobalOptions: true, styleTitle: style.strong, styleCommandText: style.accent, styleOptionText: style.accent });
+  command.configureHelp({
+    showGlobalOptions: true,
+    styleTitle: style.strong,
+    styleCommandText: style.accent,
+    styleOptionText: style.accent,
+  });
   for (const child of command.commands) prepare(child, terminal);
 }
 
 /** Commander's words in our form: what in one line, what to do next in another. */
 function usageError(text: string, style: Style): string {
-  const [what = '', ...rest] = text.replace(/^error: /, '').trim().split('\n');
+  const [what = '', ...rest] = text
+    .replace(/^error: /, '')
+    .trim()
+    .split('\n');
   const hint = rest.join(' ').replace(/^\((.*)\)$/, '$1') || 'See: orb help';
   return `${style.bad('✗')} ${what.charAt(0).toUpperCase()}${what.slice(1)}\n  ${style.quiet(hint)}\n`;
 }

@@ -1,14 +1,38 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
-  OrbError, accountId, asOrbError, checkSignedRequest, createSigner, randomBytes, sha256, signTransaction, stateKeys, superNodeId, toHex, type AccountRecord,
-  type FunctionNameRecord, type FunctionRecord, type Genesis, type Signer, type Transaction, type TransactionBody, type TransactionKind, type VersionRecord,
+  OrbError,
+  accountId,
+  asOrbError,
+  checkSignedRequest,
+  createSigner,
+  randomBytes,
+  sha256,
+  signTransaction,
+  stateKeys,
+  superNodeId,
+  toHex,
+  type AccountRecord,
+  type FunctionNameRecord,
+  type FunctionRecord,
+  type Genesis,
+  type Signer,
+  type Transaction,
+  type TransactionBody,
+  type TransactionKind,
+  type VersionRecord,
 } from '@orb/protocol';
 import { createGenesis } from '@orb/ledger';
 import { createMemoryLedger } from '@orb/ledger/memory';
 
 type MemoryLedger = Awaited<ReturnType<typeof createMemoryLedger>>;
-type Answer = { readonly status?: number; readonly json?: unknown; readonly lines?: readonly unknown[]; readonly bytes?: Uint8Array; readonly headers?: Record<string, string> };
+type Answer = {
+  readonly status?: number;
+  readonly json?: unknown;
+  readonly lines?: readonly unknown[];
+  readonly bytes?: Uint8Array;
+  readonly headers?: Record<string, string>;
+};
 
 interface Asked {
   readonly request: IncomingMessage;
@@ -48,7 +72,12 @@ export class TestGateway {
 
   static async start(): Promise<TestGateway> {
     const [treasury, ordererKey, superNode, operator] = [signer(), signer(), signer(), signer()];
-    const genesis = createGenesis({ name: 'test-net', treasuryKey: treasury.publicKey, ordererKey: ordererKey.publicKey, parameters: { minBond: '1' } });
+    const genesis = createGenesis({
+      name: 'test-net',
+      treasuryKey: treasury.publicKey,
+      ordererKey: ordererKey.publicKey,
+      parameters: { minBond: '1' },
+    });
     const ledger = await createMemoryLedger({ genesis, ordererKey });
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -94,8 +123,15 @@ export class TestGateway {
       const known = asOrbError(error);
       answer = { status: known.status, json: { error: known.toJSON() } };
     }
-    const text = answer.lines ? answer.lines.map((line) => `${JSON.stringify(line)}\n`).join('') : answer.json === undefined ? undefined : JSON.stringify(answer.json);
-    response.writeHead(answer.status ?? 200, { ...(answer.json !== undefined && { 'content-type': 'application/json' }), ...answer.headers });
+    const text = answer.lines
+      ? answer.lines.map((line) => `${JSON.stringify(line)}\n`).join('')
+      : answer.json === undefined
+        ? undefined
+        : JSON.stringify(answer.json);
+    response.writeHead(answer.status ?? 200, {
+      ...(answer.json !== undefined && { 'content-type': 'application/json' }),
+      ...answer.headers,
+    });
     response.end(text ?? answer.bytes);
   }
 
@@ -126,7 +162,9 @@ export class TestGateway {
     }
     if (what === 'state') {
       const after = query('after');
-      return { json: { entries: await this.ledger.range(query('prefix')!, { limit: Number(query('limit')), ...(after !== null && { after }) }) } };
+      return {
+        json: { entries: await this.ledger.range(query('prefix')!, { limit: Number(query('limit')), ...(after !== null && { after }) }) },
+      };
     }
     if (what === 'history') return { json: { changes: await this.ledger.history(query('key')!, { limit: Number(query('limit')) }) } };
     if (what === 'blocks' && id !== undefined) return { json: (await this.ledger.block(Number(id))) ?? missing() };
@@ -142,7 +180,16 @@ export class TestGateway {
   async #network(): Promise<object> {
     const { chain, genesis, head } = this.ledger;
     const superNode = await this.ledger.get(stateKeys.superNode(superNodeId(this.#superNode.publicKey)));
-    return { name: genesis.name, network: genesis.network, chain, genesis, parameters: genesis.parameters, head, superNode, software: 'test' };
+    return {
+      name: genesis.name,
+      network: genesis.network,
+      chain,
+      genesis,
+      parameters: genesis.parameters,
+      head,
+      superNode,
+      software: 'test',
+    };
   }
 
   #keepCode(asked: Asked, hash: string): Answer {
@@ -169,14 +216,20 @@ export class TestGateway {
   }
 
   #identify({ request, url, body }: Asked): void {
-    checkSignedRequest({ method: request.method!, url: url.href, body }, request.headers as Record<string, string>, this.ledger.chain, Date.now());
+    checkSignedRequest(
+      { method: request.method!, url: url.href, body },
+      request.headers as Record<string, string>,
+      this.ledger.chain,
+      Date.now(),
+    );
   }
 
   async #find(owner: string, name: string): Promise<{ record: FunctionRecord; current: VersionRecord }> {
     const account = (await this.ledger.get(stateKeys.accountName(owner))) as string | undefined;
     const holder = account && ((await this.ledger.get(stateKeys.functionName(account, name))) as FunctionNameRecord | undefined);
     const record = holder ? ((await this.ledger.get(stateKeys.function(holder.function))) as unknown as FunctionRecord) : undefined;
-    if (!record || record.state === 'decommissioned') throw new OrbError('unknown-function', { message: `There is no function ${owner}/${name}.` });
+    if (!record || record.state === 'decommissioned')
+      throw new OrbError('unknown-function', { message: `There is no function ${owner}/${name}.` });
     const version = (await this.ledger.get(stateKeys.versionNumber(record.id, record.traffic[0]![0]))) as string;
     return { record, current: (await this.ledger.get(stateKeys.version(record.id, version))) as unknown as VersionRecord };
   }
@@ -184,16 +237,28 @@ export class TestGateway {
   async #describe(owner: string, name: string): Promise<object> {
     const { record, current } = await this.#find(owner, name);
     const replicas = { ready: Math.min(this.seeders.length, current.manifest.replicas), wanted: current.manifest.replicas, nodes: [] };
-    return { owner, name, id: record.id, state: record.state, versionNumber: current.number, url: `${this.url}/fn/${owner}/${name}`, replicas, record, version: current };
+    return {
+      owner,
+      name,
+      id: record.id,
+      state: record.state,
+      versionNumber: current.number,
+      url: `${this.url}/fn/${owner}/${name}`,
+      replicas,
+      record,
+      version: current,
+    };
   }
 
   async #list(): Promise<readonly object[]> {
     const names = await this.ledger.range('function/', { limit: 1_000 });
     const records = names.map(({ value }) => value as unknown as FunctionRecord).filter(({ state }) => state !== 'decommissioned');
-    return Promise.all(records.map(async ({ account, name }) => {
-      const { name: owner } = (await this.ledger.get(stateKeys.account(account))) as unknown as AccountRecord;
-      return this.#describe(owner, name);
-    }));
+    return Promise.all(
+      records.map(async ({ account, name }) => {
+        const { name: owner } = (await this.ledger.get(stateKeys.account(account))) as unknown as AccountRecord;
+        return this.#describe(owner, name);
+      }),
+    );
   }
 }
 

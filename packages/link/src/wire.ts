@@ -99,11 +99,6 @@ export class Wire {
   }
 }
 
-/** The same bytes as a Buffer, without a copy. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 /** Why a call ended that could not be finished. */
 export function cancelledError(cause?: unknown): OrbError {
   return new OrbError('cancelled', cause === undefined ? {} : { cause });

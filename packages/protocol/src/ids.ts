@@ -1,5 +1,4 @@
-import { randomBytes, sha256, type Hex32 } from '#crypto';
-import { toHex } from './bytes.ts';
+import { randomId, sha256, type Hex32 } from '#crypto';
 import { labels, statement } from './canonical.ts';
 import { limits } from './limits.ts';
 
@@ -51,7 +50,7 @@ export function allowanceId(payer: AccountId, sequence: number): AllowanceId {
 
 /** A fresh random call id. */
 export function newCallId(): CallId {
-  return toHex(randomBytes(16));
+  return randomId();
 }
 
 /** A job’s id. @param sequence 0 to {@link maxJobSequence} */

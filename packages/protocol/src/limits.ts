@@ -29,8 +29,10 @@ export const limits = {
   /** Accounts that decide together on parameters and disputes. */
   peers: 64,
   functionsPerAllowance: 64,
-  /** How far ahead of an allowance's low-water mark a sequence may be settled: the width of its bitmap. */
-  allowanceWindow: 65_536,
+  /** Versions that one super node tells others it has seeders for: a list of about a megabyte. */
+  presenceVersions: 30_000,
+  /** How far behind the newest ticket of an allowance a node still takes one: the width of its replay guard. */
+  ticketWindow: 65_536,
   /** The longest interval that a job's row can state: ten times the longest time limit. */
   jobMicroseconds: 9_000_000_000,
   accountNameChars: 39,
@@ -50,4 +52,19 @@ export const limits = {
   /** How far a signed request's creation time may be from the receiver's clock. */
   signedRequestSkewMs: 60_000,
   idempotencyKeyChars: 128,
+  /** How long a token for AWS clients lives. */
+  tokenMs: { min: 60_000, max: 31_622_400_000, default: 2_592_000_000 },
+  tokensPerAccount: 100,
+  functionsPerToken: 64,
+  tokenLabelChars: 64,
+  /** How far a SigV4 request's time may be from the receiver's clock: five minutes, as Lambda has it. */
+  sigV4SkewMs: 300_000,
+  /** Functions that wait for each other in one chain of `ctx.call`, the outermost included. */
+  callDepth: 8,
+  /** How often one function may stand in such a chain: bounds what calls itself, directly or in a circle. */
+  callRepeats: 3,
+  /** Calls that one job may make. */
+  callsPerJob: 64,
+  /** Input of such a call: it travels in one frame. */
+  callInputBytes: 262_144,
 } as const;

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromUtf8, limits, utf8 } from '@orb/protocol';
-import type { Instance, Invocation, InvocationResult, Program, Sandbox } from './port.ts';
+import { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+import type { BundleProgram, Instance, Invocation, Sandbox } from './port.ts';
+
+export { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+export { servingConformance, servingSource, type ServingCase } from './conformance/serving.ts';
 
 export interface SandboxCase {
   readonly name: string;
@@ -8,36 +12,8 @@ export interface SandboxCase {
 }
 
 /** A program of JavaScript source, with defaults. */
-export function programOf(source: string, more: Partial<Program> = {}): Program {
-  return { sha256: '0'.repeat(64), code: utf8(source), handler: 'auto', memoryMiB: 128, startTimeoutMs: 10_000, ...more };
-}
-
-/** A job with a JSON body, with defaults. @param input `undefined` for an empty body */
-export function jobOf(input: unknown, more: Partial<Invocation> = {}): Invocation {
-  const job = more.job ?? 'job-1';
-  return {
-    job,
-    mode: 'http',
-    method: 'POST',
-    path: '/',
-    headers: input === undefined ? [] : [['content-type', 'application/json']],
-    body: input === undefined ? new Uint8Array() : utf8(JSON.stringify(input)),
-    timeoutMs: 10_000,
-    context: { call: 'call-1', job, attempt: 1, function: 'alice/hello', version: 'f'.repeat(64), memoryMiB: 128 },
-    ...more,
-  };
-}
-
-/** The whole body of an answer. */
-export async function bodyOf(result: InvocationResult): Promise<Uint8Array> {
-  if (result.body instanceof Uint8Array) return result.body;
-  const pieces: Uint8Array[] = [];
-  for await (const piece of result.body) pieces.push(piece);
-  return Buffer.concat(pieces);
-}
-
-export async function textOf(result: InvocationResult): Promise<string> {
-  return fromUtf8(await bodyOf(result));
+export function programOf(source: string, more: Partial<BundleProgram> = {}): BundleProgram {
+  return { kind: 'bundle', sha256: '0'.repeat(64), code: utf8(source), handler: 'auto', memoryMiB: 128, startTimeoutMs: 10_000, ...more };
 }
 
 /** What every sandbox does with well-meant code. What it does with hostile code, only a real one can show. */
@@ -50,7 +26,7 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
     afterAll(() => sandbox.close());
 
     /** Runs one job in an instance of its own. */
-    async function run(source: string, job: Invocation = jobOf(null), more: Partial<Program> = {}) {
+    async function run(source: string, job: Invocation = jobOf(null), more: Partial<BundleProgram> = {}) {
       const instance = await sandbox.start(programOf(source, more));
       try {
         const result = await instance.invoke(job);
@@ -110,7 +86,10 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
       });
 
       it('ends with function-failed and the message alone when the handler throws', async () => {
-        for (const source of ['export default () => { throw new Error("no luck") }', 'export default async () => { throw new Error("no luck") }']) {
+        for (const source of [
+          'export default () => { throw new Error("no luck") }',
+          'export default async () => { throw new Error("no luck") }',
+        ]) {
           const { status, usage, bytes } = await run(source);
           expect([status, usage.outcome, usage.error, bytes.length]).toEqual([502, 'function-failed', 'no luck', 0]);
         }
@@ -122,8 +101,15 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
       });
 
       it('ends with bad-response when the result is no JSON', async () => {
-        for (const source of ['export default () => { const a = {}; a.a = a; return a }', 'export default () => 1n', 'export default () => () => 1']) {
-          expect((await run(source)).usage).toMatchObject({ outcome: 'bad-response', error: expect.stringContaining('not JSON') as string });
+        for (const source of [
+          'export default () => { const a = {}; a.a = a; return a }',
+          'export default () => 1n',
+          'export default () => () => 1',
+        ]) {
+          expect((await run(source)).usage).toMatchObject({
+            outcome: 'bad-response',
+            error: expect.stringContaining('not JSON') as string,
+          });
         }
       });
 
@@ -139,14 +125,24 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
           const url = new URL(request.url);
           return Response.json({ method: request.method, path: url.pathname + url.search, host: url.host, own: request.headers.get('x-own'), body: await request.text(), job: ctx.jobId }, { status: 202 });
         } }`;
-        const job = jobOf(null, { method: 'PUT', path: '/a/b?c=d', headers: [['Host', 'orb.example'], ['X-Own', 'yes']], body: utf8('hello') });
+        const job = jobOf(null, {
+          method: 'PUT',
+          path: '/a/b?c=d',
+          headers: [
+            ['Host', 'orb.example'],
+            ['X-Own', 'yes'],
+          ],
+          body: utf8('hello'),
+        });
         const { status, text } = await run(source, job);
         expect(status).toBe(202);
         expect(JSON.parse(text)).toEqual({ method: 'PUT', path: '/a/b?c=d', host: 'orb.example', own: 'yes', body: 'hello', job: 'job-1' });
       });
 
       it('keeps repeated response headers apart', async () => {
-        const { headers } = await run('export default { fetch: () => new Response(null, { headers: [["set-cookie", "a=1"], ["set-cookie", "b=2"]] }) }');
+        const { headers } = await run(
+          'export default { fetch: () => new Response(null, { headers: [["set-cookie", "a=1"], ["set-cookie", "b=2"]] }) }',
+        );
         expect(headers.filter(([name]) => name === 'set-cookie').map(([, value]) => value)).toEqual(['a=1', 'b=2']);
       });
 
@@ -159,16 +155,35 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
       const show = 'export const handler = async (event, context) => ({ event, context })';
 
       it('gives an API Gateway v2 event for a web request', async () => {
-        const job = jobOf({ a: 1 }, { path: '/p/q?x=1&x=2', headers: [['content-type', 'application/json'], ['cookie', 'k=v; l=w'], ['x-a', '1'], ['X-A', '2']] });
+        const job = jobOf(
+          { a: 1 },
+          {
+            path: '/p/q?x=1&x=2',
+            headers: [
+              ['content-type', 'application/json'],
+              ['cookie', 'k=v; l=w'],
+              ['x-a', '1'],
+              ['X-A', '2'],
+            ],
+          },
+        );
         const { event } = JSON.parse((await run(show, job)).text);
         expect(event).toMatchObject({
-          version: '2.0', rawPath: '/p/q', rawQueryString: 'x=1&x=2', queryStringParameters: { x: '1,2' }, cookies: ['k=v', 'l=w'],
-          headers: { 'x-a': '1,2' }, body: '{"a":1}', isBase64Encoded: false, requestContext: { http: { method: 'POST', path: '/p/q' } },
+          version: '2.0',
+          rawPath: '/p/q',
+          rawQueryString: 'x=1&x=2',
+          queryStringParameters: { x: '1,2' },
+          cookies: ['k=v', 'l=w'],
+          headers: { 'x-a': '1,2' },
+          body: '{"a":1}',
+          isBase64Encoded: false,
+          requestContext: { http: { method: 'POST', path: '/p/q' } },
         });
       });
 
       it('encodes bytes with base64 both ways', async () => {
-        const source = 'export const handler = (event) => Promise.resolve({ statusCode: 200, body: event.body, isBase64Encoded: event.isBase64Encoded })';
+        const source =
+          'export const handler = (event) => Promise.resolve({ statusCode: 200, body: event.body, isBase64Encoded: event.isBase64Encoded })';
         const body = Uint8Array.of(0, 200, 255, 7);
         const { bytes } = await run(source, jobOf(null, { headers: [['content-type', 'image/png']], body }));
         expect([...bytes]).toEqual([...body]);
@@ -184,20 +199,34 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
           'export const handler = async () => ({ statusCode: 418, headers: { "x-n": 1 }, cookies: ["a=1", "b=2"], body: "tea" })',
         );
         expect([status, text]).toEqual([418, 'tea']);
-        expect(headers).toEqual(expect.arrayContaining([['x-n', '1'], ['set-cookie', 'a=1'], ['set-cookie', 'b=2']]));
+        expect(headers).toEqual(
+          expect.arrayContaining([
+            ['x-n', '1'],
+            ['set-cookie', 'a=1'],
+            ['set-cookie', 'b=2'],
+          ]),
+        );
       });
 
       it('gives AWS’s context', async () => {
         const source = 'export const handler = async (event, context) => ({ ...context, left: context.getRemainingTimeInMillis() })';
         const context = JSON.parse((await run(source, jobOf(null, { mode: 'event' }))).text);
-        expect(context).toMatchObject({ awsRequestId: 'job-1', functionName: 'alice/hello', functionVersion: 'f'.repeat(64), memoryLimitInMB: '128', attempt: 1 });
+        expect(context).toMatchObject({
+          awsRequestId: 'job-1',
+          functionName: 'alice/hello',
+          functionVersion: 'f'.repeat(64),
+          memoryLimitInMB: '128',
+          attempt: 1,
+        });
         expect(context.left).toBeGreaterThan(0);
         expect(context.left).toBeLessThanOrEqual(10_000);
       });
 
       it('takes the old form with a callback', async () => {
-        expect((await run('exports', jobOf(null)).catch((error: Error) => error))).toMatchObject({ code: 'load-failed' });
-        expect((await run('export const handler = (event, context, done) => done(null, { ok: event })', jobOf(1, { mode: 'event' }))).text).toBe('{"ok":1}');
+        expect(await run('exports', jobOf(null)).catch((error: Error) => error)).toMatchObject({ code: 'load-failed' });
+        expect(
+          (await run('export const handler = (event, context, done) => done(null, { ok: event })', jobOf(1, { mode: 'event' }))).text,
+        ).toBe('{"ok":1}');
       });
     });
 
@@ -246,7 +275,11 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
         const source = `export default async (n, ctx) => { console.log('start', n); await new Promise((r) => setTimeout(r, 5)); console.error('end', { n }); ctx.log.warn('own', n) }`;
         await withInstance(source, async (instance) => {
           const lines: string[][] = [[], []];
-          const results = await Promise.all([0, 1].map((n) => instance.invoke(jobOf(n, { job: `job-${n}`, log: (level, line) => void lines[n]!.push(`${level} ${line}`) }))));
+          const results = await Promise.all(
+            [0, 1].map((n) =>
+              instance.invoke(jobOf(n, { job: `job-${n}`, log: (level, line) => void lines[n]!.push(`${level} ${line}`) })),
+            ),
+          );
           await Promise.all(results.map(({ finished }) => finished));
           expect(lines).toEqual([0, 1].map((n) => [`info start ${n}`, `error end { n: ${n} }`, `warn own ${n}`]));
         });
@@ -254,7 +287,10 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
 
       it('bounds the log in lines and length', async () => {
         const lines: string[] = [];
-        await run('export default () => { for (let i = 0; i < 5000; i++) console.log("x"); console.log("y".repeat(1e6)) }', jobOf(null, { log: (_level, line) => void lines.push(line) }));
+        await run(
+          'export default () => { for (let i = 0; i < 5000; i++) console.log("x"); console.log("y".repeat(1e6)) }',
+          jobOf(null, { log: (_level, line) => void lines.push(line) }),
+        );
         expect(lines.length).toBe(1_000);
         const long: string[] = [];
         await run('export default () => console.log("y".repeat(1e6))', jobOf(null, { log: (_level, line) => void long.push(line) }));
@@ -287,7 +323,10 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
       it('carries large bodies whole, both ways', async () => {
         const body = new Uint8Array(3_000_001);
         for (let i = 0; i < body.length; i++) body[i] = i * 31;
-        const { bytes } = await run('export default (input) => input', jobOf(null, { headers: [['content-type', 'application/octet-stream']], body }));
+        const { bytes } = await run(
+          'export default (input) => input',
+          jobOf(null, { headers: [['content-type', 'application/octet-stream']], body }),
+        );
         expect(Buffer.compare(bytes, body)).toBe(0);
       });
 
@@ -324,8 +363,14 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
 
     describe('loading', () => {
       it('fails with the function’s own message', async () => {
-        await expect(sandbox.start(programOf('throw new Error("not today")'))).rejects.toMatchObject({ code: 'load-failed', message: 'not today' });
-        await expect(sandbox.start(programOf('export const x = 1'))).rejects.toMatchObject({ code: 'load-failed', message: expect.stringContaining('No handler') as string });
+        await expect(sandbox.start(programOf('throw new Error("not today")'))).rejects.toMatchObject({
+          code: 'load-failed',
+          message: 'not today',
+        });
+        await expect(sandbox.start(programOf('export const x = 1'))).rejects.toMatchObject({
+          code: 'load-failed',
+          message: expect.stringContaining('No handler') as string,
+        });
       });
 
       it('loads CommonJS bundles, with Node built-ins', async () => {
@@ -335,7 +380,9 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
 
       it('finds the export that the manifest names', async () => {
         const source = 'export default () => 1; export const handler = () => 2; export const deep = { fetch: () => new Response("3") }';
-        const answers = await Promise.all(['auto', 'default', 'handler', 'deep', 'deep.fetch'].slice(0, 4).map((handler) => run(source, jobOf(null), { handler })));
+        const answers = await Promise.all(
+          ['auto', 'default', 'handler', 'deep', 'deep.fetch'].slice(0, 4).map((handler) => run(source, jobOf(null), { handler })),
+        );
         expect(answers.map(({ text }) => text)).toEqual(['1', '1', '2', '3']);
       });
     });
@@ -344,7 +391,9 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
       it('answers each caller with its own result', async () => {
         const source = 'export default async (n) => { if (n % 3) await new Promise((r) => setTimeout(r, n % 7)); return n }';
         await withInstance(source, async (instance) => {
-          const answers = await Promise.all(Array.from({ length: 300 }, async (_, n) => textOf(await instance.invoke(jobOf(n, { job: `job-${n}` })))));
+          const answers = await Promise.all(
+            Array.from({ length: 300 }, async (_, n) => textOf(await instance.invoke(jobOf(n, { job: `job-${n}` })))),
+          );
           expect(answers).toEqual(Array.from({ length: 300 }, (_, n) => String(n)));
           expect(instance.active).toBe(0);
         });
@@ -361,7 +410,8 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
       });
 
       it('times a job out, lets the others finish, then wants to be replaced', async () => {
-        const source = 'export default (input) => input === "never" ? new Promise(() => {}) : new Promise((r) => setTimeout(() => r("done"), 120))';
+        const source =
+          'export default (input) => input === "never" ? new Promise(() => {}) : new Promise((r) => setTimeout(() => r("done"), 120))';
         const instance = await sandbox.start(programOf(source));
         const [late, good] = await Promise.all([
           instance.invoke(jobOf('never', { job: 'job-1', timeoutMs: 40 })),

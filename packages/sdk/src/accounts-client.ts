@@ -47,7 +47,8 @@ export class AccountsClient {
     if (!isAccountName(name)) return undefined;
     const value = await this.#ledger.get(stateKeys.accountName(name));
     if (isHex32(value)) return value;
-    const id = typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>)['account'] : undefined;
+    const id =
+      typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>)['account'] : undefined;
     return isHex32(id) ? id : undefined;
   }
 

@@ -28,8 +28,12 @@ export class AllowancesClient {
       payer.id,
       'allowance.open',
       {
-        payer: payer.id, superNode, functions: functions === '*' ? '*' : [...functions],
-        maxUnits: String(maxUnits), maxPerCall: String(maxPerCallUnits), expires: expiresMs,
+        payer: payer.id,
+        superNode,
+        functions: functions === '*' ? '*' : [...functions],
+        maxUnits: String(maxUnits),
+        maxPerCall: String(maxPerCallUnits),
+        expires: expiresMs,
       },
       [payer.signer],
     );

@@ -1,6 +1,21 @@
 import {
-  acknowledgementRowSchema, blockHeaderSchema, genesisSchema, hex16, hex32, hex64, instantMs, isErrorCode, parametersSchema, receiptRowSchema,
-  ticketRowSchema, units, type AllowanceRecord, type ErrorCode, type Json, type Transaction,
+  acknowledgementRowSchema,
+  blockHeaderSchema,
+  genesisSchema,
+  hex16,
+  hex32,
+  hex64,
+  instantMs,
+  isErrorCode,
+  logLevels,
+  parametersSchema,
+  receiptRowSchema,
+  ticketRowSchema,
+  units,
+  type AllowanceRecord,
+  type ErrorCode,
+  type Json,
+  type Transaction,
 } from '@orb/protocol';
 import { z } from 'zod';
 
@@ -13,7 +28,10 @@ const count = z.int().min(0);
 const functionNameText = z.string().max(128);
 /** Any JSON: a record of the ledger as it stands. */
 const json = z.unknown() as z.ZodType<Json>;
-const errorCode = z.string().refine(isErrorCode).transform((code) => code as ErrorCode);
+const errorCode = z
+  .string()
+  .refine(isErrorCode)
+  .transform((code) => code as ErrorCode);
 const errorSchema = z.object({ code: z.string().max(64), message: text, hint: text.optional() });
 
 export const networkSchema = z.object({
@@ -24,7 +42,14 @@ export const networkSchema = z.object({
   parameters: parametersSchema,
   head: blockHeaderSchema,
   /** All but the id are missing until the super node is registered on the ledger. */
-  superNode: z.object({ id: hex32, key: hex32.optional(), account: hex32.optional(), address: text.optional(), gateway: text.optional(), bond: units.optional() }),
+  superNode: z.object({
+    id: hex32,
+    key: hex32.optional(),
+    account: hex32.optional(),
+    address: text.optional(),
+    gateway: text.optional(),
+    bond: units.optional(),
+  }),
   software: text.optional(),
 });
 /** Who a super node is, and which network it belongs to. */
@@ -52,13 +77,33 @@ export const locatedSchema = z.object({ height: count, index: count, transaction
 export type LocatedTransaction = z.output<typeof locatedSchema>;
 export const blockSchema = z.object({ header: blockHeaderSchema, transactions: z.array(transactionSchema).max(100_000), signature: hex64 });
 
+export const finalitySchema = z.object({
+  source: z.enum(['ledger', 'configured', 'none']),
+  needed: count,
+  head: count,
+  final: count.nullable(),
+  peers: z.array(z.object({ id: hex32, height: count.nullable(), heardMs: z.number().nullable() })).max(1_000),
+});
+/** How far the peers of a ledger have co-signed its blocks. */
+export type LedgerFinality = z.output<typeof finalitySchema>;
+
 export const nodesSchema = z.object({
   nodes: z
     .array(
       z.object({
-        id: hex32, label: text, account: text, platform: text.optional(), isolation: text.optional(), cores: z.number().optional(),
-        memoryMiB: z.number().optional(), rate: units.optional(), slots: z.number().optional(), active: z.number().optional(),
-        seeds: z.number().optional(), accepting: z.boolean().optional(), rttMs: z.number().nullish(),
+        id: hex32,
+        label: text,
+        account: text,
+        platform: text.optional(),
+        isolation: text.optional(),
+        cores: z.number().optional(),
+        memoryMiB: z.number().optional(),
+        rate: units.optional(),
+        slots: z.number().optional(),
+        active: z.number().optional(),
+        seeds: z.number().optional(),
+        accepting: z.boolean().optional(),
+        rttMs: z.number().nullish(),
       }),
     )
     .max(100_000),
@@ -71,8 +116,13 @@ export const functionsSchema = z.object({
   functions: z
     .array(
       z.object({
-        owner: functionNameText, name: functionNameText, id: hex32, state: z.enum(['active', 'stopped', 'decommissioned']),
-        versionNumber: z.int().nullish(), replicas: replicaCounts, url: text,
+        owner: functionNameText,
+        name: functionNameText,
+        id: hex32,
+        state: z.enum(['active', 'stopped', 'decommissioned']),
+        versionNumber: z.int().nullish(),
+        replicas: replicaCounts,
+        url: text,
       }),
     )
     .max(10_000),
@@ -80,19 +130,37 @@ export const functionsSchema = z.object({
 export type FunctionSummary = z.output<typeof functionsSchema>['functions'][number];
 
 const functionRecord = z.object({
-  id: hex32, account: hex32, name: functionNameText, incarnation: z.int().min(1), controlKey: hex32, recoveryKey: hex32, sequence: count,
-  state: z.enum(['active', 'stopped', 'decommissioned']), latest: count, traffic: z.array(z.tuple([z.int(), z.int()])).max(64),
+  id: hex32,
+  account: hex32,
+  name: functionNameText,
+  incarnation: z.int().min(1),
+  controlKey: hex32,
+  recoveryKey: hex32,
+  sequence: count,
+  state: z.enum(['active', 'stopped', 'decommissioned']),
+  latest: count,
+  traffic: z.array(z.tuple([z.int(), z.int()])).max(64),
 });
 export const functionSchema = z.object({
-  owner: functionNameText, name: functionNameText, url: text, record: functionRecord,
+  owner: functionNameText,
+  name: functionNameText,
+  url: text,
+  record: functionRecord,
   version: z.looseObject({ id: hex32, number: z.int() }).nullish(),
   replicas: z.object({ ready: count, wanted: count, nodes: z.array(hex32).max(1_000).optional() }),
 });
 export type FunctionInfo = z.output<typeof functionSchema>;
 
+export const versionRecordSchema = z.object({ number: z.int().min(1), manifest: z.unknown() });
+
 export const seedStepSchema = z.discriminatedUnion('type', [
   z.object({
-    type: z.enum(['asked', 'ready', 'refused']), node: hex32, label: text, reason: text.optional(), ready: count, wanted: count,
+    type: z.enum(['asked', 'ready', 'refused']),
+    node: hex32,
+    label: text,
+    reason: text.optional(),
+    ready: count,
+    wanted: count,
   }),
   z.object({ type: z.literal('done'), ready: count, wanted: count }),
   z.object({ type: z.literal('failed'), error: errorSchema.loose() }),
@@ -100,13 +168,42 @@ export const seedStepSchema = z.discriminatedUnion('type', [
 /** One step of seeding. The last one is `done` or `failed`. */
 export type SeedStep = z.output<typeof seedStepSchema>;
 
+/** Of a newer super node there may be more; of a job nothing is known where only lines are missing. */
+export const logEntrySchema = z.object({
+  seq: count,
+  atMs: instantMs,
+  call: z.string().max(64).optional(),
+  job: z.string().max(64).optional(),
+  attempt: count.optional(),
+  node: z.string().max(64).optional(),
+  version: z.string().max(64).optional(),
+  level: z.enum(logLevels).optional(),
+  text: z.string().max(65_536).optional(),
+  /** How many lines are missing here. */
+  dropped: count.optional(),
+});
+/** A line of a function's log, with `level` and `text`, or the word that `dropped` lines are missing. */
+export type LogEntry = z.output<typeof logEntrySchema>;
+
 const jobTimes = z.object({
-  prcUs: z.number(), prvUs: z.number(), cmpUs: z.number(), rspUs: z.number().nullish(), bilUs: z.number().nullish(),
+  prcUs: z.number(),
+  prvUs: z.number(),
+  cmpUs: z.number(),
+  rspUs: z.number().nullish(),
+  bilUs: z.number().nullish(),
 });
 const jobStateName = z.enum(['assigned', 'done', 'received', 'paid', 'failed', 'expired', 'refunded']);
 const jobRecord = z.object({
-  id: z.string().max(64), state: jobStateName, developer: hex32, provider: hex32, superNode: hex32, node: hex32,
-  ticket: ticketRowSchema, receipt: receiptRowSchema.nullable(), acknowledgement: acknowledgementRowSchema.nullable(), cost: units,
+  id: z.string().max(64),
+  state: jobStateName,
+  developer: hex32,
+  provider: hex32,
+  superNode: hex32,
+  node: hex32,
+  ticket: ticketRowSchema,
+  receipt: receiptRowSchema.nullable(),
+  acknowledgement: acknowledgementRowSchema.nullable(),
+  cost: units,
   payments: z.array(z.object({ account: hex32, units, reason: z.enum(['provider', 'relay', 'commission', 'seeding']) })).max(256),
   changes: z.array(z.object({ to: jobStateName, height: count, time: instantMs })).max(64),
 });
@@ -123,8 +220,16 @@ export const jobsSchema = z.object({
   jobs: z
     .array(
       z.object({
-        id: z.string().max(64), call: text, function: functionNameText, node: text, outcome: text, costUnits: units,
-        prcUs: z.number(), setupUs: z.number(), runUs: z.number(), doneAtMs: instantMs,
+        id: z.string().max(64),
+        call: text,
+        function: functionNameText,
+        node: text,
+        outcome: text,
+        costUnits: units,
+        prcUs: z.number(),
+        setupUs: z.number(),
+        runUs: z.number(),
+        doneAtMs: instantMs,
       }),
     )
     .max(10_000),
@@ -136,11 +241,23 @@ export const statusSchema = z.looseObject({});
 export const anyAnswerSchema = z.unknown();
 
 export const accountRecordSchema = z.object({
-  id: hex32, name: functionNameText, keys: z.array(hex32).min(1).max(64), roles: z.array(z.enum(['developer', 'provider', 'peer'])), sequence: count,
+  id: hex32,
+  name: functionNameText,
+  keys: z.array(hex32).min(1).max(64),
+  roles: z.array(z.enum(['developer', 'provider', 'peer'])),
+  sequence: count,
 });
 export const balanceRecordSchema = z.object({ available: z.string().regex(/^-?\d{1,30}$/), granted: units.optional() });
 export const creditRecordSchema = z.object({ vested: units, vesting: z.array(z.tuple([instantMs, units])).max(1_000_000) });
 export const allowanceRecordSchema: z.ZodType<AllowanceRecord> = z.object({
-  id: hex16, payer: hex32, superNode: hex32, functions: z.union([z.literal('*'), z.array(hex32)]), maxUnits: units, maxPerCall: units,
-  expires: instantMs, left: units, closedBelow: count, closed: z.array(z.tuple([count, count])),
+  id: hex16,
+  payer: hex32,
+  superNode: hex32,
+  functions: z.union([z.literal('*'), z.array(hex32)]),
+  maxUnits: units,
+  maxPerCall: units,
+  expires: instantMs,
+  left: units,
+  closedBelow: count,
+  closed: z.array(z.tuple([count, count])),
 });

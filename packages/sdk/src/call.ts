@@ -1,6 +1,6 @@
 import { OrbError, isOrbError, limits, signRequest, type ChainId, type Signer } from '@orb/protocol';
 import { parseFunctionPath } from './function-path.ts';
-import type { Http } from './http.ts';
+import type { Http, RequestFor } from './http.ts';
 import { readBytes } from './read-bounded.ts';
 
 /** What the super node says about a call. */
@@ -29,6 +29,8 @@ export interface CallTimes {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** The function may run twice for this input: a call whose answer was lost goes to the next gateway. @default false */
+  readonly mayRepeat?: boolean;
   /** The most bytes of output that are read. @default the network's own limit */
   readonly outputLimit?: number;
 }
@@ -49,6 +51,8 @@ export interface FunctionRequest {
   readonly headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
   readonly body?: Uint8Array | string;
   readonly signal?: AbortSignal;
+  /** As in {@link CallOptions}. @default true for GET, HEAD and OPTIONS (RFC 9110 section 9.2.1), else false */
+  readonly mayRepeat?: boolean;
 }
 
 interface CallDependencies {
@@ -63,12 +67,21 @@ interface CallDependencies {
  * @param input JSON, or bytes that go as they are; undefined sends no body
  * @throws OrbError what the function did (`function-failed`, `timed-out` …) or why it could not be called
  */
-export async function callFunction(dependencies: CallDependencies, path: string, input: unknown, options: CallOptions): Promise<CallResult> {
+export async function callFunction(
+  dependencies: CallDependencies,
+  path: string,
+  input: unknown,
+  options: CallOptions,
+): Promise<CallResult> {
   const bytes = input instanceof Uint8Array;
   const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
   const headers = { 'orb-mode': 'event', ...(body && { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }) };
   const { response, info } = await fetchFunction(dependencies, path, {
-    method: 'POST', headers, ...(body && { body }), ...(options.signal && { signal: options.signal }),
+    method: 'POST',
+    headers,
+    ...(body && { body }),
+    ...(options.signal && { signal: options.signal }),
+    mayRepeat: options.mayRepeat ?? false,
   });
   if (!response.ok) throw await dependencies.http.errorOf(response);
   const output = await readOutput(response, options);
@@ -76,7 +89,11 @@ export async function callFunction(dependencies: CallDependencies, path: string,
 }
 
 /** Sends a web request to a function; the answer is the function's own, its body unread. */
-export async function fetchFunction(dependencies: CallDependencies, path: string, request: FunctionRequest): Promise<{ response: Response; info: CallInfo }> {
+export async function fetchFunction(
+  dependencies: CallDependencies,
+  path: string,
+  request: FunctionRequest,
+): Promise<{ response: Response; info: CallInfo }> {
   const unsigned = await sendRequest(dependencies, path, request, false);
   if (unsigned.response.status !== 401 || !dependencies.signer) return unsigned;
   // Only private functions ask who calls: a public one never learns it.
@@ -92,19 +109,33 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
   if (bytes && bytes.byteLength > limits.bodyBytes) {
     throw new OrbError('too-large', { message: `The body has ${bytes.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
   }
-  const headers = requestHeaders(request);
-  if (signed && signer) {
-    const url = `${http.base}${target}`;
-    const signature = signRequest({ method, url, body: bytes ?? new Uint8Array() }, await chain(), signer, Date.now());
-    for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
-  }
+  const signWith = signed && signer ? { signer, chain: await chain() } : undefined;
   const started = performance.now();
-  const response = await http.raw(target, {
-    method, headers, redirect: 'manual',
-    ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }), ...(request.signal && { signal: request.signal }),
-  });
+  const mayRepeat = request.mayRepeat ?? safeMethods.has(method.toUpperCase());
+  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), { mayRepeat, signal: request.signal });
   return { response, info: callInfo(response.headers, performance.now() - started) };
 }
+
+/** A signature names the gateway that it is for: each gets its own. */
+function requestFor(
+  request: FunctionRequest & { readonly method: string },
+  target: string,
+  bytes: Uint8Array | undefined,
+  signWith: { readonly signer: Signer; readonly chain: ChainId } | undefined,
+): RequestFor {
+  const { method, signal } = request;
+  return (base) => {
+    const headers = requestHeaders(request);
+    if (signWith) {
+      const message = { method, url: `${base}${target}`, body: bytes ?? new Uint8Array() };
+      const signature = signRequest(message, signWith.chain, signWith.signer, Date.now());
+      for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
+    }
+    return { method, headers, redirect: 'manual', ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }), ...(signal && { signal }) };
+  };
+}
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 function requestHeaders({ headers = {} }: FunctionRequest): Headers {
   try {
@@ -115,14 +146,19 @@ function requestHeaders({ headers = {} }: FunctionRequest): Headers {
   }
 }
 
-async function readOutput(response: Response, { outputLimit = limits.bodyBytes }: CallOptions): Promise<Omit<CallResult, 'status' | 'info'>> {
+async function readOutput(
+  response: Response,
+  { outputLimit = limits.bodyBytes }: CallOptions,
+): Promise<Omit<CallResult, 'status' | 'info'>> {
   const contentType = response.headers.get('content-type') ?? '';
   try {
     const bytes = await readBytes(response, outputLimit);
     return { bytes, contentType, output: decodeOutput(bytes, contentType) };
   } catch (error) {
     if (isOrbError(error)) throw error;
-    throw (error as Error).name === 'AbortError' ? new OrbError('cancelled') : new OrbError('link-closed', { message: 'The answer broke off.', cause: error });
+    throw (error as Error).name === 'AbortError'
+      ? new OrbError('cancelled')
+      : new OrbError('link-closed', { message: 'The answer broke off.', cause: error });
   }
 }
 
@@ -139,11 +175,13 @@ function decodeOutput(bytes: Uint8Array, contentType: string): unknown {
 }
 
 /** Reads the call's id and times from the answer's headers. Whatever they hold, the result has bounded size. */
-export function callInfo(headers: Headers, roundTripMs: number): CallInfo {
+function callInfo(headers: Headers, roundTripMs: number): CallInfo {
   const id = (name: string) => headers.get(name)?.match(/^[\w-]{1,64}$/)?.[0];
   const attempt = Number(id('orb-attempt'));
   return {
-    call: id('orb-call'), job: id('orb-job'), node: id('orb-node'),
+    call: id('orb-call'),
+    job: id('orb-job'),
+    node: id('orb-node'),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined,
     times: serverTimes(headers.get('server-timing') ?? ''),
     roundTripMs,

@@ -11,7 +11,10 @@ export interface FunctionPath {
 export function parseFunctionPath(text: string): FunctionPath {
   const [, owner = '', name = '', rest = ''] = /^\/?([^/?#]+)\/([^/?#]+)([/?][^#]*)?$/.exec(text) ?? [];
   if (!isAccountName(owner) || !isFunctionName(name)) {
-    throw new OrbError('invalid-request', { message: `${JSON.stringify(text.slice(0, 200))} does not name a function.`, hint: 'Write OWNER/NAME, such as alice/hello.' });
+    throw new OrbError('invalid-request', {
+      message: `${JSON.stringify(text.slice(0, 200))} does not name a function.`,
+      hint: 'Write OWNER/NAME, such as alice/hello.',
+    });
   }
   return { owner, name, rest };
 }

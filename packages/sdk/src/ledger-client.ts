@@ -1,10 +1,31 @@
 import {
-  OrbError, isOrbError, signTransaction, stateKeys, transactionId, type AccountId, type Block, type Json, type Signer, type Transaction,
-  type TransactionBody, type TransactionKind,
+  OrbError,
+  isOrbError,
+  signTransaction,
+  stateKeys,
+  transactionId,
+  type AccountId,
+  type Block,
+  type Json,
+  type Signer,
+  type Transaction,
+  type TransactionBody,
+  type TransactionKind,
 } from '@orb/protocol';
 import {
-  accountRecordSchema, anyAnswerSchema, blockSchema, committedSchema, historySchema, locatedSchema, rangeSchema, stateAnswerSchema,
-  type Committed, type KeyChange, type LocatedTransaction,
+  accountRecordSchema,
+  anyAnswerSchema,
+  blockSchema,
+  committedSchema,
+  finalitySchema,
+  historySchema,
+  locatedSchema,
+  rangeSchema,
+  stateAnswerSchema,
+  type Committed,
+  type KeyChange,
+  type LedgerFinality,
+  type LocatedTransaction,
 } from './answers.ts';
 import type { Http } from './http.ts';
 
@@ -45,7 +66,11 @@ export class LedgerClient {
 
   /** One page of records by prefix, in ascending order of key. @param options.limit at most 1,000 */
   async page(prefix: string, options: { readonly after?: string; readonly limit?: number } = {}): Promise<readonly StateEntry[]> {
-    const query = new URLSearchParams({ prefix, limit: String(options.limit ?? pageSize), ...(options.after !== undefined && { after: options.after }) });
+    const query = new URLSearchParams({
+      prefix,
+      limit: String(options.limit ?? pageSize),
+      ...(options.after !== undefined && { after: options.after }),
+    });
     const { entries } = await this.#http.json(`/v1/ledger/state?${query.toString()}`, rangeSchema, { limit: 16 * 1024 * 1024 });
     return entries;
   }
@@ -53,7 +78,7 @@ export class LedgerClient {
   /** Every record by prefix, page after page, at most `most` of them. */
   async *range(prefix: string, most = 100_000): AsyncGenerator<StateEntry, void, undefined> {
     let after: string | undefined;
-    for (let seen = 0; seen < most; ) {
+    for (let seen = 0; seen < most;) {
       const entries = await this.page(prefix, after === undefined ? {} : { after });
       for (const entry of entries) {
         // A server that repeats or goes backwards would otherwise keep us here for ever.
@@ -85,11 +110,12 @@ export class LedgerClient {
 
   /** Blocks from a height to the head, asked for `pageBlocks` at a time. */
   async *blocks(from = 0, pageBlocks = 500): AsyncGenerator<Block, void, undefined> {
-    for (let next = from; ; ) {
+    for (let next = from; ;) {
       const start = next;
       const path = `/v1/ledger/blocks?from=${start}&limit=${pageBlocks}`;
       for await (const block of this.#http.lines(path, blockSchema, { limit: blockBytes, timeoutMs: 600_000 })) {
-        if (block.header.height !== next) throw new OrbError('protocol-violation', { message: `The super node sent block ${block.header.height} instead of ${next}.` });
+        if (block.header.height !== next)
+          throw new OrbError('protocol-violation', { message: `The super node sent block ${block.header.height} instead of ${next}.` });
         next++;
         yield block;
         if (next - start >= pageBlocks) break;
@@ -102,6 +128,15 @@ export class LedgerClient {
   async transaction(id: string): Promise<LocatedTransaction | undefined> {
     try {
       return await this.#http.json(`/v1/ledger/transactions/${encodeURIComponent(id)}`, locatedSchema);
+    } catch (error) {
+      return undefinedIfAbsent(error);
+    }
+  }
+
+  /** Who co-signs the blocks here, how far each has come, and up to which block all is final; undefined where nobody keeps that. */
+  async finality(): Promise<LedgerFinality | undefined> {
+    try {
+      return await this.#http.json('/v1/ledger/cosignatures', finalitySchema);
     } catch (error) {
       return undefinedIfAbsent(error);
     }
@@ -164,12 +199,11 @@ export class LedgerClient {
 
   async #sequenceOf(account: AccountId): Promise<number> {
     const record = accountRecordSchema.safeParse(await this.get(stateKeys.account(account)));
-    if (!record.success) throw new OrbError('unknown-account', { message: 'The account of this key is not on the ledger of this network.' });
+    if (!record.success)
+      throw new OrbError('unknown-account', { message: 'The account of this key is not on the ledger of this network.' });
     return record.data.sequence;
   }
 }
-
-
 
 function undefinedIfAbsent(error: unknown): undefined {
   if (isOrbError(error) && error.code === 'not-found') return undefined;

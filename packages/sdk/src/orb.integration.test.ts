@@ -66,17 +66,42 @@ test('what is no Orb answer is told apart from an Orb error', async () => {
 });
 
 test('a chain id that its genesis does not have, or another chain than the one meant, is refused', async () => {
-  const genesis = { v: 1, name: 'net', network: 'test', time: 0, salt: '0'.repeat(64), treasuryKey: '1'.repeat(64), ordererKey: '2'.repeat(64) };
+  const genesis = {
+    v: 1,
+    name: 'net',
+    network: 'test',
+    time: 0,
+    salt: '0'.repeat(64),
+    treasuryKey: '1'.repeat(64),
+    ordererKey: '2'.repeat(64),
+  };
   const parameters = {
-    version: 1, fromHeight: 0, split: { relayBps: 0, commissionBps: 0, seedingBps: 0 }, disputeWindowMs: 0, graceMs: 1_000, runToleranceMs: 0,
-    minBond: '0', faucetGrant: '0', faucetTotal: '0',
+    version: 1,
+    fromHeight: 0,
+    split: { relayBps: 0, commissionBps: 0, seedingBps: 0 },
+    disputeWindowMs: 0,
+    graceMs: 1_000,
+    runToleranceMs: 0,
+    minBond: '0',
+    faucetGrant: '0',
+    faucetTotal: '0',
   };
   const chain = chainId({ ...genesis, parameters } as unknown as Genesis);
   let told = chain;
   const hash = '3'.repeat(64);
   const url = await serve((_, response) => {
     const head = { v: 1, chain, epoch: 1, height: 0, time: 0, previous: chain, count: 0, transactions: hash, results: hash, state: hash };
-    response.end(JSON.stringify({ name: 'net', network: 'test', chain: told, genesis: { ...genesis, parameters }, parameters, head, superNode: { id: hash } }));
+    response.end(
+      JSON.stringify({
+        name: 'net',
+        network: 'test',
+        chain: told,
+        genesis: { ...genesis, parameters },
+        parameters,
+        head,
+        superNode: { id: hash },
+      }),
+    );
   });
   expect((await new Orb({ url, chain }).network()).chain).toBe(chain);
   await expect(new Orb({ url, chain: '9'.repeat(64) }).network()).rejects.toMatchObject({ code: 'wrong-chain' });
@@ -96,14 +121,21 @@ test('only a function that asks who calls gets a signature, and it covers body a
   const url = await serve((request, response) => {
     if (request.url === '/v1/network') return void response.writeHead(404).end();
     const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-      const input = request.headers['signature-input'] as string | undefined;
-      seen.push(input);
-      if (!input) return void response.writeHead(401).end(JSON.stringify({ error: new OrbError('unauthenticated').toJSON() }));
-      const signed = /tag="orb:([0-9a-f]{64})"/.exec(input)![1]!;
-      const { key } = checkSignedRequest({ method: 'POST', url: `${url}${request.url}`, body: Buffer.concat(chunks) }, request.headers as Record<string, string>, signed, Date.now());
-      return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ key }));
-    });
+    request
+      .on('data', (chunk: Buffer) => chunks.push(chunk))
+      .on('end', () => {
+        const input = request.headers['signature-input'] as string | undefined;
+        seen.push(input);
+        if (!input) return void response.writeHead(401).end(JSON.stringify({ error: new OrbError('unauthenticated').toJSON() }));
+        const signed = /tag="orb:([0-9a-f]{64})"/.exec(input)![1]!;
+        const { key } = checkSignedRequest(
+          { method: 'POST', url: `${url}${request.url}`, body: Buffer.concat(chunks) },
+          request.headers as Record<string, string>,
+          signed,
+          Date.now(),
+        );
+        return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ key }));
+      });
     return undefined;
   });
   const orb = new Orb({ url, account: { signer } });
@@ -126,8 +158,19 @@ test('a redirect of the API is not followed: a signed request stays where its si
 
 test('output is JSON, text or bytes as the function says, and JSON that is none is the function’s fault', async () => {
   const url = await serve((request, response) => {
-    const [type, body] = { '/fn/alice/json': ['application/json', '{"a":1}'], '/fn/alice/text': ['text/plain; charset=utf-8', 'hé'], '/fn/alice/bytes': ['image/png', Buffer.from([0, 255])], '/fn/alice/bad': ['application/json', '{'] }[request.url!]!;
-    response.writeHead(200, { 'content-type': type as string, 'orb-job': `x\u00ff${'y'.repeat(99)}`, 'server-timing': `run;dur=1.5, prc;dur=x, ${'z'.repeat(5_000)}` }).end(body);
+    const [type, body] = {
+      '/fn/alice/json': ['application/json', '{"a":1}'],
+      '/fn/alice/text': ['text/plain; charset=utf-8', 'hé'],
+      '/fn/alice/bytes': ['image/png', Buffer.from([0, 255])],
+      '/fn/alice/bad': ['application/json', '{'],
+    }[request.url!]!;
+    response
+      .writeHead(200, {
+        'content-type': type as string,
+        'orb-job': `x\u00ff${'y'.repeat(99)}`,
+        'server-timing': `run;dur=1.5, prc;dur=x, ${'z'.repeat(5_000)}`,
+      })
+      .end(body);
   });
   const orb = new Orb({ url });
   expect((await orb.call('alice/json')).output).toEqual({ a: 1 });
@@ -140,6 +183,7 @@ test('output is JSON, text or bytes as the function says, and JSON that is none 
 
 test('names and addresses that cannot be are refused before anything is sent', async () => {
   const orb = new Orb({ url: 'http://127.0.0.1:9' });
-  for (const path of ['alice', 'alice/../x', 'ALICE/x', 'alice/x#y', '/', 'alice/%2e']) await expect(orb.call(path)).rejects.toMatchObject({ code: 'invalid-request' });
+  for (const path of ['alice', 'alice/../x', 'ALICE/x', 'alice/x#y', '/', 'alice/%2e'])
+    await expect(orb.call(path)).rejects.toMatchObject({ code: 'invalid-request' });
   for (const url of ['ftp://x', 'x', 'http://user:pw@host', '']) expect(() => new Orb({ url })).toThrow('not the address');
 });

@@ -1,11 +1,33 @@
-import { OrbError, accountId, chainId, type AccountId, type ChainId, type Signer } from '@orb/protocol';
+import {
+  OrbError,
+  accountId,
+  chainId,
+  checkJobProof,
+  type AccountId,
+  type ChainId,
+  type CheckedJobProof,
+  type JobProof,
+  type Signer,
+} from '@orb/protocol';
 import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';
-import { jobSchema, jobsSchema, networkSchema, nodesSchema, statusSchema, type JobInfo, type JobSummary, type NetworkInfo, type NodeInfo } from './answers.ts';
+import {
+  anyAnswerSchema,
+  jobSchema,
+  jobsSchema,
+  networkSchema,
+  nodesSchema,
+  statusSchema,
+  type JobInfo,
+  type JobSummary,
+  type NetworkInfo,
+  type NodeInfo,
+} from './answers.ts';
 import { callFunction, fetchFunction, type CallInfo, type CallOptions, type CallResult, type FunctionRequest } from './call.ts';
 import { FunctionsClient, type Owner } from './functions-client.ts';
 import { Http, type HttpOptions } from './http.ts';
 import { LedgerClient } from './ledger-client.ts';
+import { TokensClient } from './tokens-client.ts';
 
 export interface OrbOptions extends HttpOptions {
   /** Who signs; calling public functions needs nobody. */
@@ -18,12 +40,16 @@ export interface OrbOptions extends HttpOptions {
   readonly chain?: ChainId;
 }
 
-/** One network as seen through one super node: call functions, own them, read the ledger. */
+/** A transaction of 256 KiB, and what came of every other one of its block. */
+const proofBytes = 32 * 1024 * 1024;
+
+/** One network as seen through its super nodes, one at a time: call functions, own them, read the ledger. */
 export class Orb {
   readonly ledger: LedgerClient;
   readonly accounts: AccountsClient;
   readonly functions: FunctionsClient;
   readonly allowances: AllowancesClient;
+  readonly tokens: TokensClient;
   readonly #http: Http;
   readonly #options: OrbOptions;
   #network: Promise<NetworkInfo> | undefined;
@@ -38,9 +64,10 @@ export class Orb {
     this.accounts = new AccountsClient({ http, ledger: this.ledger });
     this.functions = new FunctionsClient({ http, ledger: this.ledger, chain });
     this.allowances = new AllowancesClient({ ledger: this.ledger });
+    this.tokens = new TokensClient({ http, sign: (owner) => this.functions.signedBy(owner) });
   }
 
-  /** Address of the super node. */
+  /** Address of the super node that is asked now. */
   get url(): string {
     return this.#http.base;
   }
@@ -63,7 +90,9 @@ export class Orb {
       throw new OrbError('wrong-chain', { message: `${this.url} names a chain that its genesis does not have.`, hint: 'Do not trust it.' });
     }
     if (wanted !== undefined && network.chain !== wanted) {
-      throw new OrbError('wrong-chain', { message: `${this.url} belongs to the network ${network.name} (chain ${network.chain.slice(0, 12)}…), not to the one meant (${wanted.slice(0, 12)}…).` });
+      throw new OrbError('wrong-chain', {
+        message: `${this.url} belongs to the network ${network.name} (chain ${network.chain.slice(0, 12)}…), not to the one meant (${wanted.slice(0, 12)}…).`,
+      });
     }
     return network;
   }
@@ -99,6 +128,18 @@ export class Orb {
   /** A job's whole story, from the ledger. @throws OrbError `not-found` also while it is not on the ledger yet */
   job(id: string): Promise<JobInfo> {
     return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}`, jobSchema);
+  }
+
+  /**
+   * A job's proof, checked: keep `file` as JSON, and anybody can check it again with `checkJobProof`, without asking
+   * anybody.
+   * @throws OrbError `not-found`; `bad-signature` or `wrong-chain` when what the super node sent does not hold
+   */
+  async jobProof(id: string): Promise<{ readonly file: JobProof; readonly checked: CheckedJobProof }> {
+    const file = await this.#http.json(`/v1/jobs/${encodeURIComponent(id)}/proof`, anyAnswerSchema, { limit: proofBytes });
+    const checked = checkJobProof(file, await this.#caller().chain());
+    if (checked.job !== id) throw new OrbError('protocol-violation', { message: 'The super node sent the proof of another job.' });
+    return { file: file as JobProof, checked };
   }
 
   #caller() {

@@ -83,5 +83,8 @@ function parseJson(text: string): unknown {
 }
 
 function tooLarge(limit: number): OrbError {
-  return new OrbError('too-large', { message: `The answer is larger than ${limit} bytes; the rest was not read.`, hint: 'Ask for less at a time.' });
+  return new OrbError('too-large', {
+    message: `The answer is larger than ${limit} bytes; the rest was not read.`,
+    hint: 'Ask for less at a time.',
+  });
 }

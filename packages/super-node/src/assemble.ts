@@ -1,35 +1,44 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
+import type { CosignatureBook, Ledger } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
 import { startClock } from './clock.ts';
-import { splitListen, type SuperNodeConfig } from './config.ts';
+import { callRate, splitListen, type SuperNodeConfig } from './config.ts';
 import { Faucet } from './gateway/faucet.ts';
 import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { RateLimit } from './gateway/rate-limit.ts';
 import { SignedAccess } from './gateway/signed-access.ts';
+import { TokenBook } from './gateway/tokens/token-book.ts';
 import type { NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
+import { LogBook } from './logs/log-book.ts';
 import { FunctionRegistry } from './registry/function-registry.ts';
 import { LedgerFollower } from './registry/ledger-follower.ts';
 import { NodeRegistry } from './registry/node-registry.ts';
+import { fetchCode } from './peers/fetch-code.ts';
+import { PeerRegistry } from './peers/peer-registry.ts';
+import { PeerSide } from './peers/peer-side.ts';
 import { Dispatches } from './relay/dispatches.ts';
+import { LinkDoor } from './relay/link-door.ts';
 import { NodeLinks } from './relay/node-links.ts';
 import { TicketRoots } from './relay/ticket-roots.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
 import { SettlementSide } from './settlement/settlement-side.ts';
+import { answerNestedCall } from './steps/answer-nested-call.ts';
 import type { CallContext } from './steps/call-context.ts';
 
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
   readonly ledger: Ledger;
+  /** What peers have co-signed. Without it nobody can. */
+  readonly cosignatures?: CosignatureBook | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
@@ -66,54 +75,121 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const identity = { chain, superNode, signer: keys.superNode };
   let stopping = false;
 
+  const fromHeight = ledger.head.height + 1;
   const functions = new FunctionRegistry({ ledger });
   await functions.load();
   const nodes = new NodeRegistry();
+  const peers = new PeerRegistry({ nowMs });
   const recentJobs = new RecentJobs();
+  const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes });
+  const scheduler = new Scheduler(
+    { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
+    { nodes, peers },
+  );
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
-  const money = await SettlementSide.open({ folder: config.folder, identity, lostGraceMs: config.lostGraceMs }, { ledger, log, nowMs, notifySettled });
+  const money = await SettlementSide.open(
+    { folder: config.folder, identity, lostGraceMs: config.lostGraceMs },
+    { ledger, log, nowMs, notifySettled },
+  );
   const { settlement, allowances, journal, sweeper } = money;
+  const parameters = () => follower.parameters;
 
   const running = () => dispatches.size;
-  const statusSources = { name: keys.genesis.name, self: superNode, ledger, functions, nodes, scheduler, settlement, recentJobs, nowMs, running };
+  const statusSources = {
+    name: keys.genesis.name,
+    self: superNode,
+    ledger,
+    functions,
+    nodes,
+    peers,
+    scheduler,
+    settlement,
+    recentJobs,
+    nowMs,
+    running,
+  };
   const statusFeed = new StatusFeed({ take: () => takeStatus(statusSources) });
   const nodesChanged = () => {
     scheduler.nodesChanged();
+    others.nodesChanged();
     statusFeed.changed();
   };
   const seeding = { nodes, publications: new Publications({ ledger }), onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
 
-  const follow = [allowances, sweeper, functions, replicas].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
-  const follower = await LedgerFollower.start({ ledger, log, follow, onBlock: () => statusFeed.changed() });
-  const parameters = () => follower.parameters;
-
   const nodeLinks = new NodeLinks({
-    ...{ ledger, store: parts.store, functions, nodes, settlement, dispatches, log, nowMs },
+    ledger,
+    fetchCode: (sha256) => fetchCode(sha256, { store: parts.store, peers }),
+    functions,
+    nodes,
+    settlement,
+    dispatches,
+    logs,
+    log,
+    nowMs,
     onChange: nodesChanged,
+    nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
   });
+  const calls: CallContext = {
+    chain,
+    log,
+    superNode,
+    functions,
+    nodes,
+    peers,
+    scheduler,
+    allowances,
+    settlement,
+    journal,
+    dispatches,
+    recentJobs,
+    logs,
+    ticketRoots,
+    parameters,
+    stopping: () => stopping,
+    durableReplies: config.durableReplies,
+    nowMs,
+    nowUs,
+  };
+  const guards = gatewayGuards(config, parts, { functions, parameters });
+  const others = new PeerSide(identity, {
+    ledger,
+    store: parts.store,
+    transport: parts.transport,
+    calls,
+    signedAccess: guards.signedAccess,
+  });
+  const follow = [allowances, sweeper, functions, replicas, others].map(
+    (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
+  );
+  const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
+
+  const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });
   const listener = await parts.transport.listen({
     identity: { chain, role: 'super-node', signer: keys.superNode },
-    handler: nodeLinks,
-    authorize: (peer) => nodeLinks.authorize(peer),
-    onLink: (link) => nodeLinks.opened(link),
+    handler: door,
+    authorize: (peer) => door.authorize(peer),
+    onLink: (link) => door.opened(link),
   });
-
-  const calls: CallContext = {
-    ...{ chain, log, superNode, functions, nodes, scheduler, allowances, settlement, journal, dispatches, recentJobs, ticketRoots, parameters },
-    ...{ stopping: () => stopping, durableReplies: config.durableReplies, nowMs, nowUs },
-  };
   const context: GatewayContext = {
-    ...{ calls, ledger, store: parts.store, genesis: keys.genesis, superNode, software, seeding, statusFeed, log },
-    ...gatewayGuards(config, parts, { functions, parameters }),
+    calls,
+    ledger,
+    cosignatures: parts.cosignatures,
+    store: parts.store,
+    genesis: keys.genesis,
+    superNode,
+    software,
+    seeding,
+    statusFeed,
+    log,
+    ...guards,
     caughtUp: () => follower.caughtUp(),
   };
-  const gateway = createGateway({ tls: parts.gatewayTls }, context);
+  const gateway = createGateway({ tls: parts.gatewayTls, trustedProxies: config.gateway.trustedProxies }, context);
   const bound = await gateway.listen(splitListen(config.gateway.listen));
   context.publicUrl ||= bound;
 
@@ -121,14 +197,18 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     everyTick: () => {
       ticketRoots.signAll();
       dispatches.expireOverdue();
+      if (nodes.forgetFull()) scheduler.nodesChanged();
     },
     settleEveryMs: config.settleEveryMs,
     settle: () => settlement.settle(),
     everySecond: async () => {
       allowances.endDoubt();
+      nodes.fade();
+      others.endLateAnswers();
       await sweeper.sweep();
     },
   });
+  await others.start();
   log.info('super node is up', { id: superNode, gateway: context.publicUrl, links: listener.address, chain });
 
   const stop = async () => {
@@ -137,10 +217,12 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     statusFeed.stop();
     await gateway.close();
     await clock.stop();
+    await others.stop();
     await replicas.stop();
     await listener.close();
     await money.close();
     await follower.stop();
+    await parts.cosignatures?.close();
     await ledger.close();
     log.info('super node has stopped');
   };
@@ -148,13 +230,22 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 }
 
 /** Who may ask the gateway for what, and how often. */
-function gatewayGuards(config: SuperNodeConfig, { ledger, keys }: SuperNodeParts, deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] }) {
+function gatewayGuards(
+  config: SuperNodeConfig,
+  { ledger, keys }: SuperNodeParts,
+  deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] },
+) {
   const { treasury } = keys;
-  const { callsPerSecond, faucetPerMinute } = config;
+  const callsPerSecond = callRate(config);
+  const { faucetPerMinute } = config;
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),
-    faucet: treasury && faucetPerMinute > 0 ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs }) : undefined,
+    tokens: new TokenBook({ folder: config.folder }, { nowMs }),
+    faucet:
+      treasury && faucetPerMinute > 0
+        ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })
+        : undefined,
     callLimit: callsPerSecond === null ? undefined : new RateLimit({ perSecond: callsPerSecond, burst: 2 * callsPerSecond }, { nowMs }),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };

@@ -1,54 +1,33 @@
-import { newCallId, type CallId, type VersionRecord } from '@orb/protocol';
+import { newCallId } from '@orb/protocol';
 import type { CallReply, CallRequest } from './call.ts';
+import { isPrivate } from './registry/function-registry.ts';
 import { admitCall, type Admission } from './steps/admit-call.ts';
-import { dispatchJob, type Dispatched } from './steps/dispatch-job.ts';
-import { mayTryAgain } from './steps/may-try-again.ts';
-import { recordJob } from './steps/record-job.ts';
-import { replyTo } from './steps/reply-to.ts';
 import type { CallContext } from './steps/call-context.ts';
-import { issueTicket } from './steps/issue-ticket.ts';
-import type { NodeSession } from './registry/node-registry.ts';
+import { runCall } from './steps/run-call.ts';
 
 /**
  * THE FLOW: one call from its request to its reply.
  *
  *   admit → place → ticket → dispatch → collect → record → reply
  *
- * Settlement and payment follow by themselves; nothing of the ledger is on a call's way.
+ * Where another super node has the place, it does all from the ticket to the record, and this one checks and replies
+ * (decision 130). Settlement and payment follow by themselves; nothing of the ledger is on a call's way.
  * @throws OrbError what the caller is told: unknown-function, gone, forbidden, payment-required, no-node-fits, …
  */
 export async function handleCall(request: CallRequest, context: CallContext): Promise<CallReply> {
   const admission = admitCall(request, context);
-  const call = newCallId();
-  const failedOn = new Set<NodeSession>();
-  for (let attempt = 1; ; attempt++) {
-    const answer = await tryOnce(request, context, admission, { call, attempt, failedOn });
-    if (answer.ended === 'answered') {
-      await recordJob(answer, context);
-      return replyTo(answer, context);
-    }
-    failedOn.add(answer.node);
-    if (!mayTryAgain(answer, admission, attempt)) throw answer.error;
-  }
+  const end = await runCall(request, context, admission, {
+    call: newCallId(),
+    firstAttempt: 1,
+    reach: reachOf(request, admission),
+    waits: true,
+  });
+  if (end.ended === 'replied') return end.reply;
+  throw end.error;
 }
 
-/** One attempt of a call. */
-export interface Attempt {
-  readonly call: CallId;
-  readonly attempt: number;
-  readonly failedOn: ReadonlySet<NodeSession>;
-}
-
-async function tryOnce(request: CallRequest, context: CallContext, admission: Admission, attempt: Attempt): Promise<Dispatched> {
-  const node = await placeJob(request, context, admission.version, admission, attempt);
-  try {
-    const ticketed = issueTicket(request, context, admission, node, attempt);
-    return await dispatchJob(request, context, ticketed);
-  } finally {
-    context.scheduler.release(node);
-  }
-}
-
-function placeJob(request: CallRequest, context: CallContext, version: VersionRecord, { entry }: Admission, { failedOn }: Attempt): Promise<NodeSession> {
-  return context.scheduler.place({ entry, version, avoid: failedOn, signal: request.abort.signal });
+/** What only this super node's word vouches for stays here: another could not check it. */
+function reachOf({ account, origin }: CallRequest, { entry }: Admission): 'everywhere' | 'here' {
+  const otherPayer = origin?.payer !== undefined && origin.payer !== entry.record.account;
+  return otherPayer || (account !== undefined && isPrivate(entry)) ? 'here' : 'everywhere';
 }

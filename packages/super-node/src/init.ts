@@ -1,8 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  createSigner, genesisSchema, OrbError, parseWith, randomBytes, toHex, unitsPerCredit, type Genesis, type Parameters, type Signer,
-} from '@orb/protocol';
+import { createSigner, OrbError, randomBytes, toHex, unitsPerCredit, type Genesis, type Parameters, type Signer } from '@orb/protocol';
+import { createGenesis, parseGenesis } from '@orb/ledger';
 
 export interface InitOptions {
   readonly folder: string;
@@ -16,17 +15,14 @@ export interface InitOptions {
   readonly nowMs: number;
 }
 
-/** The rules of a new test network. */
-export function defaultParameters(options: Pick<InitOptions, 'disputeWindowMs' | 'minBond' | 'network'>): Parameters {
-  const test = options.network === 'test';
+/** What differs from the ledger's defaults in a network made here. */
+function parametersOf({ network, disputeWindowMs = 3_600_000, minBond = 100n * unitsPerCredit }: InitOptions): Partial<Parameters> {
+  const test = network === 'test';
   return {
-    version: 1,
-    fromHeight: 0,
     split: { relayBps: 500, commissionBps: 0, seedingBps: 0 },
-    disputeWindowMs: options.disputeWindowMs ?? 3_600_000,
-    graceMs: 60_000,
+    disputeWindowMs,
     runToleranceMs: 5,
-    minBond: (options.minBond ?? 100n * unitsPerCredit).toString(),
+    minBond: minBond.toString(),
     faucetGrant: test ? (1_000n * unitsPerCredit).toString() : '0',
     faucetTotal: test ? (10_000n * unitsPerCredit).toString() : '0',
   };
@@ -40,24 +36,54 @@ const keyNames = { superNode: 'super-node.key', orderer: 'orderer.key', treasury
  */
 export function initNetwork(options: InitOptions): Genesis {
   const { folder, name, network, nowMs } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (existsSync(join(folder, 'genesis.json'))) {
-    throw new OrbError('conflict', { message: `There is a network in ${folder} already.`, hint: 'Choose another folder, or start the one that is there.' });
-  }
-  const signers = Object.fromEntries(Object.entries(keyNames).map(([key, file]) => [key, makeKey(join(folder, file))])) as Record<keyof typeof keyNames, Signer>;
-  const genesis = parseWith(genesisSchema, {
-    v: 1, name, network, time: nowMs, salt: toHex(randomBytes(32)),
-    treasuryKey: signers.treasury.publicKey, ordererKey: signers.orderer.publicKey, parameters: defaultParameters(options),
-  }, 'genesis');
-  writeFileSync(join(folder, 'genesis.json'), `${JSON.stringify(genesis, null, 2)}\n`, { flag: 'wx' });
+  makeNetworkFolder(folder);
+  const signers = Object.fromEntries(Object.entries(keyNames).map(([key, file]) => [key, makeKey(join(folder, file))])) as Record<
+    keyof typeof keyNames,
+    Signer
+  >;
+  const { treasury, orderer } = signers;
+  const genesis = createGenesis({
+    name,
+    network,
+    time: nowMs,
+    treasuryKey: treasury.publicKey,
+    ordererKey: orderer.publicKey,
+    parameters: parametersOf(options),
+  });
+  writeGenesis(folder, genesis);
   return genesis;
+}
+
+/**
+ * Makes a folder for one more super node of a network that exists: its key, and the genesis that it was given.
+ * @throws OrbError `conflict` when the folder holds a network already
+ */
+export function joinNetwork({ folder, genesis }: { readonly folder: string; readonly genesis: Genesis }): void {
+  makeNetworkFolder(folder);
+  makeKey(join(folder, keyNames.superNode));
+  writeGenesis(folder, parseGenesis(genesis));
+}
+
+/** @throws OrbError `conflict` when it holds a network already */
+function makeNetworkFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!existsSync(join(folder, 'genesis.json'))) return;
+  throw new OrbError('conflict', {
+    message: `There is a network in ${folder} already.`,
+    hint: 'Choose another folder, or start the one that is there.',
+  });
+}
+
+function writeGenesis(folder: string, genesis: Genesis): void {
+  writeFileSync(join(folder, 'genesis.json'), `${JSON.stringify(genesis, null, 2)}\n`, { flag: 'wx' });
 }
 
 /** What a super node's folder holds. */
 export interface NetworkFolder {
   readonly genesis: Genesis;
   readonly superNode: Signer;
-  readonly orderer: Signer;
+  /** Only where this super node orders the ledger. */
+  readonly orderer: Signer | undefined;
   /** Only where this super node holds the treasury of a test network. */
   readonly treasury: Signer | undefined;
 }
@@ -68,13 +94,13 @@ export function readNetworkFolder(folder: string): NetworkFolder {
   if (!existsSync(path)) {
     throw new OrbError('invalid-request', { message: `There is no network in ${folder}.`, hint: 'Make one first: orb supernode init.' });
   }
-  const genesis = parseWith(genesisSchema, JSON.parse(readFileSync(path, 'utf8')), 'genesis');
-  const treasury = join(folder, keyNames.treasury);
+  const genesis = parseGenesis(JSON.parse(readFileSync(path, 'utf8')));
+  const keyThere = (name: string) => (existsSync(join(folder, name)) ? readKey(join(folder, name)) : undefined);
   return {
     genesis,
     superNode: readKey(join(folder, keyNames.superNode)),
-    orderer: readKey(join(folder, keyNames.orderer)),
-    treasury: existsSync(treasury) ? readKey(treasury) : undefined,
+    orderer: keyThere(keyNames.orderer),
+    treasury: keyThere(keyNames.treasury),
   };
 }
 

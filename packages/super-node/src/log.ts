@@ -7,8 +7,10 @@ export interface Log {
 
 /** One line of JSON per message. */
 export function createLog(write: (line: string) => void, now: () => number): Log {
-  const log = (level: string) => (message: string, fields: Readonly<Record<string, unknown>> = {}) => {
-    write(`${JSON.stringify({ time: new Date(now()).toISOString(), level, message, ...fields })}\n`);
-  };
+  const log =
+    (level: string) =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}) => {
+      write(`${JSON.stringify({ time: new Date(now()).toISOString(), level, message, ...fields })}\n`);
+    };
   return { info: log('info'), warn: log('warn'), error: log('error') };
 }

@@ -16,7 +16,9 @@ export function addAccountCommands(program: Command, context: CommandContext): v
     .argument('<name>', 'name of the account, for ever')
     .option('--role <role>', `what it does: ${roles.join(', ')}; may be given more than once (default: developer)`, collectRole)
     .option('--passphrase', 'ask for a passphrase and encrypt the key with it')
-    .action(async (name: string, options: { role?: readonly Role[] }, command: Command) => createAccount(context.session(command), name, options.role ?? ['developer']));
+    .action(async (name: string, options: { role?: readonly Role[] }, command: Command) =>
+      createAccount(context.session(command), name, options.role ?? ['developer']),
+    );
   account
     .command('fund')
     .description('get test money from the network’s faucet')
@@ -60,14 +62,22 @@ async function createAccount(session: Session, name: string, wanted: readonly Ro
   const { orb, owner } = await session.orbAs(name);
   const registered = await orb.accounts.show(owner.id).catch(undefinedIfUnknown);
   if (!registered) await orb.accounts.create(name, owner.signer, wanted);
-  await session.changeProfile((profile) => (profile.account === undefined ? { ...profile, account: name } : profile));
+  await session.changeProfile((profile) => (profile.account ?? profile.local ? profile : { ...profile, account: name }));
   const info = registered ?? (await orb.accounts.show(owner.id));
   const encrypted = (await session.keys.peek(path))?.encryption !== null;
   session.result({ account: publicAccount(info), keyFile: path, encrypted, created: !registered }, () => {
     const { style } = session.terminal;
     return [
       `${style.good('✓')} ${registered ? 'The account' : 'Account'} ${style.strong(info.name)} ${registered ? 'was on the ledger already' : 'is on the ledger'}.`,
-      renderFacts([['id', info.id], ['roles', info.roles.join(', ')], ['key', `${path} (${encrypted ? 'encrypted' : 'not encrypted'})`]], style, '  '),
+      renderFacts(
+        [
+          ['id', info.id],
+          ['roles', info.roles.join(', ')],
+          ['key', `${path} (${encrypted ? 'encrypted' : 'not encrypted'})`],
+        ],
+        style,
+        '  ',
+      ),
       style.quiet('  Back up the key file: whoever has it has the account, and nobody can make it again.'),
     ].join('\n');
   });
@@ -77,7 +87,10 @@ async function refuseTakenName(session: Session, orb: Orb, name: string, path: s
   const holder = await orb.accounts.idOf(name);
   const own = await session.keys.peek(path);
   if (holder !== undefined && (!own || accountId(own.publicKey) !== holder)) {
-    throw new OrbError('name-taken', { message: `The name ${name} belongs to another account on this network.`, hint: 'Choose another name.' });
+    throw new OrbError('name-taken', {
+      message: `The name ${name} belongs to another account on this network.`,
+      hint: 'Choose another name.',
+    });
   }
 }
 
@@ -125,11 +138,21 @@ async function listAccounts(session: Session): Promise<void> {
   const names = await session.keys.accounts();
   const chosen = await session.accountName().catch(() => undefined);
   const files = await Promise.all(names.map(async (name) => ({ name, file: await session.keys.peek(session.keys.pathOfAccount(name)) })));
-  const accounts = files.map(({ name, file }) => ({ name, id: accountId(file!.publicKey), encrypted: file!.encryption !== null, default: name === chosen }));
+  const accounts = files.map(({ name, file }) => ({
+    name,
+    id: accountId(file!.publicKey),
+    encrypted: file!.encryption !== null,
+    default: name === chosen,
+  }));
   session.result({ accounts }, () => {
     if (accounts.length === 0) return 'No account on this machine yet. Make one: orb account create NAME';
     const rows = accounts.map((entry) => [entry.default ? '*' : '', entry.name, entry.id, entry.encrypted ? 'encrypted' : 'plain']);
-    return renderTable([{ title: '' }, { title: 'name' }, { title: 'id', flexible: true }, { title: 'key' }], rows, session.terminal.style, session.terminal.width);
+    return renderTable(
+      [{ title: '' }, { title: 'name' }, { title: 'id', flexible: true }, { title: 'key' }],
+      rows,
+      session.terminal.style,
+      session.terminal.width,
+    );
   });
 }
 

@@ -20,9 +20,15 @@ export function addAllowanceCommands(program: Command, context: CommandContext):
     .command('open')
     .description('hold money for calls of a function, or of all your functions')
     .argument('[function]', 'OWNER/NAME; every function you own when left out')
-    .addOption(new Option('--max <credits>', 'the most that may be spent in all').argParser(credits).default(budgetDefaults.budgetUnits, '10'))
+    .addOption(
+      new Option('--max <credits>', 'the most that may be spent in all').argParser(credits).default(budgetDefaults.budgetUnits, '10'),
+    )
     .option('--per-call <credits>', 'the most that one call may cost (default: the whole allowance)', credits)
-    .addOption(new Option('--for <time>', 'how long it lives').argParser(duration(60_000, 366 * 86_400_000)).default(budgetDefaults.allowanceMs, '30d'))
+    .addOption(
+      new Option('--for <time>', 'how long it lives')
+        .argParser(duration(60_000, 366 * 86_400_000))
+        .default(budgetDefaults.allowanceMs, '30d'),
+    )
     .action(async (path: string | undefined, flags: OpenFlags, command: Command) => open(context.session(command), path, flags));
   allowance
     .command('show')
@@ -35,7 +41,11 @@ async function open(session: Session, path: string | undefined, flags: OpenFlags
   const [{ superNode }, fn] = await Promise.all([orb.network(), path === undefined ? undefined : orb.functions.show(path)]);
   const expiresMs = Date.now() + flags.for;
   const { id, committed } = await orb.allowances.open(owner, {
-    superNode: superNode.id, functions: fn ? [fn.record.id] : '*', maxUnits: flags.max, maxPerCallUnits: flags.perCall ?? flags.max, expiresMs,
+    superNode: superNode.id,
+    functions: fn ? [fn.record.id] : '*',
+    maxUnits: flags.max,
+    maxPerCallUnits: flags.perCall ?? flags.max,
+    expiresMs,
   });
   session.result({ allowance: id, maxUnits: flags.max, expiresMs, transaction: committed.id, height: committed.height }, () => {
     const { style } = session.terminal;
@@ -49,12 +59,20 @@ async function show(session: Session): Promise<void> {
   session.result({ allowances }, () => {
     if (allowances.length === 0) return 'No allowance is open. Open one: orb allowance open OWNER/NAME';
     const rows = allowances.map((entry) => [
-      entry.id, entry.functions === '*' ? 'all' : String(entry.functions.length), formatCredits(BigInt(entry.left)), formatCredits(BigInt(entry.maxUnits)),
-      formatCredits(BigInt(entry.maxPerCall)), formatInstant(entry.expires),
+      entry.id,
+      entry.functions === '*' ? 'all' : String(entry.functions.length),
+      formatCredits(BigInt(entry.left)),
+      formatCredits(BigInt(entry.maxUnits)),
+      formatCredits(BigInt(entry.maxPerCall)),
+      formatInstant(entry.expires),
     ]);
     const columns = [
-      { title: 'allowance', flexible: true }, { title: 'functions', align: 'right' }, { title: 'left', align: 'right' }, { title: 'of', align: 'right' },
-      { title: 'per call', align: 'right' }, { title: 'until' },
+      { title: 'allowance', flexible: true },
+      { title: 'functions', align: 'right' },
+      { title: 'left', align: 'right' },
+      { title: 'of', align: 'right' },
+      { title: 'per call', align: 'right' },
+      { title: 'until' },
     ] as const;
     return renderTable(columns, rows, session.terminal.style, session.terminal.width);
   });

@@ -32,12 +32,18 @@ export function addCallCommand(program: Command, context: CommandContext): void 
     .option('-X, --method <method>', 'send a web request with this method instead of an event')
     .option('--path <path>', 'path and query below the function, for a web request')
     .option('-H, --header <header>', 'a header, "name: value", for a web request; may be given more than once', collectHeader)
-    .action(async (path: string, word: string | undefined, flags: CallFlags, command: Command) => call(context.session(command), path, word, flags));
+    .action(async (path: string, word: string | undefined, flags: CallFlags, command: Command) =>
+      call(context.session(command), path, word, flags),
+    );
 }
 
 function collectHeader(text: string, previous: readonly (readonly [string, string])[] = []): readonly (readonly [string, string])[] {
   const colon = text.indexOf(':');
-  if (colon < 1) throw new OrbError('invalid-request', { message: `${JSON.stringify(text.slice(0, 80))} is not a header.`, hint: 'Write it as "name: value".' });
+  if (colon < 1)
+    throw new OrbError('invalid-request', {
+      message: `${JSON.stringify(text.slice(0, 80))} is not a header.`,
+      hint: 'Write it as "name: value".',
+    });
   return [...previous, [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]];
 }
 
@@ -47,7 +53,8 @@ async function call(session: Session, path: string, word: string | undefined, fl
   if (session.options.verbose) describeCall(answer, session);
   if (session.options.json) session.result(jsonAnswer(answer), () => '');
   else await printOutput(answer.bytes, session);
-  if (answer.status >= 400) throw new OrbError(answer.status === 404 ? 'not-found' : 'function-failed', { message: `The function answered ${answer.status}.` });
+  if (answer.status >= 400)
+    throw new OrbError(answer.status === 404 ? 'not-found' : 'function-failed', { message: `The function answered ${answer.status}.` });
 }
 
 async function sendCall(session: Session, path: string, body: Uint8Array | undefined, flags: CallFlags): Promise<Answer> {
@@ -56,9 +63,15 @@ async function sendCall(session: Session, path: string, body: Uint8Array | undef
   const isWeb = flags.method !== undefined || flags.path !== undefined || flags.header !== undefined;
   if (!isWeb) return orb.call(path, body && eventBody(body), { signal: session.signal });
   const method = (flags.method ?? (body ? 'POST' : 'GET')).toUpperCase();
-  if (body && (method === 'GET' || method === 'HEAD')) throw new OrbError('invalid-request', { message: `A ${method} request has no body.`, hint: 'Choose another --method.' });
+  if (body && (method === 'GET' || method === 'HEAD'))
+    throw new OrbError('invalid-request', { message: `A ${method} request has no body.`, hint: 'Choose another --method.' });
   const target = `${path}${flags.path === undefined ? '' : flags.path.startsWith('/') || flags.path.startsWith('?') ? flags.path : `/${flags.path}`}`;
-  const { response, info } = await orb.fetch(target, { method, headers: flags.header ?? [], ...(body && { body }), signal: session.signal });
+  const { response, info } = await orb.fetch(target, {
+    method,
+    headers: flags.header ?? [],
+    ...(body && { body }),
+    signal: session.signal,
+  });
   const bytes = await readBytes(response, limits.bodyBytes);
   return { status: response.status, contentType: response.headers.get('content-type') ?? '', bytes, info };
 }
@@ -79,7 +92,11 @@ function eventBody(bytes: Uint8Array): unknown {
 async function printOutput(bytes: Uint8Array, { terminal }: Session): Promise<void> {
   if (!terminal.streams.stdout.isTTY) return terminal.printBytes(bytes);
   const text = textOf(bytes);
-  if (text === undefined) throw new OrbError('invalid-request', { message: `The output is ${bytes.byteLength} bytes that are no text.`, hint: 'Send it to a file: orb call … > FILE' });
+  if (text === undefined)
+    throw new OrbError('invalid-request', {
+      message: `The output is ${bytes.byteLength} bytes that are no text.`,
+      hint: 'Send it to a file: orb call … > FILE',
+    });
   if (text !== '') terminal.print(cleanText(text, { multiline: true, limit: limits.bodyBytes }).replace(/\n$/, ''));
 }
 
@@ -110,9 +127,14 @@ function jsonAnswer({ status, contentType, bytes, info }: Answer): object {
     }
   }
   return {
-    status, contentType,
+    status,
+    contentType,
     ...(text === undefined ? { outputBase64: Buffer.from(bytes).toString('base64') } : { output: output ?? null }),
-    call: info.call ?? null, job: info.job ?? null, node: info.node ?? null, attempt: info.attempt ?? null,
-    timesMs: info.times, roundTripMs: info.roundTripMs,
+    call: info.call ?? null,
+    job: info.job ?? null,
+    node: info.node ?? null,
+    attempt: info.attempt ?? null,
+    timesMs: info.times,
+    roundTripMs: info.roundTripMs,
   };
 }

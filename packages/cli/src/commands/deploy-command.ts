@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
-import { OrbError, formatCredits, isFunctionName, limits, type ManifestInput } from '@orb/protocol';
+import { OrbError, formatCredits, isFunctionName, limits } from '@orb/protocol';
 import { nameFromFile } from '../deploy/bundle-source.ts';
-import { deployFunction, type Deployment } from '../deploy/deploy-function.ts';
+import { deployFunction, type Deployment, type ManifestTerms } from '../deploy/deploy-function.ts';
 import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
 import type { Session } from '../session/session.ts';
@@ -21,6 +21,7 @@ interface DeployFlags {
   readonly budget: bigint;
   readonly allowanceFor: number;
   readonly private?: boolean;
+  readonly public?: boolean;
   readonly idempotent?: boolean;
   readonly printDescriptor?: boolean;
 }
@@ -29,19 +30,49 @@ interface DeployFlags {
 export function addDeployCommand(program: Command, context: CommandContext): void {
   program
     .command('deploy')
-    .description('bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version')
+    .description('bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version, with the limits of the one before unless told otherwise')
     .argument('<file>', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
     .option('--name <name>', 'name of the function (default: from the file)')
-    .option('--memory <MiB>', `memory limit, which is what is billed (default: ${limits.memoryMiB.default})`, memory(limits.memoryMiB.min, limits.memoryMiB.max))
-    .option('--timeout <time>', `time limit of a call, such as 500ms or 10s (default: ${limits.timeoutMs.default / 1000}s)`, duration(limits.timeoutMs.min, limits.timeoutMs.max))
-    .option('--price-cap <units>', `the most to pay, base units per MiB·ms (default: ${limits.rate.default}, which is ${formatCredits(limits.rate.default * 1_024n * 1_000n)} credits per GiB·s)`, baseUnits(limits.rate.max))
-    .option('--replicas <number>', `nodes that should seed it (default: ${limits.replicas.default})`, wholeNumber(limits.replicas.min, limits.replicas.max))
-    .option('--concurrency <number>', `calls that one instance may run at once (default: ${limits.concurrency.default})`, wholeNumber(limits.concurrency.min, limits.concurrency.max))
+    .option(
+      '--memory <MiB>',
+      `memory limit, which is what is billed (default: ${limits.memoryMiB.default})`,
+      memory(limits.memoryMiB.min, limits.memoryMiB.max),
+    )
+    .option(
+      '--timeout <time>',
+      `time limit of a call, such as 500ms or 10s (default: ${limits.timeoutMs.default / 1000}s)`,
+      duration(limits.timeoutMs.min, limits.timeoutMs.max),
+    )
+    .option(
+      '--price-cap <units>',
+      `the most to pay, base units per MiB·ms (default: ${limits.rate.default}, which is ${formatCredits(limits.rate.default * 1_024n * 1_000n)} credits per GiB·s)`,
+      baseUnits(limits.rate.max),
+    )
+    .option(
+      '--replicas <number>',
+      `nodes that should seed it (default: ${limits.replicas.default})`,
+      wholeNumber(limits.replicas.min, limits.replicas.max),
+    )
+    .option(
+      '--concurrency <number>',
+      `calls that one instance may run at once (default: ${limits.concurrency.default})`,
+      wholeNumber(limits.concurrency.min, limits.concurrency.max),
+    )
     .option('--handler <export>', 'which export answers (default: fetch, then default, then handler)')
     .option('--private', 'only the owner may call it')
+    .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
-    .addOption(new Option('--budget <credits>', 'the most that stands open for it at a time on this super node').argParser(credits).default(budgetDefaults.budgetUnits, '10'))
-    .addOption(new Option('--allowance-for <time>', 'how long the allowance lives').argParser(duration(60_000, 366 * 86_400_000)).default(budgetDefaults.allowanceMs, '30d'))
+    .option('--no-idempotent', 'not safe to run twice')
+    .addOption(
+      new Option('--budget <credits>', 'the most that stands open for it at a time on this super node')
+        .argParser(credits)
+        .default(budgetDefaults.budgetUnits, '10'),
+    )
+    .addOption(
+      new Option('--allowance-for <time>', 'how long the allowance lives')
+        .argParser(duration(60_000, 366 * 86_400_000))
+        .default(budgetDefaults.allowanceMs, '30d'),
+    )
     .option('--print-descriptor', 'print the signed descriptor as well')
     .action(async (file: string, flags: DeployFlags, command: Command) => deploy(context.session(command), file, flags));
 }
@@ -70,7 +101,7 @@ async function deploy(session: Session, file: string, flags: DeployFlags): Promi
   });
 }
 
-function manifestFlags(flags: DeployFlags): Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>> {
+function manifestFlags(flags: DeployFlags): ManifestTerms {
   return {
     ...(flags.memory !== undefined && { memoryMiB: flags.memory }),
     ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
@@ -79,23 +110,46 @@ function manifestFlags(flags: DeployFlags): Partial<Omit<ManifestInput, 'v' | 'k
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.handler !== undefined && { handler: flags.handler }),
     ...(flags.private && { visibility: 'private' as const }),
-    ...(flags.idempotent && { idempotent: true }),
+    ...(flags.public && { visibility: 'public' as const }),
+    ...(flags.idempotent !== undefined && { idempotent: flags.idempotent }),
   };
 }
 
-function jsonOf({ identity, url, version, change, bundle, allowance, ready, wanted }: Deployment, files: FunctionFiles, descriptor: object): object {
+function jsonOf(
+  { identity, url, version, change, bundle, allowance, ready, wanted }: Deployment,
+  files: FunctionFiles,
+  descriptor: object,
+): object {
   return {
-    function: `${identity.owner}/${identity.name}`, id: identity.id, url, version, change,
+    function: `${identity.owner}/${identity.name}`,
+    id: identity.id,
+    url,
+    version,
+    change,
     code: { sha256: bundle.sha256, bytes: bundle.code.byteLength },
-    allowance, replicas: { ready, wanted },
-    files: { descriptor: files.descriptorPath(identity), clientSecret: files.secretPath(identity, 'client-secret'), recoveryKey: files.secretPath(identity, 'recovery') },
+    allowance,
+    replicas: { ready, wanted },
+    files: {
+      descriptor: files.descriptorPath(identity),
+      clientSecret: files.secretPath(identity, 'client-secret'),
+      recoveryKey: files.secretPath(identity, 'recovery'),
+    },
     descriptor,
   };
 }
 
-function describeDeployment({ identity, url, version, change, allowance, ready, wanted }: Deployment, files: FunctionFiles, { terminal }: Session): string {
+function describeDeployment(
+  { identity, url, version, change, allowance, ready, wanted }: Deployment,
+  files: FunctionFiles,
+  { terminal }: Session,
+): string {
   const { style } = terminal;
-  const words = { created: 'is deployed', published: 'has a new version', reverted: 'is back at an earlier version', unchanged: 'is deployed already, unchanged' }[change];
+  const words = {
+    created: 'is deployed',
+    published: 'has a new version',
+    reverted: 'is back at an earlier version',
+    unchanged: 'is deployed already, unchanged',
+  }[change];
   const facts: [string, string][] = [
     ['call it', style.accent(url)],
     ['version', shortId(version)],
@@ -111,7 +165,10 @@ function describeDeployment({ identity, url, version, change, allowance, ready, 
     `${style.good('✓')} ${style.strong(`${identity.owner}/${identity.name}`)} ${words}.`,
     renderFacts(facts, style, '  '),
     ...(change === 'created'
-      ? [style.quiet('  Back up both key files, apart from each other: the client secret changes the function,'), style.quiet('  the recovery key replaces a client secret that is lost or stolen.')]
+      ? [
+          style.quiet('  Back up both key files, apart from each other: the client secret changes the function,'),
+          style.quiet('  the recovery key replaces a client secret that is lost or stolen.'),
+        ]
       : []),
     '',
     `  curl -d '{"name":"Orb"}' -H 'content-type: application/json' ${url}`,

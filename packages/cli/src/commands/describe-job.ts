@@ -37,7 +37,10 @@ export function describeJob(info: JobInfo, names: JobNames, style: Style): strin
   if (receipt) {
     facts.push(
       ['outcome', receipt.outcome === 'ok' ? style.good('ok') : style.bad(receipt.outcome)],
-      ['ran', `${formatUs(receipt.runUs)} (setup ${formatUs(receipt.setupUs)}, CPU ${formatUs(receipt.cpuUs)}), ${formatBytes(receipt.bytesIn)} in, ${formatBytes(receipt.bytesOut)} out`],
+      [
+        'ran',
+        `${formatUs(receipt.runUs)} (setup ${formatUs(receipt.setupUs)}, CPU ${formatUs(receipt.cpuUs)}), ${formatBytes(receipt.bytesIn)} in, ${formatBytes(receipt.bytesOut)} out`,
+      ],
     );
   }
   if (where) facts.push(['ledger', `block ${where.height}, transaction ${shortId(where.transaction)}`]);
@@ -53,8 +56,12 @@ export function describeJob(info: JobInfo, names: JobNames, style: Style): strin
 /** Who paid whom, and for what. */
 export function describePayment({ job }: JobInfo, names: JobNames, style: Style): string {
   const paidAt = job.changes.find(({ to }) => to === 'paid');
-  if (job.payments.length === 0) return `  ${style.quiet(job.state === 'failed' || job.state === 'expired' ? 'Nobody pays for this job.' : 'Not paid yet.')}`;
-  const shares = job.payments.map((payment) => `    ${formatMoney(payment.units)} to ${style.strong(names.account(payment.account))} ${style.quiet(`(${payment.reason})`)}`);
+  if (job.payments.length === 0)
+    return `  ${style.quiet(job.state === 'failed' || job.state === 'expired' ? 'Nobody pays for this job.' : 'Not paid yet.')}`;
+  const shares = job.payments.map(
+    (payment) =>
+      `    ${formatMoney(payment.units)} to ${style.strong(names.account(payment.account))} ${style.quiet(`(${payment.reason})`)}`,
+  );
   return [
     `  ${style.strong(names.account(job.developer))} paid ${style.strong(formatMoney(job.cost))}${paidAt ? style.quiet(` in block ${paidAt.height}, ${formatInstant(paidAt.time)}`) : ''}`,
     ...shares,

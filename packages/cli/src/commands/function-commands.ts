@@ -8,34 +8,55 @@ import { renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
 
-/** `orb functions`, `orb revert`, `orb decommission`: what owners do with the client secret. */
+/** `orb functions`, and what owners do with the client secret: `orb revert`, `orb stop`, `orb start`, `orb decommission`. */
 export function addFunctionCommands(program: Command, context: CommandContext): void {
   program
     .command('functions')
     .description('functions that this network offers')
     .argument('[search]', 'part of an owner’s or a function’s name')
     .option('--limit <number>', 'how many to show', wholeNumber(1, 1_000), 100)
-    .action(async (search: string | undefined, flags: { limit: number }, command: Command) => listFunctions(context.session(command), search, flags.limit));
+    .action(async (search: string | undefined, flags: { limit: number }, command: Command) =>
+      listFunctions(context.session(command), search, flags.limit),
+    );
   program
     .command('revert')
     .description('make an earlier version of a function the current one again')
     .argument('<function>', 'OWNER/NAME')
     .requiredOption('--to <number>', 'number of the version, 1 for the first', wholeNumber(1, 1_000_000_000))
     .action(async (path: string, { to }: { to: number }, command: Command) =>
-      control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`));
+      control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`),
+    );
+  for (const { type, description, done } of switches) {
+    program
+      .command(type)
+      .description(description)
+      .argument('<function>', 'OWNER/NAME, or NAME of your own')
+      .action(async (path: string, _: unknown, command: Command) => {
+        const session = context.session(command);
+        await control(session, await session.ownPath(path), { type }, done);
+      });
+  }
   program
     .command('decommission')
     .description('end a function for ever: nodes drop it, its name becomes free')
     .argument('<function>', 'OWNER/NAME')
     .option('--yes', 'do not ask')
-    .action(async (path: string, flags: { yes?: boolean }, command: Command) => decommission(context.session(command), path, flags.yes === true));
+    .action(async (path: string, flags: { yes?: boolean }, command: Command) =>
+      decommission(context.session(command), path, flags.yes === true),
+    );
 }
+
+const switches = [
+  { type: 'stop', description: 'refuse calls of a function until it is started again', done: 'is stopped; calls are refused until it is started' },
+  { type: 'start', description: 'take calls of a stopped function again', done: 'takes calls again' },
+] as const;
 
 async function listFunctions(session: Session, search: string | undefined, limit: number): Promise<void> {
   const functions = await (await session.orb()).functions.list({ limit, ...(search !== undefined && { search }) });
   session.result({ functions }, () => {
     const { style, width } = session.terminal;
-    if (functions.length === 0) return 'No functions yet. Deploy one: orb deploy FILE';
+    if (functions.length === 0)
+      return search === undefined ? 'No functions yet. Deploy one: orb deploy FILE' : `No function’s name or owner holds ${cleanText(search)}.`;
     const rows = functions.map((fn) => [
       style.strong(cleanText(`${fn.owner}/${fn.name}`)),
       fn.state === 'active' ? style.good(fn.state) : style.warn(fn.state),
@@ -43,7 +64,18 @@ async function listFunctions(session: Session, search: string | undefined, limit
       `${fn.replicas.ready}/${fn.replicas.wanted}`,
       cleanText(fn.url),
     ]);
-    return renderTable([{ title: 'function' }, { title: 'state' }, { title: 'version', align: 'right' }, { title: 'ready', align: 'right' }, { title: 'call it', flexible: true }], rows, style, width);
+    return renderTable(
+      [
+        { title: 'function' },
+        { title: 'state' },
+        { title: 'version', align: 'right' },
+        { title: 'ready', align: 'right' },
+        { title: 'call it', flexible: true },
+      ],
+      rows,
+      style,
+      width,
+    );
   });
 }
 
@@ -59,20 +91,28 @@ async function control(session: Session, path: string, action: ControlAction, do
   const orb = await session.orb();
   const { identity, info } = await identify(orb, path);
   if (action.type === 'revert' && action.number > info.record.latest) {
-    throw new OrbError('not-found', { message: `${identity.owner}/${identity.name} has no version ${action.number}.`, hint: `Its latest is ${info.record.latest}.` });
+    throw new OrbError('not-found', {
+      message: `${identity.owner}/${identity.name} has no version ${action.number}.`,
+      hint: `Its latest is ${info.record.latest}.`,
+    });
   }
   const secret = await new FunctionFiles({ home: session.home }, { keys: session.keys }).openControl(identity, info.record.controlKey);
   const committed = await orb.functions.control(identity.id, action, secret);
-  session.result({ function: `${identity.owner}/${identity.name}`, action: action.type, transaction: committed.id, height: committed.height }, () => {
-    const { style } = session.terminal;
-    return `${style.good('✓')} ${style.strong(`${identity.owner}/${identity.name}`)} ${done}. ${style.quiet(`(block ${committed.height})`)}`;
-  });
+  session.result(
+    { function: `${identity.owner}/${identity.name}`, action: action.type, transaction: committed.id, height: committed.height },
+    () => {
+      const { style } = session.terminal;
+      return `${style.good('✓')} ${style.strong(`${identity.owner}/${identity.name}`)} ${done}. ${style.quiet(`(block ${committed.height})`)}`;
+    },
+  );
 }
 
 async function decommission(session: Session, path: string, sure: boolean): Promise<void> {
   const { stdin } = session.terminal.streams;
-  if (!sure && !stdin.isTTY) throw new OrbError('invalid-request', { message: 'Decommissioning is for ever.', hint: 'Say that you mean it: --yes' });
-  if (!sure && !(await confirm(session, `End ${path} for ever? Type its name to confirm: `, path))) throw new OrbError('cancelled', { message: 'Nothing was changed.' });
+  if (!sure && !stdin.isTTY)
+    throw new OrbError('invalid-request', { message: 'Decommissioning is for ever.', hint: 'Say that you mean it: --yes' });
+  if (!sure && !(await confirm(session, `End ${path} for ever? Type its name to confirm: `, path)))
+    throw new OrbError('cancelled', { message: 'Nothing was changed.' });
   await control(session, path, { type: 'decommission' }, 'is decommissioned; nodes drop it');
 }
 

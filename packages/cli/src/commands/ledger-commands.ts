@@ -5,13 +5,18 @@ import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts, renderTable } from '../terminal/table.ts';
+import { addBackupCommands } from './backup-commands.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
+import { addPeerCommands, finalWords } from './peer-commands.ts';
 
 /** `orb ledger …`: read and check the ledger. */
 export function addLedgerCommands(program: Command, context: CommandContext): void {
   const ledger = program.command('ledger').description('the ledger: read it, and check it from its first block');
-  ledger.command('show', { isDefault: true }).description('the head and the money').action(async (_: unknown, command: Command) => showLedger(context.session(command)));
+  ledger
+    .command('show', { isDefault: true })
+    .description('the head and the money')
+    .action(async (_: unknown, command: Command) => showLedger(context.session(command)));
   ledger
     .command('verify')
     .description('fetch every block, check signatures and hashes, run everything again, compare')
@@ -37,39 +42,49 @@ export function addLedgerCommands(program: Command, context: CommandContext): vo
     .argument('<key>', 'such as balance/ACCOUNT-ID or function/FUNCTION-ID')
     .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 100)
     .action(async (key: string, flags: { limit: number }, command: Command) => showHistory(context.session(command), key, flags.limit));
+  addPeerCommands(ledger, context);
+  addBackupCommands(ledger, context);
 }
 
 async function showLedger(session: Session): Promise<void> {
   const orb = await session.orb();
-  const [{ chain, head, genesis, name }, supply] = await Promise.all([orb.network(), orb.ledger.get(stateKeys.supply)]);
+  const [{ chain, head, genesis, name }, supply, finality] = await Promise.all([
+    orb.network(),
+    orb.ledger.get(stateKeys.supply),
+    orb.ledger.finality(),
+  ]);
   const { minted = '0', burned = '0' } = (supply ?? {}) as { minted?: string; burned?: string };
-  session.result({ name, chain, head: { ...head, hash: blockHash(head) }, genesis, supply: { minted, burned } }, () => {
-    const { style } = session.terminal;
-    return [
-      style.strong(`ledger of ${cleanText(name)}`),
-      renderFacts(
-        [
-          ['chain', chain],
-          ['height', String(head.height)],
-          ['head', blockHash(head)],
-          ['time', formatInstant(head.time)],
-          ['state root', head.state],
-          ['orderer', genesis.ordererKey],
-          ['final', style.warn('orderer-only: no peers co-sign yet')],
-          ['money made', formatMoney(minted)],
-          ['money unmade', formatMoney(burned)],
-        ],
-        style,
-        '  ',
-      ),
-    ].join('\n');
-  });
+  session.result(
+    { name, chain, head: { ...head, hash: blockHash(head) }, genesis, supply: { minted, burned }, finality: finality ?? null },
+    () => {
+      const { style } = session.terminal;
+      return [
+        style.strong(`ledger of ${cleanText(name)}`),
+        renderFacts(
+          [
+            ['chain', chain],
+            ['height', String(head.height)],
+            ['head', blockHash(head)],
+            ['time', formatInstant(head.time)],
+            ['state root', head.state],
+            ['orderer', genesis.ordererKey],
+            ['final', finalWords(finality, style)],
+            ['money made', formatMoney(minted)],
+            ['money unmade', formatMoney(burned)],
+          ],
+          style,
+          '  ',
+        ),
+      ].join('\n');
+    },
+  );
 }
 
 async function verifyLedger(session: Session): Promise<void> {
   session.progress.step('Verifying from the first block');
   const { head: verified, ...counts } = await verifyWhole(await session.orb(), (height, of) =>
-    session.progress.update(`Verifying block ${height} of ${of}`, of === 0 ? 1 : height / of)).catch((error: unknown) => {
+    session.progress.update(`Verifying block ${height} of ${of}`, of === 0 ? 1 : height / of),
+  ).catch((error: unknown) => {
     session.progress.fail();
     throw error;
   });
@@ -88,17 +103,30 @@ async function showBlock(session: Session, height: number): Promise<void> {
 
 function describeBlock({ header, transactions }: Block, { terminal: { style, width } }: Session): string {
   const facts = renderFacts(
-    [['hash', blockHash(header)], ['previous', header.previous], ['time', formatInstant(header.time)], ['epoch', String(header.epoch)], ['state root', header.state]],
+    [
+      ['hash', blockHash(header)],
+      ['previous', header.previous],
+      ['time', formatInstant(header.time)],
+      ['epoch', String(header.epoch)],
+      ['state root', header.state],
+    ],
     style,
     '  ',
   );
   const rows = transactions.map((transaction, i) => [String(i), transaction.kind, transactionId(transaction)]);
-  const table = rows.length === 0 ? '  no transactions' : renderTable([{ title: '#', align: 'right' }, { title: 'kind' }, { title: 'transaction', flexible: true }], rows, style, width);
+  const table =
+    rows.length === 0
+      ? '  no transactions'
+      : renderTable([{ title: '#', align: 'right' }, { title: 'kind' }, { title: 'transaction', flexible: true }], rows, style, width);
   return `${style.strong(`block ${header.height}`)}\n${facts}\n\n${table}`;
 }
 
 async function showTransaction(session: Session, id: string): Promise<void> {
-  if (!isHex32(id)) throw new OrbError('invalid-request', { message: `${cleanText(id, { limit: 80 })} is not a transaction id.`, hint: 'It has 64 hexadecimal digits.' });
+  if (!isHex32(id))
+    throw new OrbError('invalid-request', {
+      message: `${cleanText(id, { limit: 80 })} is not a transaction id.`,
+      hint: 'It has 64 hexadecimal digits.',
+    });
   const located = await (await session.orb()).ledger.transaction(id);
   if (!located) throw new OrbError('not-found', { message: 'No such transaction is on the ledger.' });
   session.result(located, () => {
@@ -119,11 +147,15 @@ async function showAccountRecords(session: Session, name: string): Promise<void>
 
 async function showHistory(session: Session, key: string, limit: number): Promise<void> {
   const changes = await (await session.orb()).ledger.history(key, limit);
-  if (changes.length === 0) throw new OrbError('not-found', { message: `The key ${cleanText(key, { limit: 200 })} has never been written.` });
+  if (changes.length === 0)
+    throw new OrbError('not-found', { message: `The key ${cleanText(key, { limit: 200 })} has never been written.` });
   session.result({ key, changes }, () => {
     const { style } = session.terminal;
     return changes
-      .map(({ height, time, transaction, value }) => `${style.quiet(`block ${height} · ${formatInstant(time)} · ${shortId(transaction)}`)}\n  ${value === null ? style.bad('deleted') : cleanText(JSON.stringify(value), { limit: 20_000 })}`)
+      .map(
+        ({ height, time, transaction, value }) =>
+          `${style.quiet(`block ${height} · ${formatInstant(time)} · ${shortId(transaction)}`)}\n  ${value === null ? style.bad('deleted') : cleanText(JSON.stringify(value), { limit: 20_000 })}`,
+      )
       .join('\n');
   });
 }

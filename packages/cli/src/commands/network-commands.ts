@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatCredits } from '@orb/protocol';
 import { Orb } from '@orb/sdk';
+import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatUs, shortId } from '../terminal/format.ts';
@@ -8,23 +9,37 @@ import { renderFacts, renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { describeJob, namesOfJob } from './describe-job.ts';
 import { wholeNumber } from './option-values.ts';
+import { addVerifyProofCommand, writeJobProof } from './proof-commands.ts';
 
 /** `orb status`, `orb nodes`, `orb job`, `orb jobs`, `orb network`: what a network is doing. */
 export function addNetworkCommands(program: Command, context: CommandContext): void {
-  program.command('status').description('the network at a glance').action(async (_: unknown, command: Command) => showStatus(context.session(command)));
-  program.command('nodes').description('nodes that are lent to this network').action(async (_: unknown, command: Command) => listNodes(context.session(command)));
+  program
+    .command('status')
+    .description('the network at a glance')
+    .action(async (_: unknown, command: Command) => showStatus(context.session(command)));
+  program
+    .command('nodes')
+    .description('nodes that are lent to this network')
+    .action(async (_: unknown, command: Command) => listNodes(context.session(command)));
   program
     .command('job')
     .description('one job: its timeline, its payment, and where it stands on the ledger')
     .argument('<id>', 'job id, as orb call --verbose and the response header orb-job show it')
-    .action(async (id: string, _: unknown, command: Command) => showJob(context.session(command), id));
+    .option('--proof <file>', 'write its proof to a file, which orb verify-proof checks without the network')
+    .action(async (id: string, { proof }: { proof?: string }, command: Command) =>
+      proof === undefined ? showJob(context.session(command), id) : writeJobProof(context.session(command), id, proof),
+    );
+  addVerifyProofCommand(program, context);
   program
     .command('jobs')
     .description('recent jobs, newest first')
     .option('--limit <number>', 'how many', wholeNumber(1, 1_000), 20)
     .action(async (flags: { limit: number }, command: Command) => listJobs(context.session(command), flags.limit));
   const network = program.command('network').description('which network the commands speak to');
-  network.command('show', { isDefault: true }).description('the network and its super node').action(async (_: unknown, command: Command) => showNetwork(context.session(command)));
+  network
+    .command('show', { isDefault: true })
+    .description('the network and its super node')
+    .action(async (_: unknown, command: Command) => showNetwork(context.session(command)));
   network
     .command('use')
     .description('speak to this super node from now on, and accept the network it belongs to')
@@ -34,10 +49,21 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
 
 async function showStatus(session: Session): Promise<void> {
   const orb = await session.orb();
-  const [network, nodes, functions, jobs] = await Promise.all([orb.network(), orb.nodes(), orb.functions.list({ limit: 1_000 }), orb.jobs(5)]);
+  const [network, nodes, functions, jobs] = await Promise.all([
+    orb.network(),
+    orb.nodes(),
+    orb.functions.list({ limit: 1_000 }),
+    orb.jobs(5),
+  ]);
   const status = {
-    name: network.name, network: network.network, chain: network.chain, superNode: network.superNode, head: network.head,
-    nodes: nodes.length, functions: functions.length, recentJobs: jobs,
+    name: network.name,
+    network: network.network,
+    chain: network.chain,
+    superNode: network.superNode,
+    head: network.head,
+    nodes: nodes.length,
+    functions: functions.length,
+    recentJobs: jobs,
   };
   session.result(status, () => {
     const { style } = session.terminal;
@@ -77,8 +103,16 @@ async function listNodes(session: Session): Promise<void> {
       typeof node.rttMs === 'number' ? `${node.rttMs.toFixed(1)} ms` : '–',
     ]);
     const columns = [
-      { title: 'state' }, { title: 'node', flexible: true }, { title: 'account' }, { title: 'id' }, { title: 'cores', align: 'right' }, { title: 'memory', align: 'right' },
-      { title: 'isolation' }, { title: 'rate', align: 'right' }, { title: 'jobs', align: 'right' }, { title: 'response', align: 'right' },
+      { title: 'state' },
+      { title: 'node', flexible: true },
+      { title: 'account' },
+      { title: 'id' },
+      { title: 'cores', align: 'right' },
+      { title: 'memory', align: 'right' },
+      { title: 'isolation' },
+      { title: 'rate', align: 'right' },
+      { title: 'jobs', align: 'right' },
+      { title: 'response', align: 'right' },
     ] as const;
     return renderTable(columns, rows, style, width);
   });
@@ -99,14 +133,22 @@ async function listJobs(session: Session, limit: number): Promise<void> {
     const rows = jobs.map((job) => [
       cleanText(job.function),
       job.outcome === 'ok' ? style.good('ok') : style.bad(cleanText(job.outcome)),
-      formatUs(job.prcUs), formatUs(job.setupUs), formatUs(job.runUs),
+      formatUs(job.prcUs),
+      formatUs(job.setupUs),
+      formatUs(job.runUs),
       formatCredits(BigInt(job.costUnits)),
       formatInstant(job.doneAtMs),
       job.id,
     ]);
     const columns = [
-      { title: 'function' }, { title: 'outcome' }, { title: 'T_prc', align: 'right' }, { title: 'setup', align: 'right' }, { title: 'run', align: 'right' },
-      { title: 'credits', align: 'right' }, { title: 'when' }, { title: 'job', flexible: true },
+      { title: 'function' },
+      { title: 'outcome' },
+      { title: 'T_prc', align: 'right' },
+      { title: 'setup', align: 'right' },
+      { title: 'run', align: 'right' },
+      { title: 'credits', align: 'right' },
+      { title: 'when' },
+      { title: 'job', flexible: true },
     ] as const;
     return renderTable(columns, rows, style, width);
   });
@@ -126,7 +168,10 @@ async function showNetwork(session: Session): Promise<void> {
           ['links', cleanText(network.superNode.address ?? '–')],
           ['super node key', network.superNode.key ?? '–'],
           ['head', `height ${network.head.height}, ${formatInstant(network.head.time)}`],
-          ['split', `relay ${parameters.split.relayBps / 100} %, commission ${parameters.split.commissionBps / 100} %, seeding ${parameters.split.seedingBps / 100} %, the rest to the provider`],
+          [
+            'split',
+            `relay ${parameters.split.relayBps / 100} %, commission ${parameters.split.commissionBps / 100} %, seeding ${parameters.split.seedingBps / 100} %, the rest to the provider`,
+          ],
           ['faucet', parameters.faucetGrant === '0' ? 'none' : `${formatCredits(BigInt(parameters.faucetGrant))} credits a grant`],
         ],
         style,
@@ -136,9 +181,23 @@ async function showNetwork(session: Session): Promise<void> {
   });
 }
 
+/** Other super nodes that are remembered beside the one that was named, to change over to. */
+const rememberedOthers = 3;
+
 async function useNetwork(session: Session, url: string): Promise<void> {
   const orb = new Orb({ url });
-  const { chain, name } = await orb.network();
-  await session.changeProfile((profile) => ({ ...profile, gateway: orb.url, chains: { ...profile.chains, [orb.url]: chain } }));
-  session.result({ gateway: orb.url, chain, name }, () => `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}. ${session.terminal.style.quiet(`chain ${chain}`)}`);
+  const { chain, name, superNode } = await orb.network();
+  const others = (await otherSuperNodes(orb, superNode.id, chain)).slice(0, rememberedOthers);
+  const gateways = [...new Set([orb.url, ...others.map(({ gateway }) => gateway.replace(/\/$/, ''))])];
+  await session.changeProfile((profile) => ({
+    ...profile,
+    gateway: gateways.join(','),
+    chains: { ...profile.chains, ...Object.fromEntries(gateways.map((gateway) => [gateway, chain])) },
+  }));
+  const more = gateways.length > 1 ? ` Should it not answer: ${gateways.slice(1).join(', ')}.` : '';
+  session.result(
+    { gateway: orb.url, gateways, chain, name },
+    () =>
+      `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}.${more} ${session.terminal.style.quiet(`chain ${chain}`)}`,
+  );
 }

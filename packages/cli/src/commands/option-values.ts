@@ -5,7 +5,8 @@ import { isOrbError, parseCredits } from '@orb/protocol';
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (!/^\d{1,15}$/.test(text) || value < min || value > max) throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+    if (!/^\d{1,15}$/.test(text) || value < min || value > max)
+      throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
     return value;
   };
 }
@@ -43,7 +44,8 @@ export function credits(text: string): bigint {
 /** Base units per MiB·ms. */
 export function baseUnits(max: bigint): (text: string) => bigint {
   return (text) => {
-    if (!/^\d{1,20}$/.test(text) || BigInt(text) > max) throw new InvalidArgumentError(`It must be a whole number of base units up to ${max}.`);
+    if (!/^\d{1,20}$/.test(text) || BigInt(text) > max)
+      throw new InvalidArgumentError(`It must be a whole number of base units up to ${max}.`);
     return BigInt(text);
   };
 }

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { builtinModules } from 'node:module';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { build, type BuildFailure, type Message } from 'esbuild';
+import { build, type BuildFailure, type Message, type Plugin } from 'esbuild';
 import { OrbError, limits, sha256, type Hex32 } from '@orb/protocol';
 import { bundleFormat, needsModule } from '@orb/sandbox';
 
@@ -9,6 +10,8 @@ import { formatBytes } from '../terminal/format.ts';
 export interface Bundle {
   readonly code: Uint8Array;
   readonly sha256: Hex32;
+  /** The source files that went in, absolute; those of npm packages too. */
+  readonly inputs: readonly string[];
   /** Words of esbuild that do not stop it. */
   readonly warnings: readonly string[];
 }
@@ -37,13 +40,36 @@ export async function bundleSource(file: string): Promise<Bundle> {
       hint: 'Import less, or a smaller package: esbuild’s --analyze shows what takes the room.',
     });
   }
-  return { code, sha256: sha256(code), warnings: result.warnings.map(({ text, location }) => `${location ? `${location.file}:${location.line}: ` : ''}${text}`) };
+  return {
+    code,
+    sha256: sha256(code),
+    inputs: Object.keys(result.metafile.inputs).map((input) => join(dirname(path), input)),
+    warnings: result.warnings.map(({ text, location }) => `${location ? `${location.file}:${location.line}: ` : ''}${text}`),
+  };
 }
+
+/** Node's built-ins by their full names: in a module the sandbox knows them by no other. */
+const builtIns: Plugin = {
+  name: 'built-ins',
+  setup({ onResolve }) {
+    const names = new Set(builtinModules.filter((name) => !/^(node:|_)/.test(name)));
+    onResolve({ filter: /^[a-z]/ }, ({ path }) => (names.has(path) ? { path: `node:${path}`, external: true } : undefined));
+  },
+};
 
 /** The bytes depend on the source alone: deploying it twice, or from another machine, is the same version. */
 function buildAs(format: 'commonjs' | 'module', path: string) {
   const folder = dirname(path);
-  return build({ ...bundleFormat(format), entryPoints: [path], absWorkingDir: folder, outfile: join(folder, 'function.js'), sourcemap: false, logLevel: 'silent' });
+  return build({
+    ...bundleFormat(format),
+    entryPoints: [path],
+    absWorkingDir: folder,
+    outfile: join(folder, 'function.js'),
+    plugins: [builtIns],
+    sourcemap: false,
+    metafile: true,
+    logLevel: 'silent',
+  });
 }
 
 /** The function's name for a file: `hello.ts` → `hello`, `resize-image/index.ts` → `resize-image`. */
@@ -51,13 +77,23 @@ export function nameFromFile(file: string): string {
   const path = resolve(file);
   const stem = basename(path, extname(path));
   const chosen = /^(index|main|handler)$/.test(stem) ? basename(dirname(path)) : stem;
-  return chosen.toLowerCase().replace(/[^a-z0-9]+/g, '-').replace(/^-+|-+$/g, '').slice(0, limits.functionNameChars).replace(/-+$/, '');
+  return chosen
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, limits.functionNameChars)
+    .replace(/-+$/, '');
 }
 
 async function checkSource(path: string, file: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
-  if (!found?.isFile()) throw new OrbError('bad-source', { message: `There is no file ${file}.`, hint: 'Give the path of a .ts or .js file.' });
-  if (!sources.includes(extname(path))) throw new OrbError('bad-source', { message: `${file} is neither TypeScript nor JavaScript.`, hint: `Orb takes ${sources.join(', ')}.` });
+  if (!found?.isFile())
+    throw new OrbError('bad-source', { message: `There is no file ${file}.`, hint: 'Give the path of a .ts or .js file.' });
+  if (!sources.includes(extname(path)))
+    throw new OrbError('bad-source', {
+      message: `${file} is neither TypeScript nor JavaScript.`,
+      hint: `Orb takes ${sources.join(', ')}.`,
+    });
 }
 
 function badSource(failure: BuildFailure, file: string): OrbError {
@@ -67,8 +103,14 @@ function badSource(failure: BuildFailure, file: string): OrbError {
   const missing = errors.find(({ text }) => text.startsWith('Could not resolve'));
   return new OrbError('bad-source', {
     message: `${file} cannot be bundled.\n${errors.slice(0, 5).map(describeMessage).join('\n')}${more}`,
-    hint: missing ? 'Install what is missing beside the source (npm install), or correct the import.' : 'Correct the source and deploy again.',
-    details: { errors: errors.slice(0, 5).map(({ text, location }) => ({ text, file: location?.file, line: location?.line, column: location?.column })) },
+    hint: missing
+      ? 'Install what is missing beside the source (npm install), or correct the import.'
+      : 'Correct the source and deploy again.',
+    details: {
+      errors: errors
+        .slice(0, 5)
+        .map(({ text, location }) => ({ text, file: location?.file, line: location?.line, column: location?.column })),
+    },
   });
 }
 

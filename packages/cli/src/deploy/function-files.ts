@@ -49,7 +49,10 @@ export class FunctionFiles {
       });
     }
     if (signer.publicKey !== controlKey) {
-      throw new OrbError('key-store', { message: `The client secret at ${path} is not the current one of ${identity.owner}/${identity.name}.`, hint: 'The key has been rotated: use the new file.' });
+      throw new OrbError('key-store', {
+        message: `The client secret at ${path} is not the current one of ${identity.owner}/${identity.name}.`,
+        hint: 'The key has been rotated: use the new file.',
+      });
     }
     return signer;
   }
@@ -69,7 +72,11 @@ export class FunctionFiles {
   async readDescriptor(owner: string, name: string): Promise<Descriptor> {
     const path = this.descriptorPath({ owner, name });
     const text = await readFile(path, 'utf8').catch(() => undefined);
-    if (text === undefined) throw new OrbError('not-found', { message: `There is no descriptor of ${owner}/${name} on this machine.`, hint: 'orb deploy makes one.' });
+    if (text === undefined)
+      throw new OrbError('not-found', {
+        message: `There is no descriptor of ${owner}/${name} on this machine.`,
+        hint: 'orb deploy makes one.',
+      });
     try {
       return parseDescriptor(JSON.parse(text));
     } catch (cause) {

@@ -3,13 +3,17 @@ import { OrbError, canonical, createSigner, hex32, isHex32, utf8, type Hex32, ty
 import { z } from 'zod';
 
 /** What a key is for; part of what its encryption authenticates, so that files cannot be swapped. */
-export const keyPurposes = ['account', 'client-secret', 'recovery', 'node', 'super-node', 'orderer', 'treasury'] as const;
-export type KeyPurpose = (typeof keyPurposes)[number];
+const keyPurposes = ['account', 'client-secret', 'recovery', 'node', 'peer'] as const;
+type KeyPurpose = (typeof keyPurposes)[number];
 
 /* scrypt (RFC 7914) with N = 2^17, r = 8: 128 MiB and about 0.3 s for each guess of a passphrase. */
 const scryptCost = 131_072;
 const scryptBlock = 8;
-const base64 = (maxChars: number) => z.string().max(maxChars).regex(/^[A-Za-z0-9+/]+={0,2}$/);
+const base64 = (maxChars: number) =>
+  z
+    .string()
+    .max(maxChars)
+    .regex(/^[A-Za-z0-9+/]+={0,2}$/);
 
 /** A key on disk. With `encryption` null the seed stands in the clear, guarded by the file's mode alone. */
 export const keyFileSchema = z.strictObject({
@@ -18,7 +22,16 @@ export const keyFileSchema = z.strictObject({
   name: z.string().max(256),
   publicKey: hex32,
   encryption: z
-    .strictObject({ kdf: z.literal('scrypt'), n: z.literal(scryptCost), r: z.literal(scryptBlock), p: z.literal(1), salt: base64(64), cipher: z.literal('aes-256-gcm'), nonce: base64(32), tag: base64(32) })
+    .strictObject({
+      kdf: z.literal('scrypt'),
+      n: z.literal(scryptCost),
+      r: z.literal(scryptBlock),
+      p: z.literal(1),
+      salt: base64(64),
+      cipher: z.literal('aes-256-gcm'),
+      nonce: base64(32),
+      tag: base64(32),
+    })
     .nullable(),
   /** The 32-byte Ed25519 seed: hex, or base64 of its ciphertext. */
   secret: z.string().max(128),
@@ -32,7 +45,11 @@ export interface KeyLabel {
 }
 
 /** Makes a new key. @param passphrase undefined leaves the file unencrypted */
-export async function createKeyFile(label: KeyLabel, passphrase: string | undefined, seed: Hex32 = randomBytes(32).toString('hex')): Promise<KeyFile> {
+export async function createKeyFile(
+  label: KeyLabel,
+  passphrase: string | undefined,
+  seed: Hex32 = randomBytes(32).toString('hex'),
+): Promise<KeyFile> {
   const open = { v: 1, purpose: label.purpose, name: label.name, publicKey: createSigner(seed).publicKey } as const;
   if (passphrase === undefined) return { ...open, encryption: null, secret: seed };
   const salt = randomBytes(32);
@@ -41,8 +58,14 @@ export async function createKeyFile(label: KeyLabel, passphrase: string | undefi
   cipher.setAAD(utf8(canonical(open)));
   const secret = Buffer.concat([cipher.update(Buffer.from(seed, 'hex')), cipher.final()]);
   const encryption = {
-    kdf: 'scrypt', n: scryptCost, r: scryptBlock, p: 1, salt: salt.toString('base64'),
-    cipher: 'aes-256-gcm', nonce: nonce.toString('base64'), tag: cipher.getAuthTag().toString('base64'),
+    kdf: 'scrypt',
+    n: scryptCost,
+    r: scryptBlock,
+    p: 1,
+    salt: salt.toString('base64'),
+    cipher: 'aes-256-gcm',
+    nonce: nonce.toString('base64'),
+    tag: cipher.getAuthTag().toString('base64'),
   } as const;
   return { ...open, encryption, secret: secret.toString('base64') };
 }
@@ -55,7 +78,10 @@ export async function openKeyFile(file: KeyFile, passphrase: () => Promise<strin
   const seed = file.encryption === null ? file.secret : await decryptSeed(file, await passphrase());
   const signer = isHex32(seed) ? createSigner(seed) : undefined;
   if (signer?.publicKey !== file.publicKey) {
-    throw new OrbError('key-store', { message: `The key file of ${file.name} has been changed: its secret does not belong to its public key.`, hint: 'Restore it from your back-up.' });
+    throw new OrbError('key-store', {
+      message: `The key file of ${file.name} has been changed: its secret does not belong to its public key.`,
+      hint: 'Restore it from your back-up.',
+    });
   }
   return signer;
 }
@@ -69,7 +95,11 @@ async function decryptSeed({ v, purpose, name, publicKey, encryption, secret }: 
     decipher.setAuthTag(Buffer.from(tag, 'base64'));
     return Buffer.concat([decipher.update(Buffer.from(secret, 'base64')), decipher.final()]).toString('hex');
   } catch (cause) {
-    throw new OrbError('key-store', { message: `The passphrase is wrong, or the key file of ${name} has been changed.`, hint: 'Try again; without the passphrase the key cannot be had.', cause });
+    throw new OrbError('key-store', {
+      message: `The passphrase is wrong, or the key file of ${name} has been changed.`,
+      hint: 'Try again; without the passphrase the key cannot be had.',
+      cause,
+    });
   }
 }
 

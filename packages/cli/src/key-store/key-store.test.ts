@@ -15,13 +15,16 @@ beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'orb-keys-'));
   asked = [];
   passphrase = undefined;
-  store = new KeyStore({ home }, {
-    forNewKey: async () => passphrase,
-    forKey: async (name) => {
-      asked.push(name);
-      return passphrase ?? '';
+  store = new KeyStore(
+    { home },
+    {
+      forNewKey: async () => passphrase,
+      forKey: async (name) => {
+        asked.push(name);
+        return passphrase ?? '';
+      },
     },
-  });
+  );
 });
 afterEach(() => rm(home, { recursive: true, force: true }));
 
@@ -73,7 +76,14 @@ test('any change to an encrypted file is found: name, purpose, public key, ciphe
   const good = await readFileJson();
   const flipped = Buffer.from(good.secret, 'base64');
   flipped[0]! ^= 1;
-  for (const changes of [{ publicKey: '0'.repeat(64) }, { secret: flipped.toString('base64') }, { encryption: { ...good.encryption, n: 2 } }, { name: 'bob' }, { purpose: 'node' }, { extra: 1 }]) {
+  for (const changes of [
+    { publicKey: '0'.repeat(64) },
+    { secret: flipped.toString('base64') },
+    { encryption: { ...good.encryption, n: 2 } },
+    { name: 'bob' },
+    { purpose: 'node' },
+    { extra: 1 },
+  ]) {
     await writeFile(path(), JSON.stringify({ ...good, ...changes }));
     await expect(store.openAccount('alice')).rejects.toMatchObject({ code: 'key-store' });
   }
@@ -103,7 +113,9 @@ test('a damaged, empty or huge file is refused without its content in the messag
   await store.create(path(), label);
   for (const text of ['', '{"secret":"deadbeef"', 'x'.repeat(100_000)]) {
     await writeFile(path(), text);
-    await expect(store.openAccount('alice')).rejects.toSatisfy((error: Error) => (error as { code?: string } & Error).code === 'key-store' && !error.message.includes('deadbeef'));
+    await expect(store.openAccount('alice')).rejects.toSatisfy(
+      (error: Error) => (error as { code?: string } & Error).code === 'key-store' && !error.message.includes('deadbeef'),
+    );
   }
 });
 

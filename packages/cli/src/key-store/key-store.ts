@@ -40,7 +40,11 @@ export class KeyStore {
   /** Names of the accounts whose keys are here, in order. */
   async accounts(): Promise<readonly string[]> {
     const entries = await readdir(this.#folder).catch(() => []);
-    return entries.filter((file) => file.endsWith('.json')).map((file) => file.slice(0, -5)).filter(isAccountName).sort();
+    return entries
+      .filter((file) => file.endsWith('.json'))
+      .map((file) => file.slice(0, -5))
+      .filter(isAccountName)
+      .sort();
   }
 
   /** The file without opening its secret; undefined when there is none. @throws OrbError `key-store` */
@@ -50,7 +54,11 @@ export class KeyStore {
     try {
       return parseWith(keyFileSchema, JSON.parse(text), 'key file');
     } catch (cause) {
-      throw new OrbError('key-store', { message: `${path} is not a key file, or it is damaged.`, hint: 'Restore it from your back-up.', cause });
+      throw new OrbError('key-store', {
+        message: `${path} is not a key file, or it is damaged.`,
+        hint: 'Restore it from your back-up.',
+        cause,
+      });
     }
   }
 
@@ -59,7 +67,9 @@ export class KeyStore {
     const file = await this.peek(path);
     if (!file) return undefined;
     if (file.purpose !== label.purpose || file.name !== label.name) {
-      throw new OrbError('key-store', { message: `${path} is the ${file.purpose} key of ${file.name}, not the ${label.purpose} key of ${label.name}.` });
+      throw new OrbError('key-store', {
+        message: `${path} is the ${file.purpose} key of ${file.name}, not the ${label.purpose} key of ${label.name}.`,
+      });
     }
     return openKeyFile(file, () => this.#passphrases.forKey(file.name));
   }
@@ -82,6 +92,9 @@ export class KeyStore {
   async openAccount(name: string): Promise<Signer> {
     const signer = await this.open(this.pathOfAccount(name), { purpose: 'account', name });
     if (signer) return signer;
-    throw new OrbError('key-store', { message: `The key of ${name} is not on this machine.`, hint: `Make the account: orb account create ${name} – or copy its key file to ${this.#folder}.` });
+    throw new OrbError('key-store', {
+      message: `The key of ${name} is not on this machine.`,
+      hint: `Make the account: orb account create ${name} – or copy its key file to ${this.#folder}.`,
+    });
   }
 }

@@ -41,12 +41,16 @@ async function readPassphraseFile(path: string): Promise<string> {
   try {
     return (await readFile(path, 'utf8')).split(/\r?\n/, 1)[0]!;
   } catch (cause) {
-    throw new OrbError('key-store', { message: `The passphrase file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}).`, cause });
+    throw new OrbError('key-store', {
+      message: `The passphrase file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}).`,
+      cause,
+    });
   }
 }
 
 async function promptTwice(terminal: Terminal): Promise<string> {
   const first = await promptHidden(terminal, 'New passphrase: ');
-  if (first !== (await promptHidden(terminal, 'The same again: '))) throw new OrbError('key-store', { message: 'The two passphrases differ.', hint: 'Try again.' });
+  if (first !== (await promptHidden(terminal, 'The same again: ')))
+    throw new OrbError('key-store', { message: 'The two passphrases differ.', hint: 'Try again.' });
   return first;
 }

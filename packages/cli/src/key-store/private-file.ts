@@ -54,7 +54,8 @@ export async function readPrivate(path: string): Promise<string | undefined> {
     const stat = await file.stat();
     const shared = process.platform !== 'win32' && (stat.mode & 0o077) !== 0;
     if (!stat.isFile() || stat.size > maxBytes) throw new OrbError('key-store', { message: `${path} is not a key file.` });
-    if (shared) throw new OrbError('key-store', { message: `${path} can be read by others on this machine.`, hint: `Close it: chmod 600 ${path}` });
+    if (shared)
+      throw new OrbError('key-store', { message: `${path} can be read by others on this machine.`, hint: `Close it: chmod 600 ${path}` });
     return await file.readFile('utf8');
   } finally {
     await file.close();

@@ -18,7 +18,10 @@ export async function registerSuperNode(orb: Orb, owner: Owner, { superNode, add
   const held = known ? BigInt(known.bond) : 0n;
   const { availableUnits, name } = await orb.accounts.show(owner.id);
   if (availableUnits + held < bond) {
-    throw new OrbError('insufficient-funds', { message: `${name} has ${formatCredits(availableUnits)} credits, and the bond is ${formatCredits(bond)}.`, hint: 'On a test network: orb fund.' });
+    throw new OrbError('insufficient-funds', {
+      message: `${name} has ${formatCredits(availableUnits)} credits, and the bond is ${formatCredits(bond)}.`,
+      hint: 'On a test network: orb fund.',
+    });
   }
   const body = { account: owner.id, key: superNode.publicKey, address, gateway, bond: String(bond > held ? bond : held) };
   await orb.ledger.sendAs(owner.id, 'super-node.register', body, [owner.signer, superNode]);

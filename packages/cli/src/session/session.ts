@@ -38,22 +38,50 @@ export class Session {
     this.terminal = terminal;
     this.signal = signal;
     this.home = resolve(home);
-    this.keys = new KeyStore({ home: this.home }, createPassphraseSource({ ask: options.passphrase, file: options.passphraseFile }, terminal));
+    this.keys = new KeyStore(
+      { home: this.home },
+      createPassphraseSource({ ask: options.passphrase, file: options.passphraseFile }, terminal),
+    );
     this.progress = createProgress(terminal, options.json);
+  }
+
+  /** The same command's session, speaking to this gateway. */
+  at(gateway: string): Session {
+    const { terminal, signal, home } = this;
+    return new Session({ ...this.options, gateway }, { terminal, signal, home });
   }
 
   /** Prints a result: as JSON with `--json`, else as people read it. Amounts in JSON are base units, as decimal strings. */
   result(value: unknown, human: () => string): void {
-    this.terminal.print(this.options.json ? JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? String(member) : member), 2) : human());
+    this.terminal.print(
+      this.options.json
+        ? JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? String(member) : member), 2)
+        : human(),
+    );
+  }
+
+  /** Addresses of super nodes, in order of preference: several, with commas between them, where they are known. */
+  async gateways(): Promise<readonly string[]> {
+    return (await this.gateway()).split(',').map((url) => url.trim()).filter(Boolean);
   }
 
   async gateway(): Promise<string> {
-    return this.options.gateway ?? this.terminal.streams.env['ORB_GATEWAY'] ?? (await readProfile(this.home)).gateway ?? defaultGateway;
+    const profile = await readProfile(this.home);
+    return this.#chosenGateway ?? profile.gateway ?? profile.local?.gateway ?? defaultGateway;
+  }
+
+  /** The network of this computer, unless the command line or the environment names another. */
+  async localGateway(): Promise<string> {
+    return this.#chosenGateway ?? (await readProfile(this.home)).local?.gateway ?? defaultGateway;
+  }
+
+  get #chosenGateway(): string | undefined {
+    return this.options.gateway ?? (this.terminal.streams.env['ORB_GATEWAY'] || undefined);
   }
 
   /** The network, without an account. */
   async orb(): Promise<Orb> {
-    const url = await this.gateway();
+    const url = await this.gateways();
     return new Orb({ url, ...chainOf(await readProfile(this.home), url) });
   }
 
@@ -61,21 +89,34 @@ export class Session {
   async orbAs(name?: string): Promise<{ readonly orb: Orb; readonly owner: Owner; readonly name: string }> {
     const chosen = name ?? (await this.accountName());
     const signer = await this.keys.openAccount(chosen);
-    const url = await this.gateway();
+    const url = await this.gateways();
     const orb = new Orb({ url, account: { signer }, ...chainOf(await readProfile(this.home), url) });
-    await this.#pinChain(orb, url);
+    await this.#pinChain(orb);
     return { orb, owner: { id: accountId(signer.publicKey), signer }, name: chosen };
   }
 
-  /** `--account`, else ORB_ACCOUNT, else the default account, else the only one there is. @throws OrbError `key-store` */
+  /**
+   * `--account`, else ORB_ACCOUNT, else the default account, else on this computer's own network the one that it has
+   * made, else the only one there is. @throws OrbError `key-store`
+   */
   async accountName(): Promise<string> {
-    const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? (await readProfile(this.home)).account;
+    const profile = await readProfile(this.home);
+    const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? profile.account;
     if (chosen !== undefined) return chosen;
+    if (profile.local && profile.local.gateway === (await this.gateway())) return profile.local.account;
     const names = await this.keys.accounts();
     if (names.length === 1) return names[0]!;
     throw names.length === 0
       ? new OrbError('key-store', { message: 'There is no account on this machine yet.', hint: 'Make one: orb account create NAME' })
-      : new OrbError('key-store', { message: `Which account? There are ${names.join(', ')}.`, hint: 'Choose one for now with --account NAME, or for good with orb account use NAME.' });
+      : new OrbError('key-store', {
+          message: `Which account? There are ${names.join(', ')}.`,
+          hint: 'Choose one for now with --account NAME, or for good with orb account use NAME.',
+        });
+  }
+
+  /** `OWNER/NAME` as it is; `NAME` is a function of the chosen account. */
+  async ownPath(path: string): Promise<string> {
+    return path.includes('/') ? path : `${await this.accountName()}/${path}`;
   }
 
   async changeProfile(change: (profile: Profile) => Profile): Promise<void> {
@@ -83,14 +124,16 @@ export class Session {
   }
 
   /** The first signature at an address binds it to its network: a swapped server is noticed from then on. */
-  async #pinChain(orb: Orb, url: string): Promise<void> {
+  async #pinChain(orb: Orb): Promise<void> {
     const { chain } = await orb.network();
+    const { url } = orb;
     const profile = await readProfile(this.home);
     if (profile.chains[url] !== chain) await writeProfile(this.home, { ...profile, chains: { ...profile.chains, [url]: chain } });
   }
 }
 
-function chainOf(profile: Profile, url: string): { chain?: string } {
-  const chain = profile.chains[url];
+/** Super nodes that are named together are one network's: what is known of one holds for all. */
+function chainOf(profile: Profile, urls: readonly string[]): { chain?: string } {
+  const chain = urls.map((url) => profile.chains[url]).find((known) => known !== undefined);
   return chain === undefined ? {} : { chain };
 }

@@ -18,7 +18,10 @@ export async function verifyWhole(orb: Orb, onBlock: (height: number, of: number
   }
   const same = report.head.height === head.height ? report.head : (await orb.ledger.block(head.height))?.header;
   if (report.head.height < head.height || !same || blockHash(same) !== blockHash(head)) {
-    throw new OrbError('ledger-corrupt', { message: `The blocks lead to height ${report.head.height}, not to the head that the super node names (${head.height}).`, details: { height: report.head.height } });
+    throw new OrbError('ledger-corrupt', {
+      message: `The blocks lead to height ${report.head.height}, not to the head that the super node names (${head.height}).`,
+      details: { height: report.head.height },
+    });
   }
   return report;
 }

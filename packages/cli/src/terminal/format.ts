@@ -1,16 +1,19 @@
 import { formatCredits } from '@orb/protocol';
 
-/** Microseconds for people: `812 µs`, `3.4 ms`, `1.24 s`. */
+/** Microseconds for people: `812 µs`, `3.4 ms`, `1.24 s`, `5 min`, `3 h 12 min`. */
 export function formatUs(us: number): string {
   if (us < 1_000) return `${Math.round(us)} µs`;
   if (us < 1_000_000) return `${(us / 1_000).toFixed(us < 100_000 ? 1 : 0)} ms`;
-  return `${(us / 1_000_000).toFixed(2)} s`;
+  if (us < 120_000_000) return `${(us / 1_000_000).toFixed(2)} s`;
+  const minutes = Math.floor(us / 60_000_000);
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Bytes for people: `812 B`, `3.4 KiB`, `1.2 MiB`. */
+/** Bytes for people: `812 B`, `3.4 KiB`, `1.2 MiB`, `68.5 GiB`. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1_024) return `${bytes} B`;
-  return bytes < 1_048_576 ? `${(bytes / 1_024).toFixed(1)} KiB` : `${(bytes / 1_048_576).toFixed(1)} MiB`;
+  if (bytes < 1_048_576) return `${(bytes / 1_024).toFixed(1)} KiB`;
+  return bytes < 1_073_741_824 ? `${(bytes / 1_048_576).toFixed(1)} MiB` : `${(bytes / 1_073_741_824).toFixed(1)} GiB`;
 }
 
 /** Base units as credits with their word: `12.5 credits`. */

@@ -10,7 +10,10 @@ const maxChars = 1_024;
 export function promptHidden(terminal: Terminal, question: string): Promise<string> {
   const { stdin, stderr } = terminal.streams;
   if (!stdin.isTTY || !stdin.setRawMode) {
-    throw new OrbError('key-store', { message: 'A passphrase is needed, and there is no terminal to ask for it.', hint: 'Set ORB_PASSPHRASE or give --passphrase-file FILE.' });
+    throw new OrbError('key-store', {
+      message: 'A passphrase is needed, and there is no terminal to ask for it.',
+      hint: 'Set ORB_PASSPHRASE or give --passphrase-file FILE.',
+    });
   }
   stderr.write(question);
   stdin.setRawMode(true);

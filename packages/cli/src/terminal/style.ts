@@ -13,8 +13,14 @@ export interface Style {
 }
 
 export function createStyle(colour: boolean): Style {
-  const paint = (format: Parameters<typeof styleText>[0]): Paint => (colour ? (text) => styleText(format, text, { validateStream: false }) : (text) => text);
+  const paint = (format: Parameters<typeof styleText>[0]): Paint =>
+    colour ? (text) => styleText(format, text, { validateStream: false }) : (text) => text;
   return {
-    strong: paint('bold'), quiet: paint('dim'), good: paint('green'), bad: paint('red'), warn: paint('yellow'), accent: paint('cyan'),
+    strong: paint('bold'),
+    quiet: paint('dim'),
+    good: paint('green'),
+    bad: paint('red'),
+    warn: paint('yellow'),
+    accent: paint('cyan'),
   };
 }

@@ -27,7 +27,7 @@ export function renderFacts(facts: readonly (readonly [name: string, value: stri
 }
 
 /** Columns that a text takes, colours not counted. */
-export function visible(text: string): number {
+function visible(text: string): number {
   return Array.from(stripVTControlCharacters(text)).length;
 }
 
@@ -37,7 +37,11 @@ export function pad(text: string, width: number, align: 'left' | 'right' = 'left
 }
 
 function cut(text: string, width: number): string {
-  return visible(text) <= width ? text : `${Array.from(stripVTControlCharacters(text)).slice(0, width - 1).join('')}…`;
+  return visible(text) <= width
+    ? text
+    : `${Array.from(stripVTControlCharacters(text))
+        .slice(0, width - 1)
+        .join('')}…`;
 }
 
 function fitWidths(columns: readonly Column[], widths: number[], width: number): void {

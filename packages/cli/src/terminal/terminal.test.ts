@@ -17,7 +17,10 @@ test('text from elsewhere cannot move the cursor, clear the screen, or turn read
 test('a table aligns coloured cells by what is seen, and narrows only its flexible columns', () => {
   const colour = createStyle(true);
   const columns = [{ title: 'name' }, { title: 'n', align: 'right' }, { title: 'long', flexible: true }] as const;
-  const rows = [[colour.good('ab'), '5', 'x'.repeat(100)], ['abcdef', '12345', 'y']];
+  const rows = [
+    [colour.good('ab'), '5', 'x'.repeat(100)],
+    ['abcdef', '12345', 'y'],
+  ];
   const lines = renderTable(columns, rows, plain, 40).split('\n');
   expect(lines).toHaveLength(3);
   expect(lines[2]).toBe('abcdef  12345  y');
@@ -26,7 +29,7 @@ test('a table aligns coloured cells by what is seen, and narrows only its flexib
 });
 
 test('times, bytes and money read as people write them', () => {
-  expect([999, 1_500, 250_000, 12_345_678].map(formatUs)).toEqual(['999 µs', '1.5 ms', '250 ms', '12.35 s']);
+  expect([999, 1_500, 250_000, 12_345_678, 11_520_000_000].map(formatUs)).toEqual(['999 µs', '1.5 ms', '250 ms', '12.35 s', '3 h 12 min']);
   expect([12, 2_048, 3_500_000].map(formatBytes)).toEqual(['12 B', '2.0 KiB', '3.3 MiB']);
   expect([formatMoney(1_000_000_000n), formatMoney('1500000000')]).toEqual(['1 credit', '1.5 credits']);
 });

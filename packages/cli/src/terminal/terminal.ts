@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { createStyle, type Style } from './style.ts';
 
 /** What a terminal stream may tell about itself. */
-export type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+type OutputStream = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 export type InputStream = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
 
 export interface Streams {
@@ -21,6 +21,8 @@ export class Terminal {
   readonly noteStyle: Style;
   /** True where stderr is a terminal, so that progress may move. */
   readonly live: boolean;
+  /** What a command that has said everything itself ends with. */
+  exitCode = 0;
 
   constructor(streams: Streams) {
     this.streams = streams;

@@ -8,7 +8,7 @@ import type { Progress } from '../terminal/progress.ts';
 import { Child } from './child.ts';
 import { freePort } from './free-port.ts';
 import { NetworkProcesses } from './network-processes.ts';
-import { commandOf, waitUntilGone } from './process-identity.ts';
+import { birthOf, commandOf, waitUntilGone } from './process-identity.ts';
 import { UpFolder } from './up-folder.ts';
 
 let path: string;
@@ -26,7 +26,14 @@ const readyThen = (then: string) => `console.log(JSON.stringify({ ready: 'test',
 const untilParentEnds = "process.stdin.on('end', () => { console.error('bye'); process.exit(0); }).resume();";
 
 function start(script: string, readyMs = 20_000): Child {
-  const child = new Child({ name: 'test child', command: process.execPath, args: ['-e', script], env: process.env, logFile: join(path, 'child.log'), readyMs });
+  const child = new Child({
+    name: 'test child',
+    command: process.execPath,
+    args: ['-e', script],
+    env: process.env,
+    logFile: join(path, 'child.log'),
+    readyMs,
+  });
   started.push(child);
   return child;
 }
@@ -39,7 +46,10 @@ test('a child is ready when it says so, stops when its input closes, and its wor
 });
 
 test('a child that dies before it is ready is told with its last words and its log', async () => {
-  await expect(start("console.error('no such key'); process.exit(3)").ready).rejects.toMatchObject({ message: expect.stringMatching(/test child ended with code 3[\s\S]*no such key/), hint: expect.stringContaining('child.log') });
+  await expect(start("console.error('no such key'); process.exit(3)").ready).rejects.toMatchObject({
+    message: expect.stringMatching(/test child ended with code 3[\s\S]*no such key/),
+    hint: expect.stringContaining('child.log'),
+  });
   await expect(start('console.log("hello")').ready).rejects.toMatchObject({ message: expect.stringContaining('something else') });
 });
 
@@ -79,11 +89,14 @@ test('a port in use leads to the next free one, and never to one that is spoken 
 
 test('one folder is used by one orb up at a time; a lock that a crash left is no obstacle', async () => {
   const folder = await UpFolder.take(path);
-  const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', process.argv[1]!]);
+  const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
   started.push(holder);
-  await writeFile(join(path, 'up.lock'), String(holder.pid));
+  await writeFile(join(path, 'up.lock'), `${holder.pid} ${await birthOf(holder.pid!)}`);
   await expect(UpFolder.take(path)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining(String(holder.pid)) });
   await folder.remember({ ports: { gateway: 1, links: 2 } });
+  await writeFile(join(path, 'up.lock'), `${holder.pid} another time`);
+  await expect(UpFolder.take(path)).resolves.toBeDefined();
+  await writeFile(join(path, 'up.lock'), `${holder.pid} ${await birthOf(holder.pid!)}`);
   holder.kill('SIGKILL');
   await waitUntilGone(holder.pid!, 10_000);
   expect((await UpFolder.take(path)).state.ports).toEqual({ gateway: 1, links: 2 });
@@ -94,7 +107,12 @@ test('children that a crashed orb up has left are ended; strangers that got thei
   const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'something else']);
   started.push(orphan, stranger);
   const before = await UpFolder.take(path);
-  await before.remember({ children: [{ name: 'orphan', pid: orphan.pid! }, { name: 'stranger', pid: stranger.pid! }] });
+  await before.remember({
+    children: [
+      { name: 'orphan', pid: orphan.pid! },
+      { name: 'stranger', pid: stranger.pid! },
+    ],
+  });
   const ended = new Promise((resolve) => orphan.on('exit', (_, signal) => resolve(signal)));
   await rm(join(path, 'up.lock'));
   await UpFolder.take(path, { orphanGraceMs: 50 });
@@ -107,10 +125,27 @@ test('a process that dies is started again and told of; one that dies again and 
   const notes: string[] = [];
   const nothing = (): void => undefined;
   const progress: Progress = { step: nothing, update: nothing, done: nothing, fail: nothing, note: (text) => void notes.push(text) };
-  const processes = new NetworkProcesses({ folder, orb: { command: process.execPath, args: ['-e', readyThen("process.stdin.on('end', () => process.exit(0)).resume(); setTimeout(() => { console.error('out of luck'); process.exit(7); }, 20);")] }, env: process.env }, { progress });
+  const processes = new NetworkProcesses(
+    {
+      folder,
+      orb: {
+        command: process.execPath,
+        args: [
+          '-e',
+          readyThen(
+            "process.stdin.on('end', () => process.exit(0)).resume(); setTimeout(() => { console.error('out of luck'); process.exit(7); }, 20);",
+          ),
+        ],
+      },
+      env: process.env,
+    },
+    { progress },
+  );
   started.push(processes);
   await processes.start('node-1', []);
-  expect(await processes.broken).toMatchObject({ message: expect.stringMatching(/node-1 ended with code 7 again and again[\s\S]*out of luck/) });
+  expect(await processes.broken).toMatchObject({
+    message: expect.stringMatching(/node-1 ended with code 7 again and again[\s\S]*out of luck/),
+  });
   expect(notes.filter((note) => note.includes('starting it again'))).toHaveLength(3);
   await processes.stop(nothing);
 });
@@ -119,8 +154,13 @@ test('stopping asks the nodes first and the super node last', async () => {
   const folder = await UpFolder.take(path);
   const order = join(path, 'order');
   const nothing = (): void => undefined;
-  const script = readyThen(`const { appendFileSync } = require('fs'); process.stdin.on('end', () => { appendFileSync(${JSON.stringify(order)}, process.argv[1] + '\\n'); process.exit(0); }).resume();`);
-  const processes = new NetworkProcesses({ folder, orb: { command: process.execPath, args: ['-e', script] }, env: process.env }, { progress: { step: nothing, update: nothing, done: nothing, fail: nothing, note: nothing } });
+  const script = readyThen(
+    `const { appendFileSync } = require('fs'); process.stdin.on('end', () => { appendFileSync(${JSON.stringify(order)}, process.argv[1] + '\\n'); process.exit(0); }).resume();`,
+  );
+  const processes = new NetworkProcesses(
+    { folder, orb: { command: process.execPath, args: ['-e', script] }, env: process.env },
+    { progress: { step: nothing, update: nothing, done: nothing, fail: nothing, note: nothing } },
+  );
   started.push(processes);
   for (const name of ['super node', 'node-1', 'node-2']) await processes.start(name, [name]);
   await processes.stop(nothing);

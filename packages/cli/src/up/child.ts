@@ -43,7 +43,12 @@ export class Child {
     this.logFile = logFile;
     this.#log = createWriteStream(logFile, { flags: 'a', mode: 0o600 });
     // Its own process group: Ctrl-C on the terminal reaches us alone, and we stop our children in their order.
-    this.#process = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: process.platform !== 'win32', windowsHide: true });
+    this.#process = spawn(command, args, {
+      env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: process.platform !== 'win32',
+      windowsHide: true,
+    });
     this.#process.stdin!.on('error', () => undefined);
     this.#process.stderr!.on('data', (chunk: Buffer) => this.#keep(chunk));
     this.ended = new Promise((resolve) => {
@@ -89,17 +94,33 @@ export class Child {
 
   #keep(chunk: Buffer): void {
     this.#log.write(chunk);
-    const lines = chunk.toString('utf8').split('\n').filter((line) => line.trim() !== '').map((line) => line.slice(0, 300));
+    const lines = chunk
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .map((line) => line.slice(0, 300));
     this.#tail = [...this.#tail, ...lines].slice(-tailLines);
   }
 
   async #untilReady(readyMs: number): Promise<Readonly<Record<string, unknown>>> {
     let timer: NodeJS.Timeout | undefined;
     const tooLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new OrbError('internal', { message: `The ${this.name} was not ready after ${readyMs / 1000} seconds.`, hint: `Its log: ${this.logFile}` })), readyMs);
+      timer = setTimeout(
+        () =>
+          reject(
+            new OrbError('internal', {
+              message: `The ${this.name} was not ready after ${readyMs / 1000} seconds.`,
+              hint: `Its log: ${this.logFile}`,
+            }),
+          ),
+        readyMs,
+      );
     });
     const died = this.ended.then((end) => {
-      throw new OrbError('internal', { message: `The ${this.name} ${describeEnd(end)} before it was ready.${quote(this.#tail)}`, hint: `Its log: ${this.logFile}` });
+      throw new OrbError('internal', {
+        message: `The ${this.name} ${describeEnd(end)} before it was ready.${quote(this.#tail)}`,
+        hint: `Its log: ${this.logFile}`,
+      });
     });
     try {
       return await Promise.race([this.#firstLine(), died, tooLate]);
@@ -119,7 +140,9 @@ export class Child {
         try {
           resolve(JSON.parse(text.slice(0, end)) as Record<string, unknown>);
         } catch {
-          reject(new OrbError('internal', { message: `The ${this.name} said something else than that it is ready: ${text.slice(0, 200)}` }));
+          reject(
+            new OrbError('internal', { message: `The ${this.name} said something else than that it is ready: ${text.slice(0, 200)}` }),
+          );
         }
       });
     });

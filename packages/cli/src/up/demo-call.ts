@@ -29,7 +29,9 @@ async function waitUntilPaid(orb: Orb, id: string, signal: AbortSignal): Promise
     });
     if (info?.job.state === 'paid') return info;
     if (Date.now() > deadline) {
-      throw new OrbError('internal', { message: `Job ${id} was not paid within ${paidWithinMs / 1000} seconds; it is ${info?.job.state ?? 'not on the ledger'}.` });
+      throw new OrbError('internal', {
+        message: `Job ${id} was not paid within ${paidWithinMs / 1000} seconds; it is ${info?.job.state ?? 'not on the ledger'}.`,
+      });
     }
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }

@@ -88,7 +88,12 @@ export class NetworkProcesses {
 
   #giveUp(child: Child, end: ChildEnd): void {
     const words = child.lastWords.map((line) => `\n  ${line}`).join('');
-    this.#broken.resolve(new OrbError('internal', { message: `The ${child.name} ${describeEnd(end)} again and again.${words}`, hint: `Its log: ${child.logFile}` }));
+    this.#broken.resolve(
+      new OrbError('internal', {
+        message: `The ${child.name} ${describeEnd(end)} again and again.${words}`,
+        hint: `Its log: ${child.logFile}`,
+      }),
+    );
   }
 
   #mayRestart(name: string): boolean {

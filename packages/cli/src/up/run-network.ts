@@ -1,4 +1,5 @@
-import { access, writeFile } from 'node:fs/promises';
+import { access, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { VerifyReport } from '@orb/ledger';
 import { OrbError, unitsPerCredit } from '@orb/protocol';
@@ -43,16 +44,15 @@ export interface NetworkSummary {
 }
 
 const defaultPorts = { gateway: 7080, links: 7443 };
-const example = fileURLToPath(new URL('../../../../examples/hello/hello.ts', import.meta.url));
+const example = fileURLToPath(new URL('../../templates/json/function.ts', import.meta.url));
+const portAttempts = 3;
 const bondUnits = 100n * unitsPerCredit;
 
 /** From an empty or an old folder to a network that has run, paid and proved a call. */
 export async function runNetwork(options: RunNetworkOptions, dependencies: RunNetworkDependencies): Promise<NetworkSummary> {
-  const { folder, processes, progress, signal } = dependencies;
-  progress.step('Preparing the network');
-  await prepareFolder(options, dependencies);
-  progress.update('Starting the super node');
-  const url = await startSuperNode(processes, folder);
+  const { folder, progress, signal } = dependencies;
+  progress.step('Starting the super node');
+  const url = await bringUpSuperNode(options, dependencies);
   signal.throwIfAborted();
   progress.done(`Super node at ${url}`);
 
@@ -80,8 +80,25 @@ export async function runNetwork(options: RunNetworkOptions, dependencies: RunNe
   return { url, network, accounts, deployment, call, verified };
 }
 
+/** Chooses ports and starts; somebody else may take a port in between, then others are chosen. */
+async function bringUpSuperNode(options: RunNetworkOptions, dependencies: RunNetworkDependencies): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    await prepareFolder(options, dependencies);
+    try {
+      return await startSuperNode(dependencies.processes, dependencies.folder);
+    } catch (error) {
+      if (attempt >= portAttempts || !String(error).includes('EADDRINUSE')) throw error;
+    }
+  }
+}
+
 async function prepareFolder({ port }: RunNetworkOptions, { folder, progress }: RunNetworkDependencies): Promise<void> {
-  const exists = await access(folder.superNode).then(() => true, () => false);
+  const exists = await access(join(folder.superNode, 'genesis.json')).then(
+    () => true,
+    () => false,
+  );
+  // Keys without a genesis are what an interrupted first start has left: they belong to no network.
+  if (!exists) await rm(folder.superNode, { recursive: true, force: true });
   if (!exists) await makeNetwork({ folder: folder.superNode, name: 'local', network: 'test', disputeWindowMs: 1_000 });
   const wanted = { ...defaultPorts, ...folder.state.ports, ...(port !== undefined && { gateway: port }) };
   const gateway = await freePort(wanted.gateway);
@@ -89,12 +106,24 @@ async function prepareFolder({ port }: RunNetworkOptions, { folder, progress }: 
   if (gateway !== wanted.gateway) progress.note(`Port ${wanted.gateway} is in use: callers reach this network at port ${gateway}.`);
   if (links !== wanted.links) progress.note(`Port ${wanted.links} is in use: nodes dial port ${links}.`);
   await folder.remember({ ports: { gateway, links } });
-  const config = { folder: folder.superNode, gateway: { listen: `127.0.0.1:${gateway}` }, links: { listen: `127.0.0.1:${links}` }, faucetPerMinute: 60 };
+  const config = {
+    folder: folder.superNode,
+    gateway: { listen: `127.0.0.1:${gateway}` },
+    links: { listen: `127.0.0.1:${links}` },
+    faucetPerMinute: 60,
+  };
   await writeFile(folder.superNodeConfig, `${JSON.stringify(config, null, 2)}\n`);
 }
 
 async function startSuperNode(processes: NetworkProcesses, folder: UpFolder): Promise<string> {
-  const ready = await processes.start('super node', ['supernode', 'start', '--config', folder.superNodeConfig, '--json', '--stop-with-parent']);
+  const ready = await processes.start('super node', [
+    'supernode',
+    'start',
+    '--config',
+    folder.superNodeConfig,
+    '--json',
+    '--stop-with-parent',
+  ]);
   const { gateway } = ready;
   if (typeof gateway !== 'string') throw new OrbError('internal', { message: 'The super node did not say where callers reach it.' });
   return gateway;
@@ -114,12 +143,30 @@ async function startNodes(url: string, count: number, { processes, folder, progr
     signal.throwIfAborted();
     progress.update(`Lending node ${i} of ${count}`, (i - 1) / count);
     const label = `node-${i}`;
-    const args = ['node', 'start', '--gateway', url, '--account', 'lender', '--label', label, '--folder', folder.node(label), '--json', '--stop-with-parent'];
+    const args = [
+      'node',
+      'start',
+      '--gateway',
+      url,
+      '--account',
+      'lender',
+      '--label',
+      label,
+      '--folder',
+      folder.node(label),
+      '--json',
+      '--stop-with-parent',
+    ];
     await processes.start(label, args);
   }
 }
 
-async function deployExample(url: string, { developer }: DemoAccounts, { nodes }: RunNetworkOptions, { folder, progress, signal }: RunNetworkDependencies): Promise<Deployment> {
+async function deployExample(
+  url: string,
+  { developer }: DemoAccounts,
+  { nodes }: RunNetworkOptions,
+  { folder, progress, signal }: RunNetworkDependencies,
+): Promise<Deployment> {
   const keys = new KeyStore({ home: folder.home }, { forNewKey: async () => undefined, forKey: async () => '' });
   const files = new FunctionFiles({ home: folder.home }, { keys });
   const orb = new Orb({ url, account: { signer: developer.signer } });

@@ -1,13 +1,16 @@
-import { mkdir, open, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrbError, parseWith } from '@orb/protocol';
 import { z } from 'zod';
-import { commandOf, waitUntilGone } from './process-identity.ts';
+import { birthOf, commandOf, waitUntilGone } from './process-identity.ts';
 
 const stateSchema = z.object({
   v: z.literal(1),
   ports: z.object({ gateway: z.int(), links: z.int() }).optional(),
-  children: z.array(z.object({ name: z.string().max(64), pid: z.int().min(2) })).max(256).default([]),
+  children: z
+    .array(z.object({ name: z.string().max(64), pid: z.int().min(2) }))
+    .max(256)
+    .default([]),
 });
 
 /** What `orb up` remembers between starts. */
@@ -19,20 +22,24 @@ const orphanGraceMs = 15_000;
 /** The folder that holds a whole network on one machine. One `orb up` uses it at a time. */
 export class UpFolder {
   readonly path: string;
+  /** ORB_HOME of the demo accounts. */
+  readonly home: string;
   #state: UpState = { v: 1, children: [] };
 
-  private constructor(path: string) {
+  private constructor(path: string, home: string) {
     this.path = path;
+    this.home = home;
   }
 
   /**
    * Takes the folder: waits for children that a crashed `up` has left, and ends those that stay.
    * @param options.orphanGraceMs how long such children may take to end by themselves. @default 15 s
+   * @param options.home ORB_HOME of the demo accounts. @default `home` in the folder
    * @throws OrbError `conflict` when another `orb up` uses it now
    */
-  static async take(path: string, options: { readonly orphanGraceMs?: number } = {}): Promise<UpFolder> {
-    const folder = new UpFolder(path);
-    for (const part of ['', 'home', 'logs', 'nodes']) await mkdir(join(path, part), { recursive: true, mode: 0o700 });
+  static async take(path: string, options: { readonly orphanGraceMs?: number; readonly home?: string } = {}): Promise<UpFolder> {
+    const folder = new UpFolder(path, options.home ?? join(path, 'home'));
+    for (const part of [folder.home, path, join(path, 'logs'), join(path, 'nodes')]) await mkdir(part, { recursive: true, mode: 0o700 });
     await folder.#lock();
     folder.#state = await folder.#read();
     for (const { pid } of folder.#state.children) await folder.#endOrphan(pid, options.orphanGraceMs ?? orphanGraceMs);
@@ -41,11 +48,6 @@ export class UpFolder {
 
   get state(): UpState {
     return this.#state;
-  }
-
-  /** ORB_HOME of the demo accounts. */
-  get home(): string {
-    return join(this.path, 'home');
   }
 
   get superNode(): string {
@@ -82,25 +84,27 @@ export class UpFolder {
   }
 
   async #lock(): Promise<void> {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      try {
-        const file = await open(this.#lockFile, 'wx', 0o600);
-        await file.writeFile(String(process.pid));
-        await file.close();
-        return;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const draft = `${this.#lockFile}.${process.pid}`;
+    await writeFile(draft, `${process.pid} ${await birthOf(process.pid)}`, { mode: 0o600 });
+    try {
+      for (let attempt = 0; attempt < 2; attempt++) {
+        // A link is there with its content or not at all: nobody reads a lock that is still empty.
+        if (await tookName(draft, this.#lockFile)) return;
         await this.#breakStaleLock();
       }
+    } finally {
+      await unlink(draft).catch(() => undefined);
     }
     throw new OrbError('conflict', { message: `Another orb up is starting in ${this.path}.`, hint: 'Try again in a moment.' });
   }
 
   async #breakStaleLock(): Promise<void> {
-    const pid = Number(await readFile(this.#lockFile, 'utf8').catch(() => '')) || 0;
-    const command = pid > 1 && pid !== process.pid ? await commandOf(pid) : undefined;
-    if (command !== undefined && isOurs(command)) {
-      throw new OrbError('conflict', { message: `This network runs already, in process ${pid}.`, hint: 'Stop it with Ctrl-C where it runs, or choose another folder: --data FOLDER' });
+    const [pid = '', birth] = (await readFile(this.#lockFile, 'utf8').catch(() => '')).split(/ (.*)/);
+    if (birth !== undefined && Number(pid) !== process.pid && (await birthOf(Number(pid))) === birth) {
+      throw new OrbError('conflict', {
+        message: `This network runs already, in process ${pid}.`,
+        hint: 'Stop it with Ctrl-C where it runs, or choose another folder: --data FOLDER',
+      });
     }
     await unlink(this.#lockFile).catch(() => undefined);
   }
@@ -118,6 +122,16 @@ export class UpFolder {
     if (command === undefined || !isOurs(command) || !command.includes(this.path)) return;
     if (!(await waitUntilGone(pid, graceMs))) process.kill(pid, 'SIGKILL');
     await waitUntilGone(pid, 2_000);
+  }
+}
+
+async function tookName(draft: string, name: string): Promise<boolean> {
+  try {
+    await link(draft, name);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
 }
 

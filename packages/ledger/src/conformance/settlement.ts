@@ -62,7 +62,6 @@ export function settlementConformance(open: OpenLedger): void {
         },
       ],
       ['parameters that nobody has set', 'not-found', ({ job }) => job(0, { parameters: 2 })],
-      ['a sequence far ahead of the oldest open one', 'conflict', ({ job }) => job(65_536 + 1_000)],
       [
         'an allowance at another super node',
         'forbidden',

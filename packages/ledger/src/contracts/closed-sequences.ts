@@ -1,7 +1,5 @@
-import { limits } from '@orb/protocol';
-
 /** Runs of closed sequences that an allowance keeps at most: what a replay check costs stays bounded. */
-export const closedRunsMax = 512;
+export const closedRunsMax = 4_096;
 
 type Run = [first: number, last: number];
 
@@ -33,9 +31,8 @@ export class ClosedSequences {
     return run !== undefined && sequence <= run[1];
   }
 
-  /** True when the sequence is within the window, and closing it would not leave more runs than are kept. */
+  /** True when closing the sequence would not leave more runs than are kept. */
   hasRoomFor(sequence: number): boolean {
-    if (sequence >= this.#below + limits.allowanceWindow) return false;
     if (sequence === this.#below || this.#runs.length < closedRunsMax) return true;
     const next = this.#runAfter(sequence);
     return this.#runs[next - 1]?.[1] === sequence - 1 || this.#runs[next]?.[0] === sequence + 1;

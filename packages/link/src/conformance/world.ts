@@ -15,7 +15,7 @@ export interface LinkFixture {
 /** Makes a transport whose links have these settings. */
 export type MakeLinkFixture = (settings: Partial<LinkSettings>) => LinkFixture;
 
-export const testChain = 'c'.repeat(64);
+const testChain = 'c'.repeat(64);
 
 /** A new key in a role. */
 export function newIdentity(role: LinkIdentity['role'], chain = testChain): LinkIdentity {

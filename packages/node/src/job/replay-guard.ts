@@ -64,7 +64,7 @@ export class ReplayGuard {
 function addChunk(window: Window, number: number): Uint32Array {
   const chunk = new Uint32Array(chunkBits / 32);
   window.chunks.set(number, chunk);
-  const base = (number + 1) * chunkBits - limits.allowanceWindow;
+  const base = (number + 1) * chunkBits - limits.ticketWindow;
   if (base > window.base) {
     window.base = base;
     for (const old of window.chunks.keys()) if (old * chunkBits < base) window.chunks.delete(old);

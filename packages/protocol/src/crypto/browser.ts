@@ -23,6 +23,11 @@ export function randomBytes(count: number): Uint8Array {
   return randomNoble(count);
 }
 
+/** 128 random bits as 32 hex digits. */
+export function randomId(): string {
+  return bytesToHex(randomBytes(16));
+}
+
 /** @param seed the 32-byte Ed25519 private key (RFC 8032 section 5.1.5), hex @throws TypeError for any other text */
 export function createSigner(seed: Hex32): Signer {
   checkSeed(seed);

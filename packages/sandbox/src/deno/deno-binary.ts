@@ -15,12 +15,20 @@ const packages: Readonly<Record<string, string>> = {
 export function findDeno(): string {
   const platform = `${process.platform}-${process.arch}`;
   const name = packages[platform];
-  if (name === undefined) throw new OrbError('sandbox-failed', { message: `There is no Deno for ${platform}.`, hint: 'Lend a computer with Linux, macOS or Windows.' });
+  if (name === undefined)
+    throw new OrbError('sandbox-failed', {
+      message: `There is no Deno for ${platform}.`,
+      hint: 'Lend a computer with Linux, macOS or Windows.',
+    });
   const file = process.platform === 'win32' ? 'deno.exe' : 'deno';
   try {
     return realpathSync(createRequire(import.meta.url).resolve(`${name}/${file}`));
   } catch (cause) {
-    throw new OrbError('sandbox-failed', { message: `The package ${name} is not installed.`, hint: 'Run npm install without --omit=optional.', cause });
+    throw new OrbError('sandbox-failed', {
+      message: `The package ${name} is not installed.`,
+      hint: 'Run npm install without --omit=optional.',
+      cause,
+    });
   }
 }
 
@@ -32,7 +40,7 @@ export interface SharedLibrary {
 
 /** The shared libraries and the loader that a Linux binary needs, as the system's own loader finds them. */
 export function sharedLibraries(binary: string): SharedLibrary[] {
-  const listing = execFileSync('ldd', [binary], { encoding: 'utf8', env: {} , timeout: 10_000 });
+  const listing = execFileSync('ldd', [binary], { encoding: 'utf8', env: {}, timeout: 10_000 });
   const paths = [...listing.matchAll(/(?:=>\s*|^\s*)(\/[^\s(]+)/gm)].map((match) => match[1]!);
   return [...new Set(paths)].filter((path) => existsSync(path)).map((target) => ({ source: realpathSync(target), target }));
 }

@@ -10,6 +10,8 @@ const highWaterBytes = 1_048_576;
 const stderrTailBytes = 4_096;
 /** `console.*` does not go to standard error, so only an engine's last words and abuse do. */
 const stderrLimitBytes = 1_048_576;
+/** bubblewrap names its inner process within milliseconds, or never. */
+const setUpWithinMs = 5_000;
 /** bubblewrap's report of the process's number is some 200 bytes. */
 const infoLimitBytes = 4_096;
 
@@ -50,7 +52,7 @@ export class DenoProcess implements Channel, Watched {
       env: plan.env,
       stdio: plan.bubblewrapped ? ['pipe', 'pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
       windowsHide: true,
-      ...(plan.user && plan.user),
+      ...plan.user,
     });
     this.#stdin = this.#child.stdin!;
     this.#stdin.on('error', () => {});
@@ -89,7 +91,10 @@ export class DenoProcess implements Channel, Watched {
   kill(): void {
     this.#killed = true;
     // bubblewrap's inner process outlives an outer one that dies while it is still being set up: it ends first.
-    if (this.#options.plan.bubblewrapped && this.#pid === undefined && !this.#ended) return;
+    if (this.#options.plan.bubblewrapped && this.#pid === undefined && !this.#ended) {
+      setTimeout(() => this.#child.kill('SIGKILL'), setUpWithinMs).unref();
+      return;
+    }
     if (this.#options.plan.bubblewrapped) this.#signal('SIGKILL');
     this.#child.kill('SIGKILL');
     this.#child.stdout?.destroy();

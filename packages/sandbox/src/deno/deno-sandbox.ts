@@ -83,7 +83,10 @@ export class DenoSandbox implements Sandbox {
     this.#instances.add(instance);
     void instance.ended.then(() => this.#instances.delete(instance));
     // A process that waits for code is idle.
-    instance.ready().then(() => instance.rest(), () => {});
+    instance.ready().then(
+      () => instance.rest(),
+      () => {},
+    );
     return instance;
   }
 }

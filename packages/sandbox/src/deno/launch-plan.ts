@@ -48,7 +48,9 @@ const environment = { DENO_DIR: '/proc/nope', DENO_WEBGPU_BACKEND: 'none', DENO_
 /** The command line of one function process. @param memoryMiB the most that any program it may be given can use */
 export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number): LaunchPlan {
   const bubblewrapped = layers.namespaces || layers.seccomp;
-  const inside = bubblewrapped ? { deno: '/deno', harness: '/harness/main.js' } : { deno: tools.deno, harness: `${harnessDirectory}/main.js` };
+  const inside = bubblewrapped
+    ? { deno: '/deno', harness: '/harness/main.js' }
+    : { deno: tools.deno, harness: `${harnessDirectory}/main.js` };
   const paths = layers.namespaces ? inside : { deno: tools.deno, harness: `${harnessDirectory}/main.js` };
   let words = [paths.deno, ...denoFlags(memoryMiB, layers.permissions), paths.harness];
   if (bubblewrapped) words = [tools.bubblewrap!, ...bubblewrapFlags(layers, tools), '--', ...words];
@@ -67,7 +69,14 @@ export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number
 function denoFlags(memoryMiB: number, permissions: boolean): string[] {
   const v8 = [`--max-old-space-size=${memoryMiB}`, '--max-semi-space-size=4', `--wasm-max-mem-pages=${Math.min(65_536, memoryMiB * 16)}`];
   return [
-    'run', '--quiet', '--no-prompt', '--no-config', '--no-lock', '--no-npm', '--no-remote', '--no-check',
+    'run',
+    '--quiet',
+    '--no-prompt',
+    '--no-config',
+    '--no-lock',
+    '--no-npm',
+    '--no-remote',
+    '--no-check',
     ...(permissions ? ['--ignore-env'] : ['--allow-all']),
     `--v8-flags=${v8.join(',')}`,
   ];

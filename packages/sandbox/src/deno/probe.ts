@@ -39,7 +39,11 @@ export async function probeMachine(without: readonly (keyof Layers)[]): Promise<
 }
 
 /** Tries the layers together, strongest first, until a process comes up. */
-async function strongest(tools: LaunchTools, filter: Uint8Array, without: ReadonlySet<keyof Layers>): Promise<{ layers: Layers; trouble: string | undefined }> {
+async function strongest(
+  tools: LaunchTools,
+  filter: Uint8Array,
+  without: ReadonlySet<keyof Layers>,
+): Promise<{ layers: Layers; trouble: string | undefined }> {
   const root = process.getuid?.() === 0;
   const on = (layer: keyof Layers, possible: boolean) => possible && !without.has(layer);
   const base = { permissions: !without.has('permissions'), limits: on('limits', tools.shell !== undefined) };
@@ -89,14 +93,16 @@ function tryLayers(layers: Layers, tools: LaunchTools, filter: Uint8Array): Prom
 }
 
 function findTool(name: string): string | undefined {
-  return toolDirectories.map((directory) => `${directory}/${name}`).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return toolDirectories
+    .map((directory) => `${directory}/${name}`)
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 function librariesOf(deno: string): LaunchTools['libraries'] {
@@ -110,19 +116,37 @@ function librariesOf(deno: string): LaunchTools['libraries'] {
 function describe(layers: Layers, tools: LaunchTools, trouble: string | undefined): SandboxReport {
   const tier: IsolationTier = layers.namespaces && layers.seccomp && layers.limits && layers.permissions ? 'namespaces' : 'process';
   const why = trouble ? ` It was tried, and: ${trouble}` : '';
-  const bubblewrapRemedy = process.platform !== 'linux' ? 'Run the node on Linux, or in WSL2, Docker Desktop or a podman machine.'
-    : tools.bubblewrap ? `Allow user namespaces (Ubuntu 24.04: sysctl kernel.apparmor_restrict_unprivileged_userns=0).${why}`
-    : 'Install bubblewrap (Debian, Ubuntu: apt install bubblewrap).';
+  const bubblewrapRemedy =
+    process.platform !== 'linux'
+      ? 'Run the node on Linux, or in WSL2, Docker Desktop or a podman machine.'
+      : tools.bubblewrap
+        ? `Allow user namespaces (Ubuntu 24.04: sysctl kernel.apparmor_restrict_unprivileged_userns=0).${why}`
+        : 'Install bubblewrap (Debian, Ubuntu: apt install bubblewrap).';
   const layer = (name: string, active: boolean, stops: string, remedy: string) => ({ name, active, stops, ...(!active && { remedy }) });
   return {
     tier,
     runtimes: ['deno-2'],
     layers: [
-      layer('Deno permissions', layers.permissions, 'files, network, environment, other programs, native libraries', 'Never switch it off but in tests.'),
-      layer('namespaces (bubblewrap)', layers.namespaces, 'what an escape from the engine would see: files, processes, network', bubblewrapRemedy),
+      layer(
+        'Deno permissions',
+        layers.permissions,
+        'files, network, environment, other programs, native libraries',
+        'Never switch it off but in tests.',
+      ),
+      layer(
+        'namespaces (bubblewrap)',
+        layers.namespaces,
+        'what an escape from the engine would see: files, processes, network',
+        bubblewrapRemedy,
+      ),
       layer('seccomp', layers.seccomp, 'sockets, new processes, tracing, mounts and most kernel bugs', bubblewrapRemedy),
       layer('resource limits', layers.limits, 'core dumps, written files, descriptors, huge buffers', 'Run the node on Linux or macOS.'),
-      layer('own user', layers.ownUser, 'the node owner’s files and processes, should all else fail', `Start the node as root with its files readable by nobody, or as a user that owns nothing else.`),
+      layer(
+        'own user',
+        layers.ownUser,
+        'the node owner’s files and processes, should all else fail',
+        `Start the node as root with its files readable by nobody, or as a user that owns nothing else.`,
+      ),
       layer('memory watch', process.platform === 'linux', 'more memory than the manifest allows, within 25 ms', 'Run the node on Linux.'),
     ],
   };

@@ -25,7 +25,11 @@ export class ProcessStats {
     this.#pageKiB = page / 1024;
     if (process.platform !== 'linux') return;
     try {
-      this.#files = { memory: openSync(`/proc/${pid}/statm`, 'r'), times: openSync(`/proc/${pid}/stat`, 'r'), schedule: openSync(`/proc/${pid}/schedstat`, 'r') };
+      this.#files = {
+        memory: openSync(`/proc/${pid}/statm`, 'r'),
+        times: openSync(`/proc/${pid}/stat`, 'r'),
+        schedule: openSync(`/proc/${pid}/schedstat`, 'r'),
+      };
     } catch {
       // The process has ended already; the last figures, zero, stand.
     }

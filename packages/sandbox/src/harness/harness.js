@@ -2,7 +2,7 @@
 // neither Deno nor pipes: main.js connects it to those, and the in-process adapter to itself.
 import { Job, messageOf } from './job.js';
 import { createOutput } from './output.js';
-import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, jsonStringify, mapGet, mapSet, mapValues, whenSettled } from './primordials.js';
+import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, mapGet, mapSet, mapValues, textSlice } from './primordials.js';
 import { findShape } from './shapes.js';
 import { Upload } from './upload.js';
 import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from './wire.js';
@@ -37,6 +37,10 @@ export function createHarness(platform) {
     else if (type === toFunction.body) job.upload?.push(payload);
     else if (type === toFunction.bodyEnd) job.upload?.end();
     else if (type === toFunction.abort) job.abort(payload[0] === 1);
+    else if (type === toFunction.told) {
+      const { head, body } = split(payload);
+      job.asks?.tell(head, body);
+    }
   }
 
   /** @param {Uint8Array} payload */
@@ -96,13 +100,14 @@ export function createHarness(platform) {
       }
       const job = current();
       if (job) job.log(level, text);
-      else if (early.length < earlyLines) arrayPush(early, [level, text.slice(0, logLimits.lineBytes / 4)]);
+      else if (early.length < earlyLines) arrayPush(early, [level, textSlice(text, 0, logLimits.lineBytes / 4)]);
     },
     /** An error that nobody caught: it fails the job it belongs to, where that is known or there is only one. @param {unknown} thrown */
     uncaught(thrown) {
       const known = platform.scope.get();
-      const running = [...mapValues(jobs)].filter((job) => !job.over);
-      const job = known ?? (running.length === 1 ? running[0] : undefined);
+      let running = 0;
+      for (const each of mapValues(jobs)) if (!each.over) running++;
+      const job = known ?? (running === 1 ? current() : undefined);
       if (job && !job.over) job.fail(thrown);
       else this.log(3, [`uncaught: ${messageOf(thrown)}`]);
     },

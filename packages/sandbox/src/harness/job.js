@@ -1,20 +1,63 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
-import { asBytes, bytesSet, bytesSubarray, dateNow, encode, hasInstance, mapDelete, textSlice, whenSettled, toText } from './primordials.js';
-import { chunkBytes, faults, inlineBytes, logLimits, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
+import { Asks } from './asks.js';
+import {
+  asBytes,
+  bytesSet,
+  bytesSubarray,
+  dateNow,
+  encode,
+  hasInstance,
+  mapDelete,
+  matches,
+  resolved,
+  textEndsWith,
+  textSlice,
+  textSplit,
+  whenSettled,
+  toText,
+} from './primordials.js';
+import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
 
 const maxMessageChars = 1_024;
 /** Turns of the microtask queue that a second chunk may take before the first is sent without it. */
 const patience = 16;
+const turn = resolved();
 const { AbortController, DOMException } = globalThis;
+const badResponse = faults.indexOf('bad-response');
+const exhaustedMemory = faults.indexOf('out-of-memory');
+const outOfMemory = /allocat|memory/i;
+const plainName = /^[\x21-\x7e]{1,128}$/;
 
 /** The words of anything thrown, bounded; never throws itself. @param {unknown} thrown */
 export function messageOf(thrown) {
   try {
-    const message = hasInstance(Error, thrown) ? /** @type {Error} */ (thrown).message || /** @type {Error} */ (thrown).name : thrown;
+    const message = hasInstance(Error, thrown) ? wordsOf(/** @type {Error} */ (thrown)) : thrown;
     return textSlice(toText(message), 0, maxMessageChars);
   } catch {
     return 'something that cannot be shown was thrown';
   }
+}
+
+/** Deno's advice for what is not permitted is for who starts Deno, which is not who reads this. @param {Error} error */
+function wordsOf({ name, message }) {
+  if (name !== 'NotCapable' || !textEndsWith(message, ' flag')) return message || name;
+  return `A function has no ${textSplit(textSplit(message, 'Requires ')[1] ?? message, ', run again')[0]}`;
+}
+
+/** The name of an error, where it has one that can be shown; never throws itself. @param {unknown} thrown */
+function nameOf(thrown) {
+  try {
+    const name = hasInstance(Error, thrown) ? toText(/** @type {Error} */ (thrown).name) : '';
+    return matches(plainName, name) ? name : '';
+  } catch {
+    return '';
+  }
+}
+
+/** A buffer that the process's limits refuse is a RangeError in JavaScript. @param {unknown} thrown */
+function faultOf(thrown) {
+  const exhausted = hasInstance(RangeError, thrown) && matches(outOfMemory, messageOf(thrown));
+  return exhausted ? exhaustedMemory : 0;
 }
 
 /** What a handler gets as `ctx`. */
@@ -41,6 +84,9 @@ class Context {
 
   /** @param {Promise<unknown>} promise */
   waitUntil = (promise) => this.#job.waitUntil(promise);
+
+  /** @param {any} target @param {unknown} [input] @param {{ timeoutMs?: number }} [options] */
+  call = (target, input, options) => this.#job.ask(target, input, options);
 }
 
 export class Job {
@@ -69,6 +115,15 @@ export class Job {
     this.reader = undefined;
     /** A request body that is still arriving. */
     this.upload = undefined;
+    /** @type {Asks | undefined} */
+    this.asks = undefined;
+  }
+
+  /** @param {any} target @param {unknown} input @param {{ timeoutMs?: number }} [options] */
+  ask(target, input, options) {
+    const { shared, id } = this;
+    this.asks ??= new Asks((start, body) => shared.frame(toHost.ask, id, start, body));
+    return this.asks.ask(target, input, options);
   }
 
   get ctx() {
@@ -85,7 +140,10 @@ export class Job {
 
   get logger() {
     if (!this.logging) {
-      const at = (/** @type {number} */ level) => (/** @type {unknown[]} */ ...values) => this.log(level, this.shared.format(values));
+      const at =
+        (/** @type {number} */ level) =>
+        (/** @type {unknown[]} */ ...values) =>
+          this.log(level, this.shared.format(values));
       this.logging = { debug: at(0), info: at(1), warn: at(2), error: at(3) };
     }
     return this.logging;
@@ -98,7 +156,7 @@ export class Job {
       this.waiting--;
       this.settle();
     };
-    whenSettled(Promise.resolve(promise), done, (/** @type {unknown} */ thrown) => {
+    whenSettled(resolved(promise), done, (/** @type {unknown} */ thrown) => {
       this.log(3, `waitUntil: ${messageOf(thrown)}`);
       done();
     });
@@ -108,11 +166,14 @@ export class Job {
   abort(timedOut) {
     if (this.aborted) return;
     this.aborted = true;
-    this.abortReason = timedOut ? new DOMException('The time limit is reached.', 'TimeoutError') : new DOMException('The caller has gone.', 'AbortError');
+    this.abortReason = timedOut
+      ? new DOMException('The time limit is reached.', 'TimeoutError')
+      : new DOMException('The caller has gone.', 'AbortError');
     this.over = true;
     this.upload?.fail(this.abortReason);
+    this.asks?.end(this.abortReason);
     this.onCredit?.();
-    this.reader?.cancel(this.abortReason).catch(() => {});
+    if (this.reader) whenSettled(this.reader.cancel(this.abortReason), undefined, () => {});
     this.controller?.abort(this.abortReason);
     this.settle();
   }
@@ -141,15 +202,19 @@ export class Job {
   }
 
   /** @param {unknown} thrown @param {number} [fault] index of {@link faults} */
-  fail(thrown, fault = 0) {
+  fail(thrown, fault = faultOf(thrown)) {
     if (!this.wanted()) return;
     const message = messageOf(thrown);
-    this.shared.frame(toHost.failed, this.id, new Uint8Array([this.finish(), fault]), message);
+    const name = encode(nameOf(thrown));
+    const head = new Uint8Array(3 + name.length);
+    bytesSet(head, [this.finish(), fault, name.length], 0);
+    bytesSet(head, name, 3);
+    this.shared.frame(toHost.failed, this.id, head, message);
   }
 
   /** @param {string} message */
   refuse(message) {
-    this.fail(message, faults.indexOf('bad-response'));
+    this.fail(message, badResponse);
   }
 
   /**
@@ -158,12 +223,12 @@ export class Job {
    */
   answer(status, headers, body) {
     if (!this.wanted()) return;
-    if (typeof body === 'string' && body.length * 3 > inlineBytes) body = encode(body);
-    if (typeof body === 'object' && body.length > inlineBytes) {
-      void this.stream(status, headers, body, undefined);
+    const content = typeof body === 'string' && body.length * 3 > inlineBytes ? encode(body) : body;
+    if (typeof content === 'object' && content.length > inlineBytes) {
+      void this.stream(status, headers, content, undefined);
       return;
     }
-    this.shared.frame(toHost.answer, this.id, head(this.finish(), status, headers), body);
+    this.shared.frame(toHost.answer, this.id, head(this.finish(), status, headers), content);
   }
 
   /**
@@ -178,8 +243,12 @@ export class Job {
       if (first.done) return this.answer(status, headers, undefined);
       const next = this.reader.read();
       let ended = false;
-      whenSettled(next, (/** @type {any} */ result) => void (ended = result.done), () => {});
-      for (let i = 0; i < patience && !ended; i++) await undefined;
+      whenSettled(
+        next,
+        (/** @type {any} */ result) => void (ended = result.done),
+        () => {},
+      );
+      for (let i = 0; i < patience && !ended; i++) await turn;
       if (ended) return this.answer(status, headers, asBytes(first.value) ?? this.badChunk());
       await this.stream(status, headers, asBytes(first.value) ?? this.badChunk(), next);
     } catch (thrown) {
@@ -194,16 +263,15 @@ export class Job {
 
   /**
    * @param {number} status @param {string} headers @param {Uint8Array} first
-   * @param {Promise<any> | undefined} next the read of the next chunk of `this.reader`, if there is one
+   * @param {Promise<any> | undefined} second the read of the next chunk of `this.reader`, if there is one
    */
-  async stream(status, headers, first, next) {
+  async stream(status, headers, first, second) {
     this.shared.frame(toHost.head, this.id, head(0, status, headers), undefined);
     await this.send(first);
-    while (next) {
+    for (let next = second; next; next = this.reader?.read()) {
       const { done, value } = await next;
       if (done || this.over) break;
       await this.send(asBytes(value) ?? this.badChunk());
-      next = this.reader?.read();
     }
     if (!this.wanted()) return;
     this.shared.frame(toHost.end, this.id, new Uint8Array([this.finish()]), undefined);
@@ -215,7 +283,7 @@ export class Job {
       while (this.credit <= 0 && !this.over) await new Promise((resolve) => void (this.onCredit = resolve));
       if (this.over) return;
       const piece = bytesSubarray(bytes, at, at + chunkBytes);
-      this.credit -= piece.length;
+      this.credit -= pieceCost(piece.length);
       this.shared.frame(toHost.chunk, this.id, undefined, piece);
     }
   }
@@ -233,7 +301,8 @@ export class Job {
     this.lines++;
     let line = textSlice(text, 0, logLimits.lineBytes / 4);
     this.logBytes += line.length * 3;
-    if (this.lines === logLimits.lines || this.logBytes >= logLimits.bytes) line = '(the log of this job is full; further lines are dropped)';
+    if (this.lines === logLimits.lines || this.logBytes >= logLimits.bytes)
+      line = '(the log of this job is full; further lines are dropped)';
     this.shared.frame(toHost.log, this.id, new Uint8Array([level]), line);
   }
 }

@@ -1,5 +1,17 @@
 // AWS Lambda's handler shape: API Gateway HTTP API events of payload format 2.0, and its rules for results.
-import { asBytes, dateNow, decode, hasInstance, jsonParse, jsonStringify, textIndexOf, textSlice, textSplit, textToLowerCase, textTrim } from './primordials.js';
+import {
+  asBytes,
+  dateNow,
+  decode,
+  hasInstance,
+  jsonParse,
+  jsonStringify,
+  textIndexOf,
+  textSlice,
+  textSplit,
+  textToLowerCase,
+  textTrim,
+} from './primordials.js';
 
 const { URLSearchParams, atob, btoa } = globalThis;
 const textTypes = /^(text\/.*|application\/(json|javascript|xml|x-www-form-urlencoded|.*\+(json|xml)))$/;
@@ -10,7 +22,9 @@ export function callLambda(handler, job, body) {
   const context = contextOf(job);
   if (handler.length < 3) return handler(event, context);
   return new Promise((resolve, reject) => {
-    const result = handler(event, context, (/** @type {unknown} */ error, /** @type {unknown} */ value) => (error ? reject(error) : resolve(value)));
+    const result = handler(event, context, (/** @type {unknown} */ error, /** @type {unknown} */ value) =>
+      error ? reject(error) : resolve(value),
+    );
     if (hasInstance(Promise, result)) resolve(result);
   });
 }
@@ -38,6 +52,7 @@ function contextOf(job) {
       return ctx.log;
     },
     waitUntil: ctx.waitUntil,
+    call: ctx.call,
     callbackWaitsForEmptyEventLoop: false,
     awsRequestId: context.job,
     functionName: context.function,
@@ -115,7 +130,8 @@ export function answerLambda(job, result) {
     return answerValue(job, result);
   }
   const status = Number(result.statusCode);
-  if (!Number.isInteger(status) || status < 200 || status > 599) return job.refuse(`statusCode must be from 200 to 599, not ${String(result.statusCode)}.`);
+  if (!Number.isInteger(status) || status < 200 || status > 599)
+    return job.refuse(`statusCode must be from 200 to 599, not ${String(result.statusCode)}.`);
   const headers = responseHeaders(result);
   const { body, isBase64Encoded } = result;
   if (body === undefined || body === null || body === '') return job.answer(status, headers, undefined);
@@ -146,7 +162,8 @@ function answerValue(job, value) {
 function responseHeaders(result) {
   const pairs = [];
   for (const [name, value] of Object.entries(result.headers ?? {})) if (value !== undefined) pairs.push([name, String(value)]);
-  for (const [name, values] of Object.entries(result.multiValueHeaders ?? {})) for (const value of values) pairs.push([name, String(value)]);
+  for (const [name, values] of Object.entries(result.multiValueHeaders ?? {}))
+    for (const value of values) pairs.push([name, String(value)]);
   for (const cookie of result.cookies ?? []) pairs.push(['set-cookie', String(cookie)]);
   if (!pairs.some(([name]) => textToLowerCase(name) === 'content-type') && result.body) pairs.push(['content-type', 'application/json']);
   return jsonStringify(pairs);

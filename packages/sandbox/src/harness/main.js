@@ -1,9 +1,12 @@
 // Runs inside Deno, in the sandbox: connects the harness to standard input and output.
 import { createHarness } from './harness.js';
-import { loadBundle } from './load.js';
+import { createRequire, loadBundle } from './load.js';
+import { prepareNode } from './node-builtins.js';
 import { bytesSubarray, uncurry } from './primordials.js';
 
 const { stdin, stdout, inspect, exit } = Deno;
+const { createObjectURL, revokeObjectURL } = URL;
+const BlobConstructor = Blob;
 const writeSync = uncurry(stdout.writeSync);
 const read = uncurry(stdin.read);
 const onError = globalThis.addEventListener.bind(globalThis);
@@ -25,6 +28,8 @@ onError('error', (event) => {
   harness.uncaught(event.error);
 });
 
+const node = prepareNode((level, line) => harness.log(level, [line]));
+
 harness.ready();
 const buffer = new Uint8Array(65_536);
 for (;;) {
@@ -43,11 +48,17 @@ function write(bytes) {
 /** @param {Uint8Array} code */
 function load(code) {
   return loadBundle(code, {
-    // Deno builds Node's `process` on first use, which takes 25 ms: only for bundles that ask for a Node built-in.
-    builtin: (name) => globalThis.process.getBuiltinModule(name),
-    importModule(source) {
-      const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-      return import(url).finally(() => URL.revokeObjectURL(url));
+    builtin: node.builtin,
+    async importModule(source) {
+      node.prepareFor(source);
+      // CommonJS packages inside a module look for it.
+      Object.defineProperty(globalThis, 'require', { value: createRequire(node.builtin), writable: true, configurable: true });
+      const url = createObjectURL(new BlobConstructor([source], { type: 'text/javascript' }));
+      try {
+        return await import(url);
+      } finally {
+        revokeObjectURL(url);
+      }
     },
   });
 }

@@ -35,9 +35,10 @@ export function createOutput(write) {
    * @param {Uint8Array | string | undefined} body
    */
   function frame(type, job, prefix, body) {
-    if (typeof body === 'string' && body.length > directChars) body = encode(body);
+    const content = typeof body === 'string' && body.length > directChars ? encode(body) : body;
     const prefixBytes = prefix === undefined ? 0 : prefix.length;
-    const most = headerBytes + prefixBytes + (body === undefined ? 0 : typeof body === 'string' ? body.length * 3 : body.length);
+    const most =
+      headerBytes + prefixBytes + (content === undefined ? 0 : typeof content === 'string' ? content.length * 3 : content.length);
     if (used + most > scratchBytes) flush();
     const large = most > scratchBytes;
     const target = large ? new Uint8Array(most) : scratch;
@@ -47,10 +48,10 @@ export function createOutput(write) {
       bytesSet(target, prefix, at);
       at += prefixBytes;
     }
-    if (typeof body === 'string') at += encodeInto(body, bytesSubarray(target, at)).written;
-    else if (body !== undefined) {
-      bytesSet(target, body, at);
-      at += body.length;
+    if (typeof content === 'string') at += encodeInto(content, bytesSubarray(target, at)).written;
+    else if (content !== undefined) {
+      bytesSet(target, content, at);
+      at += content.length;
     }
     writeU32(target, start, at - start - 4);
     target[start + 4] = type;

@@ -9,9 +9,9 @@ export const jsonStringify = JSON.stringify;
 export const dateNow = Date.now;
 export const microtask = globalThis.queueMicrotask;
 export const whenSettled = uncurry(Promise.prototype.then);
+export const resolved = Promise.resolve.bind(Promise);
 export const hasInstance = uncurry(Function.prototype[Symbol.hasInstance]);
-export const ArrayIsArray = Array.isArray;
-export const BufferIsView = ArrayBuffer.isView;
+const isView = ArrayBuffer.isView;
 export const toText = String;
 
 export const bytesSet = uncurry(Uint8Array.prototype.set);
@@ -26,12 +26,14 @@ export const mapValues = uncurry(Map.prototype.values);
 export const textSlice = uncurry(String.prototype.slice);
 export const textIndexOf = uncurry(String.prototype.indexOf);
 export const textStartsWith = uncurry(String.prototype.startsWith);
+export const textEndsWith = uncurry(String.prototype.endsWith);
 export const textToLowerCase = uncurry(String.prototype.toLowerCase);
 export const textSplit = uncurry(String.prototype.split);
 export const textTrim = uncurry(String.prototype.trim);
 export const arrayPush = uncurry(Array.prototype.push);
 export const arrayShift = uncurry(Array.prototype.shift);
-export const arrayJoin = uncurry(Array.prototype.join);
+
+export const matches = uncurry(RegExp.prototype.test);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8');
@@ -52,7 +54,7 @@ export const decode = (bytes) => decodeText(decoder, bytes);
  */
 export function asBytes(value) {
   if (hasInstance(Uint8Array, value)) return /** @type {Uint8Array} */ (value);
-  if (BufferIsView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   if (hasInstance(ArrayBuffer, value)) return new Uint8Array(/** @type {ArrayBuffer} */ (value));
   return undefined;
 }

@@ -1,5 +1,21 @@
 // The three handler shapes: how an export is found, and how each turns a request into a call and its result into an answer.
-import { asBytes, bytesSlice, decode, hasInstance, jsonParse, jsonStringify, textSplit, textToLowerCase, textIndexOf, textSlice, textStartsWith, textTrim, whenSettled } from './primordials.js';
+import {
+  asBytes,
+  bytesSlice,
+  decode,
+  hasInstance,
+  jsonParse,
+  jsonStringify,
+  resolved,
+  textEndsWith,
+  textIndexOf,
+  textSlice,
+  textSplit,
+  textStartsWith,
+  textToLowerCase,
+  textTrim,
+  whenSettled,
+} from './primordials.js';
 import { answerLambda, callLambda } from './lambda.js';
 
 const { Request, Response, URLSearchParams, ReadableStream, Headers } = globalThis;
@@ -34,10 +50,18 @@ export function findShape(exports, name) {
 /** `export default (input, ctx) => output`. @param {Function} handler @param {any} job @param {any} body */
 function callJson(handler, job, body) {
   if (!asBytes(body)) {
-    whenSettled(body.bytes(), (/** @type {Uint8Array} */ bytes) => callJson(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
+    whenSettled(
+      body.bytes(),
+      (/** @type {Uint8Array} */ bytes) => callJson(handler, job, bytes),
+      (/** @type {unknown} */ thrown) => job.fail(thrown),
+    );
     return;
   }
-  run(job, (output) => answerJson(job, output), () => handler(inputOf(job.head, body), job.ctx));
+  run(
+    job,
+    (output) => answerJson(job, output),
+    () => handler(inputOf(job.head, body), job.ctx),
+  );
 }
 
 /** `export default { fetch(request, env, ctx) }`. @param {any} target @param {any} job @param {any} body */
@@ -55,10 +79,18 @@ function callFetch(target, job, body) {
 /** `export const handler = (event, context) => …`. @param {Function} handler @param {any} job @param {any} body */
 function runLambda(handler, job, body) {
   if (!asBytes(body)) {
-    whenSettled(body.bytes(), (/** @type {Uint8Array} */ bytes) => runLambda(handler, job, bytes), (/** @type {unknown} */ thrown) => job.fail(thrown));
+    whenSettled(
+      body.bytes(),
+      (/** @type {Uint8Array} */ bytes) => runLambda(handler, job, bytes),
+      (/** @type {unknown} */ thrown) => job.fail(thrown),
+    );
     return;
   }
-  run(job, (result) => answerLambda(job, result), () => callLambda(handler, job, body));
+  run(
+    job,
+    (result) => answerLambda(job, result),
+    () => callLambda(handler, job, body),
+  );
 }
 
 /** Calls `work`, waits for what it returns, and gives that to `answer`; what either throws fails the job. */
@@ -73,7 +105,7 @@ function run(/** @type {any} */ job, /** @type {(value: any) => void} */ answer,
   try {
     const result = work();
     if (hasInstance(Promise, result)) whenSettled(result, done, (/** @type {unknown} */ thrown) => job.fail(thrown));
-    else if (typeof result?.then === 'function') whenSettled(Promise.resolve(result), done, (/** @type {unknown} */ thrown) => job.fail(thrown));
+    else if (typeof result?.then === 'function') whenSettled(resolved(result), done, (/** @type {unknown} */ thrown) => job.fail(thrown));
     else done(result);
   } catch (thrown) {
     job.fail(thrown);
@@ -84,7 +116,7 @@ function run(/** @type {any} */ job, /** @type {(value: any) => void} */ answer,
 function inputOf(head, body) {
   if (body.length === 0) return head.method === 'GET' && head.mode === 'http' ? queryOf(head.path) : null;
   const type = contentType(head.headers);
-  if (type === '' || type === 'application/json' || type.endsWith('+json')) {
+  if (type === '' || type === 'application/json' || textEndsWith(type, '+json')) {
     try {
       return jsonParse(decode(body));
     } catch (error) {
@@ -136,7 +168,10 @@ function answerJson(job, output) {
 
 /** @param {any} value */
 function isResponse(value) {
-  return hasInstance(Response, value) || (value?.constructor?.name === 'Response' && typeof value.arrayBuffer === 'function' && typeof value.status === 'number');
+  return (
+    hasInstance(Response, value) ||
+    (value?.constructor?.name === 'Response' && typeof value.arrayBuffer === 'function' && typeof value.status === 'number')
+  );
 }
 
 /** @param {any} job @param {Response} response */

@@ -11,6 +11,7 @@ export class Upload {
     /** @type {Uint8Array[]} */
     this.queue = [];
     this.ended = false;
+    /** @type {Error | undefined} */
     this.error = undefined;
     this.wake = undefined;
   }
@@ -26,7 +27,7 @@ export class Upload {
     this.wake?.();
   }
 
-  /** @param {unknown} error */
+  /** @param {Error} error */
   fail(error) {
     this.error = error;
     this.ended = true;

@@ -1,7 +1,7 @@
 import { fromUtf8, limits } from '@orb/protocol';
 import { readU32 } from '../harness/wire.js';
 
-export type Headers = readonly (readonly [string, string])[];
+type Headers = readonly (readonly [string, string])[];
 
 export interface AnswerHead {
   readonly flags: number;
@@ -17,7 +17,16 @@ const namePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Belong to one connection, not to the message (RFC 9110, 7.6.1); the gateway sets its own. */
 const hopByHop = new Set([
-  'connection', 'content-length', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
 ]);
 const parsedHeaders: Headers = [['content-type', 'application/json']];
 const commonHeaders = '[["content-type","application/json"]]';
@@ -63,6 +72,7 @@ function checkPair(pair: unknown): [string, string] {
   if (!Array.isArray(pair) || pair.length !== 2) throw new TypeError('A response header is not a pair.');
   const [name, value] = pair as unknown[];
   if (typeof name !== 'string' || !namePattern.test(name)) throw new TypeError('A response header has a name that cannot be sent.');
-  if (typeof value !== 'string' || !valuePattern.test(value)) throw new TypeError(`The response header ${name} has a value that cannot be sent.`);
+  if (typeof value !== 'string' || !valuePattern.test(value))
+    throw new TypeError(`The response header ${name} has a value that cannot be sent.`);
   return [name.toLowerCase(), value];
 }

@@ -10,8 +10,9 @@ import { BodySender } from './send-body.ts';
 
 /** How long a process may take to show that it is alive after one of its jobs has run out of time. */
 const pongWithinMs = 250;
-/** Frames that no job asked for; a function that runs normally sends one now and then, when a job was cancelled. */
+/** Frames that no job asked for: well-meant code sends a few when a job was cancelled, so each job sent makes up for some. */
 const maxUselessFrames = 10_000;
+const uselessPerJob = 100;
 const nothing = new Uint8Array();
 
 /** Why the host ended a process. */
@@ -82,7 +83,10 @@ export class HostedInstance implements Instance, JobHost {
     if (this.#end || this.#verdict) throw new OrbError('sandbox-failed', { message: 'The spare process had ended.' });
     this.#state = 'loading';
     this.#channel.busy(true);
-    const timer = setTimeout(() => this.end('timed-out', `The function was not loaded within ${program.startTimeoutMs} ms.`), program.startTimeoutMs);
+    const timer = setTimeout(
+      () => this.end('timed-out', `The function was not loaded within ${program.startTimeoutMs} ms.`),
+      program.startTimeoutMs,
+    );
     this.#frames.withHead(toFunction.load, 0, JSON.stringify({ handler: program.handler }), program.code);
     try {
       await this.#loaded.promise;
@@ -130,6 +134,7 @@ export class HostedInstance implements Instance, JobHost {
   #begin(invocation: Invocation, resolve: (result: InvocationResult) => void): void {
     const nowUs = performance.now() * 1000;
     if (this.active === 0) this.#channel.busy(true);
+    this.#useless = Math.max(0, this.#useless - uselessPerJob);
     const id = ++this.#lastJob;
     const job = new HostedJob(id, invocation, nowUs, this.#meter.start(nowUs), this, resolve);
     this.#jobs.set(id, job);
@@ -177,6 +182,10 @@ export class HostedInstance implements Instance, JobHost {
     if (!job.over) this.#frames.number(toFunction.credit, job.id, bytes);
   }
 
+  tell(job: HostedJob, head: object, body: Uint8Array): void {
+    if (this.#jobs.has(job.id)) this.#frames.withHead(toFunction.told, job.id, JSON.stringify(head), body);
+  }
+
   abandon(job: HostedJob): void {
     this.#cancel(job);
   }
@@ -191,7 +200,10 @@ export class HostedInstance implements Instance, JobHost {
   /** Keeps a decided job's claim on the process until the function lets go of it, or its time is up. */
   #linger(job: HostedJob): void {
     const leftMs = Math.max(0, job.invocation.timeoutMs - (performance.now() - job.startedUs / 1000));
-    this.#lingering.set(job.id, setTimeout(() => this.#onOverstay(job.id), leftMs));
+    this.#lingering.set(
+      job.id,
+      setTimeout(() => this.#onOverstay(job.id), leftMs),
+    );
   }
 
   #release(id: number): boolean {
@@ -264,11 +276,15 @@ export class HostedInstance implements Instance, JobHost {
         if (!job.answered) throw new TypeError('a job ended without an answer');
         job.finish('ok');
         break;
+      case toHost.ask:
+        job.ask(payload);
+        break;
       case toHost.log:
-        job.log(payload[0] ?? 1, Buffer.from(payload.subarray(1)).toString());
+        if (!job.log(payload[0] ?? 0, Buffer.from(payload.subarray(1)).toString())) this.#onUselessFrame();
         break;
       case toHost.credit:
-        if (payload.length === 4) this.#senders.get(id)?.addCredit(readU32(payload, 0));
+        // Credit may come for a body that has just been sent whole, so a sender that has gone is no offence in itself.
+        if (payload.length !== 4 || !this.#senders.get(id)?.addCredit(readU32(payload, 0))) this.#onUselessFrame();
         break;
       default:
         throw new TypeError(`frame type ${type}`);
@@ -299,9 +315,11 @@ export class HostedInstance implements Instance, JobHost {
 
   #onFailed(job: HostedJob, payload: Uint8Array): void {
     const outcome = faults[payload[1] ?? 0] ?? 'function-failed';
-    const message = Buffer.from(payload.subarray(2)).toString();
+    const nameEnd = 3 + (payload[2] ?? 0);
+    const name = Buffer.from(payload.subarray(3, nameEnd)).toString();
+    const message = Buffer.from(payload.subarray(nameEnd)).toString();
     if (((payload[0] ?? 0) & settledFlag) === 0) this.#linger(job);
-    job.finish(outcome, message);
+    job.finish(outcome, message, name);
   }
 
   #onEarlyFrame(type: number, payload: Uint8Array): void {
@@ -324,11 +342,15 @@ export class HostedInstance implements Instance, JobHost {
       return;
     }
     if (id === 0 || id > this.#lastJob) throw new TypeError(`a frame for job ${id}, which was never sent`);
+    this.#onUselessFrame();
+  }
+
+  #onUselessFrame(): void {
     if (++this.#useless > maxUselessFrames) throw new TypeError('too many frames that nobody asked for');
   }
 
   #onPong(): void {
-    if (!this.#pongTimer && ++this.#useless > maxUselessFrames) throw new TypeError('too many frames that nobody asked for');
+    if (!this.#pongTimer) this.#onUselessFrame();
     clearTimeout(this.#pongTimer);
     this.#pongTimer = undefined;
   }
@@ -336,19 +358,32 @@ export class HostedInstance implements Instance, JobHost {
   #onEnd(end: ChannelEnd): void {
     this.#end = end;
     clearTimeout(this.#pongTimer);
-    const outcome = end.outOfMemory ? 'out-of-memory' : this.#state === 'serving' ? 'function-failed' : this.#state === 'loading' ? 'load-failed' : 'node-failed';
+    const outcome = end.outOfMemory
+      ? 'out-of-memory'
+      : this.#state === 'serving'
+        ? 'function-failed'
+        : this.#state === 'loading'
+          ? 'load-failed'
+          : 'node-failed';
     this.#finishAll(this.#verdict ?? { outcome, reason: end.reason });
     for (const timer of this.#lingering.values()) clearTimeout(timer);
     this.#lingering.clear();
   }
 
   #finishAll({ outcome, reason }: Verdict): void {
-    for (const job of [...this.#jobs.values()]) {
+    for (const job of this.#jobs.values()) {
       // Who has the whole answer loses nothing by what happens afterwards.
       if (job.answered) job.finish('ok');
       else job.finish(outcome, reason);
     }
-    const error = new OrbError(outcome === 'load-failed' || outcome === 'timed-out' || outcome === 'out-of-memory' ? outcome : this.#state === 'loading' && outcome !== 'node-failed' ? 'load-failed' : 'sandbox-failed', { message: reason });
+    const error = new OrbError(
+      outcome === 'load-failed' || outcome === 'timed-out' || outcome === 'out-of-memory'
+        ? outcome
+        : this.#state === 'loading' && outcome !== 'node-failed'
+          ? 'load-failed'
+          : 'sandbox-failed',
+      { message: reason },
+    );
     this.#ready.reject(error);
     this.#loaded.reject(error);
   }

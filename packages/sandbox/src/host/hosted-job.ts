@@ -1,8 +1,9 @@
-import { errorTable, limits, OrbError, outcomes } from '@orb/protocol';
+import { errorName, errorTable, limits, OrbError, outcomes } from '@orb/protocol';
 import type { Invocation, InvocationResult, InvocationUsage } from '../port.ts';
-import { logLevels, logLimits, windowBytes } from '../harness/wire.js';
+import { chunkBytes, logLevels, logLimits, windowBytes } from '../harness/wire.js';
 import type { AnswerHead } from './answer-head.ts';
 import type { MeterMark } from './cpu-meter.ts';
+import { JobAsks } from './job-asks.ts';
 import { ResponseBody } from './response-body.ts';
 
 export type JobOutcome = InvocationUsage['outcome'];
@@ -12,6 +13,8 @@ export interface JobHost {
   /** Takes the job's share of what the process has used, and forgets the job's claim on the process. */
   measure(job: HostedJob): Omit<InvocationUsage, 'outcome' | 'error'>;
   credit(job: HostedJob, bytes: number): void;
+  /** The answer to a question of the function. */
+  tell?(job: HostedJob, head: object, body: Uint8Array): void;
   /** The reader of the response has gone. */
   abandon(job: HostedJob): void;
 }
@@ -31,6 +34,7 @@ export class HostedJob {
   #usage: InvocationUsage | undefined;
   #body: ResponseBody | undefined;
   #received = 0;
+  #asking: JobAsks | undefined;
   #lines = 0;
   #lineBytes = 0;
   /** The whole answer is here; only what `waitUntil` was given may still run. */
@@ -38,7 +42,14 @@ export class HostedJob {
   timer: NodeJS.Timeout | undefined;
   onAbort: (() => void) | undefined;
 
-  constructor(id: number, invocation: Invocation, startedUs: number, mark: MeterMark, host: JobHost, resolve: (result: InvocationResult) => void) {
+  constructor(
+    id: number,
+    invocation: Invocation,
+    startedUs: number,
+    mark: MeterMark,
+    host: JobHost,
+    resolve: (result: InvocationResult) => void,
+  ) {
     this.id = id;
     this.invocation = invocation;
     this.startedUs = startedUs;
@@ -56,7 +67,10 @@ export class HostedJob {
   answer(head: AnswerHead, settled: boolean): void {
     if (this.#result) return this.finish('bad-response', 'The function answered twice.');
     this.answered = true;
-    if (settled) this.#usage = { outcome: 'ok', ...this.#host.measure(this) };
+    if (settled) {
+      this.#usage = { outcome: 'ok', ...this.#host.measure(this) };
+      this.#asking?.end();
+    }
     // A copy, or the small body would keep the whole chunk that it arrived in.
     this.#start(head.status, head.headers, head.rest.slice());
   }
@@ -64,7 +78,10 @@ export class HostedJob {
   /** The head of an answer whose body follows. */
   head(head: AnswerHead): void {
     if (this.#result) return this.finish('bad-response', 'The function answered twice.');
-    this.#body = new ResponseBody((bytes) => this.#host.credit(this, bytes), () => this.#host.abandon(this));
+    this.#body = new ResponseBody(
+      (bytes) => this.#host.credit(this, bytes),
+      () => this.#host.abandon(this),
+    );
     this.#start(head.status, head.headers, this.#body);
   }
 
@@ -74,7 +91,9 @@ export class HostedJob {
     this.#received += piece.length;
     const limit = this.invocation.maxResponseBytes ?? limits.bodyBytes;
     if (this.#received > limit) return this.finish('response-too-large', `The function returned more than ${limit} bytes.`);
-    if (body.waiting + piece.length > windowBytes) return this.finish('bad-response', 'The function sent more than it was given credit for.');
+    // The harness sends a piece as long as any credit is left, so the last one may overdraw it by its own size.
+    if (piece.length === 0 || piece.length > chunkBytes || body.waiting >= windowBytes)
+      return this.finish('bad-response', 'The function sent more than it was given credit for.');
     body.push(piece.slice());
   }
 
@@ -87,10 +106,16 @@ export class HostedJob {
   }
 
   /** Decides the outcome; later words about this job change nothing. */
-  finish(outcome: JobOutcome, error?: string): void {
+  finish(outcome: JobOutcome, error?: string, errorType = ''): void {
     if (this.#usage) return;
     const words = error?.slice(0, limits.errorMessageChars);
-    this.#usage = { outcome, ...(words !== undefined && { error: words }), ...this.#host.measure(this) };
+    this.#usage = {
+      outcome,
+      ...(words !== undefined && { error: words }),
+      ...(errorName.test(errorType) && { errorType }),
+      ...this.#host.measure(this),
+    };
+    this.#asking?.end();
     if (this.#result) {
       this.#result.completed = this.#usage;
       this.#onFinished?.(this.#usage);
@@ -102,12 +127,21 @@ export class HostedJob {
     }
   }
 
-  log(level: number, text: string): void {
+  /** The function calls another. @throws TypeError for what the harness would not send */
+  ask(payload: Uint8Array): void {
+    this.#asking ??= new JobAsks(this.invocation, this.startedUs, (head, body) => this.#host.tell?.(this, head, body));
+    this.#asking.ask(payload);
+  }
+
+  /** @returns false for a line past the bounds, which the harness would not send */
+  log(level: number, text: string): boolean {
     const name = logLevels[level];
-    if (name === undefined || this.#lines >= logLimits.lines || this.#lineBytes >= logLimits.bytes) return;
+    if (name === undefined || text.length > logLimits.lineBytes || this.#lines >= logLimits.lines || this.#lineBytes >= logLimits.bytes)
+      return false;
     this.#lines++;
     this.#lineBytes += text.length;
     this.invocation.log?.(name, text);
+    return true;
   }
 
   #start(status: number, headers: InvocationResult['headers'], body: InvocationResult['body']): void {

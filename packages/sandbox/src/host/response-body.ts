@@ -1,4 +1,5 @@
 import type { OrbError } from '@orb/protocol';
+import { pieceCost } from '../harness/wire.js';
 
 /**
  * The pieces of a response on their way from the function to one reader. Holds at most what the sender was given credit
@@ -11,7 +12,7 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
   #ended = false;
   #error: OrbError | undefined;
   #wake: (() => void) | undefined;
-  /** Bytes that wait for the reader. */
+  /** What waits for the reader, by {@link pieceCost}. */
   waiting = 0;
 
   constructor(onConsumed: (bytes: number) => void, onAbandoned: () => void) {
@@ -22,7 +23,7 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
   push(piece: Uint8Array): void {
     if (this.#ended) return;
     this.#pieces.push(piece);
-    this.waiting += piece.length;
+    this.waiting += pieceCost(piece.length);
     this.#wake?.();
   }
 
@@ -39,8 +40,8 @@ export class ResponseBody implements AsyncIterable<Uint8Array> {
       for (;;) {
         const piece = this.#pieces.shift();
         if (piece) {
-          this.waiting -= piece.length;
-          this.#onConsumed(piece.length);
+          this.waiting -= pieceCost(piece.length);
+          this.#onConsumed(pieceCost(piece.length));
           yield piece;
         } else if (this.#ended) {
           if (this.#error) throw this.#error;

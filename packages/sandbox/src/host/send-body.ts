@@ -14,10 +14,12 @@ export class BodySender {
   #wake: (() => void) | undefined;
   #stopped = false;
 
-  /** The function has taken this much. A forged credit only fills the function's own memory. */
-  addCredit(bytes: number): void {
-    this.#credit = Math.min(windowBytes, this.#credit + bytes);
+  /** The function has taken this much. @returns false when it was never sent that much */
+  addCredit(bytes: number): boolean {
+    if (bytes === 0 || this.#credit + bytes > windowBytes) return false;
+    this.#credit += bytes;
     this.#wake?.();
+    return true;
   }
 
   /** The job is over: nobody wants the rest. */

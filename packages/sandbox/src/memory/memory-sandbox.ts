@@ -21,7 +21,9 @@ export class MemorySandbox implements Sandbox {
     return Promise.resolve({
       tier: 'process',
       runtimes: ['deno-2'],
-      layers: [{ name: 'none (in-process, for tests)', active: false, stops: 'nothing', remedy: 'Use the Deno adapter for code of others.' }],
+      layers: [
+        { name: 'none (in-process, for tests)', active: false, stops: 'nothing', remedy: 'Use the Deno adapter for code of others.' },
+      ],
     });
   }
 
@@ -70,11 +72,16 @@ class MemoryChannel implements Channel {
   /** Loads the code with a `console` of its own, which leaves the one of this process alone. */
   async #load(code: Uint8Array): Promise<unknown> {
     const name = Symbol.for(`orb memory sandbox ${randomUUID()}`);
-    const at = (level: number) => (...values: unknown[]) => this.#harness?.log(level, values);
+    const at =
+      (level: number) =>
+      (...values: unknown[]) =>
+        this.#harness?.log(level, values);
     const own = { debug: at(0), trace: at(0), log: at(1), info: at(1), dir: at(1), table: at(1), warn: at(2), error: at(3) };
     Object.defineProperty(globalThis, name, { value: own, configurable: true });
     const mark = fromUtf8(code).startsWith(commonJsMark) ? `${commonJsMark}\n` : '';
-    const source = utf8(`${mark}const console = globalThis[Symbol.for(${JSON.stringify(name.description)})];\n${fromUtf8(code).slice(mark.length)}`);
+    const source = utf8(
+      `${mark}const console = globalThis[Symbol.for(${JSON.stringify(name.description)})];\n${fromUtf8(code).slice(mark.length)}`,
+    );
     try {
       return await loadBundle(source, {
         builtin: (builtin) => process.getBuiltinModule(builtin),

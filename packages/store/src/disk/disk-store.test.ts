@@ -46,7 +46,7 @@ test('a blob cut short is found when it is read, and putting it again mends it w
   expect(await store.size()).toBe(1_000);
 });
 
-test('a symbolic link in a blob\'s place is not followed, neither to read nor to write', async () => {
+test("a symbolic link in a blob's place is not followed, neither to read nor to write", async () => {
   const { directory, store, bytes, hash, path } = await storeWithBlob();
   const elsewhere = join(directory, 'elsewhere');
   await writeFile(elsewhere, bytes);

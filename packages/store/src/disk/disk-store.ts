@@ -206,7 +206,11 @@ function diskError(cause: unknown): OrbError {
   if (hasCode(cause, 'ENOSPC') || hasCode(cause, 'EDQUOT')) {
     return new OrbError('store-full', { message: 'The disk is full.', hint: 'Free space on the disk that holds the store.', cause });
   }
-  return new OrbError('internal', { message: 'The store cannot use its disk.', hint: 'Check that its directory can be read and written.', cause });
+  return new OrbError('internal', {
+    message: 'The store cannot use its disk.',
+    hint: 'Check that its directory can be read and written.',
+    cause,
+  });
 }
 
 /** No such file, or a file where its directory should be. */

@@ -1,6 +1,14 @@
-import { type CallId, type FaultOf, type JobId, type NodeId, type Outcome, outcomes } from '@orb/protocol';
-import { receiptCost } from '../settlement/job-entry.ts';
-import type { Answered } from '../steps/dispatch-job.ts';
+import {
+  outcomes,
+  type Acknowledgement,
+  type CallId,
+  type FaultOf,
+  type JobId,
+  type NodeId,
+  type Outcome,
+  type Receipt,
+} from '@orb/protocol';
+import { receiptCost, type JobEntry } from '../settlement/job-entry.ts';
 
 /** A job as lists show it. */
 export interface RecentJob {
@@ -19,9 +27,18 @@ export interface RecentJob {
 
 const kept = 200;
 
+/** What is kept of a job: no body, and nothing that holds one. */
+interface Kept {
+  readonly functionName: string;
+  readonly node: NodeId;
+  readonly job: JobEntry;
+  readonly receipt: Receipt;
+  readonly acknowledgement: Acknowledgement;
+}
+
 /** The last jobs of this super node, newest first; the ledger has them all. */
 export class RecentJobs {
-  readonly #ring: { readonly answered: Answered; readonly functionName: string }[] = [];
+  readonly #ring: Kept[] = [];
   #next = 0;
   #total = 0;
 
@@ -29,8 +46,8 @@ export class RecentJobs {
     return this.#total;
   }
 
-  add(job: { readonly answered: Answered; readonly functionName: string }): void {
-    this.#ring[this.#next] = job;
+  add({ functionName, node, job, receipt, acknowledgement }: Kept): void {
+    this.#ring[this.#next] = { functionName, node, job, receipt, acknowledgement };
     this.#next = (this.#next + 1) % kept;
     this.#total++;
   }
@@ -45,13 +62,12 @@ export class RecentJobs {
   }
 }
 
-function describe({ answered, functionName }: { readonly answered: Answered; readonly functionName: string }): RecentJob {
-  const { job, node, receipt, acknowledgement } = answered;
+function describe({ functionName, node, job, receipt, acknowledgement }: Kept): RecentJob {
   return {
     id: job.id,
     call: job.ticket.call,
     function: functionName,
-    node: node.id,
+    node,
     outcome: receipt.outcome,
     faultOf: outcomes[receipt.outcome].faultOf,
     costUnits: receiptCost(job.ticket, receipt, job.memoryMiB).toString(),

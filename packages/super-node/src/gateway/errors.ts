@@ -21,7 +21,9 @@ export function publicError(error: OrbError): object {
 
 /** Fastify's own refusals in our words. */
 export function fromFastify(error: { readonly code?: string; readonly statusCode?: number; readonly message: string }): OrbError {
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new OrbError('too-large', { message: 'The body is larger than this address takes.' });
-  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) return new OrbError('invalid-request', { message: error.message });
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new OrbError('too-large', { message: 'The body is larger than this address takes.' });
+  if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+    return new OrbError('invalid-request', { message: error.message });
   return new OrbError('internal', { cause: error });
 }

@@ -1,4 +1,14 @@
-import { accountId, OrbError, signTransaction, stateKeys, type AccountId, type AccountRecord, type BalanceRecord, type Parameters, type Signer } from '@orb/protocol';
+import {
+  accountId,
+  OrbError,
+  signTransaction,
+  stateKeys,
+  type AccountId,
+  type AccountRecord,
+  type BalanceRecord,
+  type Parameters,
+  type Signer,
+} from '@orb/protocol';
 import type { Committed, Ledger } from '@orb/ledger';
 import { RateLimit } from './rate-limit.ts';
 

@@ -3,29 +3,63 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
+import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { pathBelow } from './path-below.ts';
+import { signedMessage } from './signed-message.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
 const notForwarded = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect',
-  'orb-mode', 'signature', 'signature-input', 'content-digest',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'orb-mode',
+  'signature',
+  'signature-input',
+  'content-digest',
 ]);
 /** What a function may not say for the whole host that it shares with others. */
 const notReturned = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'content-length', 'alt-svc', 'clear-site-data',
-  'service-worker-allowed', 'strict-transport-security', 'orb-call', 'orb-job', 'orb-node', 'orb-attempt', 'server-timing',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'content-length',
+  'alt-svc',
+  'clear-site-data',
+  'service-worker-allowed',
+  'strict-transport-security',
+  'orb-call',
+  'orb-job',
+  'orb-node',
+  'orb-attempt',
+  'server-timing',
 ]);
 const exposed = 'orb-call, orb-job, orb-node, orb-attempt, server-timing';
 
+interface FunctionPath {
+  Params: { readonly owner: string; readonly name: string };
+}
+
 /** `ANY /fn/OWNER/NAME[/path]` */
 export function functionRoute(app: FastifyInstance, context: GatewayContext): void {
-  const handler = (request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply) => answerCall(request, reply, context);
+  const handler = (request: FastifyRequest<FunctionPath>, reply: FastifyReply) => answerCall(request, reply, context);
   app.all('/fn/:owner/:name', handler);
   app.all('/fn/:owner/:name/*', handler);
 }
 
-async function answerCall(request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply, context: GatewayContext): Promise<void> {
+async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyReply, context: GatewayContext): Promise<void> {
   const { raw } = reply.hijack();
   const abort = new AbortController();
   let answered: CallReply | undefined;
@@ -38,13 +72,13 @@ async function answerCall(request: FastifyRequest<{ Params: { owner: string; nam
     context.callLimit?.take(request.ip);
     answered = await handleCall(readCall(request, abort, context), context.calls);
     context.statusFeed.changed();
-    sendReply(raw, request.method, answered);
+    sendReply(raw, request, answered);
   } catch (error) {
     sendError(raw, asOrbError(error), corsHeaders);
   }
 }
 
-function readCall(request: FastifyRequest<{ Params: { owner: string; name: string } }>, abort: AbortController, context: GatewayContext): CallRequest {
+function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController, context: GatewayContext): CallRequest {
   const { owner, name } = request.params;
   const body = Buffer.isBuffer(request.body) ? request.body : emptyBody;
   return {
@@ -55,7 +89,8 @@ function readCall(request: FastifyRequest<{ Params: { owner: string; name: strin
     headers: forwardedHeaders(request.raw.rawHeaders),
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
-    identity: identify(request, body, context),
+    identity: identify(request, context),
+    ...signatureOf(request),
     readAtUs: context.calls.nowUs(),
     abort,
   };
@@ -64,21 +99,16 @@ function readCall(request: FastifyRequest<{ Params: { owner: string; name: strin
 const emptyBody = Buffer.alloc(0);
 
 /** Who signed a call; a signature that is there must be right, whether the function asks for one or not. */
-function identify(request: FastifyRequest, body: Uint8Array, { signedAccess, publicUrl }: GatewayContext): RequestIdentity | undefined {
+function identify(request: FastifyRequest, context: GatewayContext): RequestIdentity | undefined {
   if (request.headers['signature-input'] === undefined) return undefined;
-  return signedAccess.identify({ method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body });
+  return context.signedAccess.identify(signedMessage(context, request));
 }
 
-/** What follows the first `segments` segments of a path, query included; always starts with `/`. */
-function pathBelow(url: string, segments: number): string {
-  let at = 0;
-  for (let i = 0; i < segments; i++) {
-    const next = url.indexOf('/', at + 1);
-    const query = url.indexOf('?', at + 1);
-    if (next === -1 || (query !== -1 && query < next)) return query === -1 ? '/' : `/${url.slice(query)}`;
-    at = next;
-  }
-  return url.slice(at);
+/** The signature as it came: a super node that runs the call checks it by itself. */
+function signatureOf({ raw: { url = '/', headers } }: FastifyRequest): Pick<CallRequest, 'signed'> {
+  const { 'content-digest': digest, 'signature-input': input, signature } = headers;
+  if (typeof digest !== 'string' || typeof input !== 'string' || typeof signature !== 'string') return {};
+  return { signed: { target: url, 'content-digest': digest, 'signature-input': input, signature } };
 }
 
 function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {
@@ -97,7 +127,7 @@ function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {
   return headers;
 }
 
-function sendReply(raw: ServerResponse, method: string, reply: CallReply): void {
+function sendReply(raw: ServerResponse, { method, params }: FastifyRequest<FunctionPath>, reply: CallReply): void {
   const headers = replyHeaders(reply);
   if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
   const names = new Set<string>();
@@ -105,7 +135,7 @@ function sendReply(raw: ServerResponse, method: string, reply: CallReply): void 
     const lower = name.toLowerCase();
     if (notReturned.has(lower)) continue;
     names.add(lower);
-    headers.push(name, value);
+    headers.push(name, belowFunction(lower, value, `/fn/${params.owner}/${params.name}`));
   }
   if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
   const bodyless = reply.status === 204 || reply.status === 304;
@@ -121,7 +151,8 @@ function replyHeaders({ call, job, node, attempt, times }: CallReply): string[] 
   return ['orb-call', call, 'orb-job', job, 'orb-node', node, 'orb-attempt', String(attempt), 'server-timing', timing];
 }
 
-const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
+/** Functions are public addresses: a page of any origin may read their answers, refusals included. */
+export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
 
 function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;

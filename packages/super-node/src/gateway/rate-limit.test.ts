@@ -5,7 +5,7 @@ test('a burst is let through, then the sustained rate, for each key by itself', 
   let now = 0;
   const limit = new RateLimit({ perSecond: 10, burst: 3 }, { nowMs: () => now });
   for (let i = 0; i < 3; i++) limit.take('a');
-  expect(() => limit.take('a')).toThrowError(expect.objectContaining({ code: 'rate-limited', retryAfterMs: 100 }));
+  expect(() => limit.take('a')).toThrow(expect.objectContaining({ code: 'rate-limited', retryAfterMs: 100 }));
   limit.take('b');
   now += 100;
   limit.take('a');

@@ -16,7 +16,11 @@ export function readBody(request: FastifyRequest): Uint8Array {
 }
 
 /** A whole number from the query string. @throws OrbError `invalid-request` */
-export function readNumber(value: unknown, name: string, bounds: { readonly min: number; readonly max: number; readonly default: number }): number {
+export function readNumber(
+  value: unknown,
+  name: string,
+  bounds: { readonly min: number; readonly max: number; readonly default: number },
+): number {
   if (value === undefined) return bounds.default;
   const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
   if (!(number >= bounds.min && number <= bounds.max)) {

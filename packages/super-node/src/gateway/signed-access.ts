@@ -1,7 +1,8 @@
 import { checkSignedRequest, limits, OrbError, type AccountRecord, type ChainId, type RequestIdentity } from '@orb/protocol';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 
-interface SignedMessage {
+/** A request as far as its signature covers it. */
+export interface SignedMessage {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -38,8 +39,14 @@ export class SignedAccess {
     if (!identity) throw new OrbError('unauthenticated', { message: 'This request must be signed.' });
     const account = this.#functions.accountByName(name);
     if (!account) throw new OrbError('unknown-account', { message: `There is no account ${name.slice(0, 64)}.` });
-    if (!account.keys.includes(identity.key)) throw new OrbError('forbidden', { message: `The request is not signed by a key of ${account.name}.` });
+    if (!account.keys.includes(identity.key))
+      throw new OrbError('forbidden', { message: `The request is not signed by a key of ${account.name}.` });
     return account;
+  }
+
+  /** A request that nothing has been done for may come again. */
+  forget({ key, nonce }: RequestIdentity): void {
+    this.#nonces.delete(`${key}${nonce}`);
   }
 
   #refuseReplay({ nonce, key }: RequestIdentity): void {

@@ -1,5 +1,14 @@
 import {
-  OrbError, stateKeys, type AccountId, type AccountRecord, type FunctionId, type FunctionRecord, type Hex32, type Json, type VersionId, type VersionRecord,
+  OrbError,
+  stateKeys,
+  type AccountId,
+  type AccountRecord,
+  type FunctionId,
+  type FunctionRecord,
+  type Hex32,
+  type Json,
+  type VersionId,
+  type VersionRecord,
 } from '@orb/protocol';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 
@@ -77,6 +86,14 @@ export class FunctionRegistry {
     return [...(this.#versions.get(id)?.values() ?? [])].map((version) => version.id);
   }
 
+  /** True when some version on the ledger has this code. */
+  usesCode(sha256: Hex32): boolean {
+    for (const numbers of this.#versions.values()) {
+      for (const { manifest } of numbers.values()) if (manifest.code.sha256 === sha256) return true;
+    }
+    return false;
+  }
+
   get size(): number {
     return this.#byName.size;
   }
@@ -143,6 +160,11 @@ export class FunctionRegistry {
       this.#byId.set(entry.record.id, updated);
     }
   }
+}
+
+/** One private version that takes calls makes the whole function private: chance must not open a door. */
+export function isPrivate(entry: FunctionEntry): boolean {
+  return entry.versions.some(([version]) => version.manifest.visibility === 'private');
 }
 
 /** Picks the version that takes this call, by the owner's traffic shares. @param chance in [0, 1) */

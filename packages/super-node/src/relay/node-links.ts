@@ -1,27 +1,44 @@
 import {
-  asOrbError, nodeId, offerSchema, OrbError, parseWith, signedRootSchema, jobNoticeSchema, stateKeys, type Hex32, type NodeRecord, type Offer,
+  asOrbError,
+  nodeId,
+  offerSchema,
+  OrbError,
+  parseWith,
+  signedRootSchema,
+  jobNoticeSchema,
+  logsSchema,
+  stateKeys,
+  type Hex32,
+  type JobId,
+  type NodeRecord,
+  type Offer,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
 import type { Ledger } from '@orb/ledger';
-import type { BlobStore } from '@orb/store';
 import type { Log } from '../log.ts';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Settlement } from '../settlement/settlement.ts';
+import type { LogBook } from '../logs/log-book.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { Dispatches } from './dispatches.ts';
 
 export interface NodeLinksDependencies {
   readonly ledger: Ledger;
-  readonly store: BlobStore;
+  /** Code by its hash, from wherever it is held. */
+  fetchCode(sha256: Hex32): Promise<Uint8Array | undefined>;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
   readonly settlement: Settlement;
   readonly dispatches: Dispatches;
+  readonly logs: LogBook;
   readonly log: Log;
   readonly nowMs: () => number;
   /** Nodes came, went or changed. */
   onChange(): void;
+  /** A function on a node calls another. */
+  nestedCall(call: IncomingCall, session: NodeSession): Promise<OutgoingAnswer>;
   onNodeUp(session: NodeSession): void;
   onNodeDown(session: NodeSession): void;
 }
@@ -41,10 +58,13 @@ export class NodeLinks implements LinkHandler {
   }
 
   /** Only nodes that an account has certified on the ledger. @throws OrbError `link-refused` */
-  async authorize({ role, key }: LinkPeer): Promise<void> {
-    if (role !== 'node') throw new OrbError('link-refused', { message: `Links of role ${role} are not taken here yet.` });
+  async authorize({ key }: LinkPeer): Promise<void> {
     const record = (await this.#deps.ledger.get(stateKeys.node(nodeId(key)))) as unknown as NodeRecord | undefined;
-    if (!record) throw new OrbError('link-refused', { message: 'This node is not registered on the ledger.', hint: 'Register it: orb node start does so.' });
+    if (!record)
+      throw new OrbError('link-refused', {
+        message: 'This node is not registered on the ledger.',
+        hint: 'Register it: orb node start does so.',
+      });
     if (record.retired) throw new OrbError('link-refused', { message: 'This node has been retired by its account.' });
     this.#records.set(key, record);
   }
@@ -62,9 +82,11 @@ export class NodeLinks implements LinkHandler {
     });
   }
 
-  async call({ method, header }: IncomingCall, link: Link): Promise<OutgoingAnswer> {
+  async call(call: IncomingCall, link: Link): Promise<OutgoingAnswer> {
+    const { method, header } = call;
     if (method === 'offer') return { header: this.#takeOffer(parseWith(offerSchema, header, 'offer'), link) };
     if (method === 'fetch-code') return this.#sendCode(parseWith(fetchCodeSchema, header, 'fetch-code').sha256, this.#session(link));
+    if (method === 'call') return this.#deps.nestedCall(call, this.#session(link));
     throw new OrbError('not-supported', { message: `A super node does not answer ${method.slice(0, 32)}.` });
   }
 
@@ -74,8 +96,13 @@ export class NodeLinks implements LinkHandler {
     try {
       if (method === 'setting-up' || method === 'started') {
         this.#deps.dispatches.markStarted(session.id, parseWith(jobNoticeSchema, header, method).job, method === 'started');
+      } else if (method === 'logs') {
+        const own = (job: JobId) => this.#deps.dispatches.find(session.id, job);
+        this.#deps.logs.take(session.id, parseWith(logsSchema, header, method), (job) => sourceOf(own(job)));
       } else if (method === 'receipts') {
-        this.#deps.settlement.takeRoot(session, parseWith(signedRootSchema, header, 'root')).catch((error: unknown) => this.#blame(session, error));
+        this.#deps.settlement
+          .takeRoot(session, parseWith(signedRootSchema, header, 'root'))
+          .catch((error: unknown) => this.#blame(session, error));
       }
     } catch (error) {
       this.#blame(session, error);
@@ -98,7 +125,7 @@ export class NodeLinks implements LinkHandler {
 
   #takeOffer(offer: Offer, link: Link): { settledBatch: number; timeMs: number } {
     const session = this.#sessions.get(link) ?? this.#startSession(offer, link);
-    session.offer = offer;
+    this.#deps.nodes.changeOffer(session, offer);
     this.#takeSeeds(session, offer.seeds);
     this.#deps.onChange();
     return { settledBatch: this.#deps.settlement.settledBatch(session.id), timeMs: this.#deps.nowMs() };
@@ -108,8 +135,18 @@ export class NodeLinks implements LinkHandler {
     const record = this.#records.get(link.peer.key);
     if (!record) throw new OrbError('link-refused', { message: 'This node is not registered.' });
     const session: NodeSession = {
-      id: record.id, account: record.account, label: record.label, link, connectedAtMs: this.#deps.nowMs(), offer,
-      seeds: new Set(), asked: new Set(), active: 0, answerMs: undefined, reliability: 1,
+      id: record.id,
+      account: record.account,
+      label: record.label,
+      link,
+      connectedAtMs: this.#deps.nowMs(),
+      offer,
+      seeds: new Set(),
+      asked: new Set(),
+      fits: new Map(),
+      active: 0,
+      answerMs: undefined,
+      reliability: 1,
     };
     this.#sessions.set(link, session);
     const older = this.#deps.nodes.add(session);
@@ -127,8 +164,8 @@ export class NodeLinks implements LinkHandler {
 
   async #sendCode(sha256: Hex32, session: NodeSession): Promise<OutgoingAnswer> {
     if (!session.asked.has(sha256)) throw new OrbError('forbidden', { message: 'A node may fetch only code that it was asked to seed.' });
-    const code = await this.#deps.store.get(sha256);
-    if (!code) throw new OrbError('not-found', { message: `The code ${sha256.slice(0, 12)}… is not held here.` });
+    const code = await this.#deps.fetchCode(sha256);
+    if (!code) throw new OrbError('not-found', { message: `No super node that is linked holds the code ${sha256.slice(0, 12)}….` });
     return { header: {}, body: code };
   }
 }

@@ -11,7 +11,10 @@ export class TicketRoots {
   readonly #nowMs: () => number;
   #lastBatch = 0;
 
-  constructor(options: { readonly chain: ChainId; readonly superNode: SuperNodeId; readonly signer: Signer }, dependencies: { readonly nowMs: () => number }) {
+  constructor(
+    options: { readonly chain: ChainId; readonly superNode: SuperNodeId; readonly signer: Signer },
+    dependencies: { readonly nowMs: () => number },
+  ) {
     this.#options = options;
     this.#nowMs = dependencies.nowMs;
   }

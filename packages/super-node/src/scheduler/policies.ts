@@ -1,14 +1,11 @@
 import { xorDistance, type FunctionId } from '@orb/protocol';
-import type { NodeSession } from '../registry/node-registry.ts';
+import { assumedAnswerMs, type NodeSession } from '../registry/node-registry.ts';
 
 export const placementPolicies = ['balanced', 'random', 'nearest'] as const;
 export type PlacementPolicy = (typeof placementPolicies)[number];
 
 /** Picks one of the nodes that fit and have a free slot; `nodes` is never empty. */
 export type PickNode = (nodes: readonly NodeSession[], fn: FunctionId, chance: () => number) => NodeSession;
-
-/** Assumed answer time of a node that has not run anything yet, milliseconds: about a warm local call. */
-const unknownAnswerMs = 5;
 
 export const pickers: Readonly<Record<PlacementPolicy, PickNode>> = {
   /** ChainFaaS: any that fits. */
@@ -42,7 +39,7 @@ function roundedRtt(node: NodeSession): number {
 }
 
 function expectedMs(node: NodeSession): number {
-  const answerMs = node.answerMs ?? unknownAnswerMs;
+  const answerMs = node.answerMs ?? assumedAnswerMs;
   const load = 1 + node.active / Math.max(1, node.offer.cores);
   return ((node.link.rttMs ?? 0) + answerMs * load) / Math.max(0.05, node.reliability);
 }

@@ -9,16 +9,37 @@ const version: VersionRecord = {
   function: sha256('function'),
   number: 1,
   manifest: parseManifest({
-    v: 1, kind: 'bundle', runtime: 'deno-2', code: { sha256: sha256('code'), bytes: 1 }, memoryMiB: 256, priceCap: '10', labels: { zone: 'eu' },
+    v: 1,
+    kind: 'bundle',
+    runtime: 'deno-2',
+    code: { sha256: sha256('code'), bytes: 1 },
+    memoryMiB: 256,
+    priceCap: '10',
+    labels: { zone: 'eu' },
   }),
 };
 const entry = {
-  record: { id: version.function } as FunctionRecord, ownerName: 'alice', ownerKeys: new Set(), fullName: 'alice/hello', versions: [[version, 1]],
+  record: { id: version.function } as FunctionRecord,
+  ownerName: 'alice',
+  ownerKeys: new Set(),
+  fullName: 'alice/hello',
+  versions: [[version, 1]],
 } as unknown as FunctionEntry;
 
 const fittingOffer: Offer = {
-  v: 1, platform: 'linux', architecture: 'x64', runtimes: ['deno-2'], isolation: 'namespaces', cores: 2, memoryMiB: 1_024, rate: '10', slots: 1,
-  labels: { zone: 'eu' }, accepting: true, seeds: [], lastBatch: 0,
+  v: 1,
+  platform: 'linux',
+  architecture: 'x64',
+  runtimes: ['deno-2'],
+  isolation: 'namespaces',
+  cores: 2,
+  memoryMiB: 1_024,
+  rate: '10',
+  slots: 1,
+  labels: { zone: 'eu' },
+  accepting: true,
+  seeds: [],
+  lastBatch: 0,
 };
 
 function setUp(options: Partial<SchedulerOptions> = {}) {
@@ -26,14 +47,25 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
   const scheduler = new Scheduler({ ...schedulerDefaults, ...options }, { nodes });
   const addNode = (name: string, offer: Partial<Offer> = {}, rttMs = 1): NodeSession => {
     const session = {
-      id: sha256(name), account: sha256('bob'), label: name, link: { rttMs } as NodeSession['link'], connectedAtMs: 0, offer: { ...fittingOffer, ...offer },
-      seeds: new Set<string>(), asked: new Set<string>(), active: 0, answerMs: undefined, reliability: 1,
+      id: sha256(name),
+      account: sha256('bob'),
+      label: name,
+      link: { rttMs } as NodeSession['link'],
+      connectedAtMs: 0,
+      offer: { ...fittingOffer, ...offer },
+      seeds: new Set<string>(),
+      asked: new Set<string>(),
+      fits: new Map<string, string | null>(),
+      active: 0,
+      answerMs: undefined,
+      reliability: 1,
     };
     nodes.add(session);
     nodes.markSeeding(session, version.id);
     return session;
   };
-  const place = (avoid: NodeSession[] = [], signal?: AbortSignal) => scheduler.place({ entry, version, avoid: new Set(avoid), signal });
+  const place = async (avoid: NodeSession[] = [], signal?: AbortSignal) =>
+    (await scheduler.place({ entry, version, avoid: new Set(avoid), signal })) as NodeSession;
   return { nodes, scheduler, addNode, place };
 }
 
@@ -142,6 +174,21 @@ describe('policies', () => {
     const idle = addNode('idle', { slots: 100 });
     busy.active = 50;
     for (let i = 0; i < 20; i++) expect(await place()).toBe(idle);
+  });
+
+  test('balanced comes back to a node that was slow or failed once', async () => {
+    const { addNode, nodes, place, scheduler } = setUp({ policy: 'balanced' });
+    const once = addNode('once', { slots: 100 });
+    const steady = addNode('steady', { slots: 100 });
+    nodes.observe(once, { answerMs: 2_000, ok: false });
+    nodes.observe(steady, { answerMs: 20, ok: true });
+    expect(await place()).toBe(steady);
+    scheduler.release(steady);
+    for (let second = 0; second < 60; second++) {
+      nodes.fade();
+      nodes.observe(steady, { answerMs: 20, ok: true });
+    }
+    expect(await place()).toBe(once);
   });
 
   test('a node that has just failed this call is avoided', async () => {

@@ -26,13 +26,24 @@ export interface SeedDependencies {
  * so that every super node asks the same ones. A node may refuse; then the next nearest is asked.
  * @throws OrbError `no-node-fits` when no more nodes can be asked and not one is ready
  */
-export async function* seedFunction(entry: FunctionEntry, version: VersionRecord, dependencies: SeedDependencies): AsyncGenerator<SeedStep, { ready: number; wanted: number }> {
+export async function* seedFunction(
+  entry: FunctionEntry,
+  version: VersionRecord,
+  dependencies: SeedDependencies,
+): AsyncGenerator<SeedStep, { ready: number; wanted: number }> {
   const { nodes } = dependencies;
   const wanted = version.manifest.replicas;
   const ready = () => nodes.seeders(version.id).size;
   const transaction = await dependencies.publications.ofVersion(version);
   if (!transaction) throw new OrbError('not-found', { message: `The publication of ${entry.fullName} is not on the ledger.` });
-  const request: SeedRequest = { name: entry.fullName, account: entry.record.account, function: entry.record.id, version: version.id, transaction, rotations: await dependencies.publications.rotations(entry.record.id) };
+  const request: SeedRequest = {
+    name: entry.fullName,
+    account: entry.record.account,
+    function: entry.record.id,
+    version: version.id,
+    transaction,
+    rotations: await dependencies.publications.rotations(entry.record.id),
+  };
   const reasons = new Set<string>();
   for (const node of candidates(nodes, entry, version, reasons)) {
     if (ready() >= wanted) break;
@@ -46,7 +57,10 @@ export async function* seedFunction(entry: FunctionEntry, version: VersionRecord
   }
   if (ready() === 0) {
     const why = nodes.size === 0 ? 'no node is online' : [...reasons].slice(0, 5).join('; ');
-    throw new OrbError('no-node-fits', { message: `Nobody seeds ${entry.fullName}: ${why}.`, hint: 'Lower its demands or try again when more nodes are online.' });
+    throw new OrbError('no-node-fits', {
+      message: `Nobody seeds ${entry.fullName}: ${why}.`,
+      hint: 'Lower its demands or try again when more nodes are online.',
+    });
   }
   return { ready: ready(), wanted };
 }
@@ -63,7 +77,12 @@ function candidates(nodes: NodeRegistry, entry: FunctionEntry, version: VersionR
 }
 
 /** @returns why it refused; undefined when it seeds now */
-async function askToSeed(node: NodeSession, request: SeedRequest, version: VersionRecord, { nodes, onSeeded }: SeedDependencies): Promise<string | undefined> {
+async function askToSeed(
+  node: NodeSession,
+  request: SeedRequest,
+  version: VersionRecord,
+  { nodes, onSeeded }: SeedDependencies,
+): Promise<string | undefined> {
   node.asked.add(version.manifest.code.sha256);
   try {
     const answer = await node.link.call('seed', request, undefined, { signal: AbortSignal.timeout(60_000) });

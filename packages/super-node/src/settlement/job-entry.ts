@@ -1,5 +1,15 @@
 import {
-  acknowledgementRow, billedMs, costOf, outcomes, receiptRow, ticketRow, type Acknowledgement, type JobId, type NodeId, type Receipt, type Ticket,
+  acknowledgementRow,
+  billedMs,
+  costOf,
+  outcomes,
+  receiptRow,
+  ticketRow,
+  type Acknowledgement,
+  type JobId,
+  type NodeId,
+  type Receipt,
+  type Ticket,
 } from '@orb/protocol';
 import type { JobRowForm } from '@orb/protocol';
 
@@ -28,7 +38,13 @@ export function receiptCost(ticket: Ticket, receipt: Receipt, memoryMiB: number)
  * Why the contract would refuse a receipt, found before the caller is answered; undefined when all is right.
  * @param toleranceMs the parameters' `runToleranceMs`
  */
-export function receiptFault(ticket: Ticket, receipt: Receipt, memoryMiB: number, observedUs: number, toleranceMs: number): string | undefined {
+export function receiptFault(
+  ticket: Ticket,
+  receipt: Receipt,
+  memoryMiB: number,
+  observedUs: number,
+  toleranceMs: number,
+): string | undefined {
   const cost = receiptCost(ticket, receipt, memoryMiB);
   if (cost > BigInt(ticket.maxCost)) return `it costs ${cost} base units, more than the ticket's ${ticket.maxCost}`;
   if (billedMs(receipt.runUs) > billedMs(observedUs) + toleranceMs) return 'it claims more run time than was observed';

@@ -62,7 +62,7 @@ describe('journal', () => {
     const bytes = readFileSync(file());
     bytes[20]! ^= 1;
     writeFileSync(file(), bytes);
-    expect(() => readJournal(folder)).toThrowError(/damaged in line 1/);
+    expect(() => readJournal(folder)).toThrow(/damaged in line 1/);
   });
 
   test('a rewrite keeps exactly what it was given, and later entries follow', async () => {

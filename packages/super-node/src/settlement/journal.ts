@@ -1,8 +1,26 @@
-import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, truncateSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import {
-  OrbError, type AcknowledgementRow, type AllowanceId, type Hex64, type JobId, type NodeId, type ReceiptRow, type TicketRow,
+  OrbError,
+  type AcknowledgementRow,
+  type AllowanceId,
+  type Hex64,
+  type JobId,
+  type NodeId,
+  type ReceiptRow,
+  type TicketRow,
 } from '@orb/protocol';
 
 /**
@@ -10,16 +28,16 @@ import {
  * - `range`: sequences of an allowance that may be in use, and the most that one of them may cost
  * - `done`: a job with its receipt, written before its reply leaves
  * - `ack`: what became of the reply
- * - `lost`: a job whose node went away without a receipt
+ * - `lost`: a job without a receipt yet: its node went away, refused it, or was told to stop it (then with our word)
  * - `batch`: a node's signed root over receipts that are all here
  * - `closed`, `closed-job`: a batch, or a lost job, that is on the ledger
- * - `settled-to`: this batch of a node and all before it are on the ledger
+ * - `settled-to`: the highest root of a node seen so far; what is not open below it is on the ledger
  */
 export type JournalEntry =
   | readonly ['range', AllowanceId, first: number, last: number, perCall: string]
   | readonly ['done', NodeId, TicketRow, ReceiptRow, AcknowledgementRow, batch: number, index: number]
   | readonly ['ack', JobId, received: boolean, rspUs: number]
-  | readonly ['lost', NodeId, TicketRow]
+  | readonly ['lost', NodeId, TicketRow, AcknowledgementRow?]
   | readonly ['batch', NodeId, batch: number, count: number, Hex64]
   | readonly ['closed', NodeId, batch: number]
   | readonly ['settled-to', NodeId, batch: number]
@@ -123,11 +141,15 @@ export class Journal {
     if (lines.length > 0) {
       try {
         const bytes = Buffer.from(lines.map(line).join(''));
-        for (let sent = 0; sent < bytes.length; ) sent += writeSync(this.#file, bytes, sent);
+        for (let sent = 0; sent < bytes.length;) sent += writeSync(this.#file, bytes, sent);
         this.#bytes += bytes.length;
         this.#flushTimer ??= setTimeout(() => void this.#sync(), this.#flushMs);
       } catch (cause) {
-        this.#failure = new OrbError('ledger-unavailable', { message: 'The settlement journal cannot be written.', hint: 'Free disk space and restart.', cause });
+        this.#failure = new OrbError('ledger-unavailable', {
+          message: 'The settlement journal cannot be written.',
+          hint: 'Free disk space and restart.',
+          cause,
+        });
       }
     }
     for (const done of written) done();
@@ -139,7 +161,8 @@ export class Journal {
     this.#flushing ??= new Promise<void>((resolve) => {
       fdatasync(this.#file, (error) => {
         this.#flushing = undefined;
-        if (error) this.#failure = new OrbError('ledger-unavailable', { message: 'The settlement journal cannot be flushed.', cause: error });
+        if (error)
+          this.#failure = new OrbError('ledger-unavailable', { message: 'The settlement journal cannot be flushed.', cause: error });
         resolve();
       });
     });

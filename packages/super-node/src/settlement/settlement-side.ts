@@ -1,5 +1,14 @@
 import { join } from 'node:path';
-import { limits, stateKeys, type ChainId, type NodeId, type Signer, type SuperNodeId, type Ticket, type VersionRecord } from '@orb/protocol';
+import {
+  limits,
+  stateKeys,
+  type ChainId,
+  type NodeId,
+  type Signer,
+  type SuperNodeId,
+  type Ticket,
+  type VersionRecord,
+} from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import { Allowances } from './allowances.ts';
@@ -27,7 +36,11 @@ export class SettlementSide {
   readonly settlement: Settlement;
   readonly sweeper: Sweeper;
 
-  private constructor(journal: Journal, { identity, lostGraceMs }: SettlementFolder, { ledger, log, nowMs, notifySettled }: SettlementSurroundings) {
+  private constructor(
+    journal: Journal,
+    { identity, lostGraceMs }: SettlementFolder,
+    { ledger, log, nowMs, notifySettled }: SettlementSurroundings,
+  ) {
     this.journal = journal;
     this.allowances = new Allowances({ superNode: identity.superNode }, { ledger, journal, now: nowMs });
     this.settlement = new Settlement(

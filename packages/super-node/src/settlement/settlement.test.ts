@@ -4,8 +4,23 @@ import { join } from 'node:path';
 import { createMemoryLedger } from '@orb/ledger/memory';
 import { orderer, TestClock, testGenesis, testJob, testManifest, TestNetwork } from '@orb/ledger/testing';
 import {
-  nodeId, receiptRow, receiptText, rowsRoot, signRoot, stateKeys, superNodeId, ticketRow, utf8,
-  type AllowanceRecord, type JobRow, type Receipt, type Signer, type Ticket, type UnsettledAnswer, type VersionRecord,
+  limits,
+  nodeId,
+  receiptRow,
+  receiptText,
+  rowsRoot,
+  signRoot,
+  stateKeys,
+  superNodeId,
+  ticketRow,
+  utf8,
+  type AllowanceRecord,
+  type JobRow,
+  type Receipt,
+  type Signer,
+  type Ticket,
+  type UnsettledAnswer,
+  type VersionRecord,
 } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FunctionRegistry } from '../registry/function-registry.ts';
@@ -45,8 +60,13 @@ async function setUp() {
     const settlement = new Settlement(
       { chain: ledger.chain, superNode: superNodeId(superNode.publicKey), signer: superNode, ...settlementDefaults },
       {
-        ledger, journal, allowances, log: silent, now: clock.read,
-        memoryOf: async (ticket) => ((await ledger.get(stateKeys.version(ticket.function, ticket.version))) as unknown as VersionRecord).manifest.memoryMiB,
+        ledger,
+        journal,
+        allowances,
+        log: silent,
+        now: clock.read,
+        memoryOf: async (ticket) =>
+          ((await ledger.get(stateKeys.version(ticket.function, ticket.version))) as unknown as VersionRecord).manifest.memoryMiB,
         notifySettled: (id, batch) => settled.push([id, batch]),
       },
     );
@@ -61,7 +81,14 @@ async function setUp() {
   /** A job with its ticket, as the flow of a call makes it. */
   const open = ({ allowances, settlement }: Awaited<ReturnType<typeof start>>): JobEntry => {
     const reservation = allowances.reserve(entry, maxCost, clock.now + 1_000);
-    const { ticket } = testJob({ allowance: reservation.allowance, sequence: reservation.sequence, function: fn.id, version: fn.version, notAfter: clock.now + 1_000, maxCost: String(maxCost) });
+    const { ticket } = testJob({
+      allowance: reservation.allowance,
+      sequence: reservation.sequence,
+      function: fn.id,
+      version: fn.version,
+      notAfter: clock.now + 1_000,
+      maxCost: String(maxCost),
+    });
     return settlement.open(nodeId(node.publicKey), reservation.job, ticket, 64, reservation.units);
   };
   const left = async () => ((await ledger.get(stateKeys.allowance(allowance))) as unknown as AllowanceRecord).left;
@@ -73,7 +100,12 @@ const done = { received: null, observedUs: 3_000, prcUs: 400, rspUs: 0, doneAtMs
 
 type Net = Awaited<ReturnType<typeof setUp>>;
 
-function signedRoot({ ledger, superNode, node }: Net, batch: number, rows: readonly { ticket: Ticket; receipt: Receipt }[], signer: Signer = node) {
+function signedRoot(
+  { ledger, superNode, node }: Net,
+  batch: number,
+  rows: readonly { ticket: Ticket; receipt: Receipt }[],
+  signer: Signer = node,
+) {
   const root = rowsRoot(rows.map((row) => receiptText(ticketRow(row.ticket), receiptRow(row.receipt))));
   const ids = { chain: ledger.chain, superNode: superNodeId(superNode.publicKey), node: nodeId(node.publicKey) };
   return { batch, count: rows.length, root, signature: signRoot('receipts', { ...ids, batch, count: rows.length, root }, signer) };
@@ -81,11 +113,20 @@ function signedRoot({ ledger, superNode, node }: Net, batch: number, rows: reado
 
 /** The node's session; `unsettled` answers from its own journal. */
 function sessionOf({ node }: Net, journal: ReadonlyMap<number, UnsettledAnswer> = new Map()): NodeSession {
-  const call = async (_method: string, { batch }: { batch: number }) => ({ header: {}, body: { bytes: async () => utf8(JSON.stringify(journal.get(batch) ?? { root: null, rows: [] })) } });
+  const call = async (_method: string, { batch }: { batch: number }) => ({
+    header: {},
+    body: { bytes: async () => utf8(JSON.stringify(journal.get(batch) ?? { root: null, rows: [] })) },
+  });
   return { id: nodeId(node.publicKey), link: { peer: { key: node.publicKey }, call } } as unknown as NodeSession;
 }
 
-function record(settlement: Settlement, job: JobEntry, batch: number, index: number, changes: Partial<Receipt> = {}): { ticket: Ticket; receipt: Receipt } {
+function record(
+  settlement: Settlement,
+  job: JobEntry,
+  batch: number,
+  index: number,
+  changes: Partial<Receipt> = {},
+): { ticket: Ticket; receipt: Receipt } {
   const claimed = { ...receipt, ...changes };
   settlement.record(job, claimed, done, batch, index);
   return { ticket: job.ticket, receipt: claimed };
@@ -109,12 +150,27 @@ describe('settlement', () => {
     expect(allowances.freeOf(net.allowance)).toBe(998_080n);
   });
 
+  test('refused jobs wait for the next settlement when a full batch leaves them no room', async () => {
+    const net = await setUp();
+    const started = await net.start();
+    const rows = Array.from({ length: limits.settlementRows }, (_, index) => {
+      const job = net.open(started);
+      const row = record(started.settlement, job, 1, index);
+      started.settlement.acknowledge(job, true, 1);
+      return row;
+    });
+    started.settlement.refuse(net.open(started));
+    await started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, rows));
+    await started.settlement.settle();
+    expect(started.settlement.unsettled).toBe(0);
+  });
+
   test('money is set aside at the ticket and given back at the receipt; nothing is promised twice', async () => {
     const net = await setUp();
     const started = await net.start();
     const jobs = Array.from({ length: 15 }, () => net.open(started));
     expect(started.allowances.freeOf(net.allowance)).toBe(1_000_000n - 15n * net.maxCost);
-    expect(() => net.open(started)).toThrowError(expect.objectContaining({ code: 'payment-required' }));
+    expect(() => net.open(started)).toThrow(expect.objectContaining({ code: 'payment-required' }));
     record(started.settlement, jobs[0]!, 1, 0);
     net.open(started);
   });
@@ -124,8 +180,12 @@ describe('settlement', () => {
     const started = await net.start();
     const row = record(started.settlement, net.open(started), 1, 0);
     const forged = { ...row, receipt: { ...row.receipt, runUs: 99_000 } };
-    await expect(started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, [forged]))).rejects.toMatchObject({ code: 'protocol-violation' });
-    await expect(started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, [row], net.superNode))).rejects.toMatchObject({ code: 'protocol-violation' });
+    await expect(started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, [forged]))).rejects.toMatchObject({
+      code: 'protocol-violation',
+    });
+    await expect(started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, [row], net.superNode))).rejects.toMatchObject({
+      code: 'protocol-violation',
+    });
     await started.settlement.settle();
     expect(await net.left()).toBe('1000000');
   });
@@ -155,12 +215,46 @@ describe('settlement', () => {
     started.settlement.lose(lost);
     const second = { ticket: lost.ticket, receipt };
     const root = signedRoot(net, 1, [first, second]);
-    const nodeJournal = new Map([[1, { root, rows: [first, second].map((row) => [ticketRow(row.ticket), receiptRow(row.receipt)]) } as UnsettledAnswer]]);
+    const nodeJournal = new Map([
+      [1, { root, rows: [first, second].map((row) => [ticketRow(row.ticket), receiptRow(row.receipt)]) } as UnsettledAnswer],
+    ]);
     await started.settlement.takeRoot(sessionOf(net, nodeJournal), root);
     await started.settlement.settle();
     expect(await net.ledger.job(kept.id)).toMatchObject({ state: 'paid' });
     expect(await net.ledger.job(lost.id)).toMatchObject({ state: 'done' });
     expect(await net.left()).toBe('998080');
+  });
+
+  test('a caller who hung up pays for what ran, and no more than that', async () => {
+    const net = await setUp();
+    const started = await net.start();
+    for (const [batch, runUs, cost] of [
+      [1, 5_000, 3_200n],
+      [2, 90_000_000, 0n],
+    ] as const) {
+      const before = BigInt(await net.left());
+      const job = net.open(started);
+      started.settlement.cancel(job, { observedUs: 4_000, prcUs: 100 });
+      const row = { ticket: job.ticket, receipt: { ...receipt, outcome: 'cancelled' as const, runUs } };
+      const root = signedRoot(net, batch, [row]);
+      const answer = { root, rows: [[ticketRow(row.ticket), receiptRow(row.receipt)]] } as UnsettledAnswer;
+      await started.settlement.takeRoot(sessionOf(net, new Map([[batch, answer]])), root);
+      await started.settlement.settle();
+      expect(before - BigInt(await net.left())).toBe(cost);
+    }
+  });
+
+  test('numbers that a node passed over are void: nothing waits for them', async () => {
+    const net = await setUp();
+    const started = await net.start();
+    const job = net.open(started);
+    const row = record(started.settlement, job, 1_001, 0);
+    started.settlement.acknowledge(job, true, 1);
+    const open = net.open(started);
+    record(started.settlement, open, 1_002, 0);
+    await started.settlement.takeRoot(sessionOf(net), signedRoot(net, 1_001, [row]));
+    await started.settlement.settle();
+    expect(started.settlement.settledBatch(nodeId(net.node.publicKey))).toBe(1_001);
   });
 
   test('a node that shows receipts of another job’s ticket is refused', async () => {
@@ -213,7 +307,9 @@ describe('after a crash', () => {
     before.settlement.acknowledge(job, true, 1);
     await before.settlement.takeRoot(sessionOf(net), signedRoot(net, 1, [row]));
     // The ledger has it, and the process dies before its journal says so.
-    await net.net.settle(net.superNode, [net.net.batch(net.superNode, net.node, [{ ...row, acknowledgement: { ...done, received: true, rspUs: 1 } } as JobRow])]);
+    await net.net.settle(net.superNode, [
+      net.net.batch(net.superNode, net.node, [{ ...row, acknowledgement: { ...done, received: true, rspUs: 1 } } as JobRow]),
+    ]);
     await crash(before);
     const after = await net.start();
     await after.settlement.settle();

@@ -1,7 +1,33 @@
 import {
-  acknowledgementFromRow, acknowledgementRow, asOrbError, fromUtf8, limits, OrbError, parseWith, receiptFromRow, receiptRow, receiptText, rootBytes, rowsRoot,
-  signTransaction, ticketFromRow, ticketRow, unsettledAnswerSchema, verify, type Acknowledgement, type ChainId, type Hex64, type JobId,
-  type JobRowForm, type NodeId, type Receipt, type SignedRoot, type Signer, type SuperNodeId, type Ticket, type TransactionBody,
+  acknowledgementFromRow,
+  acknowledgementRow,
+  asOrbError,
+  fromUtf8,
+  limits,
+  OrbError,
+  parseWith,
+  receiptFromRow,
+  receiptRow,
+  receiptText,
+  rootBytes,
+  rowsRoot,
+  signTransaction,
+  ticketFromRow,
+  ticketRow,
+  unsettledAnswerSchema,
+  verify,
+  type Acknowledgement,
+  type ChainId,
+  type Hex64,
+  type JobId,
+  type JobRowForm,
+  type NodeId,
+  type Receipt,
+  type SignedRoot,
+  type Signer,
+  type SuperNodeId,
+  type Ticket,
+  type TransactionBody,
 } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { NodeSession } from '../registry/node-registry.ts';
@@ -9,6 +35,7 @@ import type { Log } from '../log.ts';
 import type { Allowances } from './allowances.ts';
 import { receiptCost, settlementRow, type JobEntry } from './job-entry.ts';
 import type { Journal, JournalEntry } from './journal.ts';
+import { isComplete, NodeBatches, type Batch } from './node-batches.ts';
 
 export interface SettlementOptions {
   readonly chain: ChainId;
@@ -36,16 +63,10 @@ export interface SettlementDependencies {
   readonly log: Log;
 }
 
-/** All receipts under one root of one node. */
-interface Batch {
-  readonly node: NodeId;
-  readonly number: number;
-  readonly jobs: (JobEntry | undefined)[];
-  /** The node's signature, once the rows under it are here and agree. */
-  signature: Hex64 | undefined;
-  provenAtMs: number;
-  submitted: boolean;
-}
+/** Lost jobs beyond this many are closed at once, oldest first, so that gaps between closed sequences stay few. */
+const maxLostWaiting = 1_000;
+/** What a cancelled job may still have run before its node heard of it. */
+const cancelGraceUs = 250_000;
 
 /** The journal is rewritten when it has grown by this much: about 50,000 jobs. */
 const journalRewriteBytes = 32 * 1024 * 1024;
@@ -59,10 +80,7 @@ export class Settlement {
   readonly #deps: SettlementDependencies;
   readonly #jobs = new Map<JobId, JobEntry>();
   readonly #lost = new Set<JobEntry>();
-  readonly #batches = new Map<NodeId, Map<number, Batch>>();
-  /** Last batch of each node such that it and all before it are settled, and those settled out of turn. */
-  readonly #settledBatch = new Map<NodeId, number>();
-  readonly #settledAhead = new Map<NodeId, Set<number>>();
+  readonly #batches = new NodeBatches();
   #submitting: Promise<void> = Promise.resolve();
   #lastFailureMs = 0;
 
@@ -81,8 +99,9 @@ export class Settlement {
     return this.#jobs.size >= this.#options.maxUnsettled || this.#deps.journal.failed;
   }
 
+  /** Last batch of a node such that it and all before it are settled or void. */
   settledBatch(node: NodeId): number {
-    return this.#settledBatch.get(node) ?? 0;
+    return this.#batches.settledTo(node);
   }
 
   /** Takes up what the journal knows from before a restart. Run before {@link Allowances.load}; returns the jobs it accounts for. */
@@ -95,7 +114,7 @@ export class Settlement {
           const job = await this.#restoreJob(node, ticketFromRow(ticketForm));
           job.receipt = receiptFromRow(receiptForm);
           job.acknowledgement = acknowledgementFromRow(acknowledgementForm);
-          this.#placeInBatch(job, batch, index);
+          this.#batches.place(job, batch, index);
           break;
         }
         case 'ack': {
@@ -105,6 +124,7 @@ export class Settlement {
         }
         case 'lost': {
           const job = await this.#restoreJob(entry[1], ticketFromRow(entry[2]));
+          if (entry[3]) job.acknowledgement = acknowledgementFromRow(entry[3]);
           job.lostAtMs = this.#deps.now();
           this.#lost.add(job);
           break;
@@ -116,7 +136,7 @@ export class Settlement {
           this.#closeBatch(entry[1], entry[2]);
           break;
         case 'settled-to':
-          this.#settledBatch.set(entry[1], entry[2]);
+          this.#batches.sawRoot(entry[1], entry[2]);
           break;
         case 'closed-job':
           this.#forget(entry[1]);
@@ -126,7 +146,8 @@ export class Settlement {
       }
     }
     for (const [node, number, count, signature] of proofs) {
-      const batch = this.#batches.get(node)?.get(number);
+      this.#batches.sawRoot(node, number);
+      const batch = this.#batches.get(node, number);
       if (batch && isComplete(batch, count)) this.#prove(batch, signature);
     }
     // A reply whose record is here was handed to the network, or the process died in that very tick. Either way the
@@ -150,7 +171,15 @@ export class Settlement {
   /** A job got its ticket. */
   open(node: NodeId, id: JobId, ticket: Ticket, memoryMiB: number, reserved: bigint): JobEntry {
     const job: JobEntry = {
-      id, node, ticket, memoryMiB, reserved, receipt: undefined, acknowledgement: undefined, place: undefined, lostAtMs: undefined,
+      id,
+      node,
+      ticket,
+      memoryMiB,
+      reserved,
+      receipt: undefined,
+      acknowledgement: undefined,
+      place: undefined,
+      lostAtMs: undefined,
     };
     this.#jobs.set(id, job);
     return job;
@@ -163,8 +192,16 @@ export class Settlement {
     const cost = receiptCost(job.ticket, receipt, job.memoryMiB);
     this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved - cost);
     job.reserved = cost;
-    this.#placeInBatch(job, batch, index);
-    this.#deps.journal.append(['done', job.node, ticketRow(job.ticket), receiptRow(receipt), acknowledgementRow(acknowledgement), batch, index]);
+    this.#batches.place(job, batch, index);
+    this.#deps.journal.append([
+      'done',
+      job.node,
+      ticketRow(job.ticket),
+      receiptRow(receipt),
+      acknowledgementRow(acknowledgement),
+      batch,
+      index,
+    ]);
   }
 
   /** The last byte of the reply went out, or the caller was gone before. */
@@ -178,14 +215,22 @@ export class Settlement {
   refuse(job: JobEntry): void {
     job.lostAtMs = 0;
     this.#lost.add(job);
-    this.#deps.journal.append(['lost', job.node, ticketRow(job.ticket)]);
+    this.#deps.journal.append(lostEntry(job));
   }
 
   /** Its node is gone without a receipt; it may come back with one. */
   lose(job: JobEntry): void {
     job.lostAtMs = this.#deps.now();
     this.#lost.add(job);
-    this.#deps.journal.append(['lost', job.node, ticketRow(job.ticket)]);
+    this.#deps.journal.append(lostEntry(job));
+  }
+
+  /** Its caller hung up: the node will show a receipt for what ran until it heard of that, and is paid for it. */
+  cancel(job: JobEntry, { observedUs, prcUs }: { readonly observedUs: number; readonly prcUs: number }): void {
+    job.lostAtMs = this.#deps.now();
+    job.acknowledgement = { received: true, observedUs: observedUs + cancelGraceUs, prcUs, rspUs: observedUs, doneAtMs: job.lostAtMs };
+    this.#lost.add(job);
+    this.#deps.journal.append(lostEntry(job));
   }
 
   /**
@@ -193,20 +238,31 @@ export class Settlement {
    * @throws OrbError `protocol-violation` when the root does not cover what the node sent
    */
   async takeRoot(session: NodeSession, root: SignedRoot): Promise<void> {
-    if (root.batch <= this.settledBatch(session.id) || this.#settledAhead.get(session.id)?.has(root.batch)) return this.#deps.notifySettled(session.id, this.settledBatch(session.id));
+    if (this.#batches.isSettled(session.id, root.batch)) {
+      return this.#deps.notifySettled(session.id, this.settledBatch(session.id));
+    }
     // The answers that the root covers came before it, but their calls take a few microtasks to get here.
     await new Promise(setImmediate);
-    const known = this.#batches.get(session.id)?.get(root.batch);
+    const known = this.#batches.get(session.id, root.batch);
     if (known?.signature !== undefined) return;
     if (!known || !isComplete(known, root.count)) await this.#fetchMissing(session, root.batch);
-    const batch = this.#batches.get(session.id)?.get(root.batch);
-    if (!batch || !isComplete(batch, root.count)) throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
+    const batch = this.#batches.get(session.id, root.batch);
+    if (!batch || !isComplete(batch, root.count))
+      throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
     const texts = batch.jobs.map((job) => receiptText(ticketRow(job!.ticket), receiptRow(job!.receipt!)));
-    const bytes = rootBytes('receipts', { chain, superNode, node: session.id, batch: root.batch, count: root.count, root: rowsRoot(texts) });
+    const bytes = rootBytes('receipts', {
+      chain,
+      superNode,
+      node: session.id,
+      batch: root.batch,
+      count: root.count,
+      root: rowsRoot(texts),
+    });
     if (!verify(session.link.peer.key, bytes, root.signature)) {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
     }
+    this.#batches.sawRoot(session.id, root.batch);
     this.#prove(batch, root.signature);
     this.#deps.journal.append(['batch', session.id, batch.number, root.count, root.signature]);
   }
@@ -219,27 +275,25 @@ export class Settlement {
 
   /** What a rewritten journal must hold. */
   *journalEntries(): Iterable<JournalEntry> {
-    for (const [node, number] of this.#settledBatch) yield ['settled-to', node, number];
-    for (const [node, numbers] of this.#settledAhead) for (const number of numbers) yield ['closed', node, number];
+    yield* this.#batches.journalEntries();
     for (const job of this.#jobs.values()) {
       const { ticket, receipt, acknowledgement, place } = job;
       if (receipt && acknowledgement && place) {
         yield ['done', job.node, ticketRow(ticket), receiptRow(receipt), acknowledgementRow(acknowledgement), place.batch, place.index];
-      } else if (job.lostAtMs !== undefined) yield ['lost', job.node, ticketRow(ticket)];
+      } else if (job.lostAtMs !== undefined) yield lostEntry(job);
       else yield ['range', ticket.allowance, ticket.sequence, ticket.sequence, job.reserved.toString()];
     }
-    for (const batches of this.#batches.values()) {
-      for (const batch of batches.values()) {
-        if (batch.signature !== undefined) yield ['batch', batch.node, batch.number, batch.jobs.length, batch.signature];
-      }
+    for (const batch of this.#batches.all()) {
+      if (batch.signature !== undefined) yield ['batch', batch.node, batch.number, batch.jobs.length, batch.signature];
     }
   }
 
   async #settleReady(): Promise<void> {
     if (this.#lastFailureMs > 0 && this.#deps.now() - this.#lastFailureMs < 1_000) return;
-    for (let more = true; more; ) {
+    for (let more = true; more;) {
       const batches = this.#readyBatches();
-      const lost = this.#readyLost(limits.settlementRows);
+      const rows = batches.reduce((sum, { jobs }) => sum + jobs.length, 0);
+      const lost = this.#readyLost(limits.settlementRows - rows);
       if (batches.length === 0 && lost.length === 0) break;
       more = await this.#submit(batches, lost);
     }
@@ -251,25 +305,25 @@ export class Settlement {
     const now = this.#deps.now();
     const ready: Batch[] = [];
     let rows = 0;
-    for (const batches of this.#batches.values()) {
-      for (const batch of batches.values()) {
-        if (batch.signature === undefined || batch.submitted) continue;
-        const waiting = batch.jobs.some((job) => job!.acknowledgement!.received === null);
-        if (waiting && now - batch.provenAtMs < this.#options.acknowledgementWaitMs) continue;
-        if (rows + batch.jobs.length > limits.settlementRows) return ready;
-        rows += batch.jobs.length;
-        ready.push(batch);
-      }
+    for (const batch of this.#batches.all()) {
+      if (batch.signature === undefined || batch.submitted) continue;
+      const waiting = batch.jobs.some((job) => job!.acknowledgement!.received === null);
+      if (waiting && now - batch.provenAtMs < this.#options.acknowledgementWaitMs) continue;
+      if (rows + batch.jobs.length > limits.settlementRows) return ready;
+      rows += batch.jobs.length;
+      ready.push(batch);
     }
     return ready;
   }
 
   #readyLost(limit: number): JobEntry[] {
-    const now = this.#deps.now();
+    const before = this.#deps.now() - this.#options.lostGraceMs;
     const ready: JobEntry[] = [];
+    if (limit <= 0) return ready;
+    let tooMany = this.#lost.size - maxLostWaiting;
     for (const job of this.#lost) {
       if (job.receipt) this.#lost.delete(job);
-      else if (now - job.lostAtMs! >= this.#options.lostGraceMs && ready.push(job) >= limit) break;
+      else if ((job.lostAtMs! <= before || tooMany-- > 0) && ready.push(job) >= limit) break;
     }
     return ready;
   }
@@ -280,7 +334,10 @@ export class Settlement {
     const body: TransactionBody<'job.settle'> = {
       superNode,
       batches: batches.map(({ node, number, signature, jobs }) => ({
-        node, batch: number, signature: signature!, rows: jobs.map((job) => settlementRow(job as Parameters<typeof settlementRow>[0])) as JobRowForm[],
+        node,
+        batch: number,
+        signature: signature!,
+        rows: jobs.map((job) => settlementRow(job as Parameters<typeof settlementRow>[0])) as JobRowForm[],
       })),
       lost: lost.map(({ node, ticket }) => ({ node, ticket: ticketRow(ticket) })),
     };
@@ -289,7 +346,8 @@ export class Settlement {
     try {
       const { rejections } = await this.#deps.ledger.submit(signTransaction(chain, 'job.settle', body, [signer]));
       for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
-      this.#giveBackRejected(rejections.map(({ job }) => job));
+      // One that is settled already has been paid for: the answer to an earlier try got lost on its way from the orderer.
+      this.#giveBackRejected(rejections.filter(({ code }) => code !== 'already-settled').map(({ job }) => job));
     } catch (error) {
       const reason = asOrbError(error);
       this.#deps.log.error('settlement failed', { code: reason.code, message: reason.message });
@@ -343,7 +401,7 @@ export class Settlement {
     const answer = await session.link.call('unsettled', { batch: number });
     const { rows } = parseWith(unsettledAnswerSchema, JSON.parse(fromUtf8(await answer.body.bytes(limits.transactionBytes))), 'unsettled');
     for (const [index, [ticketForm, receiptForm]] of rows.entries()) {
-      if (this.#batches.get(session.id)?.get(number)?.jobs[index]) continue;
+      if (this.#batches.get(session.id, number)?.jobs[index]) continue;
       const ticket = ticketFromRow(ticketForm);
       const id = `${ticket.allowance}-${ticket.sequence}`;
       const job = this.#jobs.get(id) ?? (await this.#restoreJob(session.id, ticket));
@@ -352,9 +410,15 @@ export class Settlement {
       }
       job.receipt = receiptFromRow(receiptForm);
       // The reply never had this result: the caller was told to try again.
-      job.acknowledgement ??= { received: false, observedUs: job.receipt.setupUs + job.receipt.runUs, prcUs: 0, rspUs: 0, doneAtMs: this.#deps.now() };
+      job.acknowledgement ??= {
+        received: false,
+        observedUs: job.receipt.setupUs + job.receipt.runUs,
+        prcUs: 0,
+        rspUs: 0,
+        doneAtMs: this.#deps.now(),
+      };
       this.#lost.delete(job);
-      this.#placeInBatch(job, number, index);
+      this.#batches.place(job, number, index);
       this.#deps.journal.append(['done', job.node, ticketForm, receiptForm, acknowledgementRow(job.acknowledgement), number, index]);
     }
   }
@@ -364,29 +428,13 @@ export class Settlement {
     return this.#jobs.get(id) ?? this.open(node, id, ticket, await this.#deps.memoryOf(ticket), 0n);
   }
 
-  #placeInBatch(job: JobEntry, number: number, index: number): void {
-    job.place = { batch: number, index };
-    const batches = this.#batches.get(job.node) ?? new Map<number, Batch>();
-    this.#batches.set(job.node, batches);
-    const batch = batches.get(number) ?? { node: job.node, number, jobs: [], signature: undefined, provenAtMs: 0, submitted: false };
-    batches.set(number, batch);
-    batch.jobs[index] ??= job;
-  }
-
   #prove(batch: Batch, signature: Hex64): void {
     batch.signature = signature;
     batch.provenAtMs = this.#deps.now();
   }
 
   #closeBatch(node: NodeId, number: number): void {
-    const batches = this.#batches.get(node);
-    for (const job of batches?.get(number)?.jobs ?? []) if (job) this.#forget(job.id);
-    batches?.delete(number);
-    const ahead = this.#settledAhead.get(node) ?? new Set<number>();
-    this.#settledAhead.set(node, ahead.add(number));
-    let settled = this.settledBatch(node);
-    while (ahead.delete(settled + 1)) settled++;
-    this.#settledBatch.set(node, settled);
+    for (const job of this.#batches.close(node, number)) this.#forget(job.id);
   }
 
   #forget(id: JobId): void {
@@ -402,8 +450,6 @@ export class Settlement {
   }
 }
 
-function isComplete(batch: Batch, count: number): boolean {
-  if (batch.jobs.length !== count) return false;
-  for (let i = 0; i < count; i++) if (!batch.jobs[i]) return false;
-  return true;
+function lostEntry({ node, ticket, acknowledgement }: JobEntry): JournalEntry {
+  return ['lost', node, ticketRow(ticket), ...(acknowledgement ? ([acknowledgementRow(acknowledgement)] as const) : ([] as const))];
 }

@@ -1,11 +1,13 @@
 import type { ChainId, Parameters, SuperNodeId } from '@orb/protocol';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
+import type { PeerRegistry } from '../peers/peer-registry.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Allowances } from '../settlement/allowances.ts';
 import type { Journal } from '../settlement/journal.ts';
 import type { Settlement } from '../settlement/settlement.ts';
 import type { Log } from '../log.ts';
+import type { LogBook } from '../logs/log-book.ts';
 import type { RecentJobs } from '../analytics/recent-jobs.ts';
 import type { Dispatches } from '../relay/dispatches.ts';
 import type { TicketRoots } from '../relay/ticket-roots.ts';
@@ -17,6 +19,7 @@ export interface CallContext {
   readonly superNode: SuperNodeId;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
+  readonly peers: PeerRegistry;
   readonly scheduler: Scheduler;
   readonly allowances: Allowances;
   readonly settlement: Settlement;
@@ -24,6 +27,7 @@ export interface CallContext {
   readonly dispatches: Dispatches;
   readonly ticketRoots: TicketRoots;
   readonly recentJobs: RecentJobs;
+  readonly logs: LogBook;
   /** The network parameters in force. */
   parameters(): Parameters;
   /** True once the super node is on its way out. */

@@ -1,6 +1,6 @@
 import { costOf, OrbError, requestHash, sha256, type Ticket } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
-import type { Attempt } from '../handle-call.ts';
+import type { Attempt } from './run-call.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import type { JobEntry } from '../settlement/job-entry.ts';
 import type { Admission } from './admit-call.ts';
@@ -17,12 +17,18 @@ export interface Ticketed {
 const startWithinMs = 30_000;
 
 /** Sets aside the most the job can cost and assigns it. @throws OrbError `payment-required` */
-export function issueTicket(request: CallRequest, context: CallContext, { entry, version }: Admission, node: NodeSession, attempt: Attempt): Ticketed {
+export function issueTicket(
+  request: CallRequest,
+  context: CallContext,
+  { entry, version }: Admission,
+  node: NodeSession,
+  attempt: Pick<Attempt, 'call' | 'attempt'>,
+): Ticketed {
   const { manifest } = version;
   const { rate } = node.offer;
   const maxCost = costOf(manifest.timeoutMs * 1000, manifest.memoryMiB, BigInt(rate));
   const notAfter = context.nowMs() + startWithinMs;
-  const { allowance, sequence, job } = context.allowances.reserve(entry, maxCost, notAfter + manifest.timeoutMs);
+  const { allowance, sequence, job } = context.allowances.reserve(entry, maxCost, notAfter + manifest.timeoutMs, request.origin?.payer);
   const ticket: Ticket = {
     allowance,
     sequence,

@@ -2,7 +2,10 @@ import type { CallContext } from './call-context.ts';
 import type { Answered } from './dispatch-job.ts';
 
 /** Writes the job's record; only then may the reply leave. @throws OrbError `ledger-unavailable` */
-export async function recordJob({ job, receipt, acknowledgement, trailer }: Answered, { settlement, journal, durableReplies }: CallContext): Promise<void> {
+export async function recordJob(
+  { job, receipt, acknowledgement, trailer }: Answered,
+  { settlement, journal, durableReplies }: CallContext,
+): Promise<void> {
   settlement.record(job, receipt, acknowledgement, trailer.batch, trailer.index);
   if (durableReplies) await journal.flush();
   else await journal.written();

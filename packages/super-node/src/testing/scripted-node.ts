@@ -1,6 +1,20 @@
 import {
-  nodeId, receiptRow, receiptText, resultHash, rowsRoot, runRequestSchema, sha256, signRoot, superNodeId, utf8,
-  type Offer, type Receipt, type ReceiptRow, type RunRequest, type Signer, type TicketRow,
+  nodeId,
+  receiptRow,
+  receiptText,
+  resultHash,
+  rowsRoot,
+  runRequestSchema,
+  sha256,
+  signRoot,
+  superNodeId,
+  utf8,
+  type Offer,
+  type Receipt,
+  type ReceiptRow,
+  type RunRequest,
+  type Signer,
+  type TicketRow,
 } from '@orb/protocol';
 import type { IncomingCall, Link, LinkHandler, LinkTransport, OutgoingAnswer } from '@orb/link';
 
@@ -17,7 +31,7 @@ export interface Script {
   readonly silent?: boolean;
 }
 
-export interface Answer {
+interface Answer {
   readonly status?: number;
   readonly headers?: [string, string][];
   readonly body?: Uint8Array | string;
@@ -38,7 +52,11 @@ export class ScriptedNode implements LinkHandler {
   #link: Link | undefined;
   #batch = 0;
 
-  constructor(signer: Signer, script: Script, network: { readonly transport: LinkTransport; readonly chain: string; readonly superNode: string }) {
+  constructor(
+    signer: Signer,
+    script: Script,
+    network: { readonly transport: LinkTransport; readonly chain: string; readonly superNode: string },
+  ) {
     this.id = nodeId(signer.publicKey);
     this.signer = signer;
     this.#script = script;
@@ -47,7 +65,11 @@ export class ScriptedNode implements LinkHandler {
 
   async link(address: string): Promise<void> {
     const { transport, chain, superNode } = this.#network;
-    this.#link = await transport.dial(address, { identity: { chain, role: 'node', signer: this.signer }, handler: this, peerKey: superNode });
+    this.#link = await transport.dial(address, {
+      identity: { chain, role: 'node', signer: this.signer },
+      handler: this,
+      peerKey: superNode,
+    });
     await this.#sendOffer();
   }
 
@@ -96,8 +118,15 @@ export class ScriptedNode implements LinkHandler {
     const bytes = typeof answer.body === 'string' ? utf8(answer.body) : (answer.body ?? new Uint8Array());
     const status = answer.status ?? 200;
     const honest: Receipt = {
-      setupUs: 0, runUs: answer.runUs ?? 1, cpuUs: 0, peakMemoryKiB: 0, bytesIn: body.byteLength, bytesOut: bytes.byteLength, requestHash: '',
-      resultHash: resultHash(status, sha256(bytes)), outcome: answer.outcome ?? 'ok',
+      setupUs: 0,
+      runUs: answer.runUs ?? 1,
+      cpuUs: 0,
+      peakMemoryKiB: 0,
+      bytesIn: body.byteLength,
+      bytesOut: bytes.byteLength,
+      requestHash: '',
+      resultHash: resultHash(status, sha256(bytes)),
+      outcome: answer.outcome ?? 'ok',
     };
     const receipt = receiptRow(this.#script.lie?.(honest) ?? honest);
     const batch = ++this.#batch;
@@ -114,8 +143,20 @@ export class ScriptedNode implements LinkHandler {
 
   async #sendOffer(): Promise<void> {
     const offer: Offer = {
-      v: 1, platform: 'linux', architecture: 'x64', runtimes: ['deno-2'], isolation: 'namespaces', cores: 2, memoryMiB: 4_096, rate: '10', slots: 16,
-      labels: {}, accepting: true, seeds: [...this.seeds], lastBatch: this.#batch, ...this.#script.offer,
+      v: 1,
+      platform: 'linux',
+      architecture: 'x64',
+      runtimes: ['deno-2'],
+      isolation: 'namespaces',
+      cores: 2,
+      memoryMiB: 4_096,
+      rate: '10',
+      slots: 16,
+      labels: {},
+      accepting: true,
+      seeds: [...this.seeds],
+      lastBatch: this.#batch,
+      ...this.#script.offer,
     };
     await this.#link!.call('offer', offer);
   }

@@ -59,7 +59,11 @@ export class TestSuperNode {
   /** Registers a node of alice and links it; it does as its script says. */
   async addNode(name: string, script: Script = {}): Promise<ScriptedNode> {
     const key = await this.net.registerNode(this.alice, name);
-    const node = new ScriptedNode(key, script, { transport: this.#transport, chain: this.running.chain, superNode: this.superNode.publicKey });
+    const node = new ScriptedNode(key, script, {
+      transport: this.#transport,
+      chain: this.running.chain,
+      superNode: this.superNode.publicKey,
+    });
     this.nodes.push(node);
     await node.link(this.running.linkAddress);
     return node;
@@ -67,7 +71,11 @@ export class TestSuperNode {
 
   /** Links with a key that nobody has registered. */
   stranger(name: string): ScriptedNode {
-    return new ScriptedNode(testSigner(name), {}, { transport: this.#transport, chain: this.running.chain, superNode: this.superNode.publicKey });
+    return new ScriptedNode(
+      testSigner(name),
+      {},
+      { transport: this.#transport, chain: this.running.chain, superNode: this.superNode.publicKey },
+    );
   }
 
   /** Deploys a function of bob, seeded by every node that is linked, and returns its call URL. */
@@ -84,7 +92,12 @@ export class TestSuperNode {
   }
 
   openAllowance(changes: object = {}): Promise<string> {
-    return this.net.openAllowance(this.bob, this.superNode, { maxUnits: '10000000', maxPerCall: '100000000', expires: Date.now() + 3_600_000, ...changes });
+    return this.net.openAllowance(this.bob, this.superNode, {
+      maxUnits: '10000000',
+      maxPerCall: '100000000',
+      expires: Date.now() + 3_600_000,
+      ...changes,
+    });
   }
 
   functionId(name: string): string {

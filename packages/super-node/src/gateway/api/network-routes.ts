@@ -55,7 +55,10 @@ export function networkRoutes(app: FastifyInstance, context: GatewayContext): vo
 async function describeJob(id: string, { ledger, calls }: GatewayContext): Promise<object> {
   const job = await ledger.job(id);
   if (!job) {
-    throw new OrbError('not-found', { message: `Job ${id.slice(0, 64)} is not on the ledger.`, hint: 'A job appears about a second after its call.' });
+    throw new OrbError('not-found', {
+      message: `Job ${id.slice(0, 64)} is not on the ledger.`,
+      hint: 'A job appears about a second after its call.',
+    });
   }
   return { job, times: timesOf(job), function: calls.functions.get(job.ticket[4])?.fullName ?? null };
 }

@@ -33,9 +33,14 @@ function meter(value, of) {
 function nodeRow(node) {
   const jobs = element('td', '', meter(node.active, node.slots), `${node.active} of ${node.slots}`);
   return row(
-    cell(element('span', node.accepting ? '' : 'quiet', node.label + (node.accepting ? '' : ' (paused)'))), cell(node.account), cell(node.isolation, 'quiet'),
-    cell(`${node.memoryMiB.toLocaleString('en')} MiB`, 'n'), cell(`${node.rate} / MiB·ms`, 'n'), jobs,
-    cell(node.rttMs === null ? '–' : `${node.rttMs.toFixed(1)} ms`, 'n'), cell(String(node.seeds), 'n'),
+    cell(element('span', node.accepting ? '' : 'quiet', node.label + (node.accepting ? '' : ' (paused)'))),
+    cell(node.account),
+    cell(node.isolation, 'quiet'),
+    cell(`${node.memoryMiB.toLocaleString('en')} MiB`, 'n'),
+    cell(`${node.rate} / MiB·ms`, 'n'),
+    jobs,
+    cell(node.rttMs === null ? '–' : `${node.rttMs.toFixed(1)} ms`, 'n'),
+    cell(String(node.seeds), 'n'),
   );
 }
 
@@ -48,15 +53,24 @@ function functionRow(fn) {
 function jobRow(job, labels) {
   const total = job.prcUs + job.setupUs + job.runUs;
   const bar = element('span', 'bar');
-  for (const [name, us] of [['prc', job.prcUs], ['setup', job.setupUs], ['run', job.runUs]]) {
+  for (const [name, us] of [
+    ['prc', job.prcUs],
+    ['setup', job.setupUs],
+    ['run', job.runUs],
+  ]) {
     const part = element('i', name);
     part.style.width = `${total > 0 ? (100 * us) / total : 0}%`;
     part.title = `${name}: ${ms(us)}`;
     bar.append(part);
   }
   return row(
-    cell(new Date(job.doneAtMs).toLocaleTimeString(), 'quiet'), cell(job.function), cell(job.outcome, job.outcome === 'ok' ? 'good' : 'bad'),
-    idCell(job.node, labels.get(job.node) ?? short(job.node)), cell(bar), cell(ms(total), 'n'), cell(credits(job.costUnits), 'n'),
+    cell(new Date(job.doneAtMs).toLocaleTimeString(), 'quiet'),
+    cell(job.function),
+    cell(job.outcome, job.outcome === 'ok' ? 'good' : 'bad'),
+    idCell(job.node, labels.get(job.node) ?? short(job.node)),
+    cell(bar),
+    cell(ms(total), 'n'),
+    cell(credits(job.costUnits), 'n'),
     idCell(job.id, `${job.id.slice(0, 6)}…-${job.id.split('-')[1]}`),
   );
 }
@@ -69,11 +83,18 @@ function show(status) {
   const labels = new Map(status.nodes.map((node) => [node.id, node.label]));
   $('network-name').textContent = status.network.name;
   document.title = `${status.network.name} · Orb network`;
-  const figures = { nodes: status.nodes.length, functions: status.functionCount, jobs: status.totals.jobs, running: status.totals.running, unsettled: status.totals.unsettled, height: status.ledger.height };
+  const figures = {
+    nodes: status.nodes.length,
+    functions: status.functionCount,
+    jobs: status.totals.jobs,
+    running: status.totals.running,
+    unsettled: status.totals.unsettled,
+    height: status.ledger.height,
+  };
   for (const [name, value] of Object.entries(figures)) $(`f-${name}`).textContent = value.toLocaleString('en');
   $('nodes').replaceChildren(...status.nodes.map(nodeRow));
   $('functions').replaceChildren(...status.functions.map(functionRow));
-  $('jobs').replaceChildren(...status.jobs.slice(0, 25).map((job) => jobRow(job, labels)));
+  $('jobs').replaceChildren(...status.jobs.slice(0, 12).map((job) => jobRow(job, labels)));
   $('super-nodes').replaceChildren(...status.superNodes.map(superNodeRow));
   $('l-height').textContent = status.ledger.height.toLocaleString('en');
   $('l-time').textContent = new Date(status.ledger.time).toLocaleString();
