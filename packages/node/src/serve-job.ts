@@ -107,6 +107,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       timeoutMs,
       context,
       signal,
+      log: (level, line) => job.session.logs.write(job.id, seeded, level, line),
       call: (nested) => callFunction(job.session.link, job.id, nested),
     });
     const { status, body, finished, completed } = result;
@@ -175,7 +176,8 @@ async function finishJob(
   room: JobRoom,
 ): Promise<RunTrailer> {
   const receipt = makeReceipt(job, request, run, usage, sent);
-  const { book } = job.session;
+  const { book, logs } = job.session;
+  logs.end(job.id);
   const place = book.add(job.row, receipt);
   run.release?.();
   room.desk.leave(job);

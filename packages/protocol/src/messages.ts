@@ -14,6 +14,7 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  *     call   call       NestedCallRequest + body → RunAnswer + body   a function that it runs calls another
  *     notice setting-up { job }              the job waits for a cold start: not started yet, safe to try elsewhere
  *     notice started    { job }              after setting-up: the handler has the call now
+ *     notice logs       Logs                 lines that functions wrote; before the answer of their job
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
@@ -179,3 +180,25 @@ export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
 
 /** A job in one of its first states. A job without these notices counts as started from the moment it was sent. */
 export const jobNoticeSchema = z.strictObject({ job: jobIdText });
+
+/** How much a line of a function's log matters. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Bounds of one `logs` notice. Its JSON text stays below the 64 KiB of a header. */
+export const logBounds = { jobs: 64, lines: 256, lineChars: 8_192, noticeBytes: 61_440 } as const;
+
+/** Lines of jobs of this node, each job's in their order; `dropped` counts those that were left out before them. */
+export const logsSchema = z.strictObject({
+  jobs: z
+    .array(
+      z.strictObject({
+        job: jobIdText,
+        lines: z.array(z.tuple([z.enum(logLevels), z.string().max(logBounds.lineChars)])).max(logBounds.lines),
+        dropped: z.int().min(0),
+      }),
+    )
+    .max(logBounds.jobs),
+});
+/** Lines as read. */
+export type Logs = z.output<typeof logsSchema>;

@@ -129,7 +129,7 @@ function unmountAll(folder: string): void {
     .split('\n')
     .map((line) => line.split(' ')[1] ?? '')
     .filter((path) => path.startsWith(`${folder}/`));
-  for (const path of mounts.toReversed()) spawnSync('umount', ['-l', path]);
+  for (const path of mounts.toReversed()) spawnSync(findProgram('umount')!, ['-l', path]);
 }
 
 async function freePort(): Promise<number> {

@@ -9,6 +9,7 @@ export type {
   KeyChange,
   LedgerFinality,
   LocatedTransaction,
+  LogEntry,
   NetworkInfo,
   NodeInfo,
   SeedStep,

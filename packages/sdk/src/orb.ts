@@ -43,7 +43,7 @@ export interface OrbOptions extends HttpOptions {
 /** A transaction of 256 KiB, and what came of every other one of its block. */
 const proofBytes = 32 * 1024 * 1024;
 
-/** One network as seen through one super node: call functions, own them, read the ledger. */
+/** One network as seen through its super nodes, one at a time: call functions, own them, read the ledger. */
 export class Orb {
   readonly ledger: LedgerClient;
   readonly accounts: AccountsClient;
@@ -67,7 +67,7 @@ export class Orb {
     this.tokens = new TokensClient({ http, sign: (owner) => this.functions.signedBy(owner) });
   }
 
-  /** Address of the super node. */
+  /** Address of the super node that is asked now. */
   get url(): string {
     return this.#http.base;
   }

@@ -16,6 +16,7 @@ import { SignedAccess } from './gateway/signed-access.ts';
 import { TokenBook } from './gateway/tokens/token-book.ts';
 import type { NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
+import { LogBook } from './logs/log-book.ts';
 import { FunctionRegistry } from './registry/function-registry.ts';
 import { LedgerFollower } from './registry/ledger-follower.ts';
 import { NodeRegistry } from './registry/node-registry.ts';
@@ -80,6 +81,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const nodes = new NodeRegistry();
   const peers = new PeerRegistry({ nowMs });
   const recentJobs = new RecentJobs();
+  const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
@@ -124,6 +126,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nodes,
     settlement,
     dispatches,
+    logs,
     log,
     nowMs,
     onChange: nodesChanged,
@@ -144,6 +147,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     journal,
     dispatches,
     recentJobs,
+    logs,
     ticketRoots,
     parameters,
     stopping: () => stopping,

@@ -168,7 +168,7 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
     const knocked: string[] = [];
     const servers: Server[] = [];
     const listen = async (where: string | { port: number; host: string }) => {
-      const server = createServer((socket) => (knocked.push(String(where)), socket.destroy()));
+      const server = createServer((socket) => (knocked.push(JSON.stringify(where)), socket.destroy()));
       server.listen(where);
       await once(server, 'listening');
       servers.push(server);

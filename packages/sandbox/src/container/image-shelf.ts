@@ -37,7 +37,6 @@ interface Shelved {
  */
 export class ImageShelf {
   readonly #options: CheckedContainerOptions;
-  readonly #engine: Engine;
   readonly #docker: Docker;
   /** By digest. */
   readonly #images = new Map<string, Shelved>();
@@ -51,7 +50,6 @@ export class ImageShelf {
 
   constructor(options: CheckedContainerOptions, dependencies: { readonly engine: Engine }) {
     this.#options = options;
-    this.#engine = dependencies.engine;
     this.#docker = dependencies.engine.docker;
   }
 

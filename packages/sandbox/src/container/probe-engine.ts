@@ -2,22 +2,13 @@ import { OrbError } from '@orb/protocol';
 import type { SandboxReport } from '../port.ts';
 import type { Engine } from './engine.ts';
 import { functionUser, hardenedContainer, type ContainerPlan } from './hardened-container.ts';
+import { trialCommand } from './relay-image.ts';
 import { StreamReader, Tail } from './stream-reader.ts';
 
 const trialTimeoutMs = 30_000;
 const trialOutputBytes = 65_536;
 
-/** Run in a container as a function's would be: says what it can do there. */
-const trial = `
-const fs = require('fs');
-const status = fs.readFileSync('/proc/self/status', 'utf8');
-const field = (name) => (new RegExp('^' + name + ':\\\\s*(\\\\S+)', 'm').exec(status) || [])[1];
-let wrote = true;
-try { fs.writeFileSync('/orb-trial', ''); fs.writeFileSync('/etc/orb-trial', ''); } catch (error) { wrote = error.code !== 'EROFS'; }
-const networks = Object.keys(require('os').networkInterfaces()).filter((name) => name !== 'lo');
-process.stdout.write(JSON.stringify({ uid: process.getuid(), effective: field('CapEff'), bounding: field('CapBnd'), noNewPrivs: field('NoNewPrivs'), seccomp: field('Seccomp'), wrote, networks }));
-`;
-
+/** What relay/trial.js says, run as a function's container would be. */
 interface Trial {
   readonly uid: number;
   readonly effective: string;
@@ -100,7 +91,7 @@ export async function probeEngine(plan: ContainerPlan, dependencies: { readonly 
 async function runTrial(plan: ContainerPlan, engine: Engine): Promise<Trial> {
   const { init: _, autoRemove: __, ...rest } = plan;
   const container = await engine.create(
-    hardenedContainer({ ...rest, user: functionUser, stdin: false, writable: ['/tmp'], command: ['/usr/bin/node', '-e', trial] }),
+    hardenedContainer({ ...rest, user: functionUser, stdin: false, writable: ['/tmp'], command: trialCommand }),
   );
   try {
     const stream = await engine.attach(container, false);

@@ -135,7 +135,9 @@ export class RelayChannel implements Channel {
     if (!server || (freeze && this.#busy)) return;
     this.#frozen = freeze;
     this.#changing = this.#changing
-      .then(() => (this.#ending ? undefined : freeze ? server.pause() : server.unpause()))
+      .then(async () => {
+        if (!this.#ending) await (freeze ? server.pause() : server.unpause());
+      })
       .catch(() => {
         // An engine that cannot freeze leaves it at the lowest weight.
       });

@@ -2,17 +2,21 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type Docker from 'dockerode';
 import { OrbError } from '@orb/protocol';
 import { sharedLibraries } from '../deno/deno-binary.ts';
 
-const source = dirname(dirname(fileURLToPath(import.meta.url)));
+const source = dirname(dirname(dirname(fileURLToPath(new URL('relay/main.js', import.meta.url)))));
 const folders = ['harness', 'container/relay'];
 const repository = 'orb-relay';
 /** Where everything stands inside. */
 export const relayCommand = ['/usr/bin/node', '--max-old-space-size=96', '--max-semi-space-size=2', '/orb/container/relay/main.js'];
+export const trialCommand = [
+  '/usr/bin/node',
+  `/orb/container/relay/${basename(fileURLToPath(new URL('relay/trial.js', import.meta.url)))}`,
+];
 
 /**
  * The engine's id of the image with the helper for HTTP containers: this computer's own Node and the relay, nothing else.

@@ -11,6 +11,7 @@ import {
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { CallReply, CallRequest } from '../call.ts';
 import type { SignedAccess } from '../gateway/signed-access.ts';
+import { namesOf } from '../gateway/signed-message.ts';
 import { admitCall, type Admission } from '../steps/admit-call.ts';
 import type { CallContext } from '../steps/call-context.ts';
 import { pathBelow } from '../gateway/path-below.ts';
@@ -90,7 +91,25 @@ function identify(
   if (!target.startsWith(called) || !/^([/?]|$)/.test(target.slice(called.length)) || pathBelow(target, 3) !== path) {
     throw new OrbError('unauthenticated', { message: 'The forwarded signature is for another request.' });
   }
-  return signedAccess.identify({ method, url: `${record.gateway.replace(/\/$/, '')}${target}`, headers, body });
+  return identifyByName(namesOf(record.gateway.replace(/\/$/, '')), (name) =>
+    signedAccess.identify({ method, url: `${name}${target}`, headers, body }),
+  );
+}
+
+/** The entry may have been called by any of its names. @throws OrbError what is wrong under the first of them */
+function identifyByName([name, ...more]: readonly string[], identifyAs: (name: string) => RequestIdentity | undefined) {
+  try {
+    return identifyAs(name!);
+  } catch (error) {
+    for (const other of more) {
+      try {
+        return identifyAs(other);
+      } catch {
+        // The first name's error says most: it is the one that the ledger holds.
+      }
+    }
+    throw error;
+  }
 }
 
 /** The entry has drawn the version by the owner's traffic; it must be one that takes calls here too. */

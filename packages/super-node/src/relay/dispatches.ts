@@ -65,6 +65,12 @@ export class Dispatches {
     this.#running.delete(job);
   }
 
+  /** A job that is out at this node now. */
+  find(node: string, job: JobId): Ticketed | undefined {
+    const ticketed = this.#running.get(job)?.ticketed;
+    return ticketed?.node.id === node ? ticketed : undefined;
+  }
+
   /** What a node said about one of its own jobs. */
   markStarted(node: string, job: JobId, started: boolean): void {
     const running = this.#running.get(job);

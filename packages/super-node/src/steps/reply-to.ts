@@ -1,5 +1,6 @@
 import { OrbError, outcomes, receiptRow, ticketRow, type Receipt, type RunTrailer } from '@orb/protocol';
 import type { CallReply } from '../call.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { CallContext } from './call-context.ts';
 import type { Answered } from './dispatch-job.ts';
 
@@ -7,6 +8,8 @@ import type { Answered } from './dispatch-job.ts';
 export function replyTo(answered: Answered, context: CallContext): CallReply {
   const { job, node, head, body, receipt, trailer, acknowledgement, readAtUs, admission } = answered;
   context.recentJobs.add({ functionName: admission.entry.fullName, node: node.id, job, receipt, acknowledgement });
+  const failure = failureOf(receipt, trailer, admission.entry.fullName);
+  if (failure) context.logs.say(sourceOf(answered), 'error', failure.message);
   return {
     call: job.ticket.call,
     job: job.id,
@@ -17,7 +20,7 @@ export function replyTo(answered: Answered, context: CallContext): CallReply {
     status: head.status,
     headers: head.headers,
     body,
-    failure: failureOf(receipt, trailer, admission.entry.fullName),
+    failure,
     times: { prcUs: acknowledgement.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
     proof: () => ({ ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error, errorType: trailer.errorType }),
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),

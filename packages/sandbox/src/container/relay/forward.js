@@ -46,8 +46,7 @@ export class Forwarder {
   #agent = new Agent({ keepAlive: true, timeout: idleMs, maxSockets: 1_024, scheduling: 'lifo' });
   #port;
   #onGone;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #leaving;
+  #leaving = false;
 
   /** @param {number} port @param {() => void} onGone nothing listens there any more */
   constructor(port, onGone) {
@@ -72,8 +71,11 @@ export class Forwarder {
     }
   }
 
+  /** Once; what comes after is told the same. */
   #gone() {
-    this.#leaving ??= setTimeout(this.#onGone, lastWordsMs);
+    if (this.#leaving) return;
+    this.#leaving = true;
+    setTimeout(this.#onGone, lastWordsMs);
   }
 
   /** @param {any} job @param {any} body */
