@@ -48,7 +48,12 @@ export function addNodeCommands(program: Command, context: CommandContext): void
       ),
     )
     .option('--folder <folder>', 'where the node keeps its key, code and receipts (default: ORB_HOME/node)')
-    .option('--super-nodes <number>', 'how many super nodes to work for: the gateway’s own, then others of the network', wholeNumber(1, 16), 3)
+    .option(
+      '--super-nodes <number>',
+      'how many super nodes to work for: the gateway’s own, then others of the network',
+      wholeNumber(1, 16),
+      3,
+    )
     .option('--super <url>', 'address of the super node’s links, wss://…; found through --gateway when left out')
     .option('--super-key <hex>', 'key that the super node must prove')
     .option('--chain <hex>', 'chain id of the network')

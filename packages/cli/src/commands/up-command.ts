@@ -46,7 +46,9 @@ async function up(session: Session, { once, data, nodes, port }: UpFlags): Promi
     );
     const text = session.options.json ? '' : await describeSummary(summary, folder, terminal.style);
     const isDefault = folder.home === session.home && (await session.gateway()) === summary.url;
-    session.result(summaryJson(summary, folder), () => (once ? text : `${text}\n${describeNext(summary, folder, { isDefault }, terminal.style)}`));
+    session.result(summaryJson(summary, folder), () =>
+      once ? text : `${text}\n${describeNext(summary, folder, { isDefault }, terminal.style)}`,
+    );
     if (!once) await untilBroken(session, processes);
   } catch (error) {
     progress.fail();
