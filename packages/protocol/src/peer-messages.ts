@@ -143,6 +143,8 @@ export const forwardRequestSchema = z.strictObject({
   waitedUs: z.int().min(0).max(maxWaitedUs),
   /** Where the function is private: who asked. */
   signed: callerSignature.optional(),
+  /** Functions that wait for this call, outermost first, where a function makes it. */
+  callers: z.array(hex32).max(limits.callDepth).optional(),
 });
 /** A forwarded call as read. */
 export type ForwardRequest = z.output<typeof forwardRequestSchema>;

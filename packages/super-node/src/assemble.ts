@@ -31,6 +31,7 @@ import { Scheduler } from './scheduler/scheduler.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
 import { SettlementSide } from './settlement/settlement-side.ts';
+import { answerNestedCall } from './steps/answer-nested-call.ts';
 import type { CallContext } from './steps/call-context.ts';
 
 /** What a super node stands on: one adapter for each port. */
@@ -129,6 +130,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     log,
     nowMs,
     onChange: nodesChanged,
+    nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
   });

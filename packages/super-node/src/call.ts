@@ -1,4 +1,15 @@
-import type { AccountId, CallId, ForwardRequest, JobId, NodeId, OrbError, ReceiptRow, RequestIdentity, TicketRow } from '@orb/protocol';
+import type {
+  AccountId,
+  CallId,
+  ForwardRequest,
+  FunctionId,
+  JobId,
+  NodeId,
+  OrbError,
+  ReceiptRow,
+  RequestIdentity,
+  TicketRow,
+} from '@orb/protocol';
 
 /** A call as it enters: read whole, nothing checked but its size. */
 export interface CallRequest {
@@ -14,6 +25,8 @@ export interface CallRequest {
   readonly identity: RequestIdentity | undefined;
   /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
   readonly account?: AccountId | undefined;
+  /** Where a function makes the call. */
+  readonly origin?: CallOrigin | undefined;
   /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
   readonly version?: string | undefined;
   /** Their signature as it came, for a super node that runs the call to check by itself. */
@@ -22,6 +35,14 @@ export interface CallRequest {
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */
   readonly abort: AbortController;
+}
+
+/** What stands behind a call that a function makes. */
+export interface CallOrigin {
+  /** Whose allowance pays; undefined: the function's own owner's. */
+  readonly payer: AccountId | undefined;
+  /** Functions that wait for it, outermost first. */
+  readonly path: readonly FunctionId[];
 }
 
 /** What goes back to the caller. */

@@ -27,6 +27,7 @@ export async function handleCall(request: CallRequest, context: CallContext): Pr
 }
 
 /** What only this super node's word vouches for stays here: another could not check it. */
-function reachOf({ account }: CallRequest, { entry }: Admission): 'everywhere' | 'here' {
-  return account !== undefined && isPrivate(entry) ? 'here' : 'everywhere';
+function reachOf({ account, origin }: CallRequest, { entry }: Admission): 'everywhere' | 'here' {
+  const otherPayer = origin?.payer !== undefined && origin.payer !== entry.record.account;
+  return otherPayer || (account !== undefined && isPrivate(entry)) ? 'here' : 'everywhere';
 }

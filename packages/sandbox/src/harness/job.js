@@ -1,4 +1,5 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
+import { Asks } from './asks.js';
 import {
   asBytes,
   bytesSet,
@@ -83,6 +84,9 @@ class Context {
 
   /** @param {Promise<unknown>} promise */
   waitUntil = (promise) => this.#job.waitUntil(promise);
+
+  /** @param {any} target @param {unknown} [input] @param {{ timeoutMs?: number }} [options] */
+  call = (target, input, options) => this.#job.ask(target, input, options);
 }
 
 export class Job {
@@ -111,6 +115,15 @@ export class Job {
     this.reader = undefined;
     /** A request body that is still arriving. */
     this.upload = undefined;
+    /** @type {Asks | undefined} */
+    this.asks = undefined;
+  }
+
+  /** @param {any} target @param {unknown} input @param {{ timeoutMs?: number }} [options] */
+  ask(target, input, options) {
+    const { shared, id } = this;
+    this.asks ??= new Asks((start, body) => shared.frame(toHost.ask, id, start, body));
+    return this.asks.ask(target, input, options);
   }
 
   get ctx() {
@@ -158,6 +171,7 @@ export class Job {
       : new DOMException('The caller has gone.', 'AbortError');
     this.over = true;
     this.upload?.fail(this.abortReason);
+    this.asks?.end(this.abortReason);
     this.onCredit?.();
     if (this.reader) whenSettled(this.reader.cancel(this.abortReason), undefined, () => {});
     this.controller?.abort(this.abortReason);

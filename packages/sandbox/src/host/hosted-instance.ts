@@ -182,6 +182,10 @@ export class HostedInstance implements Instance, JobHost {
     if (!job.over) this.#frames.number(toFunction.credit, job.id, bytes);
   }
 
+  tell(job: HostedJob, head: object, body: Uint8Array): void {
+    if (this.#jobs.has(job.id)) this.#frames.withHead(toFunction.told, job.id, JSON.stringify(head), body);
+  }
+
   abandon(job: HostedJob): void {
     this.#cancel(job);
   }
@@ -271,6 +275,9 @@ export class HostedInstance implements Instance, JobHost {
       case toHost.settled:
         if (!job.answered) throw new TypeError('a job ended without an answer');
         job.finish('ok');
+        break;
+      case toHost.ask:
+        job.ask(payload);
         break;
       case toHost.log:
         if (!job.log(payload[0] ?? 0, Buffer.from(payload.subarray(1)).toString())) this.#onUselessFrame();

@@ -72,10 +72,11 @@ async function runForward(
 }
 
 function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
-  const { owner, name, method, path, headers, mode, waitedUs } = forward;
+  const { owner, name, method, path, headers, mode, waitedUs, callers } = forward;
+  const origin = callers && { payer: undefined, path: callers };
   const { body, abort, arrivedUs, peer } = arrival;
   const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
-  return { owner, name, method, path, headers, mode, body, identity, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+  return { owner, name, method, path, headers, mode, body, identity, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
 }
 
 /** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */
@@ -95,13 +96,19 @@ function identify(
   );
 }
 
-/** The entry may have been called by any of its names. @throws OrbError what is wrong under the last of them */
+/** The entry may have been called by any of its names. @throws OrbError what is wrong under the first of them */
 function identifyByName([name, ...more]: readonly string[], identifyAs: (name: string) => RequestIdentity | undefined) {
   try {
     return identifyAs(name!);
   } catch (error) {
-    if (more.length === 0) throw error;
-    return identifyByName(more, identifyAs);
+    for (const other of more) {
+      try {
+        return identifyAs(other);
+      } catch {
+        // The first name's error says most: it is the one that the ledger holds.
+      }
+    }
+    throw error;
   }
 }
 

@@ -17,6 +17,7 @@ export function admitCall(request: CallRequest, context: CallContext): Admission
   const entry = findFunction(request, context);
   checkSize(request);
   checkRight(request, entry);
+  checkChain(request, entry);
   const version = request.version === undefined ? pickVersion(entry, Math.random()) : findVersion(entry, request.version);
   if (!version)
     throw new OrbError('no-node-fits', { message: `${entry.fullName} has no version that takes calls yet.`, retryAfterMs: 1_000 });
@@ -40,6 +41,19 @@ function checkSize({ body, path, method }: CallRequest): void {
     throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
   }
   if (path.length > limits.pathBytes) throw new OrbError('too-large', { message: `The path is longer than ${limits.pathBytes} bytes.` });
+}
+
+/** Functions that call each other, or themselves, come to an end. */
+function checkChain({ origin }: CallRequest, { record, fullName }: FunctionEntry): void {
+  if (!origin) return;
+  if (origin.path.length >= limits.callDepth)
+    throw new OrbError('call-limit', {
+      message: `${fullName} would be function ${origin.path.length + 1} in one chain of calls; the limit is ${limits.callDepth}.`,
+    });
+  if (origin.path.filter((id) => id === record.id).length >= limits.callRepeats)
+    throw new OrbError('call-limit', {
+      message: `${fullName} stands ${limits.callRepeats} times in this chain of calls already: it calls itself in a circle.`,
+    });
 }
 
 /** @throws OrbError `not-found` for a version that takes no calls */

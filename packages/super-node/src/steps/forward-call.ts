@@ -67,7 +67,7 @@ function forwardRequest(
   { entry, version }: Admission,
   { call, attempt }: Attempt,
 ): ForwardRequest {
-  const { owner, name, method, path, mode, headers, readAtUs } = request;
+  const { owner, name, method, path, mode, headers, readAtUs, origin } = request;
   return {
     call,
     attempt,
@@ -79,6 +79,7 @@ function forwardRequest(
     headers: headers as [string, string][],
     mode,
     waitedUs: Math.max(0, context.nowUs() - readAtUs),
+    ...(origin && { callers: [...origin.path] }),
     // Nobody else need know who calls.
     ...(isPrivate(entry) && request.signed && { signed: request.signed }),
   };
