@@ -86,7 +86,11 @@ export class Http {
    * @param options.mayRepeat false for what must not run twice: then only what never reached a gateway goes to the next
    * @throws OrbError `link-closed`, `cancelled`
    */
-  async raw(path: string, request: RequestFor, options: { readonly mayRepeat: boolean; readonly signal?: AbortSignal | undefined }): Promise<Response> {
+  async raw(
+    path: string,
+    request: RequestFor,
+    options: { readonly mayRepeat: boolean; readonly signal?: AbortSignal | undefined },
+  ): Promise<Response> {
     return this.#changeOver(async (base, isLast) => {
       const response = await this.#fetch(`${base}${path}`, request(base));
       if (!isLast && response.status === 503 && !response.headers.has('orb-call')) await this.#refuseUnstarted(response, options.mayRepeat);

@@ -79,7 +79,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const peers = new PeerRegistry({ nowMs });
   const recentJobs = new RecentJobs();
   const dispatches = new Dispatches({ nowMs });
-  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes, peers });
+  const scheduler = new Scheduler(
+    { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
+    { nodes, peers },
+  );
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
@@ -153,7 +156,9 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     calls,
     signedAccess: guards.signedAccess,
   });
-  const follow = [allowances, sweeper, functions, replicas, others].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
+  const follow = [allowances, sweeper, functions, replicas, others].map(
+    (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
+  );
   const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
 
   const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });

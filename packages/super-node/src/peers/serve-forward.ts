@@ -61,7 +61,10 @@ async function runForward(
     identity = identify(forward, arrival, signedAccess);
     const request = readForward(forward, arrival, identity);
     const admission = admitVersion(request, forward.version, calls);
-    return { identity, end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here' }) };
+    return {
+      identity,
+      end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here' }),
+    };
   } catch (error) {
     return { identity, end: { ended: 'given-up', started: false, attempts: 0, error: asOrbError(error) } };
   }
@@ -93,7 +96,8 @@ function identify(
 function admitVersion(request: CallRequest, wanted: string, calls: CallContext): Admission {
   const { entry } = admitCall(request, calls);
   const version = entry.versions.find(([{ id }]) => id === wanted)?.[0];
-  if (!version) throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
+  if (!version)
+    throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
   return { entry, version };
 }
 

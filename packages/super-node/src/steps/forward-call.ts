@@ -61,7 +61,12 @@ export async function forwardCall(
   }
 }
 
-function forwardRequest(request: CallRequest, context: CallContext, { entry, version }: Admission, { call, attempt }: Attempt): ForwardRequest {
+function forwardRequest(
+  request: CallRequest,
+  context: CallContext,
+  { entry, version }: Admission,
+  { call, attempt }: Attempt,
+): ForwardRequest {
   const { owner, name, method, path, mode, headers, readAtUs } = request;
   return {
     call,
@@ -88,7 +93,12 @@ async function takeAnswer(
   answer: LinkAnswer,
 ): Promise<CallReply> {
   const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
-  const trailer = parseWith(forwardTrailerSchema, answer.completeTrailer ?? (await answer.trailer), 'forward trailer', 'protocol-violation');
+  const trailer = parseWith(
+    forwardTrailerSchema,
+    answer.completeTrailer ?? (await answer.trailer),
+    'forward trailer',
+    'protocol-violation',
+  );
   const ticket = ticketFromRow(trailer.ticket);
   const receipt = receiptFromRow(trailer.receipt);
   const asked = requestHash(request.method, request.path, sha256(request.body));

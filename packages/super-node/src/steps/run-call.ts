@@ -53,7 +53,7 @@ export async function runCall(request: CallRequest, context: CallContext, admiss
   let last: NotAnswered | undefined;
   let attempt = firstAttempt;
   let failed = firstAttempt - 1;
-  for (let turnedAway = 0; ; ) {
+  for (let turnedAway = 0; ;) {
     const place = await placeJob(request, context, admission, { call, attempt, reach, avoid }, last);
     if (place === undefined) return giveUp(last!, attempt - firstAttempt);
     const answer = await tryPlace(request, context, admission, { call, attempt, reach, avoid }, place);
@@ -108,13 +108,7 @@ async function placeJob(
 
 type Tried = Answered | NotAnswered | Extract<CallEnd, { ended: 'replied' }>;
 
-async function tryPlace(
-  request: CallRequest,
-  context: CallContext,
-  admission: Admission,
-  attempt: Attempt,
-  place: Place,
-): Promise<Tried> {
+async function tryPlace(request: CallRequest, context: CallContext, admission: Admission, attempt: Attempt, place: Place): Promise<Tried> {
   try {
     return isPeer(place)
       ? await forwardCall(request, context, admission, place, attempt)
