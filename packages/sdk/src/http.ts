@@ -16,7 +16,7 @@ export interface HttpOptions {
 
 /** One request to the API. */
 export interface ApiRequest {
-  readonly method?: 'GET' | 'POST' | 'PUT';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Sent as JSON, or as it is when it is bytes. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
@@ -24,7 +24,7 @@ export interface ApiRequest {
   readonly signal?: AbortSignal | undefined;
   /** The most bytes of the answer, or of one line of it. @default 4 MiB */
   readonly limit?: number;
-  /** @default the client's own */
+  /** Until the whole answer is read; Infinity for one that has no end. @default the client's own */
   readonly timeoutMs?: number;
 }
 
@@ -67,6 +67,14 @@ export class Http {
       // Every request of the API may be made twice: reads, uploads by hash, transactions by id.
       { signal: request.signal, mayRepeat: true },
     );
+  }
+
+  /** The bytes of an answer. @throws as {@link json} */
+  async bytes(path: string, request: ApiRequest = {}): Promise<Uint8Array> {
+    return this.#changeOver(async (base) => readBytes(await this.#api(base, path, request), request.limit ?? answerBytes), {
+      signal: request.signal,
+      mayRepeat: true,
+    });
   }
 
   /** The lines of an NDJSON answer as they arrive. @throws as {@link json} */
@@ -156,13 +164,14 @@ export class Http {
       const signed = signRequest({ method, url, body: bytes }, signWith.chain, signWith.signer, Date.now());
       for (const [name, value] of Object.entries(signed)) headers.set(name, value as string);
     }
-    const timeout = AbortSignal.timeout(request.timeoutMs ?? this.#timeoutMs);
+    const timeoutMs = request.timeoutMs ?? this.#timeoutMs;
+    const signals = [request.signal, timeoutMs === Infinity ? undefined : AbortSignal.timeout(timeoutMs)].filter((one) => one !== undefined);
     const response = await this.#fetch(url, {
       method,
       headers,
       // A redirect could carry a signed request to a host that its signer never chose.
       redirect: 'error',
-      signal: request.signal ? AbortSignal.any([request.signal, timeout]) : timeout,
+      signal: AbortSignal.any(signals),
       ...(method !== 'GET' && { body: bytes as Uint8Array<ArrayBuffer> }),
     });
     if (!response.ok) throw await this.errorOf(response);

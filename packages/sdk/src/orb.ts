@@ -27,6 +27,7 @@ import { callFunction, fetchFunction, type CallInfo, type CallOptions, type Call
 import { FunctionsClient, type Owner } from './functions-client.ts';
 import { Http, type HttpOptions } from './http.ts';
 import { LedgerClient } from './ledger-client.ts';
+import { TokensClient } from './tokens-client.ts';
 
 export interface OrbOptions extends HttpOptions {
   /** Who signs; calling public functions needs nobody. */
@@ -48,6 +49,7 @@ export class Orb {
   readonly accounts: AccountsClient;
   readonly functions: FunctionsClient;
   readonly allowances: AllowancesClient;
+  readonly tokens: TokensClient;
   readonly #http: Http;
   readonly #options: OrbOptions;
   #network: Promise<NetworkInfo> | undefined;
@@ -62,6 +64,7 @@ export class Orb {
     this.accounts = new AccountsClient({ http, ledger: this.ledger });
     this.functions = new FunctionsClient({ http, ledger: this.ledger, chain });
     this.allowances = new AllowancesClient({ ledger: this.ledger });
+    this.tokens = new TokensClient({ http, sign: (owner) => this.functions.signedBy(owner) });
   }
 
   /** Address of the super node that is asked now. */

@@ -28,6 +28,8 @@ interface StartFlags {
   readonly slots?: number;
   readonly price?: bigint;
   readonly minIsolation?: IsolationTier;
+  readonly only?: readonly string[];
+  readonly block?: readonly string[];
   readonly stopWithParent?: boolean;
 }
 
@@ -62,6 +64,8 @@ export function addNodeCommands(program: Command, context: CommandContext): void
     .addOption(
       new Option('--min-isolation <tier>', 'do not start when this computer cannot isolate functions at least so').choices(isolationTiers),
     )
+    .option('--only <accounts>', 'seed functions of these accounts alone: names or ids, with commas between', splitList)
+    .option('--block <accounts>', 'seed no functions of these accounts', splitList)
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => start(context.session(command), flags));
   node
@@ -125,7 +129,7 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
       superNodes: [...network.superNodes],
       caps: { ...(cores !== undefined && { cores }), ...(memoryMiB !== undefined && { memoryMiB }), ...(slots !== undefined && { slots }) },
       ...(price !== undefined && { rate: String(price) }),
-      ...(minIsolation !== undefined && { policy: { minIsolation } }),
+      policy: { ...(await seedPolicy(session, flags)), ...(minIsolation !== undefined && { minIsolation }) },
     },
     (level, message) => session.terminal.note(`${level === 'warn' ? session.terminal.noteStyle.warn('!') : '·'} ${cleanText(message)}`),
   );
@@ -134,6 +138,22 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
   await Promise.race([untilStopped(session.signal, flags.stopWithParent ? session.terminal.streams.stdin : undefined), node.ended]);
   await node.drain();
   await node.stop();
+}
+
+function splitList(text: string): readonly string[] {
+  return text.split(',').map((part) => part.trim());
+}
+
+/** Accounts by name or id → the node's rules. @throws OrbError `unknown-account` */
+async function seedPolicy(session: Session, { only, block }: StartFlags) {
+  const ids = async (names: readonly string[]) => {
+    const orb = await session.orb();
+    return Promise.all(names.map(async (name) => (isHex32(name) ? name : (await orb.accounts.show(name)).id)));
+  };
+  return {
+    ...(only && { accept: 'listed' as const, allow: await ids(only) }),
+    ...(block && { block: await ids(block) }),
+  };
 }
 
 interface WorkPlace {
@@ -183,7 +203,12 @@ async function findNetwork(
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {
   const status = await askNode(folderOf(session, folder), request);
-  session.result(status, () => describeNode(status, session));
+  session.result(status, () => (request.command === 'stop' ? describeStop(status, session) : describeNode(status, session)));
+}
+
+function describeStop({ label, running }: NodeStatus, { terminal: { style } }: Session): string {
+  const first = running === 0 ? '' : ` after the ${running === 1 ? 'job' : `${running} jobs`} under way`;
+  return `${style.good('✓')} ${style.strong(cleanText(label))} leaves${first}.`;
 }
 
 function describeTally({ done, outcomes, refusals, askedUnits }: NodeStatus['jobs']): string {

@@ -13,7 +13,7 @@ import {
   type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
-import type { NetworkInfo, Orb, Owner } from '@orb/sdk';
+import type { FunctionInfo, NetworkInfo, Orb, Owner } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
 import { formatBytes, formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
@@ -22,11 +22,14 @@ import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import { checkBudget, checkFunds, ensureAllowances, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
 import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 
+/** What an owner may say in a manifest. */
+export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>>;
+
 export interface DeployOptions extends BudgetOptions {
   readonly file: string;
   readonly name: string;
-  /** What the manifest should say beside code and defaults. */
-  readonly manifest: Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>>;
+  /** What the manifest should say beside code; the rest stays as in the version that runs now, or has its default. */
+  readonly manifest: ManifestTerms;
 }
 
 export interface DeployDependencies {
@@ -62,14 +65,16 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const { orb, owner, progress } = dependencies;
   progress.step(`Bundling ${options.file}`);
   const bundle = await bundleSource(options.file);
-  const manifest = makeManifest(options, bundle);
+  // What is wrong with the options is said before anything is asked.
+  makeManifest(options.manifest, bundle);
   progress.done(`Bundled ${options.file}: ${formatBytes(bundle.code.byteLength)}`);
   for (const warning of bundle.warnings.slice(0, 5)) progress.note(cleanText(warning));
 
   progress.step('Checking account and budget');
-  checkBudget(manifest, options);
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
+  const manifest = makeManifest({ ...place.terms, ...options.manifest }, bundle);
+  checkBudget(manifest, options);
   if (place.isNew) await checkFunds(orb, owner, options.budgetUnits);
 
   progress.update('Handing over the code');
@@ -121,11 +126,11 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
   return (superNode.gateway ?? orb.url).replace(/\/$/, '');
 }
 
-function makeManifest({ manifest }: DeployOptions, { code, sha256 }: Bundle): Manifest {
+function makeManifest(terms: ManifestTerms, { code, sha256 }: Bundle): Manifest {
   return parseManifest({
     runtime: 'deno-2',
     priceCap: String(limits.rate.default),
-    ...manifest,
+    ...terms,
     v: 1,
     kind: 'bundle',
     code: { sha256, bytes: code.byteLength },
@@ -135,6 +140,8 @@ function makeManifest({ manifest }: DeployOptions, { code, sha256 }: Bundle): Ma
 interface Place {
   readonly identity: FunctionIdentity;
   readonly isNew: boolean;
+  /** Limits and terms of the version that runs now: what is not said anew stays. */
+  readonly terms: ManifestTerms;
 }
 
 /** Where the function goes: a new name, or one that this machine controls. @throws OrbError `name-taken` */
@@ -148,8 +155,8 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
   }
   const { holder, incarnation } = await orb.functions.nameState(owner.id, name);
   const identity = { chain: network.chain, owner: account.name, name, incarnation, id: functionId(owner.id, name, incarnation) };
-  if (holder === undefined) return { identity, isNew: true };
-  const { record } = await orb.functions.show(`${account.name}/${name}`);
+  if (holder === undefined) return { identity, isNew: true, terms: {} };
+  const { record, version } = await orb.functions.show(`${account.name}/${name}`);
   await files.openControl(identity, record.controlKey).catch((cause: unknown) => {
     throw new OrbError('name-taken', {
       message: `${account.name}/${name} exists, and this machine cannot change it: ${(cause as Error).message}`,
@@ -157,7 +164,13 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
       cause,
     });
   });
-  return { identity, isNew: false };
+  return { identity, isNew: false, terms: termsOf(version) };
+}
+
+function termsOf(version: FunctionInfo['version']): ManifestTerms {
+  if (!version) return {};
+  const { v: _, kind: __, code: ___, ...terms } = parseManifest(version['manifest']);
+  return terms;
 }
 
 async function publish(

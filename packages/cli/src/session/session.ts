@@ -45,6 +45,12 @@ export class Session {
     this.progress = createProgress(terminal, options.json);
   }
 
+  /** The same command's session, speaking to this gateway. */
+  at(gateway: string): Session {
+    const { terminal, signal, home } = this;
+    return new Session({ ...this.options, gateway }, { terminal, signal, home });
+  }
+
   /** Prints a result: as JSON with `--json`, else as people read it. Amounts in JSON are base units, as decimal strings. */
   result(value: unknown, human: () => string): void {
     this.terminal.print(
@@ -63,7 +69,17 @@ export class Session {
   }
 
   async gateway(): Promise<string> {
-    return this.options.gateway ?? this.terminal.streams.env['ORB_GATEWAY'] ?? (await readProfile(this.home)).gateway ?? defaultGateway;
+    const profile = await readProfile(this.home);
+    return this.#chosenGateway ?? profile.gateway ?? profile.local?.gateway ?? defaultGateway;
+  }
+
+  /** The network of this computer, unless the command line or the environment names another. */
+  async localGateway(): Promise<string> {
+    return this.#chosenGateway ?? (await readProfile(this.home)).local?.gateway ?? defaultGateway;
+  }
+
+  get #chosenGateway(): string | undefined {
+    return this.options.gateway ?? (this.terminal.streams.env['ORB_GATEWAY'] || undefined);
   }
 
   /** The network, without an account. */
@@ -82,10 +98,15 @@ export class Session {
     return { orb, owner: { id: accountId(signer.publicKey), signer }, name: chosen };
   }
 
-  /** `--account`, else ORB_ACCOUNT, else the default account, else the only one there is. @throws OrbError `key-store` */
+  /**
+   * `--account`, else ORB_ACCOUNT, else the default account, else on this computer's own network the one that it has
+   * made, else the only one there is. @throws OrbError `key-store`
+   */
   async accountName(): Promise<string> {
-    const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? (await readProfile(this.home)).account;
+    const profile = await readProfile(this.home);
+    const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? profile.account;
     if (chosen !== undefined) return chosen;
+    if (profile.local && profile.local.gateway === (await this.gateway())) return profile.local.account;
     const names = await this.keys.accounts();
     if (names.length === 1) return names[0]!;
     throw names.length === 0
@@ -94,6 +115,11 @@ export class Session {
           message: `Which account? There are ${names.join(', ')}.`,
           hint: 'Choose one for now with --account NAME, or for good with orb account use NAME.',
         });
+  }
+
+  /** `OWNER/NAME` as it is; `NAME` is a function of the chosen account. */
+  async ownPath(path: string): Promise<string> {
+    return path.includes('/') ? path : `${await this.accountName()}/${path}`;
   }
 
   async changeProfile(change: (profile: Profile) => Profile): Promise<void> {

@@ -21,6 +21,7 @@ import type { CallRequest } from '../call.ts';
 import type { Place } from '../scheduler/scheduler.ts';
 import { receiptFault } from '../settlement/job-entry.ts';
 import type { Dispatch } from '../relay/dispatches.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { CallContext } from './call-context.ts';
 import type { Ticketed } from './issue-ticket.ts';
 
@@ -54,7 +55,7 @@ const answerMarginMs = 15_000;
 /** Sends the job to its node and collects the answer. Never throws: how it went is in the result. */
 export async function dispatchJob(request: CallRequest, context: CallContext, ticketed: Ticketed): Promise<Dispatched> {
   const { node, job } = ticketed;
-  const dispatch = context.dispatches.begin(ticketed, request.abort, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
+  const dispatch = context.dispatches.begin(ticketed, request, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
   const sentAtUs = context.nowUs();
   try {
     const run = runRequest(request, ticketed);
@@ -117,16 +118,13 @@ interface Ending {
   readonly prcUs: number;
 }
 
-function endWithoutAnswer(
-  cause: OrbError,
-  context: CallContext,
-  { node, job, admission }: Ticketed,
-  { dispatch, ...times }: Ending,
-): NotAnswered {
+function endWithoutAnswer(cause: OrbError, context: CallContext, ticketed: Ticketed, { dispatch, ...times }: Ending): NotAnswered {
+  const { node, job, admission } = ticketed;
   const { fullName } = admission.entry;
   const { started, expired } = dispatch;
   if (cause.code === 'cancelled' && !expired) {
     context.settlement.cancel(job, times);
+    context.logs.remember(sourceOf(ticketed));
     return { ended: 'cancelled', place: node, started, error: cause };
   }
   const full = cause.code === 'node-refused' && fullReasons.has(cause.details?.['reason']);
@@ -143,6 +141,7 @@ function endWithoutAnswer(
   }
   context.settlement.lose(job);
   context.log.warn('a job was lost', { job: job.id, node: node.id, function: fullName, code: cause.code, message: cause.message });
+  context.logs.say(sourceOf(ticketed), 'error', `The node was lost ${started ? 'while' : 'before'} it ran this.`);
   const message = started ? `The node was lost while it ran ${fullName}.` : `The node was lost before it ran ${fullName}.`;
   return { ended: 'lost', place: node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
 }

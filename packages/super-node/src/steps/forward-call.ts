@@ -67,7 +67,7 @@ function forwardRequest(
   { entry, version }: Admission,
   { call, attempt }: Attempt,
 ): ForwardRequest {
-  const { owner, name, method, path, mode, headers, readAtUs } = request;
+  const { owner, name, method, path, mode, headers, readAtUs, origin } = request;
   return {
     call,
     attempt,
@@ -79,6 +79,7 @@ function forwardRequest(
     headers: headers as [string, string][],
     mode,
     waitedUs: Math.max(0, context.nowUs() - readAtUs),
+    ...(origin && { callers: [...origin.path] }),
     // Nobody else need know who calls.
     ...(isPrivate(entry) && request.signed && { signed: request.signed }),
   };
@@ -103,7 +104,7 @@ async function takeAnswer(
   const receipt = receiptFromRow(trailer.receipt);
   const asked = requestHash(request.method, request.path, sha256(request.body));
   checkProof(ticket, receipt, { call, function: entry.record.id, version: version.id, asked, got: resultHash(head.status, sha256(body)) });
-  return reply(peer, head, body, { ticket, receipt, trailer }, entry.fullName);
+  return reply(peer, head, body, { ticket, receipt, trailer }, { entry, version });
 }
 
 interface Expected {
@@ -131,7 +132,7 @@ function reply(
   head: Extract<ForwardAnswer, { ended: 'answered' }>,
   body: Uint8Array,
   { ticket, receipt, trailer }: { ticket: Ticket; receipt: Receipt; trailer: ForwardTrailer },
-  fullName: string,
+  { entry, version }: Admission,
 ): CallReply {
   const job = jobIdOf(ticket);
   return {
@@ -142,7 +143,9 @@ function reply(
     status: head.status,
     headers: head.headers,
     body,
-    failure: failureOf(receipt, trailer.error, fullName),
+    version: version.number,
+    memoryMiB: version.manifest.memoryMiB,
+    failure: failureOf(receipt, trailer, entry.fullName),
     times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
     acknowledge: (received) => peer.link.notify('received', { job, received }),
   };

@@ -146,7 +146,7 @@ export class TestSuperNodes {
 
   async stop(): Promise<void> {
     for (const node of this.nodes) await node.unlink();
-    for (const name of this.peers.keys()) await this.stopPeer(name);
+    for (const name of Array.from(this.peers.keys())) await this.stopPeer(name);
     await this.net.ledger.close();
   }
 }
