@@ -13,5 +13,5 @@ export { proveJob } from './prove-job.ts';
 export { StateTree } from './state-tree.ts';
 export { verifyLedger, type VerifyProgress } from './verify.ts';
 export type { Clock, LedgerEngine } from './engine.ts';
-export type { CosignatureBook, FinalityStatus } from './finality/cosignature-book.ts';
+export type { Cosignatures, FinalityStatus } from './finality/cosignature-book.ts';
 export type { KeptLedger } from './kept-ledger.ts';
