@@ -57,7 +57,7 @@ export interface Deployment {
 }
 
 /**
- * Source file or image → a function that answers: code, ledger, allowance, code, seeders.
+ * Source file or image → a function that answers: reading, ledger, allowance, code, seeders.
  * Each step may be repeated: a deploy that was interrupted is finished by deploying again.
  * @throws OrbError for each thing that can be wrong, before anything is changed where it can be known before
  */

@@ -39,7 +39,14 @@ export async function resolveImage({ image, handler, login }: ImageSource): Prom
     handler: way,
     ...(way === 'job' && { concurrency: 1 }),
   };
-  return { code, sha256: digest, manifest, warnings: [], summary: `Image ${place.name}@sha256:${digest.slice(0, 12)}… answers as ${way}` };
+  return {
+    code,
+    sha256: digest,
+    manifest,
+    inputs: [],
+    warnings: [],
+    summary: `Image ${place.name}@sha256:${digest.slice(0, 12)}… answers as ${way}`,
+  };
 }
 
 /** An image that names a port is a server. */
