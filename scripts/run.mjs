@@ -31,6 +31,7 @@ const scripts = {
   verify: { commands: [...gates, tests], debian: ['bubblewrap'] },
   format: { commands: [{ name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '.'] }], debian: [] },
   docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },
+  tarball: { commands: [{ name: 'tarball', argv: ['scripts/pack.ts'] }], debian: [] },
   bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: ['bubblewrap'] },
 };
 
