@@ -221,20 +221,21 @@ export class Network {
     });
   }
 
-  /** Ends everything, removes everything. @throws when a secret of this network stood in anybody's words */
+  /** Ends everything, removes everything. @throws when a process ended badly, or a secret stood in anybody's words */
   async stop(): Promise<void> {
-    const [superNodes, others] = [
-      this.processes.filter(({ name }) => name === 'super node'),
-      this.processes.filter(({ name }) => name !== 'super node'),
-    ];
-    await this.times.measure('network down', async () => {
-      await Promise.all(others.map((child) => child.end('SIGINT')));
-      await Promise.all(superNodes.map((child) => child.end('SIGINT')));
-    });
+    const running = this.processes.filter((child) => child.running);
+    const endAll = (children: readonly OrbProcess[]) =>
+      Promise.all(children.map(async (child) => ({ name: child.name, ...(await child.end('SIGINT')) })));
+    // Nodes first, as their owners would: what they have run is settled while the super node is still there.
+    const endings = await this.times.measure('network down', async () => [
+      ...(await endAll(running.filter((child) => child !== this.superNode))),
+      ...(await endAll(running.filter((child) => child === this.superNode))),
+    ]);
     const leaks = await findLeaks(this.folder, this.processes);
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
     this.times.print();
     expect(leaks).toEqual([]);
+    expect(endings.filter(({ code }) => code !== 0)).toEqual([]);
   }
 
   async #makeSuperNode(config: Readonly<Record<string, unknown>>): Promise<void> {

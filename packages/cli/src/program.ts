@@ -14,6 +14,7 @@ import { addLogsCommand } from './commands/logs-command.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addSupernodeCommands } from './commands/supernode-commands.ts';
+import { addTokenCommands } from './commands/token-commands.ts';
 import { addUpCommand } from './commands/up-command.ts';
 import { addVersionCommands } from './commands/version-commands.ts';
 
@@ -26,7 +27,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
     .helpCommand('help [command]', 'show help for a command')
     .option('--json', 'print results as JSON')
     .option('-v, --verbose', 'say more, on stderr')
-    .option('--gateway <url>', 'address of the super node to speak to (environment: ORB_GATEWAY)')
+    .option('--gateway <url>', 'address of the super node to speak to, or of several with commas between them (environment: ORB_GATEWAY)')
     .option('--account <name>', 'account to act as (environment: ORB_ACCOUNT)')
     .option('--passphrase-file <file>', 'file whose first line opens encrypted keys (environment: ORB_PASSPHRASE)')
     .showSuggestionAfterError()
@@ -44,6 +45,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
   program.commandsGroup('Accounts and money:');
   addAccountCommands(program, context);
   addAllowanceCommands(program, context);
+  addTokenCommands(program, context);
   program.commandsGroup('Look and check:');
   addNetworkCommands(program, context);
   addLedgerCommands(program, context);

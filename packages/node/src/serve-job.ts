@@ -3,6 +3,7 @@ import { limits, runRequestSchema, sha256, type RunTrailer } from '@orb/protocol
 import type { InvocationUsage } from '@orb/sandbox';
 import { z } from 'zod';
 import type { AcceptedJob, JobDesk } from './job/accept-job.ts';
+import { callFunction } from './job/call-function.ts';
 import { cancelSignal } from './job/cancel-signal.ts';
 import type { Instances, Lease } from './job/instances.ts';
 import { makeReceipt, type SentBody } from './job/make-receipt.ts';
@@ -107,6 +108,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       context,
       signal,
       log: (level, line) => job.session.logs.write(job.id, seeded, level, line),
+      call: (nested) => callFunction(job.session.link, job.id, nested),
     });
     const { status, body, finished, completed } = result;
     return { setupUs, release, status, headers: result.headers, body, finished, completed };
@@ -181,5 +183,11 @@ async function finishJob(
   room.desk.leave(job);
   room.tally.finished(usage.outcome, receipt[1], job.seeded.manifest.memoryMiB, job.rate);
   await book.written();
-  return { receipt, ...place, ...(usage.error !== undefined && { error: usage.error.slice(0, limits.errorMessageChars) }) };
+  const { error, errorType } = usage;
+  return {
+    receipt,
+    ...place,
+    ...(error !== undefined && { error: error.slice(0, limits.errorMessageChars) }),
+    ...(errorType !== undefined && { errorType }),
+  };
 }

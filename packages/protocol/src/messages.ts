@@ -11,6 +11,7 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  *   node → super node
  *     call   offer      Offer                → OfferAnswer            when the link opens, and at each change
  *     call   fetch-code { sha256 }           → {} + the code
+ *     call   call       NestedCallRequest + body → RunAnswer + body   a function that it runs calls another
  *     notice setting-up { job }              the job waits for a cold start: not started yet, safe to try elsewhere
  *     notice started    { job }              after setting-up: the handler has the call now
  *     notice logs       Logs                 lines that functions wrote; before the answer of their job
@@ -100,10 +101,8 @@ export const dropSchema = z.strictObject({
 export type Drop = z.output<typeof dropSchema>;
 
 /** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
-const headerPair = z.tuple([
-  z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'),
-  z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters'),
-]);
+const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters');
+const headerPair = z.tuple([z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'), headerValue]);
 const headerPairs = z
   .array(headerPair)
   .max(limits.headersCount)
@@ -133,6 +132,9 @@ export const runAnswerSchema = z.strictObject({ status: z.int().min(200).max(599
 /** The head of an answer as read. */
 export type RunAnswer = z.output<typeof runAnswerSchema>;
 
+/** Names of errors: printable ASCII without spaces. */
+export const errorName = /^[\x21-\x7e]{1,128}$/;
+
 /** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */
 export const runTrailerSchema = z.strictObject({
   receipt: receiptRowSchema,
@@ -143,9 +145,27 @@ export const runTrailerSchema = z.strictObject({
     .min(0)
     .max(limits.settlementRows - 1),
   error: z.string().max(limits.errorMessageChars).optional(),
+  /** The name of what the function threw, such as `TypeError`. */
+  errorType: z.string().regex(errorName).optional(),
 });
 /** A trailer as read. */
 export type RunTrailer = z.output<typeof runTrailerSchema>;
+
+/** A function that a node runs calls another. Who pays, and what chain of calls it is in, the super node knows by the job. */
+export const nestedCallSchema = z.strictObject({
+  /** The calling job: one that this super node has given to this node and that is not over. */
+  job: jobIdText,
+  owner: z.string().max(limits.accountNameChars),
+  name: z.string().max(limits.functionNameChars),
+  /** The function that the name must stand for, and the version that must run, where a descriptor says so. */
+  function: hex32.optional(),
+  version: hex32.optional(),
+  contentType: headerValue.max(256).optional(),
+  /** What is left of the caller's time. */
+  withinMs: z.int().min(1).max(limits.timeoutMs.max),
+});
+/** A nested call as read. */
+export type NestedCallRequest = z.output<typeof nestedCallSchema>;
 
 /** Asks a node for one of its batches, when answers were lost with a link or a crash. */
 export const unsettledRequestSchema = z.strictObject({ batch: sequence });

@@ -1,6 +1,6 @@
 import { OrbError, isOrbError, limits, signRequest, type ChainId, type Signer } from '@orb/protocol';
 import { parseFunctionPath } from './function-path.ts';
-import type { Http } from './http.ts';
+import type { Http, RequestFor } from './http.ts';
 import { readBytes } from './read-bounded.ts';
 
 /** What the super node says about a call. */
@@ -29,6 +29,8 @@ export interface CallTimes {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** The function may run twice for this input: a call whose answer was lost goes to the next gateway. @default false */
+  readonly mayRepeat?: boolean;
   /** The most bytes of output that are read. @default the network's own limit */
   readonly outputLimit?: number;
 }
@@ -49,6 +51,8 @@ export interface FunctionRequest {
   readonly headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
   readonly body?: Uint8Array | string;
   readonly signal?: AbortSignal;
+  /** As in {@link CallOptions}. @default true for GET, HEAD and OPTIONS (RFC 9110 section 9.2.1), else false */
+  readonly mayRepeat?: boolean;
 }
 
 interface CallDependencies {
@@ -77,6 +81,7 @@ export async function callFunction(
     headers,
     ...(body && { body }),
     ...(options.signal && { signal: options.signal }),
+    mayRepeat: options.mayRepeat ?? false,
   });
   if (!response.ok) throw await dependencies.http.errorOf(response);
   const output = await readOutput(response, options);
@@ -104,22 +109,36 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
   if (bytes && bytes.byteLength > limits.bodyBytes) {
     throw new OrbError('too-large', { message: `The body has ${bytes.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
   }
-  const headers = requestHeaders(request);
-  if (signed && signer) {
-    const url = `${http.base}${target}`;
-    const signature = signRequest({ method, url, body: bytes ?? new Uint8Array() }, await chain(), signer, Date.now());
-    for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
-  }
+  const signWith = signed && signer ? { signer, chain: await chain() } : undefined;
   const started = performance.now();
-  const response = await http.raw(target, {
-    method,
-    headers,
-    redirect: 'manual',
-    ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }),
-    ...(request.signal && { signal: request.signal }),
+  const mayRepeat = request.mayRepeat ?? safeMethods.has(method.toUpperCase());
+  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), {
+    mayRepeat,
+    signal: request.signal,
   });
   return { response, info: callInfo(response.headers, performance.now() - started) };
 }
+
+/** A signature names the gateway that it is for: each gets its own. */
+function requestFor(
+  request: FunctionRequest & { readonly method: string },
+  target: string,
+  bytes: Uint8Array | undefined,
+  signWith: { readonly signer: Signer; readonly chain: ChainId } | undefined,
+): RequestFor {
+  const { method, signal } = request;
+  return (base) => {
+    const headers = requestHeaders(request);
+    if (signWith) {
+      const message = { method, url: `${base}${target}`, body: bytes ?? new Uint8Array() };
+      const signature = signRequest(message, signWith.chain, signWith.signer, Date.now());
+      for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
+    }
+    return { method, headers, redirect: 'manual', ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }), ...(signal && { signal }) };
+  };
+}
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 function requestHeaders({ headers = {} }: FunctionRequest): Headers {
   try {

@@ -29,7 +29,7 @@ import {
   type SeedStep,
 } from './answers.ts';
 import { parseFunctionPath } from './function-path.ts';
-import type { Http } from './http.ts';
+import type { ApiRequest, Http } from './http.ts';
 import type { LedgerClient } from './ledger-client.ts';
 
 /** The two keys that an owner keeps for one function. */
@@ -117,8 +117,7 @@ export class FunctionsClient {
     await this.#http.json(`/v1/code/${hash}`, anyAnswerSchema, {
       method: 'PUT',
       body: code,
-      headers: { 'orb-account': await this.#nameOf(owner) },
-      signWith: await this.#signature(owner),
+      ...(await this.signedBy(owner)),
       signal,
       timeoutMs: 300_000,
     });
@@ -181,6 +180,11 @@ export class FunctionsClient {
       limit: 64 * 1024,
       timeoutMs: 600_000,
     });
+  }
+
+  /** What signs a request that names its account. @throws OrbError `unknown-account` */
+  async signedBy(owner: Owner): Promise<Pick<ApiRequest, 'headers' | 'signWith'>> {
+    return { headers: { 'orb-account': await this.#nameOf(owner) }, signWith: await this.#signature(owner) };
   }
 
   async #nameOf({ id }: Owner): Promise<string> {

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { CosignatureBook, Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
@@ -13,6 +13,7 @@ import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { RateLimit } from './gateway/rate-limit.ts';
 import { SignedAccess } from './gateway/signed-access.ts';
+import { TokenBook } from './gateway/tokens/token-book.ts';
 import type { NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
 import { LogBook } from './logs/log-book.ts';
@@ -30,13 +31,14 @@ import { Scheduler } from './scheduler/scheduler.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
 import { SettlementSide } from './settlement/settlement-side.ts';
+import { answerNestedCall } from './steps/answer-nested-call.ts';
 import type { CallContext } from './steps/call-context.ts';
 
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
   readonly ledger: Ledger;
   /** What peers have co-signed. Without it nobody can. */
-  readonly cosignatures?: CosignatureBook | undefined;
+  readonly cosignatures?: Cosignatures | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
@@ -81,7 +83,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes, peers });
+  const scheduler = new Scheduler(
+    { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
+    { nodes, peers },
+  );
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
@@ -125,6 +130,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     log,
     nowMs,
     onChange: nodesChanged,
+    nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
   });
@@ -157,7 +163,9 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     calls,
     signedAccess: guards.signedAccess,
   });
-  const follow = [allowances, sweeper, functions, replicas, others].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
+  const follow = [allowances, sweeper, functions, replicas, others].map(
+    (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
+  );
   const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
 
   const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });
@@ -233,6 +241,7 @@ function gatewayGuards(
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),
+    tokens: new TokenBook({ folder: config.folder }, { nowMs }),
     faucet:
       treasury && faucetPerMinute > 0
         ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })

@@ -1,4 +1,15 @@
-import type { CallId, ForwardRequest, JobId, NodeId, OrbError, ReceiptRow, RequestIdentity, TicketRow } from '@orb/protocol';
+import type {
+  AccountId,
+  CallId,
+  ForwardRequest,
+  FunctionId,
+  JobId,
+  NodeId,
+  OrbError,
+  ReceiptRow,
+  RequestIdentity,
+  TicketRow,
+} from '@orb/protocol';
 
 /** A call as it enters: read whole, nothing checked but its size. */
 export interface CallRequest {
@@ -12,6 +23,12 @@ export interface CallRequest {
   readonly body: Uint8Array;
   /** Whoever signed the request; undefined for the public. */
   readonly identity: RequestIdentity | undefined;
+  /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
+  readonly account?: AccountId | undefined;
+  /** Where a function makes the call. */
+  readonly origin?: CallOrigin | undefined;
+  /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
+  readonly version?: string | undefined;
   /** Their signature as it came, for a super node that runs the call to check by itself. */
   readonly signed?: ForwardRequest['signed'];
   /** When the request was read, microseconds on this process's monotonic clock. */
@@ -20,12 +37,23 @@ export interface CallRequest {
   readonly abort: AbortController;
 }
 
+/** What stands behind a call that a function makes. */
+interface CallOrigin {
+  /** Whose allowance pays; undefined: the function's own owner's. */
+  readonly payer: AccountId | undefined;
+  /** Functions that wait for it, outermost first. */
+  readonly path: readonly FunctionId[];
+}
+
 /** What goes back to the caller. */
 export interface CallReply {
   readonly call: CallId;
   readonly job: JobId;
   readonly node: NodeId;
   readonly attempt: number;
+  /** The version's number. */
+  readonly version: number;
+  readonly memoryMiB: number;
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array;
@@ -33,7 +61,12 @@ export interface CallReply {
   readonly failure: OrbError | undefined;
   readonly times: { readonly prcUs: number; readonly setupUs: number; readonly runUs: number };
   /** Of a job that ran here: what another super node checks before it passes the reply on. */
-  readonly proof?: () => { readonly ticket: TicketRow; readonly receipt: ReceiptRow; readonly error: string | undefined };
+  readonly proof?: () => {
+    readonly ticket: TicketRow;
+    readonly receipt: ReceiptRow;
+    readonly error: string | undefined;
+    readonly errorType: string | undefined;
+  };
   /** To be told when the last byte has left, or that it never will. */
   acknowledge(received: boolean): void;
 }

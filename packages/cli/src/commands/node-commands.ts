@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { OrbError, isHex32, isolationTiers, limits, type Hex32, type IsolationTier } from '@orb/protocol';
+import { OrbError, isHex32, isolationTiers, limits, nodeId, type Hex32, type IsolationTier, type Signer } from '@orb/protocol';
 import type { NodeStatus } from '@orb/node';
 import { Option, type Command } from 'commander';
 import { askNode, runNode } from '../compose.ts';
+import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import { registerNode } from '../lending/register-node.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
@@ -18,6 +19,7 @@ import { stopWithParentOption } from './supernode-commands.ts';
 interface StartFlags {
   readonly folder?: string;
   readonly label: string;
+  readonly superNodes: number;
   readonly super?: string;
   readonly superKey?: string;
   readonly chain?: string;
@@ -46,6 +48,12 @@ export function addNodeCommands(program: Command, context: CommandContext): void
       ),
     )
     .option('--folder <folder>', 'where the node keeps its key, code and receipts (default: ORB_HOME/node)')
+    .option(
+      '--super-nodes <number>',
+      'how many super nodes to work for: the gateway’s own, then others of the network',
+      wholeNumber(1, 16),
+      3,
+    )
     .option('--super <url>', 'address of the super node’s links, wss://…; found through --gateway when left out')
     .option('--super-key <hex>', 'key that the super node must prove')
     .option('--chain <hex>', 'chain id of the network')
@@ -110,7 +118,7 @@ function folderOf(session: Session, folder: string | undefined): string {
 async function start(session: Session, flags: StartFlags): Promise<void> {
   const dataFolder = folderOf(session, flags.folder);
   const signer = await session.keys.openOrCreate(join(dataFolder, 'node.key.json'), { purpose: 'node', name: flags.label });
-  const network = await findNetwork(session, flags, (orb, owner) => registerNode(orb, owner, signer, flags.label));
+  const network = await findNetwork(session, flags, signer, (orb, owner) => registerNode(orb, owner, signer, flags.label));
   const { cores, memory: memoryMiB, slots, price, minIsolation } = flags;
   const node = await runNode(
     {
@@ -118,7 +126,7 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
       signer,
       chain: network.chain,
       label: flags.label,
-      superNodes: [{ address: network.address, key: network.key }],
+      superNodes: [...network.superNodes],
       caps: { ...(cores !== undefined && { cores }), ...(memoryMiB !== undefined && { memoryMiB }), ...(slots !== undefined && { slots }) },
       ...(price !== undefined && { rate: String(price) }),
       policy: { ...(await seedPolicy(session, flags)), ...(minIsolation !== undefined && { minIsolation }) },
@@ -148,10 +156,9 @@ async function seedPolicy(session: Session, { only, block }: StartFlags) {
   };
 }
 
-interface SuperNodeAddress {
-  readonly address: string;
-  readonly key: Hex32;
+interface WorkPlace {
   readonly chain: Hex32;
+  readonly superNodes: readonly { readonly address: string; readonly key: Hex32 }[];
 }
 
 type Certify = (
@@ -159,19 +166,20 @@ type Certify = (
   owner: Awaited<ReturnType<Session['orbAs']>>['owner'],
 ) => Promise<boolean>;
 
-/** The super node to dial: as given in full, else as the gateway names it. A new node's key is certified on the ledger first. */
+/** The super nodes to dial: as given in full, else as gateway and ledger name them. A new node's key is certified on the ledger first. */
 async function findNetwork(
   session: Session,
-  { super: address, superKey: key, chain }: StartFlags,
+  { super: address, superKey: key, chain, superNodes: wanted }: StartFlags,
+  node: Signer,
   certify: Certify,
-): Promise<SuperNodeAddress> {
+): Promise<WorkPlace> {
   const given = [address, key, chain].filter((value) => value !== undefined).length;
   if (given === 3) {
     if (!isHex32(key) || !isHex32(chain))
       throw new OrbError('invalid-request', { message: '--super-key and --chain have 64 hexadecimal digits each.' });
     // Through a gateway the key can be certified; without one it must stand on the ledger already.
     if (session.options.gateway !== undefined) await session.orbAs().then(({ orb, owner }) => certify(orb, owner));
-    return { address: address!, key, chain };
+    return { chain, superNodes: [{ address: address!, key }] };
   }
   if (given > 0)
     throw new OrbError('invalid-request', {
@@ -187,7 +195,10 @@ async function findNetwork(
     });
   }
   await certify(orb, owner);
-  return { address: superNode.address, key: superNode.key, chain: found };
+  const others = await otherSuperNodes(orb, superNode.id, nodeId(node.publicKey));
+  const own = { address: superNode.address, key: superNode.key };
+  const superNodes = [own, ...others.map((other) => ({ address: other.address, key: other.key }))];
+  return { chain: found, superNodes: superNodes.slice(0, wanted) };
 }
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {

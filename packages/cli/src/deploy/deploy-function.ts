@@ -6,6 +6,7 @@ import {
   parseManifest,
   stateKeys,
   versionId,
+  type FunctionId,
   type Manifest,
   type ManifestInput,
   type Signer,
@@ -17,7 +18,8 @@ import type { Progress } from '../terminal/progress.ts';
 import { formatBytes, formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { bundleSource, type Bundle } from './bundle-source.ts';
-import { checkBudget, checkFunds, ensureAllowance, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
+import { otherSuperNodes } from '../lending/other-super-nodes.ts';
+import { checkBudget, checkFunds, ensureAllowances, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
 import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 
 /** What an owner may say in a manifest. */
@@ -46,7 +48,10 @@ export interface Deployment {
   /** What this deploy did on the ledger. */
   readonly change: 'created' | 'published' | 'reverted' | 'unchanged';
   readonly bundle: Bundle;
+  /** At the super node that was spoken to. */
   readonly allowance: AllowanceState;
+  /** At every super node that got one. */
+  readonly allowances: readonly AllowanceState[];
   readonly ready: number;
   readonly wanted: number;
 }
@@ -81,17 +86,39 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
 
   progress.step('Opening the allowance');
-  const allowance = await ensureAllowance(
-    orb,
-    owner,
-    { superNode: network.superNode.id, functionId: place.identity.id, manifest },
-    options,
+  const allowances = await openAllowances(place.identity.id, network, manifest, options, dependencies);
+  const allowance = allowances[0];
+  if (!allowance) throw budgetInUse(options);
+  const leftUnits = allowances.reduce((sum, one) => sum + one.leftUnits, 0n);
+  progress.done(
+    `Allowance: ${formatMoney(leftUnits)} for this function${allowances.length > 1 ? `, at ${allowances.length} super nodes` : ''}`,
   );
-  progress.done(`Allowance: ${formatMoney(allowance.leftUnits)} for this function`);
 
   const replicas = await waitForSeeders(place.identity, manifest, dependencies);
   const url = `${gatewayOf(network, orb)}/fn/${place.identity.owner}/${place.identity.name}`;
-  return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, ...replicas };
+  return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, allowances, ...replicas };
+}
+
+/** Super nodes that the budget is shared by at most: each can spend its part, in league with a node, and no more. */
+const maxSuperNodes = 4;
+
+async function openAllowances(
+  functionId: FunctionId,
+  { superNode }: NetworkInfo,
+  manifest: Manifest,
+  options: BudgetOptions,
+  { orb, owner }: DeployDependencies,
+): Promise<readonly AllowanceState[]> {
+  const others = await otherSuperNodes(orb, superNode.id, functionId);
+  const superNodes = [superNode.id, ...others.map(({ id }) => id)].slice(0, maxSuperNodes);
+  return ensureAllowances(orb, owner, { superNodes, functionId, manifest }, options);
+}
+
+function budgetInUse({ budgetUnits }: BudgetOptions): OrbError {
+  return new OrbError('allowance-exceeded', {
+    message: `The budget of ${formatMoney(budgetUnits)} is held by allowances at other super nodes already.`,
+    hint: 'Raise --budget, or wait until they end: orb allowance show.',
+  });
 }
 
 /** How callers reach the super node: as it says itself, else as it was reached now. */

@@ -60,6 +60,14 @@ export class Session {
     );
   }
 
+  /** Addresses of super nodes, in order of preference: several, with commas between them, where they are known. */
+  async gateways(): Promise<readonly string[]> {
+    return (await this.gateway())
+      .split(',')
+      .map((url) => url.trim())
+      .filter(Boolean);
+  }
+
   async gateway(): Promise<string> {
     const profile = await readProfile(this.home);
     return this.#chosenGateway ?? profile.gateway ?? profile.local?.gateway ?? defaultGateway;
@@ -76,7 +84,7 @@ export class Session {
 
   /** The network, without an account. */
   async orb(): Promise<Orb> {
-    const url = await this.gateway();
+    const url = await this.gateways();
     return new Orb({ url, ...chainOf(await readProfile(this.home), url) });
   }
 
@@ -84,9 +92,9 @@ export class Session {
   async orbAs(name?: string): Promise<{ readonly orb: Orb; readonly owner: Owner; readonly name: string }> {
     const chosen = name ?? (await this.accountName());
     const signer = await this.keys.openAccount(chosen);
-    const url = await this.gateway();
+    const url = await this.gateways();
     const orb = new Orb({ url, account: { signer }, ...chainOf(await readProfile(this.home), url) });
-    await this.#pinChain(orb, url);
+    await this.#pinChain(orb);
     return { orb, owner: { id: accountId(signer.publicKey), signer }, name: chosen };
   }
 
@@ -119,14 +127,16 @@ export class Session {
   }
 
   /** The first signature at an address binds it to its network: a swapped server is noticed from then on. */
-  async #pinChain(orb: Orb, url: string): Promise<void> {
+  async #pinChain(orb: Orb): Promise<void> {
     const { chain } = await orb.network();
+    const { url } = orb;
     const profile = await readProfile(this.home);
     if (profile.chains[url] !== chain) await writeProfile(this.home, { ...profile, chains: { ...profile.chains, [url]: chain } });
   }
 }
 
-function chainOf(profile: Profile, url: string): { chain?: string } {
-  const chain = profile.chains[url];
+/** Super nodes that are named together are one network's: what is known of one holds for all. */
+function chainOf(profile: Profile, urls: readonly string[]): { chain?: string } {
+  const chain = urls.map((url) => profile.chains[url]).find((known) => known !== undefined);
   return chain === undefined ? {} : { chain };
 }

@@ -1,24 +1,26 @@
 import type { BlobStore } from '@orb/store';
 import type { Genesis, SuperNodeId } from '@orb/protocol';
-import type { CosignatureBook, Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger } from '@orb/ledger';
 import type { Faucet } from './faucet.ts';
 import type { Log } from '../log.ts';
 import type { SeedDependencies } from '../seeding/seed-function.ts';
 import type { CallContext } from '../steps/call-context.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { SignedAccess } from './signed-access.ts';
+import type { TokenBook } from './tokens/token-book.ts';
 import type { StatusFeed } from '../analytics/status-feed.ts';
 
 /** What the routes work with. */
 export interface GatewayContext {
   readonly calls: CallContext;
   readonly ledger: Ledger;
-  readonly cosignatures: CosignatureBook | undefined;
+  readonly cosignatures: Cosignatures | undefined;
   readonly store: BlobStore;
   readonly genesis: Genesis;
   readonly superNode: SuperNodeId;
   readonly software: string;
   readonly signedAccess: SignedAccess;
+  readonly tokens: TokenBook;
   readonly seeding: SeedDependencies;
   readonly statusFeed: StatusFeed;
   readonly faucet: Faucet | undefined;

@@ -1,4 +1,4 @@
-import { isOrbError, stateKeys, superNodeId, type SuperNodeId, type SuperNodeRecord } from '@orb/protocol';
+import { isOrbError, superNodeId, type SuperNodeId, type SuperNodeRecord } from '@orb/protocol';
 import { keepLinked, type KeptLink, type LinkIdentity, type LinkTransport } from '@orb/link';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 import type { Log } from '../log.ts';
@@ -73,7 +73,8 @@ export class KeepPeers {
           );
         },
         onDown: (reason) => {
-          if (this.#errors.get(id) !== reason.message) this.#deps.log.warn('no link to a super node', { superNode: id, address, reason: reason.message });
+          if (this.#errors.get(id) !== reason.message)
+            this.#deps.log.warn('no link to a super node', { superNode: id, address, reason: reason.message });
           this.#errors.set(id, reason.message);
         },
       },

@@ -62,17 +62,21 @@ async function runForward(
     identity = identify(forward, arrival, signedAccess);
     const request = readForward(forward, arrival, identity);
     const admission = admitVersion(request, forward.version, calls);
-    return { identity, end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here' }) };
+    return {
+      identity,
+      end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here', waits: false }),
+    };
   } catch (error) {
     return { identity, end: { ended: 'given-up', started: false, attempts: 0, error: asOrbError(error) } };
   }
 }
 
 function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
-  const { owner, name, method, path, headers, mode, waitedUs } = forward;
+  const { owner, name, method, path, headers, mode, waitedUs, callers } = forward;
+  const origin = callers && { payer: undefined, path: callers };
   const { body, abort, arrivedUs, peer } = arrival;
   const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
-  return { owner, name, method, path, headers, mode, body, identity, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+  return { owner, name, method, path, headers, mode, body, identity, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
 }
 
 /** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */
@@ -92,13 +96,19 @@ function identify(
   );
 }
 
-/** The entry may have been called by any of its names. @throws OrbError what is wrong under the last of them */
+/** The entry may have been called by any of its names. @throws OrbError what is wrong under the first of them */
 function identifyByName([name, ...more]: readonly string[], identifyAs: (name: string) => RequestIdentity | undefined) {
   try {
     return identifyAs(name!);
   } catch (error) {
-    if (more.length === 0) throw error;
-    return identifyByName(more, identifyAs);
+    for (const other of more) {
+      try {
+        return identifyAs(other);
+      } catch {
+        // The first name's error says most: it is the one that the ledger holds.
+      }
+    }
+    throw error;
   }
 }
 
@@ -106,7 +116,8 @@ function identifyByName([name, ...more]: readonly string[], identifyAs: (name: s
 function admitVersion(request: CallRequest, wanted: string, calls: CallContext): Admission {
   const { entry } = admitCall(request, calls);
   const version = entry.versions.find(([{ id }]) => id === wanted)?.[0];
-  if (!version) throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
+  if (!version)
+    throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
   return { entry, version };
 }
 
@@ -117,9 +128,16 @@ function failed({ started, attempts, error }: Extract<CallEnd, { ended: 'given-u
 
 function answered(reply: CallReply, peer: PeerSession, call: IncomingCall, { answersOut }: ServeForwardDependencies): OutgoingAnswer {
   const { status, headers, body, times, node, job } = reply;
-  const { ticket, receipt, error } = reply.proof!();
+  const { ticket, receipt, error, errorType } = reply.proof!();
   if (call.signal.aborted) reply.acknowledge(false);
   else answersOut.add(peer, job, (received) => reply.acknowledge(received));
-  const trailer: ForwardTrailer = { ticket, receipt, node, prcUs: times.prcUs, ...(error !== undefined && { error }) };
+  const trailer: ForwardTrailer = {
+    ticket,
+    receipt,
+    node,
+    prcUs: times.prcUs,
+    ...(error !== undefined && { error }),
+    ...(errorType !== undefined && { errorType }),
+  };
   return { header: { ended: 'answered', status, headers }, body, trailer };
 }

@@ -37,6 +37,8 @@ export interface NodeLinksDependencies {
   readonly nowMs: () => number;
   /** Nodes came, went or changed. */
   onChange(): void;
+  /** A function on a node calls another. */
+  nestedCall(call: IncomingCall, session: NodeSession): Promise<OutgoingAnswer>;
   onNodeUp(session: NodeSession): void;
   onNodeDown(session: NodeSession): void;
 }
@@ -80,9 +82,11 @@ export class NodeLinks implements LinkHandler {
     });
   }
 
-  async call({ method, header }: IncomingCall, link: Link): Promise<OutgoingAnswer> {
+  async call(call: IncomingCall, link: Link): Promise<OutgoingAnswer> {
+    const { method, header } = call;
     if (method === 'offer') return { header: this.#takeOffer(parseWith(offerSchema, header, 'offer'), link) };
     if (method === 'fetch-code') return this.#sendCode(parseWith(fetchCodeSchema, header, 'fetch-code').sha256, this.#session(link));
+    if (method === 'call') return this.#deps.nestedCall(call, this.#session(link));
     throw new OrbError('not-supported', { message: `A super node does not answer ${method.slice(0, 32)}.` });
   }
 

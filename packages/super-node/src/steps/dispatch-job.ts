@@ -55,7 +55,7 @@ const answerMarginMs = 15_000;
 /** Sends the job to its node and collects the answer. Never throws: how it went is in the result. */
 export async function dispatchJob(request: CallRequest, context: CallContext, ticketed: Ticketed): Promise<Dispatched> {
   const { node, job } = ticketed;
-  const dispatch = context.dispatches.begin(ticketed, request.abort, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
+  const dispatch = context.dispatches.begin(ticketed, request, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
   const sentAtUs = context.nowUs();
   try {
     const run = runRequest(request, ticketed);
@@ -118,12 +118,7 @@ interface Ending {
   readonly prcUs: number;
 }
 
-function endWithoutAnswer(
-  cause: OrbError,
-  context: CallContext,
-  ticketed: Ticketed,
-  { dispatch, ...times }: Ending,
-): NotAnswered {
+function endWithoutAnswer(cause: OrbError, context: CallContext, ticketed: Ticketed, { dispatch, ...times }: Ending): NotAnswered {
   const { node, job, admission } = ticketed;
   const { fullName } = admission.entry;
   const { started, expired } = dispatch;

@@ -61,8 +61,13 @@ export async function forwardCall(
   }
 }
 
-function forwardRequest(request: CallRequest, context: CallContext, { entry, version }: Admission, { call, attempt }: Attempt): ForwardRequest {
-  const { owner, name, method, path, mode, headers, readAtUs } = request;
+function forwardRequest(
+  request: CallRequest,
+  context: CallContext,
+  { entry, version }: Admission,
+  { call, attempt }: Attempt,
+): ForwardRequest {
+  const { owner, name, method, path, mode, headers, readAtUs, origin } = request;
   return {
     call,
     attempt,
@@ -74,6 +79,7 @@ function forwardRequest(request: CallRequest, context: CallContext, { entry, ver
     headers: headers as [string, string][],
     mode,
     waitedUs: Math.max(0, context.nowUs() - readAtUs),
+    ...(origin && { callers: [...origin.path] }),
     // Nobody else need know who calls.
     ...(isPrivate(entry) && request.signed && { signed: request.signed }),
   };
@@ -88,12 +94,17 @@ async function takeAnswer(
   answer: LinkAnswer,
 ): Promise<CallReply> {
   const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
-  const trailer = parseWith(forwardTrailerSchema, answer.completeTrailer ?? (await answer.trailer), 'forward trailer', 'protocol-violation');
+  const trailer = parseWith(
+    forwardTrailerSchema,
+    answer.completeTrailer ?? (await answer.trailer),
+    'forward trailer',
+    'protocol-violation',
+  );
   const ticket = ticketFromRow(trailer.ticket);
   const receipt = receiptFromRow(trailer.receipt);
   const asked = requestHash(request.method, request.path, sha256(request.body));
   checkProof(ticket, receipt, { call, function: entry.record.id, version: version.id, asked, got: resultHash(head.status, sha256(body)) });
-  return reply(peer, head, body, { ticket, receipt, trailer }, entry.fullName);
+  return reply(peer, head, body, { ticket, receipt, trailer }, { entry, version });
 }
 
 interface Expected {
@@ -121,7 +132,7 @@ function reply(
   head: Extract<ForwardAnswer, { ended: 'answered' }>,
   body: Uint8Array,
   { ticket, receipt, trailer }: { ticket: Ticket; receipt: Receipt; trailer: ForwardTrailer },
-  fullName: string,
+  { entry, version }: Admission,
 ): CallReply {
   const job = jobIdOf(ticket);
   return {
@@ -132,7 +143,9 @@ function reply(
     status: head.status,
     headers: head.headers,
     body,
-    failure: failureOf(receipt, trailer.error, fullName),
+    version: version.number,
+    memoryMiB: version.manifest.memoryMiB,
+    failure: failureOf(receipt, trailer, entry.fullName),
     times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
     acknowledge: (received) => peer.link.notify('received', { job, received }),
   };
