@@ -43,7 +43,9 @@ function compile(staging: string): void {
     typeRoots: [join(top, 'node_modules/@types')],
   };
   const include = [join(top, 'packages/*/src')];
-  const exclude = ['**/*.test.ts', '**/testing/**', '**/conformance/**', '**/conformance.ts'].map((pattern) => join(top, 'packages', pattern));
+  const exclude = ['**/*.test.ts', '**/testing/**', '**/conformance/**', '**/conformance.ts'].map((pattern) =>
+    join(top, 'packages', pattern),
+  );
   writeFileSync(config, JSON.stringify({ extends: join(top, 'tsconfig.json'), compilerOptions, include, exclude }));
   run(process.execPath, [join(top, 'node_modules/typescript/bin/tsc'), '-p', config], top);
   rmSync(config);

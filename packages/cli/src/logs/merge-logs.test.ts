@@ -34,7 +34,7 @@ test('stopping early ends every source, and a failing one fails the whole', asyn
   for await (const { atMs } of mergeLogs([endless(), endless()])) if (atMs === 5) break;
   await expect.poll(() => ended).toBe(2);
   async function* failing(): AsyncGenerator<LogEntry, void, undefined> {
-    throw new Error('broken');
+    yield await Promise.reject(new Error('broken'));
   }
   await expect(mergeLogs([failing()]).next()).rejects.toThrow('broken');
 });
