@@ -112,7 +112,7 @@ export async function runPeer(
   log: (level: 'info' | 'warn' | 'error', message: string) => void,
 ): Promise<RunningPeer> {
   const { folder, genesis, gateway, signer, listen } = options;
-  const [{ httpUpstream, openReplicaLedger }, { httpCosignatureSink, openCosigner, startCosigning }, { startLedgerGateway }] =
+  const [{ httpUpstream, openReplicaLedger }, { httpCosignatures, openCosigner, startCosigning }, { startLedgerGateway }] =
     await Promise.all([import('@orb/ledger/replica'), import('@orb/ledger/finality'), import('@orb/super-node')]);
   const ledger = await openReplicaLedger({
     folder,
@@ -126,7 +126,7 @@ export async function runPeer(
   if (state === 'refused') log('error', error!.message);
   try {
     const cosigner = await openCosigner(folder, signer, ledger);
-    const sink = httpCosignatureSink({ url: gateway });
+    const cosignatures = httpCosignatures({ url: gateway });
     const http =
       listen === undefined
         ? undefined
@@ -134,13 +134,15 @@ export async function runPeer(
             { listen, key: signer.publicKey, software: 'orb ledger peer' },
             {
               ledger,
+              cosignatures,
               log: { info: () => undefined, warn: (message) => log('warn', message), error: (message) => log('error', message) },
             },
           );
-    const cosigning = startCosigning({ ledger, cosigner, sink, onTrouble: ({ message }) => log('warn', message) });
+    const cosigning = startCosigning({ ledger, cosigner, sink: cosignatures, onTrouble: ({ message }) => log('warn', message) });
     const stop = async () => {
       await cosigning.stop();
       await http?.close();
+      await cosignatures.close();
       await ledger.close();
     };
     return { chain: ledger.chain, url: http?.url, status: () => ledger.status, stop };

@@ -10,5 +10,5 @@ export { splitCost, type Split } from './contracts/job-book.ts';
 export { StateTree } from './state-tree.ts';
 export { verifyLedger, type VerifyProgress } from './verify.ts';
 export type { Clock, LedgerEngine } from './engine.ts';
-export type { CosignatureBook, FinalityStatus } from './finality/cosignature-book.ts';
+export type { Cosignatures, FinalityStatus } from './finality/cosignature-book.ts';
 export type { KeptLedger } from './kept-ledger.ts';

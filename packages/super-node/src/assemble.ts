@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { CosignatureBook, Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
@@ -38,7 +38,7 @@ import type { CallContext } from './steps/call-context.ts';
 export interface SuperNodeParts {
   readonly ledger: Ledger;
   /** What peers have co-signed. Without it nobody can. */
-  readonly cosignatures?: CosignatureBook | undefined;
+  readonly cosignatures?: Cosignatures | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;

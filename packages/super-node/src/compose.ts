@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger } from '@orb/ledger';
 import { openEmbeddedLedger } from '@orb/ledger/embedded';
-import { CosignatureBook } from '@orb/ledger/finality';
+import { CosignatureBook, httpCosignatures, openCosigner, startCosigning } from '@orb/ledger/finality';
 import { httpUpstream, openReplicaLedger } from '@orb/ledger/replica';
 import { WssTransport } from '@orb/link/wss';
 import { chainId, OrbError } from '@orb/protocol';
@@ -24,15 +24,46 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
   const ledger = await openLedger(config, keys, dependencies.log);
-  let cosignatures: CosignatureBook | undefined;
+  let cosigned: Cosigned | undefined;
   try {
-    cosignatures = await CosignatureBook.open({ folder: join(config.folder, 'cosignatures'), peers: config.peers, ledger });
-    return await assembleSuperNode(config, { ledger, cosignatures, store, transport, keys, gatewayTls, log: dependencies.log });
+    cosigned = await openCosignatures(config, { ledger, keys, log: dependencies.log });
+    const { cosignatures, stop } = cosigned;
+    const running = await assembleSuperNode(config, { ledger, cosignatures, store, transport, keys, gatewayTls, log: dependencies.log });
+    return { ...running, stop: () => stop().then(() => running.stop()) };
   } catch (error) {
-    await cosignatures?.close();
+    await cosigned?.stop();
+    await cosigned?.cosignatures.close();
     await ledger.close();
     throw error;
   }
+}
+
+interface Cosigned {
+  readonly cosignatures: Cosignatures;
+  /** Ends this super node's own co-signing. */
+  stop(): Promise<void>;
+}
+
+/** The orderer keeps what peers co-sign; who follows it co-signs with its own key, and passes on what the orderer keeps. */
+async function openCosignatures(
+  config: SuperNodeConfig,
+  { ledger, keys, log }: { readonly ledger: Ledger; readonly keys: NetworkFolder; readonly log: Log },
+): Promise<Cosigned> {
+  if (config.ledger.mode === 'embedded') {
+    const cosignatures = await CosignatureBook.open({ folder: join(config.folder, 'cosignatures'), peers: config.peers, ledger });
+    return { cosignatures, stop: () => Promise.resolve() };
+  }
+  const { upstream: url } = config.ledger;
+  const cosignatures = httpCosignatures({ url });
+  let said = '';
+  const onTrouble = ({ code, message }: OrbError) => {
+    // Once, not at every try: most super nodes are no peers, and do well without.
+    if (message !== said) log.info('blocks are not co-signed', { upstream: url, code, message });
+    said = message;
+  };
+  const cosigner = await openCosigner(join(config.folder, 'ledger'), keys.superNode, ledger);
+  const { stop } = startCosigning({ ledger, cosigner, sink: cosignatures, onTrouble });
+  return { cosignatures, stop };
 }
 
 /** How long a replica that starts waits for what it has missed. Later it goes on with what it has. */

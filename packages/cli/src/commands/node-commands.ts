@@ -196,8 +196,9 @@ async function findNetwork(
   }
   await certify(orb, owner);
   const others = await otherSuperNodes(orb, superNode.id, nodeId(node.publicKey));
-  const { address: first, key: firstKey } = superNode;
-  return { chain: found, superNodes: [{ address: first, key: firstKey }, ...others].slice(0, wanted) };
+  const own = { address: superNode.address, key: superNode.key };
+  const superNodes = [own, ...others.map((other) => ({ address: other.address, key: other.key }))];
+  return { chain: found, superNodes: superNodes.slice(0, wanted) };
 }
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {

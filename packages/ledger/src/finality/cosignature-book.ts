@@ -33,6 +33,18 @@ export interface FinalityStatus extends Pick<PeerSet, 'source' | 'needed'> {
   }[];
 }
 
+/** Co-signatures of a ledger, wherever they are kept. */
+export interface Cosignatures {
+  /** Takes a peer's co-signatures. @throws OrbError why not */
+  add(value: unknown): Promise<{ readonly height: number }>;
+  /** The highest block that a key has co-signed; undefined before its first. @throws OrbError `forbidden` for whoever is no peer */
+  heightOf(key: Hex32): Promise<number | undefined>;
+  /** The co-signatures of a block by those who are peers now. */
+  of(height: number): Promise<readonly Cosignature[]>;
+  status(): Promise<FinalityStatus>;
+  close(): Promise<void>;
+}
+
 interface Highest {
   readonly height: number;
   readonly hash: Hex32;
@@ -45,7 +57,7 @@ const hashChars = 64;
  * Co-signatures of a ledger's blocks, kept beside it. They can be asked for again from those who made them, so they are
  * not flushed one by one.
  */
-export class CosignatureBook {
+export class CosignatureBook implements Cosignatures {
   readonly #ledger: Ledger;
   readonly #configured: readonly Hex32[];
   readonly #db: ClassicLevel;

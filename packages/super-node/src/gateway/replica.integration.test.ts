@@ -4,10 +4,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CosignatureBook, httpCosignatures, openCosigner, startCosigning, type CosignaturesMessage } from '@orb/ledger/finality';
 import { httpUpstream, openReplicaLedger, type ReplicaLedger } from '@orb/ledger/replica';
 import { TestNetwork, testSigner } from '@orb/ledger/testing';
-import { blockHash } from '@orb/protocol';
+import { blockHash, finalityOf, transactionId } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startLedgerGateway } from './ledger-gateway.ts';
 import { TestSuperNode } from '../testing/test-super-node.ts';
 
 let superNode: TestSuperNode;
@@ -73,6 +75,53 @@ test('following from beyond the head waits for it, and a height that is none is 
   await superNode.net.createAccount('carol');
   expect(JSON.parse(decoder.decode((await reader.read()).value))).toMatchObject({ header: { height: next } });
   ending.abort();
+});
+
+test('a peer co-signs over HTTP, and serves the co-signatures of its block, the finality and the proofs as the super node does', async () => {
+  const peer = testSigner('a peer');
+  const { ledger } = superNode.net;
+  const book = await CosignatureBook.open({ folder: join(folder, 'book'), peers: [peer.publicKey], ledger });
+  const log = { info() {}, warn() {}, error() {} };
+  const orderer = await startLedgerGateway(
+    { listen: '127.0.0.1:0', key: peer.publicKey, software: 'test' },
+    { ledger, cosignatures: book, log },
+  );
+  const cosignatures = httpCosignatures({ url: orderer.url });
+  const replica = await openReplica(orderer.url);
+  const cosigner = await openCosigner(folder, peer, replica);
+  const { promise: signed, resolve } = Promise.withResolvers<void>();
+  const send = async (message: CosignaturesMessage, signal: AbortSignal) => {
+    await cosignatures.send(message, signal);
+    if (message.cosignatures.at(-1)!.height === ledger.head.height) resolve();
+  };
+  const cosigning = startCosigning({ ledger: replica, cosigner, sink: { heightOf: cosignatures.heightOf, send } });
+  const served = await startLedgerGateway(
+    { listen: '127.0.0.1:0', key: peer.publicKey, software: 'test' },
+    { ledger: replica, cosignatures, log },
+  );
+  try {
+    await signed;
+    // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it expects
+    const get = async (path: string): Promise<any> => (await fetch(`${served.url}${path}`)).json();
+    expect(await get('/v1/ledger/cosignatures')).toMatchObject({
+      source: 'configured',
+      final: ledger.head.height,
+      peers: [{ id: peer.publicKey }],
+    });
+    const [transaction] = (await ledger.block(2))!.transactions;
+    const proof = await get(`/v1/ledger/transactions/${transactionId(transaction!)}/proof`);
+    expect(finalityOf(proof.header, proof.cosignatures, [peer.publicKey])).toEqual({ final: true, signed: 1, of: 1 });
+    const rubbish = await fetch(`${served.url}/v1/ledger/cosignatures`, { method: 'POST', body: '{"v":1}' });
+    expect(rubbish.status).toBe(400);
+    await cosigning.stop();
+    await orderer.close();
+    // Whoever keeps the co-signatures is away: the proof still holds, with the orderer's word alone.
+    expect(await get(`/v1/ledger/transactions/${transactionId(transaction!)}/proof`)).toEqual({ ...proof, cosignatures: [] });
+  } finally {
+    await cosigning.stop();
+    await Promise.all([served.close(), orderer.close(), cosignatures.close()]);
+    await book.close();
+  }
 });
 
 describe('through a proxy that cannot be trusted', () => {
