@@ -51,7 +51,7 @@ export const errorTable = {
   'response-too-large': rule(502, 'function', 'The function returned more than the limit.'),
   'out-of-memory': rule(502, 'function', 'The function used more memory than its manifest allows.', 'Deploy it with more --memory.'),
   'call-limit': rule(
-    502,
+    508,
     'function',
     'Functions call each other too often or too deep.',
     'See callDepth, callRepeats and callsPerJob in the limits.',
