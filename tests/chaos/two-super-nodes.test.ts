@@ -30,7 +30,9 @@ afterAll(async () => {
 
 const flags = ['--memory', String(memoryMiB), '--timeout', '1s', '--budget', '50', '--replicas', '1'];
 const hears = (gateway: string, versions: number) =>
-  until(`${gateway} to hear of ${versions} versions`, async () => (await othersOf(gateway)).some(({ presence }) => presence.versions >= versions));
+  until(`${gateway} to hear of ${versions} versions`, async () =>
+    (await othersOf(gateway)).some(({ presence }) => presence.versions >= versions),
+  );
 
 test('a function deployed at the second super node answers at the first, on a node that the first is not linked to', async () => {
   const file = await network.write('work.ts', source);
@@ -64,7 +66,12 @@ interface Entry {
 }
 
 /** Callers at super nodes, while one of them is killed, some are served on, and it is started again. */
-async function killUnderLoad(entries: readonly Entry[], kill: () => Promise<unknown>, servedOn: readonly string[], startAgain: () => Promise<unknown>) {
+async function killUnderLoad(
+  entries: readonly Entry[],
+  kill: () => Promise<unknown>,
+  servedOn: readonly string[],
+  startAgain: () => Promise<unknown>,
+) {
   const request = (index: number) => ({ event: { index, ms: index % 20 } });
   const running = new Map(entries.map(({ name, at }) => [name, new Load(at, { callers: 12, path: 'work', request })] as const));
   for (const [name, load] of running) loads.push({ name: `${expect.getState().currentTestName?.split(':')[0]} · ${name}`, load });
@@ -110,10 +117,15 @@ test('first killed, which orders the ledger: callers of the second are served on
     { name: 'callers at first', at: network },
     { name: 'callers at second', at: second },
   ];
-  const killed = await killUnderLoad(both, () => network.superNode.end('SIGKILL'), ['callers at second'], async () => {
-    await startFirst();
-    await network.linked('ant');
-  });
+  const killed = await killUnderLoad(
+    both,
+    () => network.superNode.end('SIGKILL'),
+    ['callers at second'],
+    async () => {
+      await startFirst();
+      await network.linked('ant');
+    },
+  );
   expect(killed.get('callers at second')!.broken).toEqual([]);
 });
 
@@ -136,9 +148,14 @@ test('node killed: what it had begun ends in an error worth another try, at whic
     { name: 'callers at first', at: network },
     { name: 'callers at second', at: second },
   ];
-  await killUnderLoad(both, () => bee.end('SIGKILL'), [], async () => {
-    bee = await second.startNode('bee');
-  });
+  await killUnderLoad(
+    both,
+    () => bee.end('SIGKILL'),
+    [],
+    async () => {
+      bee = await second.startNode('bee');
+    },
+  );
 });
 
 test('after all of that: every answered call has its job on the ledger exactly once, none ran to its end twice, and the books balance', async () => {

@@ -21,7 +21,10 @@ function said<T = Record<string, unknown>>(child: OrbProcess): T[] {
 }
 
 test('orb dev deploys at each save in under a second, shows what the function prints and how it fails, and lives through mistakes', async () => {
-  const file = await network.write('daily.ts', "import { word } from './word.ts';\nexport default () => { console.log('saying', word); return word; };\n");
+  const file = await network.write(
+    'daily.ts',
+    "import { word } from './word.ts';\nexport default () => { console.log('saying', word); return word; };\n",
+  );
   await network.write('word.ts', "export const word = 'one';\n");
   const dev = network.watch('orb dev', ['dev', file, '--json']);
   interface Event {
@@ -68,7 +71,10 @@ test('orb logs --follow shows console.* and failures with their ids, to the owne
   const { call, job } = JSON.parse(answer.stdout) as { call: string; job: string };
   await network.orb(['call', 'alice/chatty', '-d', '-1']);
   const shown = await network.orb(['logs', 'alice/chatty', '--json']);
-  const entries = shown.stdout.trim().split('\n').map((line) => JSON.parse(line) as { level: string; text: string });
+  const entries = shown.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { level: string; text: string });
   expect(entries.map(({ level, text }) => `${level} ${text}`)).toEqual([
     'debug d 7',
     'warn { n: 7 }',
@@ -84,7 +90,10 @@ test('orb logs --follow shows console.* and failures with their ids, to the owne
   expect(await network.orb(['logs', 'alice/chatty', '--account', 'lender'])).toMatchObject({ code: 3 });
 
   const follow = network.watch('orb logs --follow', ['logs', 'alice/chatty', '--follow', '--tail', '0', '--json']);
-  const numbers = () => said<{ text: string }>(follow).filter(({ text }) => text.startsWith('d ')).map(({ text }) => text);
+  const numbers = () =>
+    said<{ text: string }>(follow)
+      .filter(({ text }) => text.startsWith('d '))
+      .map(({ text }) => text);
   await until('the follower to hear', async () => {
     await network.call('chatty', { method: 'POST', body: '1', headers: { 'content-type': 'application/json' } });
     return numbers().length > 0;
@@ -101,7 +110,10 @@ test('orb logs --follow shows console.* and failures with their ids, to the owne
 });
 
 test('a function that floods its log answers all the same, is cut short with a word, and leaves the log of others alone', async () => {
-  await network.deploy('flood', "export default () => { for (let i = 0; i < 100_000; i++) console.log('flood', i, 'x'.repeat(500)); return 'answered'; };");
+  await network.deploy(
+    'flood',
+    "export default () => { for (let i = 0; i < 100_000; i++) console.log('flood', i, 'x'.repeat(500)); return 'answered'; };",
+  );
   await network.deploy('calm', "export default () => { console.log('calm'); return 'calm'; };");
   const floods = Array.from({ length: 8 }, () => network.call('flood', { method: 'POST' }));
   const calm = await network.call('calm', { method: 'POST' });
@@ -116,7 +128,10 @@ test('a function that floods its log answers all the same, is cut short with a w
 test('versions, revert, stop, start, search and pull show and move what the network has, and only the owner pulls', async () => {
   await network.deploy('story', "export default () => 'first';");
   await network.deploy('story', "export default () => 'second';", ['--memory', '256']);
-  const { versions } = await network.ok<{ versions: { number: number; share: number; manifest: { memoryMiB: number } }[] }>('versions', 'alice/story');
+  const { versions } = await network.ok<{ versions: { number: number; share: number; manifest: { memoryMiB: number } }[] }>(
+    'versions',
+    'alice/story',
+  );
   expect(versions.map(({ number, share, manifest }) => [number, share, manifest.memoryMiB])).toEqual([
     [2, 1, 256],
     [1, 0, 128],
@@ -130,11 +145,21 @@ test('versions, revert, stop, start, search and pull show and move what the netw
   expect((await network.orb(['functions', 'nothing-like-it'])).stdout).toContain('No function’s name or owner holds nothing-like-it');
 
   const folder = join(network.folder, 'pulled');
-  const pulled = await network.ok<{ version: number; files: { code: string; manifest: string } }>('pull', 'story', '--number', '1', '--folder', folder);
+  const pulled = await network.ok<{ version: number; files: { code: string; manifest: string } }>(
+    'pull',
+    'story',
+    '--number',
+    '1',
+    '--folder',
+    folder,
+  );
   expect(pulled.version).toBe(1);
   expect(await readFile(pulled.files.code, 'utf8')).toContain('first');
   expect(JSON.parse(await readFile(pulled.files.manifest, 'utf8'))).toMatchObject({ memoryMiB: 128 });
-  expect(await network.orb(['pull', 'story', '--folder', folder])).toMatchObject({ code: 6, stderr: expect.stringContaining('is there already') });
+  expect(await network.orb(['pull', 'story', '--folder', folder])).toMatchObject({
+    code: 6,
+    stderr: expect.stringContaining('is there already'),
+  });
   expect(await network.orb(['pull', 'alice/story', '--account', 'lender', '--folder', `${folder}-2`])).toMatchObject({ code: 3 });
   expect(await network.orb(['pull', 'story', '--number', '9'])).toMatchObject({ code: 5 });
 });

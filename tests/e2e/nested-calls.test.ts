@@ -24,6 +24,7 @@ beforeAll(async () => {
     };`,
   );
   await network.deploy('web', `export default { fetch: (request) => new Response('no ' + request.method, { status: 418 }) };`);
+  await network.deploy('huge', `export default () => new Uint8Array(${limits.callOutputBytes + 1});`);
   await network.deploy('faulty', `export default () => { throw new RangeError('out of tea'); };`);
   await network.deploy(
     'endless',
@@ -107,6 +108,7 @@ describe('ctx.call', () => {
     expect((await nested({ target: 'alice/web' })).error).toMatchObject({ code: 'bad-status', status: 418 });
     expect((await nested({ target: 'alice/nothing' })).error).toMatchObject({ code: 'unknown-function' });
     expect((await nested({ target: 'nonsense' })).error).toMatchObject({ name: 'TypeError' });
+    expect((await nested({ target: 'alice/huge' })).error).toMatchObject({ code: 'response-too-large' });
     expect((await nested({ target: 'alice/double', input: 'x'.repeat(limits.callInputBytes) })).error).toMatchObject({ code: 'too-large' });
   });
 

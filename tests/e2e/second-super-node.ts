@@ -47,7 +47,8 @@ export class SecondSuperNode {
 
   /** Resolves when it and another super node have heard of each other. */
   async linkedTo(gateway: string): Promise<void> {
-    for (const url of [this.gateway, gateway]) await until(`${url} to hear of the other super node`, async () => (await othersOf(url)).length > 0);
+    for (const url of [this.gateway, gateway])
+      await until(`${url} to hear of the other super node`, async () => (await othersOf(url)).length > 0);
   }
 
   /** Starts a node that works for this super node alone. */
@@ -84,7 +85,9 @@ export class SecondSuperNode {
 }
 
 /** The other super nodes that one has heard of, with what they say they have. */
-export async function othersOf(gateway: string): Promise<readonly { readonly id: string; readonly presence: { readonly versions: number } }[]> {
+export async function othersOf(
+  gateway: string,
+): Promise<readonly { readonly id: string; readonly presence: { readonly versions: number } }[]> {
   const { superNodes } = (await (await fetch(`${gateway}/v1/status`)).json()) as {
     superNodes: { id: string; presence: { versions: number } | null }[];
   };

@@ -107,9 +107,11 @@ test('it starts again on the same data and stays up; its status page is live; on
   expect(answer).toMatchObject({ status: 200, json: { message: expect.stringContaining('Hello, you!') } });
   await until('the page to hear of the job', async () => (seen += (await reader.read()).value ?? '').includes(answer.job));
   abort.abort();
+  const [second] = /also at +(http:[^ ]+)\//.exec(child.stdout)!.slice(1);
+  expect(await call(`${second}/fn/demo/hello`, { body: '{}' })).toMatchObject({ status: 200 });
 
   const pids = descendants(child.pid).map(({ pid }) => pid);
-  expect(pids.length).toBeGreaterThanOrEqual(4);
+  expect(pids.length).toBeGreaterThanOrEqual(5);
   const { code } = await times.measure('Ctrl-C', () => child.end('SIGINT', { group: true }));
   expect([0, 130]).toContain(code);
   expect(child.stderr).toContain('Stopped; everything is kept');
@@ -137,7 +139,7 @@ test('the same data is never run twice at once; when the plug is pulled nothing 
     expect(summary).toMatchObject({
       function: { change: 'unchanged' },
       call: { job: { state: 'paid' } },
-      ledger: { verified: true, jobs: 6 },
+      ledger: { verified: true, jobs: 7 },
     });
     expect(BigInt(summary.call.job.cost)).toBeGreaterThan(0n);
   } finally {

@@ -17,10 +17,14 @@ const readings = [
   ['docs/guides/running-a-super-node.md'],
 ];
 
-test.each(readings)('%s: what the pages say to type works on a new computer, and shows what they show', { timeout: 240_000 }, async (...pages) => {
-  reader = await Reader.begin();
-  for (const page of pages) await reader.follow(readGuide(page));
-});
+test.each(readings)(
+  '%s: what the pages say to type works on a new computer, and shows what they show',
+  { timeout: 240_000 },
+  async (...pages) => {
+    reader = await Reader.begin();
+    for (const page of pages) await reader.follow(readGuide(page));
+  },
+);
 
 /** Pages about examples that have tests of their own. */
 const readElsewhere = ['docs/guides/lambda.md'];

@@ -319,7 +319,9 @@ test('deploying again without flags keeps the limits of the version before; a fl
     return value!.manifest;
   };
   const file = await source('fn.ts', 'export default () => 1;');
-  expect(await orb(`deploy ${file} --memory 256 --timeout 3s --concurrency 4 --replicas 3 --price-cap 40 --private --idempotent`)).toMatchObject({
+  expect(
+    await orb(`deploy ${file} --memory 256 --timeout 3s --concurrency 4 --replicas 3 --price-cap 40 --private --idempotent`),
+  ).toMatchObject({
     code: 0,
   });
   const first = await manifest();

@@ -22,11 +22,11 @@ export interface BackOff {
   readonly longestMs: number;
   /** After a refusal, which mostly stays one until somebody acts. @default 15,000 */
   readonly refusedMs: number;
-  /** A link that was up so long counts as good: the next wait is the first again. @default 10,000 */
+  /** A link that was up so long counts as good: the next wait is the first again. @default 2,000 */
   readonly goodAfterMs: number;
 }
 
-export const defaultBackOff: BackOff = { firstMs: 200, longestMs: 15_000, refusedMs: 15_000, goodAfterMs: 10_000 };
+export const defaultBackOff: BackOff = { firstMs: 200, longestMs: 15_000, refusedMs: 15_000, goodAfterMs: 2_000 };
 
 export interface KeepLinkedDependencies {
   readonly transport: LinkTransport;

@@ -59,4 +59,6 @@ export const limits = {
   callsPerJob: 64,
   /** Input of such a call: it travels in one frame. */
   callInputBytes: 262_144,
+  /** Output of such a call: a job that does not read its answers holds no more of them than callsPerJob times this. */
+  callOutputBytes: 1_048_576,
 } as const;

@@ -112,7 +112,10 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
   const signWith = signed && signer ? { signer, chain: await chain() } : undefined;
   const started = performance.now();
   const mayRepeat = request.mayRepeat ?? safeMethods.has(method.toUpperCase());
-  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), { mayRepeat, signal: request.signal });
+  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), {
+    mayRepeat,
+    signal: request.signal,
+  });
   return { response, info: callInfo(response.headers, performance.now() - started) };
 }
 

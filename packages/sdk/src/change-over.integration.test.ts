@@ -62,15 +62,21 @@ describe('a client that knows two gateways', () => {
   test.each(['breaks off', 'says that the node was lost'])('does not call again what may have run when the first %s', async (how) => {
     const [first, second] = [how === 'breaks off' ? await breaksOff() : await refuses('node-lost'), await works()];
     const orb = new Orb({ url: [first.url, second.url] });
-    await expect(orb.call('alice/hello', 1)).rejects.toMatchObject({ code: how === 'breaks off' ? 'link-closed' : 'node-lost', retryable: true });
+    await expect(orb.call('alice/hello', 1)).rejects.toMatchObject({
+      code: how === 'breaks off' ? 'link-closed' : 'node-lost',
+      retryable: true,
+    });
     expect(second.asked).toEqual([]);
   });
 
-  test.each(['breaks off', 'says that the node was lost'])('does so when the caller says that it may run twice, and the first %s', async (how) => {
-    const [first, second] = [how === 'breaks off' ? await breaksOff() : await refuses('node-lost'), await works()];
-    const orb = new Orb({ url: [first.url, second.url] });
-    expect((await orb.call('alice/hello', 1, { mayRepeat: true })).output).toBe('here');
-  });
+  test.each(['breaks off', 'says that the node was lost'])(
+    'does so when the caller says that it may run twice, and the first %s',
+    async (how) => {
+      const [first, second] = [how === 'breaks off' ? await breaksOff() : await refuses('node-lost'), await works()];
+      const orb = new Orb({ url: [first.url, second.url] });
+      expect((await orb.call('alice/hello', 1, { mayRepeat: true })).output).toBe('here');
+    },
+  );
 
   test('the next call after one that broke off goes to the other gateway', async () => {
     const [first, second] = [await breaksOff(), await works()];

@@ -94,7 +94,11 @@ export class Http {
    * @param options.mayRepeat false for what must not run twice: then only what never reached a gateway goes to the next
    * @throws OrbError `link-closed`, `cancelled`
    */
-  async raw(path: string, request: RequestFor, options: { readonly mayRepeat: boolean; readonly signal?: AbortSignal | undefined }): Promise<Response> {
+  async raw(
+    path: string,
+    request: RequestFor,
+    options: { readonly mayRepeat: boolean; readonly signal?: AbortSignal | undefined },
+  ): Promise<Response> {
     return this.#changeOver(async (base, isLast) => {
       const response = await this.#fetch(`${base}${path}`, request(base));
       if (!isLast && response.status === 503 && !response.headers.has('orb-call')) await this.#refuseUnstarted(response, options.mayRepeat);
@@ -161,7 +165,9 @@ export class Http {
       for (const [name, value] of Object.entries(signed)) headers.set(name, value as string);
     }
     const timeoutMs = request.timeoutMs ?? this.#timeoutMs;
-    const signals = [request.signal, timeoutMs === Infinity ? undefined : AbortSignal.timeout(timeoutMs)].filter((one) => one !== undefined);
+    const signals = [request.signal, timeoutMs === Infinity ? undefined : AbortSignal.timeout(timeoutMs)].filter(
+      (one) => one !== undefined,
+    );
     const response = await this.#fetch(url, {
       method,
       headers,

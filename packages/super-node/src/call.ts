@@ -38,7 +38,7 @@ export interface CallRequest {
 }
 
 /** What stands behind a call that a function makes. */
-export interface CallOrigin {
+interface CallOrigin {
   /** Whose allowance pays; undefined: the function's own owner's. */
   readonly payer: AccountId | undefined;
   /** Functions that wait for it, outermost first. */

@@ -30,7 +30,9 @@ interface DeployFlags {
 export function addDeployCommand(program: Command, context: CommandContext): void {
   program
     .command('deploy')
-    .description('bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version, with the limits of the one before unless told otherwise')
+    .description(
+      'bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version, with the limits of the one before unless told otherwise',
+    )
     .argument('<file>', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
     .option('--name <name>', 'name of the function (default: from the file)')
     .option(

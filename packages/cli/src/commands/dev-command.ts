@@ -42,7 +42,8 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
   const onEvent = (event: DevEvent) => {
     showEvent(event, path, session);
     // Without its log the function still answers.
-    if (event.type === 'deployed') logs ??= showLogs().catch((error: unknown) => void reportError(error, terminal, { json: false, verbose: false }));
+    if (event.type === 'deployed')
+      logs ??= showLogs().catch((error: unknown) => void reportError(error, terminal, { json: false, verbose: false }));
   };
   const lines = new LogLines(terminal.style);
   const showLogs = async () => {

@@ -47,7 +47,11 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
 }
 
 const switches = [
-  { type: 'stop', description: 'refuse calls of a function until it is started again', done: 'is stopped; calls are refused until it is started' },
+  {
+    type: 'stop',
+    description: 'refuse calls of a function until it is started again',
+    done: 'is stopped; calls are refused until it is started',
+  },
   { type: 'start', description: 'take calls of a stopped function again', done: 'takes calls again' },
 ] as const;
 
@@ -56,7 +60,9 @@ async function listFunctions(session: Session, search: string | undefined, limit
   session.result({ functions }, () => {
     const { style, width } = session.terminal;
     if (functions.length === 0)
-      return search === undefined ? 'No functions yet. Deploy one: orb deploy FILE' : `No function’s name or owner holds ${cleanText(search)}.`;
+      return search === undefined
+        ? 'No functions yet. Deploy one: orb deploy FILE'
+        : `No function’s name or owner holds ${cleanText(search)}.`;
     const rows = functions.map((fn) => [
       style.strong(cleanText(`${fn.owner}/${fn.name}`)),
       fn.state === 'active' ? style.good(fn.state) : style.warn(fn.state),

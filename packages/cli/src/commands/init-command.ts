@@ -44,7 +44,9 @@ async function init(session: Session, given: string, template: TemplateName): Pr
     const inside = relative(process.cwd(), folder);
     return [
       `${style.good('✓')} ${style.strong(name)} is ready: ${words}.`,
-      ...(Object.keys(dependencies).length > 0 ? [`  npm install${inside && ` --prefix ${inside}`}   ${style.quiet('what it imports')}`] : []),
+      ...(Object.keys(dependencies).length > 0
+        ? [`  npm install${inside && ` --prefix ${inside}`}   ${style.quiet('what it imports')}`]
+        : []),
       `  orb dev ${source}   ${style.quiet('deploy to this computer’s network at every save')}`,
       `  orb deploy ${source}`,
       `  ${tryIt(`OWNER/${name}`)}`,

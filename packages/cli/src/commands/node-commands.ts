@@ -48,7 +48,12 @@ export function addNodeCommands(program: Command, context: CommandContext): void
       ),
     )
     .option('--folder <folder>', 'where the node keeps its key, code and receipts (default: ORB_HOME/node)')
-    .option('--super-nodes <number>', 'how many super nodes to work for: the gateway’s own, then others of the network', wholeNumber(1, 16), 3)
+    .option(
+      '--super-nodes <number>',
+      'how many super nodes to work for: the gateway’s own, then others of the network',
+      wholeNumber(1, 16),
+      3,
+    )
     .option('--super <url>', 'address of the super node’s links, wss://…; found through --gateway when left out')
     .option('--super-key <hex>', 'key that the super node must prove')
     .option('--chain <hex>', 'chain id of the network')
@@ -191,8 +196,9 @@ async function findNetwork(
   }
   await certify(orb, owner);
   const others = await otherSuperNodes(orb, superNode.id, nodeId(node.publicKey));
-  const { address: first, key: firstKey } = superNode;
-  return { chain: found, superNodes: [{ address: first, key: firstKey }, ...others].slice(0, wanted) };
+  const own = { address: superNode.address, key: superNode.key };
+  const superNodes = [own, ...others.map((other) => ({ address: other.address, key: other.key }))];
+  return { chain: found, superNodes: superNodes.slice(0, wanted) };
 }
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {

@@ -14,6 +14,7 @@ interface UpFlags {
   readonly once?: boolean;
   readonly data?: string;
   readonly nodes: number;
+  readonly superNodes: number;
   readonly port?: number;
 }
 
@@ -21,15 +22,16 @@ interface UpFlags {
 export function addUpCommand(program: Command, context: CommandContext): void {
   program
     .command('up')
-    .description('start a whole network on this computer: a super node, nodes, a ledger, a function that answers')
+    .description('start a whole network on this computer: super nodes, nodes, a ledger, a function that answers')
     .option('--once', 'show that everything works, stop, and exit')
     .option('--data <folder>', 'where the network and the keys of its accounts live (default: ORB_HOME/network, its keys in ORB_HOME)')
     .option('--nodes <number>', 'how many nodes to lend', wholeNumber(1, 16), 2)
+    .option('--super-nodes <number>', 'how many super nodes to run', wholeNumber(1, 4), 2)
     .option('--port <number>', 'port for callers; the next free one is taken', wholeNumber(1, 65_535))
     .action(async (flags: UpFlags, command: Command) => up(context.session(command), flags));
 }
 
-async function up(session: Session, { once, data, nodes, port }: UpFlags): Promise<void> {
+async function up(session: Session, { once, data, nodes, superNodes, port }: UpFlags): Promise<void> {
   const { progress, signal, terminal } = session;
   const folder = await (data === undefined
     ? UpFolder.take(join(session.home, 'network'), { home: session.home })
@@ -42,11 +44,13 @@ async function up(session: Session, { once, data, nodes, port }: UpFlags): Promi
     const summary = await untilAborted(
       signal,
       processes,
-      runNetwork({ nodes, ...(port !== undefined && { port }) }, { folder, processes, progress, signal }),
+      runNetwork({ nodes, superNodes, ...(port !== undefined && { port }) }, { folder, processes, progress, signal }),
     );
     const text = session.options.json ? '' : await describeSummary(summary, folder, terminal.style);
     const isDefault = folder.home === session.home && (await session.gateway()) === summary.url;
-    session.result(summaryJson(summary, folder), () => (once ? text : `${text}\n${describeNext(summary, folder, { isDefault }, terminal.style)}`));
+    session.result(summaryJson(summary, folder), () =>
+      once ? text : `${text}\n${describeNext(summary, folder, { isDefault }, terminal.style)}`,
+    );
     if (!once) await untilBroken(session, processes);
   } catch (error) {
     progress.fail();

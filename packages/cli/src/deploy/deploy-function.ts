@@ -90,7 +90,9 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const allowance = allowances[0];
   if (!allowance) throw budgetInUse(options);
   const leftUnits = allowances.reduce((sum, one) => sum + one.leftUnits, 0n);
-  progress.done(`Allowance: ${formatMoney(leftUnits)} for this function${allowances.length > 1 ? `, at ${allowances.length} super nodes` : ''}`);
+  progress.done(
+    `Allowance: ${formatMoney(leftUnits)} for this function${allowances.length > 1 ? `, at ${allowances.length} super nodes` : ''}`,
+  );
 
   const replicas = await waitForSeeders(place.identity, manifest, dependencies);
   const url = `${gatewayOf(network, orb)}/fn/${place.identity.owner}/${place.identity.name}`;

@@ -20,7 +20,12 @@ export function examineNodeVersion(version: string): Finding {
 export function examineSandbox({ tier, runtimes, layers }: SandboxReport): Finding {
   const name = 'sandbox';
   if (runtimes.length === 0) {
-    return { name, state: 'bad', words: 'No function can run on this computer.', mend: layers.find(({ active }) => !active)?.remedy ?? 'See: orb node doctor' };
+    return {
+      name,
+      state: 'bad',
+      words: 'No function can run on this computer.',
+      mend: layers.find(({ active }) => !active)?.remedy ?? 'See: orb node doctor',
+    };
   }
   const missing = layers.filter(({ active }) => !active);
   const words = `${tier}, runs ${runtimes.join(', ')}`;
@@ -40,7 +45,12 @@ export async function examineDisk(folder: string): Promise<Finding> {
   const free = stat.bavail * stat.bsize;
   const words = `${formatBytes(free)} free`;
   if (free >= wantedDiskBytes) return { name, state: 'good', words };
-  return { name, state: free < neededDiskBytes ? 'bad' : 'warn', words: `only ${words}`, mend: `Make room where ${folder} is, or move it: ORB_HOME=FOLDER` };
+  return {
+    name,
+    state: free < neededDiskBytes ? 'bad' : 'warn',
+    words: `only ${words}`,
+    mend: `Make room where ${folder} is, or move it: ORB_HOME=FOLDER`,
+  };
 }
 
 /** @param usedBy who has the port, where that is known */
@@ -48,7 +58,12 @@ export async function examinePort(port: number, what: string, usedBy: string | u
   const name = `port ${port}`;
   if (usedBy !== undefined) return { name, state: 'good', words: `used by ${usedBy}` };
   if (await isFree(port)) return { name, state: 'good', words: `free for ${what}` };
-  return { name, state: 'warn', words: 'another program uses it', mend: `orb up takes the next one, and says which; or choose: orb up --port NUMBER` };
+  return {
+    name,
+    state: 'warn',
+    words: 'another program uses it',
+    mend: `orb up takes the next one, and says which; or choose: orb up --port NUMBER`,
+  };
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -15,7 +15,8 @@ export async function examineKeys(home: string): Promise<Finding> {
     const found = await stat(path).catch(() => undefined);
     if (found && ((found.mode & 0o077) !== 0 || found.uid !== process.getuid?.())) wrong.push(path);
   }
-  if (wrong.length === 0) return { name, state: 'good', words: `${secrets.length} private ${secrets.length === 1 ? 'key' : 'keys'}, closed to others` };
+  if (wrong.length === 0)
+    return { name, state: 'good', words: `${secrets.length} private ${secrets.length === 1 ? 'key' : 'keys'}, closed to others` };
   return {
     name,
     state: 'bad',

@@ -32,8 +32,14 @@ async function examineClock(url: string): Promise<Finding> {
 
 async function examineAccount(orb: Orb, account: string | undefined): Promise<Finding> {
   const name = 'account';
-  if (account === undefined) return { name, state: 'warn', words: 'None is chosen on this machine.', mend: 'orb account create NAME, or orb account use NAME' };
+  if (account === undefined)
+    return { name, state: 'warn', words: 'None is chosen on this machine.', mend: 'orb account create NAME, or orb account use NAME' };
   const found = await orb.accounts.idOf(account);
   if (found !== undefined) return { name, state: 'good', words: account };
-  return { name, state: 'warn', words: `${account} is not on this network.`, mend: `orb account create ${account}, or orb account use NAME` };
+  return {
+    name,
+    state: 'warn',
+    words: `${account} is not on this network.`,
+    mend: `orb account create ${account}, or orb account use NAME`,
+  };
 }

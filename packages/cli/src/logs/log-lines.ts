@@ -15,7 +15,8 @@ export class LogLines {
   /** The lines of one entry. */
   render(entry: LogEntry): string {
     const { quiet, warn } = this.#style;
-    if (entry.dropped !== undefined) return warn(`… ${entry.dropped} ${entry.dropped === 1 ? 'line' : 'lines'} dropped: they came too fast`);
+    if (entry.dropped !== undefined)
+      return warn(`… ${entry.dropped} ${entry.dropped === 1 ? 'line' : 'lines'} dropped: they came too fast`);
     const line = `${quiet(clock(entry.atMs))} ${this.#level(entry)} ${indent(cleanText(entry.text ?? '', { multiline: true, limit: 65_536 }))}`;
     if (entry.job === this.#job) return line;
     this.#job = entry.job;

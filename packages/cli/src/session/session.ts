@@ -62,7 +62,10 @@ export class Session {
 
   /** Addresses of super nodes, in order of preference: several, with commas between them, where they are known. */
   async gateways(): Promise<readonly string[]> {
-    return (await this.gateway()).split(',').map((url) => url.trim()).filter(Boolean);
+    return (await this.gateway())
+      .split(',')
+      .map((url) => url.trim())
+      .filter(Boolean);
   }
 
   async gateway(): Promise<string> {

@@ -11,7 +11,7 @@ import type { UpFolder } from './up-folder.ts';
 
 /** What a person wants to know about a network that has just come up. */
 export async function describeSummary(summary: NetworkSummary, folder: UpFolder, style: Style): Promise<string> {
-  const { url, call, deployment, verified, accounts } = summary;
+  const { url, others, call, deployment, verified, accounts } = summary;
   const orb = new Orb({ url });
   const [names, demo] = await Promise.all([namesOfJob(orb, call.job), orb.accounts.show(accounts.developer.id)]);
   const title = (text: string) => `  ${style.strong(text)}`;
@@ -22,6 +22,7 @@ export async function describeSummary(summary: NetworkSummary, folder: UpFolder,
     renderFacts(
       [
         ['status page', style.accent(`${url}/`)],
+        ...others.map((other) => ['also at', style.accent(`${other}/`)] as const),
         ['function', style.accent(deployment.url)],
         ['account', `demo, with ${formatMoney(demo.availableUnits)} ${style.quiet(`(key: ${demoKeyFile(folder.home)})`)}`],
         ['data', folder.path],
@@ -65,9 +66,10 @@ export function describeNext(
 }
 
 /** The same for programs. */
-export function summaryJson({ url, network, deployment, call, verified }: NetworkSummary, folder: UpFolder): object {
+export function summaryJson({ url, others, network, deployment, call, verified }: NetworkSummary, folder: UpFolder): object {
   return {
     gateway: url,
+    gateways: [url, ...others],
     statusPage: `${url}/`,
     data: folder.path,
     home: folder.home,

@@ -16,7 +16,11 @@ const superNodeGraceMs = 20_000;
 /** A process that dies more often than this within a minute is not started again. */
 const restartsPerMinute = 3;
 
-/** The processes of a network on one machine: one super node and its nodes. */
+function isSuperNode(name: string): boolean {
+  return name.startsWith('super node');
+}
+
+/** The processes of a network on one machine: super nodes, of which the first orders the ledger, and nodes. */
 export class NetworkProcesses {
   readonly #options: NetworkProcessesOptions;
   readonly #progress: Progress;
@@ -45,14 +49,17 @@ export class NetworkProcesses {
     return ready;
   }
 
-  /** Nodes first, all at once, so that running jobs are finished and told; then the super node. */
+  /** Nodes first, all at once, so that running jobs are finished and told; then the super nodes, the one that orders the ledger last. */
   async stop(onStep: (text: string) => void): Promise<void> {
     this.#stopping = true;
-    const [superNode, ...nodes] = this.#children.values();
+    const superNodes = [...this.#children.values()].filter(({ name }) => isSuperNode(name));
+    const nodes = [...this.#children.values()].filter(({ name }) => !isSuperNode(name));
     if (nodes.length > 0) onStep('Stopping the nodes: jobs under way are finished first');
     await Promise.all(nodes.map((node) => node.stop(nodeGraceMs)));
-    if (superNode) onStep('Stopping the super node: what has run is settled first');
-    await superNode?.stop(superNodeGraceMs);
+    if (superNodes.length > 0) onStep(`Stopping the super node${superNodes.length > 1 ? 's' : ''}: what has run is settled first`);
+    const [first, ...others] = superNodes;
+    await Promise.all(others.map((other) => other.stop(superNodeGraceMs)));
+    await first?.stop(superNodeGraceMs);
   }
 
   kill(): void {

@@ -10,11 +10,13 @@ import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
 import { KeyStore } from '../key-store/key-store.ts';
 import { registerSuperNode } from '../lending/register-super-node.ts';
+import { readProfile, writeProfile } from '../session/profile.ts';
 import { verifyWhole } from '../session/verify-whole.ts';
 import type { Progress } from '../terminal/progress.ts';
 import { ensureDemoAccounts, type DemoAccounts } from './demo-accounts.ts';
 import { callAndWait, type DemoCall } from './demo-call.ts';
 import { freePort } from './free-port.ts';
+import { startMoreSuperNodes } from './more-super-nodes.ts';
 import { nestedProgress } from './nested-progress.ts';
 import type { NetworkProcesses } from './network-processes.ts';
 import type { UpFolder } from './up-folder.ts';
@@ -22,6 +24,8 @@ import type { UpFolder } from './up-folder.ts';
 export interface RunNetworkOptions {
   /** How many nodes to lend. */
   readonly nodes: number;
+  /** How many super nodes to run. */
+  readonly superNodes: number;
   /** Wanted port of the gateway; the next free one is taken. @default the last one, else 7080 */
   readonly port?: number;
 }
@@ -36,6 +40,8 @@ export interface RunNetworkDependencies {
 /** A network that is up, and what was shown with it. */
 export interface NetworkSummary {
   readonly url: string;
+  /** Where callers reach the other super nodes. */
+  readonly others: readonly string[];
   readonly network: NetworkInfo;
   readonly accounts: DemoAccounts;
   readonly deployment: Deployment;
@@ -61,6 +67,8 @@ export async function runNetwork(options: RunNetworkOptions, dependencies: RunNe
   const network = await register(url, accounts, dependencies);
   progress.done('Accounts operator, demo and lender are on the ledger');
 
+  const others = await bringUpOthers(url, accounts, options, dependencies);
+
   progress.step(`Lending ${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'}`);
   await startNodes(url, options.nodes, dependencies);
   progress.done(`${options.nodes} ${options.nodes === 1 ? 'node' : 'nodes'} lent by lender`);
@@ -77,7 +85,7 @@ export async function runNetwork(options: RunNetworkOptions, dependencies: RunNe
   progress.step('Verifying the ledger from its first block');
   const verified = await verifyWhole(orb, (height, of) => progress.update(`Verifying block ${height} of ${of}`));
   progress.done('Ledger verified');
-  return { url, network, accounts, deployment, call, verified };
+  return { url, others, network, accounts, deployment, call, verified };
 }
 
 /** Chooses ports and starts; somebody else may take a port in between, then others are chosen. */
@@ -113,6 +121,24 @@ async function prepareFolder({ port }: RunNetworkOptions, { folder, progress }: 
     faucetPerMinute: 60,
   };
   await writeFile(folder.superNodeConfig, `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/** Callers and nodes know all of them: the loss of one is no loss. */
+async function bringUpOthers(
+  url: string,
+  { operator }: DemoAccounts,
+  { superNodes }: RunNetworkOptions,
+  dependencies: RunNetworkDependencies,
+): Promise<readonly string[]> {
+  if (superNodes < 2) return [];
+  const { progress, folder } = dependencies;
+  const count = superNodes - 1;
+  progress.step(count === 1 ? 'Starting a second super node' : `Starting ${count} more super nodes`);
+  const others = await startMoreSuperNodes(url, count, operator, dependencies);
+  const profile = await readProfile(folder.home);
+  await writeProfile(folder.home, { ...profile, gateway: [url, ...others].join(',') });
+  progress.done(`${count === 1 ? 'Second super node' : `${count} more super nodes`} at ${others.join(', ')}`);
+  return others;
 }
 
 async function startSuperNode(processes: NetworkProcesses, folder: UpFolder): Promise<string> {

@@ -4,9 +4,15 @@ import { OrbError, parseWith } from '@orb/protocol';
 import { z } from 'zod';
 import { birthOf, commandOf, waitUntilGone } from './process-identity.ts';
 
+const portsSchema = z.object({ gateway: z.int(), links: z.int() });
+/** Where a super node listens. */
+export type Ports = z.output<typeof portsSchema>;
+
 const stateSchema = z.object({
   v: z.literal(1),
-  ports: z.object({ gateway: z.int(), links: z.int() }).optional(),
+  ports: portsSchema.optional(),
+  /** Those of the super nodes beside the first. */
+  more: z.array(portsSchema).max(16).default([]),
   children: z
     .array(z.object({ name: z.string().max(64), pid: z.int().min(2) }))
     .max(256)
@@ -24,7 +30,7 @@ export class UpFolder {
   readonly path: string;
   /** ORB_HOME of the demo accounts. */
   readonly home: string;
-  #state: UpState = { v: 1, children: [] };
+  #state: UpState = { v: 1, more: [], children: [] };
 
   private constructor(path: string, home: string) {
     this.path = path;
@@ -56,6 +62,15 @@ export class UpFolder {
 
   get superNodeConfig(): string {
     return join(this.path, 'super-node.json');
+  }
+
+  /** @param number 2 for the one beside the first */
+  moreSuperNode(number: number): string {
+    return join(this.path, `super-node-${number}`);
+  }
+
+  moreSuperNodeConfig(number: number): string {
+    return join(this.path, `super-node-${number}.json`);
   }
 
   node(label: string): string {
@@ -113,7 +128,7 @@ export class UpFolder {
     try {
       return parseWith(stateSchema, JSON.parse(await readFile(join(this.path, 'up.json'), 'utf8')), 'up.json');
     } catch {
-      return { v: 1, children: [] };
+      return { v: 1, more: [], children: [] };
     }
   }
 

@@ -114,13 +114,13 @@ test('a port in use is said and the next one taken', { timeout: 120_000 }, async
 });
 
 test(
-  'node and super node come back after kill -9, a second up on the folder is refused, Ctrl-C ends everything with 0',
+  'node and both super nodes come back after kill -9, a second up on the folder is refused, Ctrl-C ends everything with 0',
   { timeout: 180_000 },
   async () => {
     const { gateway, home } = await stayUp();
     expect(await once()).toMatchObject({ code: 6, stderr: expect.stringContaining('runs already') });
     const orb = new Orb({ url: gateway });
-    for (const name of ['node-1', 'super node']) {
+    for (const name of ['node-1', 'super node 2', 'super node']) {
       const before = (await children()).get(name)!;
       process.kill(before, 'SIGKILL');
       await expect.poll(async () => (await children()).get(name), { timeout: 30_000 }).not.toBe(before);

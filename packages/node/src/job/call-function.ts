@@ -19,5 +19,5 @@ export async function callFunction(link: Link, job: JobId, nested: NestedCall): 
   };
   const answer = await link.call('call', request, body, { signal });
   const head = parseWith(runAnswerSchema, answer.header, 'answer', 'protocol-violation');
-  return { ...head, body: answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes)) };
+  return { ...head, body: answer.body.complete ?? (await answer.body.bytes(limits.callOutputBytes)) };
 }

@@ -8,7 +8,8 @@ function outbox(options: LogOutboxOptions = {}) {
   const sent: Logs[] = [];
   const clock = { now: 0 };
   const box = new LogOutbox({ flushMs: 5, ...options }, { send: (logs) => sent.push(logsSchema.parse(logs)), nowMs: () => clock.now });
-  const lines = () => sent.flatMap(({ jobs }) => jobs.flatMap((each) => each.lines.map(([level, text]) => `${each.job[0]} ${level} ${text}`)));
+  const lines = () =>
+    sent.flatMap(({ jobs }) => jobs.flatMap((each) => each.lines.map(([level, text]) => `${each.job[0]} ${level} ${text}`)));
   const dropped = (job: string) => sent.flatMap(({ jobs }) => jobs).reduce((sum, each) => sum + (each.job === job ? each.dropped : 0), 0);
   return { box, sent, clock, lines, dropped };
 }

@@ -13,7 +13,7 @@ import {
   matches,
   toText,
 } from './primordials.js';
-import { maxAskBytes, toHost, writeU32 } from './wire.js';
+import { maxAskBytes, maxAsks, writeU32 } from './wire.js';
 
 const functionName = /^[a-z0-9-]{1,39}\/[a-z0-9-]{1,63}$/;
 const json = /^application\/(.+\+)?json\b/i;
@@ -47,6 +47,7 @@ export class Asks {
     const body = bytes ?? (input === undefined ? undefined : encode(jsonText(input)));
     if (body && body.length > maxAskBytes)
       throw new CallError(`The input of ${head.target} has ${body.length} bytes; the limit is ${maxAskBytes}.`, { code: 'too-large' });
+    if (this.last >= maxAsks) throw new CallError(`One job may make ${maxAsks} calls.`, { code: 'call-limit' });
     const number = ++this.last;
     const words = encode(
       jsonStringify({ ...head, type: body && (bytes ? 'application/octet-stream' : 'application/json'), timeoutMs: options?.timeoutMs }),

@@ -97,12 +97,18 @@ function httpEvent(head, body) {
       requestId: head.context.call,
       routeKey: '$default',
       stage: '$default',
-      time: new Date(now).toISOString(),
+      time: logTime(new Date(now)),
       timeEpoch: now,
     },
     ...(body.length > 0 && { body: text ? decode(body) : toBase64(body) }),
     isBase64Encoded: body.length > 0 && !text,
   };
+}
+
+/** As web servers log it, which is how API Gateway says it: `20/Nov/2026:16:07:25 +0000`. @param {Date} date */
+function logTime(date) {
+  const [, day, month, year, clock] = textSplit(date.toUTCString(), ' ');
+  return `${day}/${month}/${year}:${clock} +0000`;
 }
 
 /** Header names in lower case, repeated ones joined with commas, cookies apart. @param {[string, string][]} pairs */

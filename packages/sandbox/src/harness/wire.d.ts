@@ -36,6 +36,7 @@ export declare function pieceCost(bytes: number): number;
 export declare const maxFrameFromFunction: number;
 export declare const maxFrameFromHost: number;
 export declare const maxAskBytes: number;
+export declare const maxAsks: number;
 export declare const logLimits: { readonly lines: number; readonly bytes: number; readonly lineBytes: number };
 export declare function readU32(bytes: Uint8Array, at: number): number;
 export declare function writeU32(bytes: Uint8Array, at: number, value: number): void;

@@ -49,6 +49,8 @@ export const maxFrameFromHost = 0x7fffffff;
 
 /** The most bytes of input for a call of another function: limits.callInputBytes, in one frame. */
 export const maxAskBytes = 262_144;
+/** Calls that one job may make: limits.callsPerJob. */
+export const maxAsks = 64;
 
 /** Bounds of what one job may log; harness and host both hold to them. */
 export const logLimits = { lines: 1_000, bytes: 262_144, lineBytes: 8_192 };

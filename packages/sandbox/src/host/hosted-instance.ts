@@ -182,7 +182,8 @@ export class HostedInstance implements Instance, JobHost {
     if (!job.over) this.#frames.number(toFunction.credit, job.id, bytes);
   }
 
-  tell(job: HostedJob, head: object, body: Uint8Array): void {
+  async tell(job: HostedJob, head: object, body: Uint8Array): Promise<void> {
+    await this.#channel.drained();
     if (this.#jobs.has(job.id)) this.#frames.withHead(toFunction.told, job.id, JSON.stringify(head), body);
   }
 

@@ -14,7 +14,7 @@ export interface JobHost {
   measure(job: HostedJob): Omit<InvocationUsage, 'outcome' | 'error'>;
   credit(job: HostedJob, bytes: number): void;
   /** The answer to a question of the function. */
-  tell?(job: HostedJob, head: object, body: Uint8Array): void;
+  tell?(job: HostedJob, head: object, body: Uint8Array): Promise<void>;
   /** The reader of the response has gone. */
   abandon(job: HostedJob): void;
 }
@@ -129,7 +129,7 @@ export class HostedJob {
 
   /** The function calls another. @throws TypeError for what the harness would not send */
   ask(payload: Uint8Array): void {
-    this.#asking ??= new JobAsks(this.invocation, this.startedUs, (head, body) => this.#host.tell?.(this, head, body));
+    this.#asking ??= new JobAsks(this.invocation, this.startedUs, async (head, body) => this.#host.tell?.(this, head, body));
     this.#asking.ask(payload);
   }
 

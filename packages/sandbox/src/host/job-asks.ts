@@ -1,5 +1,5 @@
-import { asOrbError, fromUtf8, isHex32, limits, OrbError } from '@orb/protocol';
-import { maxAskBytes, readU32 } from '../harness/wire.js';
+import { asOrbError, fromUtf8, isHex32, OrbError } from '@orb/protocol';
+import { maxAskBytes, maxAsks, readU32 } from '../harness/wire.js';
 import type { Invocation, NestedCall } from '../port.ts';
 
 interface Question {
@@ -16,11 +16,11 @@ interface Question {
 export class JobAsks {
   readonly #invocation: Invocation;
   readonly #startedUs: number;
-  readonly #tell: (head: object, body: Uint8Array) => void;
+  readonly #tell: (head: object, body: Uint8Array) => Promise<void>;
   readonly #over = new AbortController();
   #asked = 0;
 
-  constructor(invocation: Invocation, startedUs: number, tell: (head: object, body: Uint8Array) => void) {
+  constructor(invocation: Invocation, startedUs: number, tell: (head: object, body: Uint8Array) => Promise<void>) {
     this.#invocation = invocation;
     this.#startedUs = startedUs;
     this.#tell = tell;
@@ -29,7 +29,8 @@ export class JobAsks {
   /** Takes a question of the function; it is answered later. @throws TypeError when it is none */
   ask(payload: Uint8Array): void {
     const question = readQuestion(payload);
-    if (question.number !== ++this.#asked) throw new TypeError('questions out of order');
+    // The harness counts too: more comes from nothing well-meant.
+    if (question.number !== ++this.#asked || this.#asked > maxAsks) throw new TypeError('questions out of order, or too many');
     void this.#answer(question);
   }
 
@@ -43,12 +44,11 @@ export class JobAsks {
     try {
       const { call } = this.#invocation;
       if (!call) throw new OrbError('not-supported', { message: 'Functions cannot call others here.' });
-      if (ask > limits.callsPerJob) throw new OrbError('call-limit', { message: `One job may make ${limits.callsPerJob} calls.` });
       const { status, headers, body } = await call.call(this.#invocation, this.#nested(question));
-      this.#tell({ ask, status, headers }, body);
+      await this.#tell({ ask, status, headers }, body);
     } catch (cause) {
       const { code, message, retryable } = asOrbError(cause);
-      this.#tell({ ask, error: { code, message, retryable } }, new Uint8Array());
+      await this.#tell({ ask, error: { code, message, retryable } }, new Uint8Array());
     }
   }
 

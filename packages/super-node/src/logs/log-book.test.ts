@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
 import { LogBook, type LogEntry, type LogSource } from './log-book.ts';
 
-const source = (fn: string, job = '1', node = 'n'): LogSource => ({ function: fn, version: 'v', call: `call ${job}`, job, attempt: 1, node });
+const source = (fn: string, job = '1', node = 'n'): LogSource => ({
+  function: fn,
+  version: 'v',
+  call: `call ${job}`,
+  job,
+  attempt: 1,
+  node,
+});
 const texts = (entries: readonly LogEntry[]) => entries.map((entry) => ('text' in entry ? entry.text : `-${entry.dropped}`));
 const book = (options: ConstructorParameters<typeof LogBook>[0] = {}) => new LogBook(options, { nowMs: () => 1_000 });
 

@@ -126,7 +126,8 @@ export class LogBook {
 
   #trim(ring: Ring): void {
     const { entries, chars } = this.#options.perFunction;
-    while (ring.entries.length > entries || (ring.chars > chars && ring.entries.length > 1)) this.#count(ring, -sizeOf(ring.entries.shift()!));
+    while (ring.entries.length > entries || (ring.chars > chars && ring.entries.length > 1))
+      this.#count(ring, -sizeOf(ring.entries.shift()!));
   }
 
   #forgetQuietest(): void {

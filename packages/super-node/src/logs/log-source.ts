@@ -7,5 +7,12 @@ export function sourceOf(ticketed: Ticketed | undefined): LogSource | undefined;
 export function sourceOf(ticketed: Ticketed | undefined): LogSource | undefined {
   if (!ticketed) return undefined;
   const { ticket, id } = ticketed.job;
-  return { function: ticket.function, version: ticket.version, call: ticket.call, job: id, attempt: ticket.attempt, node: ticketed.node.id };
+  return {
+    function: ticket.function,
+    version: ticket.version,
+    call: ticket.call,
+    job: id,
+    attempt: ticket.attempt,
+    node: ticketed.node.id,
+  };
 }

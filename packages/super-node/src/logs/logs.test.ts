@@ -77,7 +77,12 @@ test('following shows lines as they come; a reader who does not read loses lines
   });
   const url = await net.deploy('floods');
   const path = '/v1/functions/bob/floods/logs?follow=1';
-  const signature = signRequest({ method: 'GET', url: `${net.url}${path}`, body: new Uint8Array() }, net.running.chain, net.bob, Date.now());
+  const signature = signRequest(
+    { method: 'GET', url: `${net.url}${path}`, body: new Uint8Array() },
+    net.running.chain,
+    net.bob,
+    Date.now(),
+  );
   const slow = await new Promise<IncomingMessage>((resolve) => get(`${net.url}${path}`, { headers: { ...signature } }, resolve));
   // Nobody reads yet: 28 MB are written meanwhile, far more than the sockets between hold.
   for (let i = 0; i < 50; i++) expect((await fetch(url)).status).toBe(200);

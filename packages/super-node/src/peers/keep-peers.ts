@@ -1,4 +1,4 @@
-import { isOrbError, stateKeys, superNodeId, type SuperNodeId, type SuperNodeRecord } from '@orb/protocol';
+import { isOrbError, superNodeId, type SuperNodeId, type SuperNodeRecord } from '@orb/protocol';
 import { keepLinked, type KeptLink, type LinkIdentity, type LinkTransport } from '@orb/link';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 import type { Log } from '../log.ts';

@@ -75,6 +75,12 @@ async function answer(request: CallRequest, call: IncomingCall, context: CallCon
     reply.acknowledge(!call.signal.aborted);
     throw failure;
   }
+  if (body.byteLength > limits.callOutputBytes) {
+    reply.acknowledge(true);
+    throw new OrbError('response-too-large', {
+      message: `It returned ${body.byteLength} bytes; to another function the limit is ${limits.callOutputBytes}.`,
+    });
+  }
   let told = false;
   const acknowledge = (received: boolean) => {
     if (!told) reply.acknowledge(received);

@@ -118,12 +118,7 @@ interface Ending {
   readonly prcUs: number;
 }
 
-function endWithoutAnswer(
-  cause: OrbError,
-  context: CallContext,
-  ticketed: Ticketed,
-  { dispatch, ...times }: Ending,
-): NotAnswered {
+function endWithoutAnswer(cause: OrbError, context: CallContext, ticketed: Ticketed, { dispatch, ...times }: Ending): NotAnswered {
   const { node, job, admission } = ticketed;
   const { fullName } = admission.entry;
   const { started, expired } = dispatch;

@@ -82,6 +82,12 @@ export class ScriptedNode implements LinkHandler {
     this.#link?.notify(method, header);
   }
 
+  /** Has the super node call a function, as a function on this node would ask it to. */
+  async callFunction(header: object, body: Uint8Array = utf8('null')): Promise<{ header: unknown; text: string }> {
+    const answer = await this.#link!.call('call', header, body);
+    return { header: answer.header, text: new TextDecoder().decode(await answer.body.bytes(10_000_000)) };
+  }
+
   /** Asks the super node for code. */
   async fetchCode(hash: string): Promise<Uint8Array> {
     const answer = await this.#link!.call('fetch-code', { sha256: hash });
