@@ -6,6 +6,8 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
+          // A crowded machine is slow, not wrong.
+          testTimeout: 30_000,
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'tests/house/**/*.test.ts'],
           exclude: ['**/*.integration.test.ts'],
         },
