@@ -4,7 +4,7 @@ import { admitCall, type Admission } from './steps/admit-call.ts';
 import { dispatchJob, type Dispatched } from './steps/dispatch-job.ts';
 import { mayTryAgain } from './steps/may-try-again.ts';
 import { recordJob } from './steps/record-job.ts';
-import { replyTo } from './steps/reply-to.ts';
+import { replyTo, replyWhileRunning } from './steps/reply-to.ts';
 import type { CallContext } from './steps/call-context.ts';
 import { issueTicket } from './steps/issue-ticket.ts';
 import type { NodeSession } from './registry/node-registry.ts';
@@ -14,7 +14,8 @@ import type { NodeSession } from './registry/node-registry.ts';
  *
  *   admit → place → ticket → dispatch → collect → record → reply
  *
- * Settlement and payment follow by themselves; nothing of the ledger is on a call's way.
+ * Settlement and payment follow by themselves; nothing of the ledger is on a call's way. An answer that streams is
+ * replied at once, and collected and recorded on its way.
  * @throws OrbError what the caller is told: unknown-function, gone, forbidden, payment-required, no-node-fits, …
  */
 export async function handleCall(request: CallRequest, context: CallContext): Promise<CallReply> {
@@ -27,8 +28,10 @@ export async function handleCall(request: CallRequest, context: CallContext): Pr
       await recordJob(answer, context);
       return replyTo(answer, context);
     }
+    // Its record is written, and checked before that, when the last byte of the body is about to leave.
+    if (answer.ended === 'streaming') return replyWhileRunning(answer);
     failedOn.add(answer.node);
-    if (!mayTryAgain(answer, admission, attempt)) throw answer.error;
+    if (!mayTryAgain(answer, request, admission, attempt)) throw answer.error;
   }
 }
 
@@ -41,11 +44,16 @@ export interface Attempt {
 
 async function tryOnce(request: CallRequest, context: CallContext, admission: Admission, attempt: Attempt): Promise<Dispatched> {
   const node = await placeJob(request, context, admission.version, admission, attempt);
+  const release = () => context.scheduler.release(node);
+  let over: Promise<void> | undefined;
   try {
     const ticketed = issueTicket(request, context, admission, node, attempt);
-    return await dispatchJob(request, context, ticketed);
+    const dispatched = await dispatchJob(request, context, ticketed);
+    if (dispatched.ended === 'streaming') over = dispatched.relay.over;
+    return dispatched;
   } finally {
-    context.scheduler.release(node);
+    if (over) void over.then(release);
+    else release();
   }
 }
 

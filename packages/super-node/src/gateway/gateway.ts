@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { asOrbError, isOrbError, limits, OrbError } from '@orb/protocol';
 import { functionRoutes } from './api/function-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
@@ -7,6 +7,7 @@ import { networkRoutes } from './api/network-routes.ts';
 import { fromFastify, sendError } from './errors.ts';
 import { functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { dropRest, readWhole } from './read-body.ts';
 
 export interface GatewayOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
@@ -17,18 +18,23 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
   const app = Fastify({
     bodyLimit: limits.bodyBytes,
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
-    // A caller that trickles its request ties up a socket for this long at most.
-    requestTimeout: 60_000,
     keepAliveTimeout: 72_000,
     forceCloseConnections: true,
     ...(options.tls && { https: { ...options.tls, minVersion: 'TLSv1.3' as const } }),
   }) as unknown as FastifyInstance;
+  // Bodies have limits of their own: one that streams may take as long as its function does.
+  app.server.requestTimeout = 0;
+  app.server.headersTimeout = 60_000;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', (request: FastifyRequest, _payload, done: (error: Error | null, body?: Buffer) => void) =>
+    readWhole(request.raw, request.routeOptions.bodyLimit, done),
+  );
   app.setErrorHandler((error, request, reply) => {
     const known = isOrbError(error) ? error : fromFastify(error as Error);
     if (known.code === 'internal') context.log.error('a request failed', { url: request.url, error: String((error as Error).stack) });
-    sendError(reply.hijack().raw, asOrbError(known));
+    const { raw } = reply.hijack();
+    raw.once('close', () => dropRest(request.raw));
+    sendError(raw, asOrbError(known));
   });
   app.setNotFoundHandler((request, reply) => {
     sendError(
@@ -39,11 +45,16 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
       }),
     );
   });
-  functionRoute(app, context);
-  networkRoutes(app, context);
-  functionRoutes(app, context);
-  ledgerRoutes(app, context);
-  statusPage(app);
+  void app.register(async (calls) => functionRoute(calls as unknown as FastifyInstance, context));
+  void app.register(async (rest) => {
+    const api = rest as unknown as FastifyInstance;
+    // A GET's body is read by nobody.
+    api.addHook('onResponse', async (request) => dropRest(request.raw));
+    networkRoutes(api, context);
+    functionRoutes(api, context);
+    ledgerRoutes(api, context);
+    statusPage(api);
+  });
   return app;
 }
 

@@ -1,10 +1,11 @@
 import { OrbError, outcomes, type Receipt } from '@orb/protocol';
-import type { CallReply } from '../call.ts';
+import type { CallReply, CallTimes } from '../call.ts';
 import type { CallContext } from './call-context.ts';
-import type { Answered } from './dispatch-job.ts';
+import type { AnsweredWhole, Streaming } from './dispatch-job.ts';
+import type { Answered } from './end-job.ts';
 
 /** The caller's view of a recorded job. */
-export function replyTo(answered: Answered, context: CallContext): CallReply {
+export function replyTo(answered: AnsweredWhole, context: CallContext): CallReply {
   const { job, node, head, body, receipt, trailer, acknowledgement, readAtUs, admission } = answered;
   context.recentJobs.add({ functionName: admission.entry.fullName, node: node.id, job, receipt, acknowledgement });
   return {
@@ -16,12 +17,34 @@ export function replyTo(answered: Answered, context: CallContext): CallReply {
     headers: head.headers,
     body,
     failure: failureOf(receipt, trailer.error, admission.entry.fullName),
-    times: { prcUs: acknowledgement.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    times: timesOf(answered),
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
   };
 }
 
-function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
+/** The caller's view of a job whose answer streams: its record is written before the stream ends. */
+export function replyWhileRunning({ ticketed: { job, node }, head, relay }: Streaming): CallReply {
+  return {
+    call: job.ticket.call,
+    job: job.id,
+    node: node.id,
+    attempt: job.ticket.attempt,
+    status: head.status,
+    headers: head.headers,
+    body: relay,
+    failure: undefined,
+    times: undefined,
+    acknowledge: () => relay.acknowledge(),
+  };
+}
+
+/** A job's times, from its receipt. */
+export function timesOf({ acknowledgement: { prcUs }, receipt: { setupUs, runUs } }: Answered): CallTimes {
+  return { prcUs, setupUs, runUs };
+}
+
+/** What a function did wrong, in the caller's words. */
+export function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
   const { code } = outcomes[receipt.outcome];
   if (code === null) return undefined;
   return new OrbError(code, { message: message ?? `${fullName} failed.` });
