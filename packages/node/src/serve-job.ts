@@ -96,7 +96,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
     version: ticket.version,
     memoryMiB: seeded.manifest.memoryMiB,
   };
-  const signal = cancelSignal(call.signal);
+  const { signal, cancel } = cancelSignal(call.signal);
   try {
     const result = await lease.instance.invoke({
       job: job.id,
@@ -111,7 +111,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       maxResponseBytes: room.streamBytes,
     });
     const { status, body, streamed = false, finished, completed } = result;
-    return { setupUs, release, status, headers: result.headers, body, streamed, finished, completed };
+    return { setupUs, release, status, headers: result.headers, body, streamed, finished, completed, cancel };
   } catch (error) {
     return { ...failedRun(setupUs, 'node-failed', String((error as Error).message)), release };
   }
@@ -154,6 +154,8 @@ function answerStream(
   room: JobRoom,
 ): OutgoingAnswer {
   const body = new ResponseStream(source, run.streamed ? room.streamBytes : limits.bodyBytes);
+  // What streams can be read by nobody once the link is gone: to run on would be for nothing.
+  if (run.streamed) call.signal.addEventListener('abort', () => run.cancel?.(call.signal.reason), { once: true });
   const delivered = room.desk.delivering(call.signal);
   const trailer = endOf(run)
     .then(async (usage) => {

@@ -6,6 +6,8 @@ export interface Run extends InvocationResult {
   readonly streamed: boolean;
   /** Received → handed to the handler, microseconds. */
   readonly setupUs: number;
+  /** Tells the handler that nobody wants its answer any more. */
+  readonly cancel?: (reason: unknown) => void;
   /** Gives the instance's place back. */
   readonly release?: () => void;
 }

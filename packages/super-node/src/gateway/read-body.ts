@@ -56,6 +56,8 @@ export async function* readPieces(request: IncomingMessage, idleMs: number): Asy
 /** Once the answer has gone: what is left of an unread body is thrown away for a moment, then the connection ends. */
 export function dropRest(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return;
+  // Somebody who reads piece by piece would keep it from flowing.
+  request.removeAllListeners('readable');
   request.resume();
   const timer = setTimeout(() => request.socket.destroy(), lingerMs);
   request.once('close', () => clearTimeout(timer));
