@@ -110,6 +110,13 @@ export class Network {
     return child;
   }
 
+  /** Starts one `orb` command whose output is read while it runs; the test ends it. */
+  begin(args: readonly string[]): OrbProcess {
+    const child = new OrbProcess({ name: `orb ${args[0]}`, argv: [orbMain, ...args], cwd: this.folder, env: this.#env() });
+    this.processes.push(child);
+    return child;
+  }
+
   /** Runs one `orb` command to its end. */
   async orb(args: readonly string[], { input = '', env = {}, home }: OrbRunOptions = {}): Promise<OrbRun> {
     const name = `orb ${args.slice(0, args[0]!.length > 5 && !['deploy', 'decommission', 'revert'].includes(args[0]!) ? 2 : 1).join(' ')}`;

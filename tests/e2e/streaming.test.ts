@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { ReceiptRow, TicketRow } from '@orb/protocol';
+import { streamBody } from '@orb/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { descendants } from '../../bench/measure/processes.ts';
 import { checkBooks, settled, settledJobs } from './books.ts';
@@ -45,6 +46,10 @@ beforeAll(async () => {
       },
     };`,
     ['--timeout', '300s', '--memory', '128'],
+  );
+  await network.deploy(
+    'count-down',
+    'export default ({ from }) => new ReadableStream({ pull(out) { out.enqueue(new TextEncoder().encode(from + "\\n")); if (--from < 0) out.close(); } });',
   );
   await network.deploy('json', 'export default (input) => ({ bytes: input.length });');
 });
@@ -178,6 +183,35 @@ test('a handler that wants its body whole has the limit of whole bodies', async 
   expect(await (await send(3 * mebibyte)).json()).toEqual({ bytes: 3 * mebibyte });
   const large = await send(7 * mebibyte);
   expect([large.status, await large.json()]).toMatchObject([413, { error: { code: 'too-large' } }]);
+});
+
+test('the SDK sends and reads streams, events answer as streams too, and an answer that breaks off is an error', async () => {
+  const orb = network.orbClient;
+  const { response } = await orb.fetch('alice/flow/echo', { method: 'POST', body: (async function* () { yield* blocks(300_000); })() });
+  expect(await hashOf(response.body!)).toEqual(await hashOf(blocks(300_000)));
+  const { body } = await orb.stream('alice/count-down', { from: 3 });
+  expect(Buffer.concat(await Array.fromAsync(body)).toString()).toBe('3\n2\n1\n0\n');
+  const broken = await orb.fetch('alice/flow/break');
+  await expect(Array.fromAsync(streamBody(broken.response))).rejects.toMatchObject({ code: 'link-closed', retryable: true });
+  await expect(orb.stream('alice/nothing')).rejects.toMatchObject({ code: 'unknown-function' });
+});
+
+test('orb call --no-buffer prints as it comes, and sends a file of any size', async () => {
+  const call = network.begin(['call', 'alice/flow', '--path', '/sse?n=200', '--no-buffer']);
+  await call.said(/"i":2/);
+  expect(call.running).toBe(true);
+  await call.end('SIGINT');
+  const file = await network.write('large', 'x'.repeat(8 * mebibyte));
+  const sent = await network.ok<string>('call', 'alice/flow', '-X', 'POST', '--path', '/count', '-f', file, '--no-buffer').catch((error: Error) => error.message);
+  expect(sent).toContain('--json');
+  const run = await network.orb(['call', 'alice/flow', '-X', 'POST', '--path', '/count', '-f', file, '--no-buffer']);
+  expect([run.code, run.stdout]).toEqual([0, JSON.stringify({ bytes: 8 * mebibyte })]);
+  const down = await network.orb(['call', 'alice/flow', '--path', `/make?n=${8 * mebibyte}`, '--no-buffer']);
+  expect(await hashOf([down.bytes])).toEqual(await hashOf(blocks(8 * mebibyte)));
+  const whole = await network.orb(['call', 'alice/flow', '--path', `/make?n=${8 * mebibyte}`]);
+  expect([whole.code, whole.stderr]).toEqual([8, expect.stringContaining('--no-buffer')]);
+  const broken = await network.orb(['call', 'alice/flow', '--path', '/break', '--no-buffer']);
+  expect([broken.code, broken.stdout, broken.stderr]).toEqual([11, 'half', expect.stringContaining('broke off')]);
 });
 
 test('a function that fails in the middle leaves a body that is broken off', async () => {
