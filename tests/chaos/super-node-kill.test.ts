@@ -16,11 +16,15 @@ let load: Load | undefined;
 beforeAll(async () => {
   console.log(`chaos seed ${seed}: ORB_CHAOS_SEED=${seed} kills at the same moments again`);
   network = await Network.start({ config: { lostGraceMs: 500 } });
-  await network.deploy('work', `
+  await network.deploy(
+    'work',
+    `
     export default async ({ index, ms }) => {
       await new Promise((r) => setTimeout(r, ms));
       return { index, padding: 'x'.repeat(index % 3 === 0 ? 20_000 : 10) };
-    };`, ['--memory', String(memoryMiB), '--timeout', '1s', '--budget', '50']);
+    };`,
+    ['--memory', String(memoryMiB), '--timeout', '1s', '--budget', '50'],
+  );
 });
 afterAll(async () => {
   await load?.stop();
@@ -46,7 +50,8 @@ test(`the super node is killed ${rounds} times under load: nodes come back by th
 
 test('a call that the kill cut off ended at once: its connection broke, or with an error that is worth another try', () => {
   for (const { status, error } of load!.refused) expect({ status, retryable: error.retryable }).toEqual({ status: 503, retryable: true });
-  for (const { reason } of load!.broken) expect(reason).toMatch(/ECONNREFUSED|ECONNRESET|other side closed|terminated|socket hang up|aborted/i);
+  for (const { reason } of load!.broken)
+    expect(reason).toMatch(/ECONNREFUSED|ECONNRESET|other side closed|terminated|socket hang up|aborted/i);
 });
 
 test('every reply that a caller received with 200 has its job on the ledger, received and paid, exactly once', async () => {
@@ -57,13 +62,17 @@ test('every reply that a caller received with 200 has its job on the ledger, rec
     return others.length > 0 || word?.outcome !== 'ok' || word.received !== true || word.call !== headers.get('orb-call');
   });
   expect(wrong.map(({ job, node }) => ({ job, node, words: jobs.get(job) }))).toEqual([]);
-  for (const { job } of [load!.good[0]!, load!.good.at(-1)!]) expect((await network.orbClient.job(job)).job).toMatchObject({ state: 'paid', cost: String(jobs.get(job)![0]!.cost) });
+  for (const { job } of [load!.good[0]!, load!.good.at(-1)!])
+    expect((await network.orbClient.job(job)).job).toMatchObject({ state: 'paid', cost: String(jobs.get(job)![0]!.cost) });
 });
 
 test('no job has two words for it on the ledger, and no call ran to its end twice', async () => {
   const jobs = await settledJobs(network);
   expect([...jobs].filter(([, words]) => words.length > 1)).toEqual([]);
-  const finished = [...jobs.values()].flat().filter(({ outcome }) => outcome === 'ok').map(({ call }) => call);
+  const finished = [...jobs.values()]
+    .flat()
+    .filter(({ outcome }) => outcome === 'ok')
+    .map(({ call }) => call);
   expect(finished.length).toBe(new Set(finished).size);
   expect(finished.length).toBeGreaterThanOrEqual(load!.good.length);
 });
@@ -73,7 +82,10 @@ test('the payer has paid the sum of what the jobs cost and no more, lender and o
   const cost = costs.reduce((sum, one) => sum + one, 0n);
   const relay = costs.reduce((sum, one) => sum + shareOf(one, 500), 0n);
   const alice = await network.orbClient.accounts.show('alice');
-  const spent = (await network.orbClient.allowances.list(alice.id)).reduce((sum, { maxUnits, left }) => sum + BigInt(maxUnits) - BigInt(left), 0n);
+  const spent = (await network.orbClient.allowances.list(alice.id)).reduce(
+    (sum, { maxUnits, left }) => sum + BigInt(maxUnits) - BigInt(left),
+    0n,
+  );
   const lender = await network.orbClient.accounts.show('lender');
   expect([spent, lender.availableUnits + lender.earnedUnits]).toEqual([cost, cost - relay]);
   expect((await checkBooks(network)).total).toBe(0n);

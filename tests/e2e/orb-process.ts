@@ -28,12 +28,14 @@ export class OrbProcess {
   readonly name: string;
   readonly ended: Promise<Ending>;
   readonly #child: ChildProcess;
+  readonly #ownGroup: boolean;
   readonly #stdout: Buffer[] = [];
   readonly #stderr: Buffer[] = [];
   readonly #onOutput = new Set<() => void>();
 
   constructor({ name, argv, env, cwd, program = process.execPath, ownGroup = false }: OrbProcessOptions) {
     this.name = name;
+    this.#ownGroup = ownGroup;
     this.#child = spawn(program, argv, { env, stdio: ['pipe', 'pipe', 'pipe'], detached: ownGroup, ...(cwd !== undefined && { cwd }) });
     this.#child.stdin!.on('error', () => undefined);
     this.#keep(this.#child.stdout!, this.#stdout);
@@ -82,10 +84,11 @@ export class OrbProcess {
     await this.#until(() => pattern.test(this.stdout) || pattern.test(this.stderr), String(pattern), withinMs);
   }
 
-  /** Sends a signal to it, or to its whole group, and waits until it has ended; SIGKILL when that takes too long. */
+  /** Sends a signal to it, or to its whole group where that is its own, and waits until it has ended; SIGKILL when that takes too long. */
   async end(signal: NodeJS.Signals, options: { readonly withinMs?: number; readonly group?: boolean } = {}): Promise<Ending> {
-    if (this.running) process.kill(options.group ? -this.pid : this.pid, signal);
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), options.withinMs ?? 40_000);
+    const send = (one: NodeJS.Signals, group = this.#ownGroup) => this.running && process.kill(group ? -this.pid : this.pid, one);
+    send(signal, options.group);
+    const timer = setTimeout(() => send('SIGKILL'), options.withinMs ?? 40_000);
     try {
       return await this.ended;
     } finally {

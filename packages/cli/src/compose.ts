@@ -23,6 +23,11 @@ export async function makeNetwork(options: NewNetwork): Promise<Genesis> {
   return initNetwork({ ...options, nowMs: Date.now() });
 }
 
+/** Makes a folder for one more super node of a network. @throws OrbError `conflict` when the folder holds one */
+export async function joinNetwork(options: { readonly folder: string; readonly genesis: Genesis }): Promise<void> {
+  (await import('@orb/super-node')).joinNetwork(options);
+}
+
 /** The super node's own key and genesis. @throws OrbError `invalid-request` when the folder holds no network */
 export async function openNetworkFolder(folder: string): Promise<{ readonly genesis: Genesis; readonly superNode: Signer }> {
   const { readNetworkFolder } = await import('@orb/super-node');

@@ -9,6 +9,7 @@ import {
   type BlockHeader,
   type ChainId,
   type Genesis,
+  type Hex64,
   type Json,
   type Signer,
   type Transaction,
@@ -110,9 +111,13 @@ export class BlockBuilder implements View {
     };
   }
 
-  /** The finished block. */
+  /** The finished block, signed. */
   sign(header: BlockHeader, orderer: Signer): NewBlock {
-    const signature = signBlock(header, orderer);
+    return this.finish(header, signBlock(header, orderer));
+  }
+
+  /** The finished block under a signature that is there already. */
+  finish(header: BlockHeader, signature: Hex64): NewBlock {
     const transactions: readonly Transaction[] = this.#accepted.map(({ transaction }) => transaction);
     const texts = this.#accepted.map(({ text }) => text).join(',');
     const text = `{"header":${canonical(header)},"signature":"${signature}","transactions":[${texts}]}`;

@@ -1,21 +1,7 @@
-import {
-  asOrbError,
-  blockHeaderSchema,
-  chainId,
-  OrbError,
-  parseTransaction,
-  parseWith,
-  statement,
-  labels,
-  verify,
-  type Block,
-  type BlockHeader,
-  type Genesis,
-} from '@orb/protocol';
-import { BlockBuilder } from './block-builder.ts';
-import { prepareTransaction } from './contracts/prepared.ts';
-import { genesisHeader, parseGenesis, stateAtGenesis } from './genesis.ts';
+import { asOrbError, blockHeaderSchema, OrbError, parseWith, type Block, type BlockHeader, type Genesis } from '@orb/protocol';
+import { parseGenesis, stateAtGenesis } from './genesis.ts';
 import type { VerifyReport } from './port.ts';
+import { checkFirstBlock, checkSignature, reExecute, wrongBlock } from './re-execute.ts';
 import type { State } from './state.ts';
 
 /** How far a verification has come. */
@@ -46,7 +32,8 @@ export async function verifyLedger(
   try {
     for await (const block of blocks) {
       const header = parseWith(blockHeaderSchema, block.header, 'header');
-      jobs += head ? runBlock(block, header, head, genesis, state) : checkFirst(block, header, genesis, state);
+      if (head) jobs += await runBlock(block, header, head, genesis, state);
+      else checkFirstBlock(block, header, genesis, state);
       transactions += header.count;
       head = header;
       if (header.height % progressEvery === 0) progress?.({ height: header.height, transactions, jobs });
@@ -59,28 +46,13 @@ export async function verifyLedger(
   return { ok: true, head, blocks: head.height + 1, transactions, jobs };
 }
 
-function checkFirst(block: Block, header: BlockHeader, genesis: Genesis, state: State): number {
-  compare(header, genesisHeader(genesis, state));
-  if (block.transactions.length > 0) throw wrong(0, 'the first block holds no transactions');
-  checkSignature(block, header, genesis);
-  return 0;
-}
-
 /** @returns how many jobs it closed */
-function runBlock(block: Block, header: BlockHeader, previous: BlockHeader, genesis: Genesis, state: State): number {
+async function runBlock(block: Block, header: BlockHeader, previous: BlockHeader, genesis: Genesis, state: State): Promise<number> {
   const height = previous.height + 1;
-  if (header.time < previous.time) throw wrong(height, 'its time is before that of the block before it');
+  if (header.time < previous.time) throw wrongBlock(height, 'its time is before that of the block before it');
   checkSignature(block, header, genesis);
-  const builder = new BlockBuilder({ chain: chainId(genesis), genesis, previous, time: header.time, state });
-  if (!Array.isArray(block.transactions)) throw wrong(height, 'it has no list of transactions');
-  block.transactions.forEach((transaction, index) => {
-    try {
-      builder.add(prepareTransaction(parseTransaction(transaction)));
-    } catch (error) {
-      throw wrong(height, `its transaction ${index} is not valid: ${asOrbError(error).message}`);
-    }
-  });
-  compare(header, builder.seal());
+  if (!Array.isArray(block.transactions)) throw wrongBlock(height, 'it has no list of transactions');
+  const builder = await reExecute(header, block.transactions, { genesis, previous, state });
   state.apply(builder.writes);
   let closed = 0;
   for (const { rows, steps } of builder.deltas) {
@@ -88,20 +60,4 @@ function runBlock(block: Block, header: BlockHeader, previous: BlockHeader, gene
     closed += steps.filter(({ state: job }) => job === 'paid' || job === 'failed').length;
   }
   return closed;
-}
-
-/** Names the first member of a header that running the block again does not confirm. */
-function compare(header: BlockHeader, computed: BlockHeader): void {
-  for (const [name, value] of Object.entries(computed)) {
-    if (header[name as keyof BlockHeader] !== value) throw wrong(computed.height, `its ${name} is not what its transactions lead to`);
-  }
-}
-
-function checkSignature(block: Block, header: BlockHeader, { ordererKey }: Genesis): void {
-  if (!verify(ordererKey, statement(labels.block, header), String(block.signature)))
-    throw wrong(header.height, 'the orderer did not sign it');
-}
-
-function wrong(height: number, what: string): OrbError {
-  return new OrbError('ledger-corrupt', { message: `Block ${height} is wrong: ${what}.`, details: { height } });
 }

@@ -108,6 +108,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const closers = [() => instances.close(), () => on.sandbox.close(), ...accounts.map((account) => () => account.close()), closeControl];
   return new NodeAtWork({
     id,
+    offersTaken: () => node.offersTaken(),
     label: config.label,
     startedMs: nowMs(),
     nowMs,

@@ -54,6 +54,7 @@ export class LentNode implements LinkHandler {
   readonly #d: LentNodeDependencies;
   readonly #sessions = new Map<Link, LinkSession>();
   readonly #offering = new Map<LinkSession, 'once' | 'again'>();
+  readonly #answers = new Map<LinkSession, Promise<void>>();
 
   constructor(options: LentNodeOptions, dependencies: LentNodeDependencies) {
     this.#options = options;
@@ -132,6 +133,11 @@ export class LentNode implements LinkHandler {
     this.#d.log('warn', `The link to super node ${session.account.id.slice(0, 12)} has ended${reason ? `: ${reason.message}` : '.'}`);
   }
 
+  /** Resolves when every super node that is linked has taken the newest offer, or its link has ended. */
+  async offersTaken(): Promise<void> {
+    while (this.#offering.size > 0) await Promise.all(this.#answers.values());
+  }
+
   /** One offer at a time per link; changes that come meanwhile are in the next. */
   #offer(session: LinkSession): void {
     if (this.#offering.has(session)) {
@@ -139,11 +145,13 @@ export class LentNode implements LinkHandler {
       return;
     }
     this.#offering.set(session, 'once');
-    void this.#sendOffer(session).finally(() => {
+    const answered = this.#sendOffer(session).finally(() => {
       const again = this.#offering.get(session) === 'again';
       this.#offering.delete(session);
+      this.#answers.delete(session);
       if (again && this.#sessions.has(session.link)) this.#offer(session);
     });
+    this.#answers.set(session, answered);
   }
 
   async #sendOffer(session: LinkSession): Promise<void> {

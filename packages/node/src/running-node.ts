@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeId } from '@orb/protocol';
 import type { ControlRequest } from './owner-control/control-protocol.ts';
 import type { JobDesk } from './job/accept-job.ts';
@@ -23,9 +24,14 @@ export interface RunningNodeDependencies extends Omit<NodeStatusSources, 'nowMs'
   readonly nowMs: () => number;
   readonly lending: Lending;
   readonly desk: JobDesk;
+  /** Resolves when every linked super node has taken the newest offer. */
+  readonly offersTaken: () => Promise<void>;
   /** What is left to close after the links, in order. */
   readonly closers: readonly (() => Promise<void>)[];
 }
+
+/** How long a node that stops waits for a super node that does not answer. */
+const offerPatienceMs = 3_000;
 
 /** A node whose parts are all there. */
 export class NodeAtWork implements RunningNode {
@@ -55,6 +61,8 @@ export class NodeAtWork implements RunningNode {
 
   async drain(): Promise<void> {
     this.#d.lending.stop();
+    // A super node that has taken the last offer sends nothing more; what it sent before is here by then.
+    await Promise.race([this.#d.offersTaken(), delay(offerPatienceMs, undefined, { ref: false })]);
     await this.#d.desk.idle();
     for (const { book } of this.#d.accounts) {
       book.closeBatch();

@@ -78,6 +78,7 @@ export const labels = {
   linkAccept: 'orb/link-accept/1',
   linkConfirm: 'orb/link-confirm/1',
   node: 'orb/node/1',
+  presence: 'orb/presence/1',
   receipts: 'orb/receipts/1',
   results: 'orb/results/1',
   superNode: 'orb/super-node/1',

@@ -23,6 +23,8 @@ export const limits = {
   /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
   rowsPerLeaf: 8,
   functionsPerAllowance: 64,
+  /** Versions that one super node tells others it has seeders for: a list of about a megabyte. */
+  presenceVersions: 30_000,
   /** How far behind the newest ticket of an allowance a node still takes one: the width of its replay guard. */
   ticketWindow: 65_536,
   /** The longest interval that a job's row can state: ten times the longest time limit. */

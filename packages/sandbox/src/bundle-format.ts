@@ -33,14 +33,21 @@ export function bundleFormat(format: 'commonjs' | 'module' = 'commonjs'): Bundle
     platform: 'node',
     target: 'es2024',
     conditions: ['deno', 'worker', 'module'],
-    mainFields: ['module', 'main'],
+    // As Node does: a package that is required expects what its `main` exports.
+    mainFields: ['main', 'module'],
     // Not identifiers: stacks in the function's own log stay readable, and code is parsed lazily anyway.
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'none',
     charset: 'utf8',
-    // Building Node's `process` inside Deno takes 25 ms; most packages only ask it for this.
-    define: { 'process.env.NODE_ENV': '"production"' },
+    define: {
+      // Building Node's `process` inside Deno takes 25 ms; most packages only ask it for this.
+      'process.env.NODE_ENV': '"production"',
+      // CommonJS has no `import.meta`, and a module's own would be a blob: packages want a file, to find others beside it.
+      'import.meta.url': '"file:///function.js"',
+      'import.meta.filename': '"/function.js"',
+      'import.meta.dirname': '"/"',
+    },
     banner: { js: format === 'commonjs' ? commonJsMark : '' },
   };
 }

@@ -10,6 +10,11 @@ export interface Sandbox {
    * @throws OrbError `load-failed` with the function's own message, `timed-out`, `out-of-memory`, `sandbox-failed`
    */
   start(program: Program): Promise<Instance>;
+  /**
+   * Fetches what {@link start} will need beyond the code, such as an image, so that no job waits for it. Absent where
+   * there is nothing to fetch. @throws OrbError `load-failed` when it can never be had, `store-full`, `sandbox-failed`
+   */
+  prepare?(program: Program): Promise<void>;
   /** Ends every instance and spare. */
   close(): Promise<void>;
 }
@@ -22,15 +27,31 @@ export interface SandboxReport {
 }
 
 /** A version's code and its limits. */
-export interface Program {
+export type Program = BundleProgram | ImageProgram;
+
+interface AnyProgram {
   /** SHA-256 of the code. */
   readonly sha256: Hex32;
   readonly code: Uint8Array;
-  /** Which export answers; `auto` tries `fetch`, then `default`, then `handler`. */
-  readonly handler: string;
   readonly memoryMiB: number;
   /** Bound on loading. */
   readonly startTimeoutMs: number;
+}
+
+/** One JavaScript file. */
+export interface BundleProgram extends AnyProgram {
+  readonly kind: 'bundle';
+  /** Which export answers; `auto` tries `fetch`, then `default`, then `handler`. */
+  readonly handler: string;
+}
+
+/** A container image. Its code is its own manifest, so that `sha256` is its digest. */
+export interface ImageProgram extends AnyProgram {
+  readonly kind: 'image';
+  /** `REGISTRY/NAME@sha256:…` with the digest above. */
+  readonly image: string;
+  /** `job`: a container for each call, from standard input to standard output. `http`: one that serves on `$PORT`. */
+  readonly handler: 'job' | 'http';
 }
 
 /** One running process that holds one version for one tenant. It is never given to another. */
@@ -97,11 +118,13 @@ export interface InvocationResult {
 
 /** Measured by the host, not by the code. */
 export interface InvocationUsage {
+  /** What had to be set up after the request was handed over, microseconds; before `runUs`, and not billed. @default 0 */
+  readonly setupUs?: number;
   readonly outcome: Exclude<Outcome, 'lost'>;
   /** The function's own error message, where the outcome is not `ok`. */
   readonly error?: string;
   /**
-   * Request handed over → response complete and everything given to `ctx.waitUntil` over, microseconds on a monotonic
+   * Request handed over (where `setupUs` is given: set up) → response complete and everything given to `ctx.waitUntil` over, microseconds on a monotonic
    * clock.
    */
   readonly runUs: number;

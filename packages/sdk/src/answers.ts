@@ -76,6 +76,16 @@ export const locatedSchema = z.object({ height: count, index: count, transaction
 export type LocatedTransaction = z.output<typeof locatedSchema>;
 export const blockSchema = z.object({ header: blockHeaderSchema, transactions: z.array(transactionSchema).max(100_000), signature: hex64 });
 
+export const finalitySchema = z.object({
+  source: z.enum(['ledger', 'configured', 'none']),
+  needed: count,
+  head: count,
+  final: count.nullable(),
+  peers: z.array(z.object({ id: hex32, height: count.nullable(), heardMs: z.number().nullable() })).max(1_000),
+});
+/** How far the peers of a ledger have co-signed its blocks. */
+export type LedgerFinality = z.output<typeof finalitySchema>;
+
 export const nodesSchema = z.object({
   nodes: z
     .array(

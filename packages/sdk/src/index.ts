@@ -7,6 +7,7 @@ export type {
   JobInfo,
   JobSummary,
   KeyChange,
+  LedgerFinality,
   LocatedTransaction,
   NetworkInfo,
   NodeInfo,
@@ -19,3 +20,4 @@ export type { FunctionKeys, Owner } from './functions-client.ts';
 export type { LedgerClient, SequencedKind, StateEntry } from './ledger-client.ts';
 export { Orb, type OrbOptions } from './orb.ts';
 export { readBytes } from './read-bounded.ts';
+export { checkJobProof, finalityOf, type CheckedJobProof, type Finality, type JobProof } from '@orb/protocol';

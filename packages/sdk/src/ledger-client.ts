@@ -17,12 +17,14 @@ import {
   anyAnswerSchema,
   blockSchema,
   committedSchema,
+  finalitySchema,
   historySchema,
   locatedSchema,
   rangeSchema,
   stateAnswerSchema,
   type Committed,
   type KeyChange,
+  type LedgerFinality,
   type LocatedTransaction,
 } from './answers.ts';
 import type { Http } from './http.ts';
@@ -129,6 +131,11 @@ export class LedgerClient {
     } catch (error) {
       return undefinedIfAbsent(error);
     }
+  }
+
+  /** Who co-signs the blocks here, how far each has come, and up to which block all is final. */
+  finality(): Promise<LedgerFinality> {
+    return this.#http.json('/v1/ledger/cosignatures', finalitySchema);
   }
 
   /** Proof that a transaction is on the ledger; `checkInclusion` of the protocol checks it. */

@@ -1,7 +1,18 @@
-import { OrbError, accountId, chainId, type AccountId, type ChainId, type Signer } from '@orb/protocol';
+import {
+  OrbError,
+  accountId,
+  chainId,
+  checkJobProof,
+  type AccountId,
+  type ChainId,
+  type CheckedJobProof,
+  type JobProof,
+  type Signer,
+} from '@orb/protocol';
 import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';
 import {
+  anyAnswerSchema,
   jobSchema,
   jobsSchema,
   networkSchema,
@@ -36,6 +47,9 @@ export interface OrbOptions extends HttpOptions {
   /** The network that is meant. A super node of another one is refused. @default whichever the super node belongs to */
   readonly chain?: ChainId;
 }
+
+/** A transaction of 256 KiB, and what came of every other one of its block. */
+const proofBytes = 32 * 1024 * 1024;
 
 /** One network as seen through one super node: call functions, own them, read the ledger. */
 export class Orb {
@@ -128,6 +142,18 @@ export class Orb {
   /** A job's whole story, from the ledger. @throws OrbError `not-found` also while it is not on the ledger yet */
   job(id: string): Promise<JobInfo> {
     return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}`, jobSchema);
+  }
+
+  /**
+   * A job's proof, checked: keep `file` as JSON, and anybody can check it again with `checkJobProof`, without asking
+   * anybody.
+   * @throws OrbError `not-found`; `bad-signature` or `wrong-chain` when what the super node sent does not hold
+   */
+  async jobProof(id: string): Promise<{ readonly file: JobProof; readonly checked: CheckedJobProof }> {
+    const file = await this.#http.json(`/v1/jobs/${encodeURIComponent(id)}/proof`, anyAnswerSchema, { limit: proofBytes });
+    const checked = checkJobProof(file, await this.#caller().chain());
+    if (checked.job !== id) throw new OrbError('protocol-violation', { message: 'The super node sent the proof of another job.' });
+    return { file: file as JobProof, checked };
   }
 
   #caller() {

@@ -1,13 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
+import type { CosignatureBook, Ledger } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
 import { startClock } from './clock.ts';
-import { splitListen, type SuperNodeConfig } from './config.ts';
+import { callRate, splitListen, type SuperNodeConfig } from './config.ts';
 import { Faucet } from './gateway/faucet.ts';
 import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
@@ -18,7 +18,11 @@ import type { Log } from './log.ts';
 import { FunctionRegistry } from './registry/function-registry.ts';
 import { LedgerFollower } from './registry/ledger-follower.ts';
 import { NodeRegistry } from './registry/node-registry.ts';
+import { fetchCode } from './peers/fetch-code.ts';
+import { PeerRegistry } from './peers/peer-registry.ts';
+import { PeerSide } from './peers/peer-side.ts';
 import { Dispatches } from './relay/dispatches.ts';
+import { LinkDoor } from './relay/link-door.ts';
 import { NodeLinks } from './relay/node-links.ts';
 import { TicketRoots } from './relay/ticket-roots.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
@@ -30,6 +34,8 @@ import type { CallContext } from './steps/call-context.ts';
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
   readonly ledger: Ledger;
+  /** What peers have co-signed. Without it nobody can. */
+  readonly cosignatures?: CosignatureBook | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
@@ -66,12 +72,14 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const identity = { chain, superNode, signer: keys.superNode };
   let stopping = false;
 
+  const fromHeight = ledger.head.height + 1;
   const functions = new FunctionRegistry({ ledger });
   await functions.load();
   const nodes = new NodeRegistry();
+  const peers = new PeerRegistry({ nowMs });
   const recentJobs = new RecentJobs();
   const dispatches = new Dispatches({ nowMs });
-  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes });
+  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes, peers });
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
@@ -79,6 +87,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     { ledger, log, nowMs, notifySettled },
   );
   const { settlement, allowances, journal, sweeper } = money;
+  const parameters = () => follower.parameters;
 
   const running = () => dispatches.size;
   const statusSources = {
@@ -87,6 +96,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     ledger,
     functions,
     nodes,
+    peers,
     scheduler,
     settlement,
     recentJobs,
@@ -96,18 +106,15 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const statusFeed = new StatusFeed({ take: () => takeStatus(statusSources) });
   const nodesChanged = () => {
     scheduler.nodesChanged();
+    others.nodesChanged();
     statusFeed.changed();
   };
   const seeding = { nodes, publications: new Publications({ ledger }), onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
 
-  const follow = [allowances, sweeper, functions, replicas].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
-  const follower = await LedgerFollower.start({ ledger, log, follow, onBlock: () => statusFeed.changed() });
-  const parameters = () => follower.parameters;
-
   const nodeLinks = new NodeLinks({
     ledger,
-    store: parts.store,
+    fetchCode: (sha256) => fetchCode(sha256, { store: parts.store, peers }),
     functions,
     nodes,
     settlement,
@@ -118,19 +125,13 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
   });
-  const listener = await parts.transport.listen({
-    identity: { chain, role: 'super-node', signer: keys.superNode },
-    handler: nodeLinks,
-    authorize: (peer) => nodeLinks.authorize(peer),
-    onLink: (link) => nodeLinks.opened(link),
-  });
-
   const calls: CallContext = {
     chain,
     log,
     superNode,
     functions,
     nodes,
+    peers,
     scheduler,
     allowances,
     settlement,
@@ -145,9 +146,28 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nowMs,
     nowUs,
   };
+  const guards = gatewayGuards(config, parts, { functions, parameters });
+  const others = new PeerSide(identity, {
+    ledger,
+    store: parts.store,
+    transport: parts.transport,
+    calls,
+    signedAccess: guards.signedAccess,
+  });
+  const follow = [allowances, sweeper, functions, replicas, others].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
+  const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
+
+  const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });
+  const listener = await parts.transport.listen({
+    identity: { chain, role: 'super-node', signer: keys.superNode },
+    handler: door,
+    authorize: (peer) => door.authorize(peer),
+    onLink: (link) => door.opened(link),
+  });
   const context: GatewayContext = {
     calls,
     ledger,
+    cosignatures: parts.cosignatures,
     store: parts.store,
     genesis: keys.genesis,
     superNode,
@@ -155,10 +175,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     seeding,
     statusFeed,
     log,
-    ...gatewayGuards(config, parts, { functions, parameters }),
+    ...guards,
     caughtUp: () => follower.caughtUp(),
   };
-  const gateway = createGateway({ tls: parts.gatewayTls }, context);
+  const gateway = createGateway({ tls: parts.gatewayTls, trustedProxies: config.gateway.trustedProxies }, context);
   const bound = await gateway.listen(splitListen(config.gateway.listen));
   context.publicUrl ||= bound;
 
@@ -166,15 +186,18 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     everyTick: () => {
       ticketRoots.signAll();
       dispatches.expireOverdue();
+      if (nodes.forgetFull()) scheduler.nodesChanged();
     },
     settleEveryMs: config.settleEveryMs,
     settle: () => settlement.settle(),
     everySecond: async () => {
       allowances.endDoubt();
       nodes.fade();
+      others.endLateAnswers();
       await sweeper.sweep();
     },
   });
+  await others.start();
   log.info('super node is up', { id: superNode, gateway: context.publicUrl, links: listener.address, chain });
 
   const stop = async () => {
@@ -183,10 +206,12 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     statusFeed.stop();
     await gateway.close();
     await clock.stop();
+    await others.stop();
     await replicas.stop();
     await listener.close();
     await money.close();
     await follower.stop();
+    await parts.cosignatures?.close();
     await ledger.close();
     log.info('super node has stopped');
   };
@@ -200,7 +225,8 @@ function gatewayGuards(
   deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] },
 ) {
   const { treasury } = keys;
-  const { callsPerSecond, faucetPerMinute } = config;
+  const callsPerSecond = callRate(config);
+  const { faucetPerMinute } = config;
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),

@@ -1,4 +1,4 @@
-import type { CallId, JobId, NodeId, OrbError, RequestIdentity } from '@orb/protocol';
+import type { CallId, ForwardRequest, JobId, NodeId, OrbError, ReceiptRow, RequestIdentity, TicketRow } from '@orb/protocol';
 import type { RequestStream } from './streaming/request-stream.ts';
 
 /** A call as it enters: its head read, and its body where it does not stream; nothing checked but sizes. */
@@ -14,6 +14,8 @@ export interface CallRequest {
   readonly body: Uint8Array | RequestStream;
   /** Whoever signed the request; undefined for the public. */
   readonly identity: RequestIdentity | undefined;
+  /** Their signature as it came, for a super node that runs the call to check by itself. */
+  readonly signed?: ForwardRequest['signed'];
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */
@@ -33,8 +35,19 @@ export interface CallReply {
   readonly failure: OrbError | undefined;
   /** Undefined while the body streams: then they stand in its end. */
   readonly times: CallTimes | undefined;
+  /** Of a job that runs here and streams: its ticket, before there is a receipt. */
+  readonly streamed?: { readonly ticket: TicketRow };
+  /** Of a job that ran here: what another super node checks before it passes the reply on. */
+  readonly proof?: () => JobProof;
   /** To be told when the last byte has left, or that it never will. */
   acknowledge(received: boolean): void;
+}
+
+/** What shows a third party which job a reply is of, and what its node says of it. */
+export interface JobProof {
+  readonly ticket: TicketRow;
+  readonly receipt: ReceiptRow;
+  readonly error: string | undefined;
 }
 
 /** Intervals of a call, microseconds. */

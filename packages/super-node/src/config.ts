@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { limits, OrbError, parseWith } from '@orb/protocol';
+import { hex32, limits, OrbError, parseWith } from '@orb/protocol';
 import { placementPolicies } from './scheduler/policies.ts';
 
 const listen = z.string().regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -16,6 +16,8 @@ export const superNodeConfigSchema = z.strictObject({
       /** How callers reach it, when not by the listening address. */
       url: z.url().optional(),
       tls: tlsFiles.optional(),
+      /** Addresses of proxies whose X-Forwarded-For is believed; limits per caller count what they say. */
+      trustedProxies: z.array(z.string().max(64)).max(64).default([]),
     })
     .prefault({}),
   links: z
@@ -27,11 +29,21 @@ export const superNodeConfigSchema = z.strictObject({
       tls: tlsFiles.optional(),
     })
     .prefault({}),
+  /** Order the ledger here, or follow the super node that does: its gateway's address, or that of another follower. */
+  ledger: z
+    .discriminatedUnion('mode', [
+      z.strictObject({ mode: z.literal('embedded') }),
+      z.strictObject({ mode: z.literal('replica'), upstream: z.url({ protocol: /^https?$/ }) }),
+    ])
+    .default({ mode: 'embedded' }),
   placement: z.enum(placementPolicies).default('balanced'),
   /** Reply only after the disk has the record: power-cut proof, and slower. */
   durableReplies: z.boolean().default(false),
-  /** Calls per second from one address; null: no limit. */
-  callsPerSecond: z.number().positive().nullable().default(1_000),
+  /**
+   * Calls per second from one address; null: no limit. Left out: 1,000, but no limit on loopback, where every caller is
+   * this computer or a proxy on it.
+   */
+  callsPerSecond: z.number().positive().nullable().optional(),
   /** Grants per minute to one address; 0: no faucet here. */
   faucetPerMinute: z.number().min(0).default(10),
   /** Disk for functions' code; beyond it uploads are refused. */
@@ -43,6 +55,8 @@ export const superNodeConfigSchema = z.strictObject({
   maxWaitingCalls: z.int().min(0).max(1_000_000).default(1_000),
   maxWaitMs: z.int().min(0).max(60_000).default(5_000),
   settleEveryMs: z.int().min(20).max(60_000).default(250),
+  /** Keys whose co-signatures make blocks final, for as long as the ledger itself lists no peers. */
+  peers: z.array(hex32).max(64).default([]),
   lostGraceMs: z.int().min(0).max(86_400_000).default(30_000),
 });
 
@@ -60,6 +74,12 @@ export function parseSuperNodeConfig(value: unknown): SuperNodeConfig {
     });
   }
   return config;
+}
+
+/** Calls per second from one address; null: no limit. */
+export function callRate({ callsPerSecond, gateway }: SuperNodeConfig): number | null {
+  if (callsPerSecond !== undefined) return callsPerSecond;
+  return isLoopback(splitListen(gateway.listen).host) && gateway.trustedProxies.length === 0 ? null : 1_000;
 }
 
 export function splitListen(address: string): { host: string; port: number } {

@@ -36,13 +36,7 @@ const keyNames = { superNode: 'super-node.key', orderer: 'orderer.key', treasury
  */
 export function initNetwork(options: InitOptions): Genesis {
   const { folder, name, network, nowMs } = options;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (existsSync(join(folder, 'genesis.json'))) {
-    throw new OrbError('conflict', {
-      message: `There is a network in ${folder} already.`,
-      hint: 'Choose another folder, or start the one that is there.',
-    });
-  }
+  makeNetworkFolder(folder);
   const signers = Object.fromEntries(Object.entries(keyNames).map(([key, file]) => [key, makeKey(join(folder, file))])) as Record<
     keyof typeof keyNames,
     Signer
@@ -56,15 +50,40 @@ export function initNetwork(options: InitOptions): Genesis {
     ordererKey: orderer.publicKey,
     parameters: parametersOf(options),
   });
-  writeFileSync(join(folder, 'genesis.json'), `${JSON.stringify(genesis, null, 2)}\n`, { flag: 'wx' });
+  writeGenesis(folder, genesis);
   return genesis;
+}
+
+/**
+ * Makes a folder for one more super node of a network that exists: its key, and the genesis that it was given.
+ * @throws OrbError `conflict` when the folder holds a network already
+ */
+export function joinNetwork({ folder, genesis }: { readonly folder: string; readonly genesis: Genesis }): void {
+  makeNetworkFolder(folder);
+  makeKey(join(folder, keyNames.superNode));
+  writeGenesis(folder, parseGenesis(genesis));
+}
+
+/** @throws OrbError `conflict` when it holds a network already */
+function makeNetworkFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (!existsSync(join(folder, 'genesis.json'))) return;
+  throw new OrbError('conflict', {
+    message: `There is a network in ${folder} already.`,
+    hint: 'Choose another folder, or start the one that is there.',
+  });
+}
+
+function writeGenesis(folder: string, genesis: Genesis): void {
+  writeFileSync(join(folder, 'genesis.json'), `${JSON.stringify(genesis, null, 2)}\n`, { flag: 'wx' });
 }
 
 /** What a super node's folder holds. */
 export interface NetworkFolder {
   readonly genesis: Genesis;
   readonly superNode: Signer;
-  readonly orderer: Signer;
+  /** Only where this super node orders the ledger. */
+  readonly orderer: Signer | undefined;
   /** Only where this super node holds the treasury of a test network. */
   readonly treasury: Signer | undefined;
 }
@@ -76,12 +95,12 @@ export function readNetworkFolder(folder: string): NetworkFolder {
     throw new OrbError('invalid-request', { message: `There is no network in ${folder}.`, hint: 'Make one first: orb supernode init.' });
   }
   const genesis = parseGenesis(JSON.parse(readFileSync(path, 'utf8')));
-  const treasury = join(folder, keyNames.treasury);
+  const keyThere = (name: string) => (existsSync(join(folder, name)) ? readKey(join(folder, name)) : undefined);
   return {
     genesis,
     superNode: readKey(join(folder, keyNames.superNode)),
-    orderer: readKey(join(folder, keyNames.orderer)),
-    treasury: existsSync(treasury) ? readKey(treasury) : undefined,
+    orderer: keyThere(keyNames.orderer),
+    treasury: keyThere(keyNames.treasury),
   };
 }
 

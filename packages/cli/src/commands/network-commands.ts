@@ -8,6 +8,7 @@ import { renderFacts, renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { describeJob, namesOfJob } from './describe-job.ts';
 import { wholeNumber } from './option-values.ts';
+import { addVerifyProofCommand, writeJobProof } from './proof-commands.ts';
 
 /** `orb status`, `orb nodes`, `orb job`, `orb jobs`, `orb network`: what a network is doing. */
 export function addNetworkCommands(program: Command, context: CommandContext): void {
@@ -23,7 +24,11 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
     .command('job')
     .description('one job: its timeline, its payment, and where it stands on the ledger')
     .argument('<id>', 'job id, as orb call --verbose and the response header orb-job show it')
-    .action(async (id: string, _: unknown, command: Command) => showJob(context.session(command), id));
+    .option('--proof <file>', 'write its proof to a file, which orb verify-proof checks without the network')
+    .action(async (id: string, { proof }: { proof?: string }, command: Command) =>
+      proof === undefined ? showJob(context.session(command), id) : writeJobProof(context.session(command), id, proof),
+    );
+  addVerifyProofCommand(program, context);
   program
     .command('jobs')
     .description('recent jobs, newest first')

@@ -2,8 +2,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { OrbError, chainId, superNodeId } from '@orb/protocol';
+import { Orb } from '@orb/sdk';
 import { registerSuperNode } from '../lending/register-super-node.ts';
-import { makeNetwork, openNetworkFolder, parseSuperNodeConfig, runSuperNode } from '../compose.ts';
+import { joinNetwork, makeNetwork, openNetworkFolder, parseSuperNodeConfig, runSuperNode } from '../compose.ts';
 import type { Session } from '../session/session.ts';
 import { formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
@@ -12,8 +13,10 @@ import type { CommandContext } from './command-context.ts';
 import { credits } from './option-values.ts';
 
 interface InitFlags {
-  readonly name: string;
+  readonly name?: string;
   readonly main?: boolean;
+  readonly join?: string;
+  readonly chain?: string;
 }
 
 interface StartFlags {
@@ -26,10 +29,12 @@ export function addSupernodeCommands(program: Command, context: CommandContext):
   const supernode = program.command('supernode').description('run a super node: gateway, scheduler, ledger');
   supernode
     .command('init')
-    .description('make a new network: its keys, its genesis, and a configuration to edit')
+    .description('make a new network, or one more super node for one that exists: keys, genesis, a configuration to edit')
     .argument('<folder>', 'an empty folder')
-    .requiredOption('--name <name>', 'name of the network')
+    .option('--name <name>', 'name of the new network')
     .option('--main', 'real money: no faucet (default: a test network)')
+    .addOption(new Option('--join <url>', 'gateway of a super node of the network to join').conflicts(['name', 'main']))
+    .option('--chain <hex>', 'with --join: the network that is meant; any other is refused')
     .action(async (folder: string, flags: InitFlags, command: Command) => init(context.session(command), folder, flags));
   supernode
     .command('start')
@@ -51,12 +56,18 @@ export function stopWithParentOption(): Option {
   return new Option('--stop-with-parent', 'stop when standard input closes').hideHelp();
 }
 
-async function init(session: Session, folder: string, { name, main }: InitFlags): Promise<void> {
+async function init(session: Session, folder: string, flags: InitFlags): Promise<void> {
+  if (flags.join !== undefined) return initJoined(session, folder, flags.join, flags.chain);
+  const { name, main } = flags;
+  if (name === undefined) {
+    throw new OrbError('invalid-request', {
+      message: 'A new network needs a name.',
+      hint: 'Give --name NAME, or --join URL for a super node of a network that exists.',
+    });
+  }
   const path = resolve(folder);
   const genesis = await makeNetwork({ folder: path, name, network: main ? 'main' : 'test' });
-  const config = join(path, 'super-node.json');
-  const content = { folder: '.', gateway: { listen: '127.0.0.1:7080' }, links: { listen: '127.0.0.1:7443' } };
-  await writeFile(config, `${JSON.stringify(content, null, 2)}\n`, { flag: 'wx' });
+  const config = await writeConfig(path, {});
   session.result({ folder: path, config, chain: chainId(genesis) }, () => {
     const { style } = session.terminal;
     return [
@@ -74,6 +85,39 @@ async function init(session: Session, folder: string, { name, main }: InitFlags)
       `  Start it: orb supernode start --config ${config}`,
     ].join('\n');
   });
+}
+
+/** The genesis comes from the super node that is named: its hash is the chain id, which people compare. */
+async function initJoined(session: Session, folder: string, url: string, chain: string | undefined): Promise<void> {
+  const path = resolve(folder);
+  const { genesis, chain: found } = await new Orb({ url, ...(chain !== undefined && { chain }) }).network();
+  await joinNetwork({ folder: path, genesis });
+  const config = await writeConfig(path, { ledger: { mode: 'replica', upstream: url } });
+  session.result({ folder: path, config, chain: found, upstream: url }, () => {
+    const { style } = session.terminal;
+    return [
+      `${style.good('✓')} A super node for the network ${style.strong(genesis.name)} is made.`,
+      renderFacts(
+        [
+          ['chain', found],
+          ['folder', path],
+          ['configuration', config],
+          ['follows', url],
+        ],
+        style,
+        '  ',
+      ),
+      style.quiet('  Compare the chain with what the network’s people say: whoever answers at the address named it.'),
+      `  Start it: orb supernode start --config ${config}, then register it: orb supernode register`,
+    ].join('\n');
+  });
+}
+
+async function writeConfig(path: string, more: object): Promise<string> {
+  const config = join(path, 'super-node.json');
+  const content = { folder: '.', gateway: { listen: '127.0.0.1:7080' }, links: { listen: '127.0.0.1:7443' }, ...more };
+  await writeFile(config, `${JSON.stringify(content, null, 2)}\n`, { flag: 'wx' });
+  return config;
 }
 
 /** @throws OrbError `invalid-request` when it cannot be read or is wrong */

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { builtinModules } from 'node:module';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { build, type BuildFailure, type Message } from 'esbuild';
+import { build, type BuildFailure, type Message, type Plugin } from 'esbuild';
 import { OrbError, limits, sha256, type Hex32 } from '@orb/protocol';
 import { bundleFormat, needsModule } from '@orb/sandbox';
 
@@ -44,6 +45,15 @@ export async function bundleSource(file: string): Promise<Bundle> {
   };
 }
 
+/** Node's built-ins by their full names: in a module the sandbox knows them by no other. */
+const builtIns: Plugin = {
+  name: 'built-ins',
+  setup({ onResolve }) {
+    const names = new Set(builtinModules.filter((name) => !/^(node:|_)/.test(name)));
+    onResolve({ filter: /^[a-z]/ }, ({ path }) => (names.has(path) ? { path: `node:${path}`, external: true } : undefined));
+  },
+};
+
 /** The bytes depend on the source alone: deploying it twice, or from another machine, is the same version. */
 function buildAs(format: 'commonjs' | 'module', path: string) {
   const folder = dirname(path);
@@ -52,6 +62,7 @@ function buildAs(format: 'commonjs' | 'module', path: string) {
     entryPoints: [path],
     absWorkingDir: folder,
     outfile: join(folder, 'function.js'),
+    plugins: [builtIns],
     sourcemap: false,
     logLevel: 'silent',
   });

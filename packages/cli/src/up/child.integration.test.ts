@@ -8,7 +8,7 @@ import type { Progress } from '../terminal/progress.ts';
 import { Child } from './child.ts';
 import { freePort } from './free-port.ts';
 import { NetworkProcesses } from './network-processes.ts';
-import { commandOf, waitUntilGone } from './process-identity.ts';
+import { birthOf, commandOf, waitUntilGone } from './process-identity.ts';
 import { UpFolder } from './up-folder.ts';
 
 let path: string;
@@ -89,11 +89,14 @@ test('a port in use leads to the next free one, and never to one that is spoken 
 
 test('one folder is used by one orb up at a time; a lock that a crash left is no obstacle', async () => {
   const folder = await UpFolder.take(path);
-  const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', process.argv[1]!]);
+  const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
   started.push(holder);
-  await writeFile(join(path, 'up.lock'), String(holder.pid));
+  await writeFile(join(path, 'up.lock'), `${holder.pid} ${await birthOf(holder.pid!)}`);
   await expect(UpFolder.take(path)).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining(String(holder.pid)) });
   await folder.remember({ ports: { gateway: 1, links: 2 } });
+  await writeFile(join(path, 'up.lock'), `${holder.pid} another time`);
+  await expect(UpFolder.take(path)).resolves.toBeDefined();
+  await writeFile(join(path, 'up.lock'), `${holder.pid} ${await birthOf(holder.pid!)}`);
   holder.kill('SIGKILL');
   await waitUntilGone(holder.pid!, 10_000);
   expect((await UpFolder.take(path)).state.ports).toEqual({ gateway: 1, links: 2 });

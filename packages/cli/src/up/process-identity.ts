@@ -13,6 +13,22 @@ export async function commandOf(pid: number): Promise<string | undefined> {
   });
 }
 
+/**
+ * When a process began, in this system's words; undefined when there is none of this id. Process ids are used again,
+ * and a command line may be written in several ways (a relative path, a link): id and birth together name one process.
+ */
+export async function birthOf(pid: number): Promise<string | undefined> {
+  if (process.platform === 'linux') {
+    // proc(5): the 22nd field; counted from the last parenthesis, because the name in brackets may hold anything.
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+    return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  }
+  if (process.platform === 'win32') return isAlive(pid) ? 'alive' : undefined;
+  return new Promise((resolve) => {
+    execFile('ps', ['-o', 'lstart=', '-p', String(pid)], (error, stdout) => resolve(error ? undefined : stdout.trim() || undefined));
+  });
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,8 +1,8 @@
-import { mkdir, open, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrbError, parseWith } from '@orb/protocol';
 import { z } from 'zod';
-import { commandOf, waitUntilGone } from './process-identity.ts';
+import { birthOf, commandOf, waitUntilGone } from './process-identity.ts';
 
 const stateSchema = z.object({
   v: z.literal(1),
@@ -85,24 +85,23 @@ export class UpFolder {
   }
 
   async #lock(): Promise<void> {
-    for (let attempt = 0; attempt < 2; attempt++) {
-      try {
-        const file = await open(this.#lockFile, 'wx', 0o600);
-        await file.writeFile(String(process.pid));
-        await file.close();
-        return;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const draft = `${this.#lockFile}.${process.pid}`;
+    await writeFile(draft, `${process.pid} ${await birthOf(process.pid)}`, { mode: 0o600 });
+    try {
+      for (let attempt = 0; attempt < 2; attempt++) {
+        // A link is there with its content or not at all: nobody reads a lock that is still empty.
+        if (await tookName(draft, this.#lockFile)) return;
         await this.#breakStaleLock();
       }
+    } finally {
+      await unlink(draft).catch(() => undefined);
     }
     throw new OrbError('conflict', { message: `Another orb up is starting in ${this.path}.`, hint: 'Try again in a moment.' });
   }
 
   async #breakStaleLock(): Promise<void> {
-    const pid = Number(await readFile(this.#lockFile, 'utf8').catch(() => '')) || 0;
-    const command = pid > 1 && pid !== process.pid ? await commandOf(pid) : undefined;
-    if (command !== undefined && isOurs(command)) {
+    const [pid = '', birth] = (await readFile(this.#lockFile, 'utf8').catch(() => '')).split(/ (.*)/);
+    if (birth !== undefined && Number(pid) !== process.pid && (await birthOf(Number(pid))) === birth) {
       throw new OrbError('conflict', {
         message: `This network runs already, in process ${pid}.`,
         hint: 'Stop it with Ctrl-C where it runs, or choose another folder: --data FOLDER',
@@ -124,6 +123,16 @@ export class UpFolder {
     if (command === undefined || !isOurs(command) || !command.includes(this.path)) return;
     if (!(await waitUntilGone(pid, graceMs))) process.kill(pid, 'SIGKILL');
     await waitUntilGone(pid, 2_000);
+  }
+}
+
+async function tookName(draft: string, name: string): Promise<boolean> {
+  try {
+    await link(draft, name);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Genesis, JobRow, Signer } from '@orb/protocol';
 import { jobId } from '@orb/protocol';
-import type { Clock, LedgerEngine } from '../engine.ts';
+import type { Clock } from '../engine.ts';
+import type { KeptLedger } from '../kept-ledger.ts';
 import { orderer, testGenesis, TestClock, testJob, TestNetwork } from '../testing/network.ts';
 
 /** Opens an empty ledger of the engine under test. */
@@ -8,12 +9,12 @@ export type OpenLedger = (options: {
   readonly genesis: Genesis;
   readonly ordererKey: Signer;
   readonly clock: Clock;
-}) => Promise<LedgerEngine>;
+}) => Promise<KeptLedger>;
 
 /** A small network: Bob's function, Alice's node, a super node, and an allowance of Bob's. */
 export interface Stage {
   readonly net: TestNetwork;
-  readonly ledger: LedgerEngine;
+  readonly ledger: KeptLedger;
   readonly clock: TestClock;
   readonly bob: Signer;
   readonly alice: Signer;
@@ -39,7 +40,7 @@ export const jobCost = 1_920n;
 export async function openNetwork(
   open: OpenLedger,
   parameters: Partial<Genesis['parameters']> = {},
-): Promise<{ net: TestNetwork; ledger: LedgerEngine; clock: TestClock }> {
+): Promise<{ net: TestNetwork; ledger: KeptLedger; clock: TestClock }> {
   const clock = new TestClock();
   const ledger = await open({ genesis: testGenesis(parameters), ordererKey: orderer, clock: clock.read });
   return { net: new TestNetwork(ledger, clock), ledger, clock };

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
 import { setStage, type Stage } from '../conformance/stage.ts';
 import type { LedgerEngine } from '../engine.ts';
+import type { KeptLedger } from '../kept-ledger.ts';
 import { orderer, testGenesis, TestClock, TestNetwork, testSigner } from '../testing/network.ts';
 import { verifyLedger } from '../verify.ts';
 import { openEmbeddedLedger } from './embedded-ledger.ts';
@@ -48,7 +49,7 @@ describe('embedded ledger', () => {
     return starts;
   }
 
-  async function answers(ledger: LedgerEngine, { id, allowance, alice }: Stage): Promise<unknown[]> {
+  async function answers(ledger: KeptLedger, { id, allowance, alice }: Stage): Promise<unknown[]> {
     const entries = await ledger.range('', { limit: 1_000 });
     const jobs = await Promise.all([0, 1, 2, 3, 4].map((n) => ledger.job(id(n))));
     const histories = await Promise.all(

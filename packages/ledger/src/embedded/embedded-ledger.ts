@@ -1,12 +1,8 @@
-import { mkdir } from 'node:fs/promises';
 import { canonical, chainId, OrbError, type Genesis, type Json, type Signer } from '@orb/protocol';
 import { LedgerEngine, type Clock } from '../engine.ts';
 import { genesisBlock, stateAtGenesis } from '../genesis.ts';
-import { BlockLog } from './block-log.ts';
-import { Checkpoint } from './checkpoint.ts';
-import { defaultCheckpoint, EmbeddedKeeping, type CheckpointOptions } from './embedded-keeping.ts';
-import { ledgerPaths, requireGenesis, settleGenesis, syncFolder } from './folder.ts';
-import { restore, type Restored } from './restore.ts';
+import { defaultCheckpoint, type CheckpointOptions, type EmbeddedKeeping } from './embedded-keeping.ts';
+import { openLedgerFolder, type Standing } from './open-ledger-folder.ts';
 
 export interface EmbeddedLedgerOptions {
   /** Where it is kept; made when missing. Its files are listed in `folder.ts`. */
@@ -30,39 +26,27 @@ export interface EmbeddedLedgerOptions {
  */
 export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promise<LedgerEngine> {
   const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint } = options;
-  // Nothing is made in a folder that holds no ledger and is to get none.
-  if (!given) await requireGenesis(folder);
-  await mkdir(folder, { recursive: true });
-  const paths = ledgerPaths(folder);
-  // First, because it holds the lock.
-  const checkpoint = await Checkpoint.open(paths.checkpoint);
-  let log: BlockLog | undefined;
+  const opened = await openLedgerFolder({ folder, ...(given && { genesis: given }), checkpoint: lag });
+  const { genesis, keeping } = opened;
   try {
-    const genesis = await settleGenesis(folder, given);
     if (genesis.ordererKey !== ordererKey.publicKey) {
       throw new OrbError('forbidden', {
         message: `This key does not order the ledger in ${folder}.`,
         hint: 'Use the orderer key that was made with it.',
       });
     }
-    log = await BlockLog.open(paths.log, 'a');
-    await syncFolder(folder);
-    const restored =
-      (await restore(genesis, lag, { log, checkpoint })) ??
-      (await start(genesis, ordererKey, new EmbeddedKeeping(lag, { log, checkpoint })));
-    const { keeping, ...standing } = restored;
+    const standing = opened.standing ?? (await start(genesis, ordererKey, keeping));
     return new LedgerEngine({ genesis, chain: chainId(genesis), ordererKey, clock, ...standing }, { keeping });
   } catch (error) {
-    await checkpoint.close();
-    await log?.close();
+    await keeping.close();
     throw error;
   }
 }
 
 /** A new ledger: block 0. */
-async function start(genesis: Genesis, ordererKey: Signer, keeping: EmbeddedKeeping): Promise<Restored> {
+async function start(genesis: Genesis, ordererKey: Signer, keeping: EmbeddedKeeping): Promise<Standing> {
   const state = stateAtGenesis(genesis);
   const block = genesisBlock(genesis, state, ordererKey);
   await keeping.append({ block, text: canonical(block as unknown as Json), delta: [] });
-  return { head: block.header, state, keeping };
+  return { head: block.header, state };
 }

@@ -57,9 +57,10 @@ export class PooledInstances implements Instances {
   }
 
   async #load(seeded: SeededVersion): Promise<Program> {
-    const { code, handler, memoryMiB } = seeded.manifest;
+    const { code, handler, image, memoryMiB } = seeded.manifest;
     try {
-      return { sha256: code.sha256, code: await this.#shelf.code(seeded), handler, memoryMiB, startTimeoutMs };
+      const common = { sha256: code.sha256, code: await this.#shelf.code(seeded), memoryMiB, startTimeoutMs };
+      return image === null ? { kind: "bundle", handler, ...common } : { kind: "image", handler: handler as "job" | "http", image, ...common };
     } catch (error) {
       // Code that is gone or spoilt is not seeded any more: the next offer says so, and the super node asks again.
       if (isOrbError(error)) await this.#shelf.remove(seeded.function, [seeded.version]);

@@ -1,4 +1,5 @@
-import { sandboxConformance } from '../conformance.ts';
+import { programOf, sandboxConformance, servingConformance, servingSource } from '../conformance.ts';
 import { DenoSandbox } from './deno-sandbox.ts';
 
 sandboxConformance({ name: 'deno', create: () => new DenoSandbox() });
+servingConformance({ name: 'deno', create: () => new DenoSandbox(), program: () => programOf(servingSource) });

@@ -9,7 +9,9 @@ import {
   mapDelete,
   matches,
   resolved,
+  textEndsWith,
   textSlice,
+  textSplit,
   whenSettled,
   toText,
 } from './primordials.js';
@@ -27,11 +29,17 @@ const outOfMemory = /allocat|memory/i;
 /** The words of anything thrown, bounded; never throws itself. @param {unknown} thrown */
 export function messageOf(thrown) {
   try {
-    const message = hasInstance(Error, thrown) ? /** @type {Error} */ (thrown).message || /** @type {Error} */ (thrown).name : thrown;
+    const message = hasInstance(Error, thrown) ? wordsOf(/** @type {Error} */ (thrown)) : thrown;
     return textSlice(toText(message), 0, maxMessageChars);
   } catch {
     return 'something that cannot be shown was thrown';
   }
+}
+
+/** Deno's advice for what is not permitted is for who starts Deno, which is not who reads this. @param {Error} error */
+function wordsOf({ name, message }) {
+  if (name !== 'NotCapable' || !textEndsWith(message, ' flag')) return message || name;
+  return `A function has no ${textSplit(textSplit(message, 'Requires ')[1] ?? message, ', run again')[0]}`;
 }
 
 /** A buffer that the process's limits refuse is a RangeError in JavaScript. @param {unknown} thrown */

@@ -16,13 +16,26 @@ export async function loadBundle(code, platform) {
   const source = decode(code);
   if (!textStartsWith(source, commonJsMark)) return platform.importModule(source);
   const module = { exports: /** @type {any} */ ({}) };
-  const require = (/** @type {string} */ name) => {
-    const found = platform.builtin(name);
-    if (!found) throw new Error(`Cannot find module '${name}': it is neither in the bundle nor built in.`);
-    return found;
-  };
+  const require = createRequire(platform.builtin);
   const evaluate = FunctionConstructor('module', 'exports', 'require', '__filename', '__dirname', `${source}\n//# sourceURL=function.js`);
   evaluate(module, module.exports, require, '/function.js', '/');
   const { exports } = module;
   return exports?.__esModule || typeof exports?.default === 'function' ? exports : { default: exports, ...exports };
+}
+
+/** `require` for what is not in the bundle: Node's built-ins. @param {(name: string) => any} builtin */
+export function createRequire(builtin) {
+  const find = (/** @type {string} */ name) => {
+    const found = builtin(name);
+    if (found) return found;
+    const error = new Error(`Cannot find module '${name}': it is neither in the bundle nor built in.`);
+    // Packages that try for an optional one look at the code.
+    throw Object.assign(error, { code: 'MODULE_NOT_FOUND' });
+  };
+  return Object.assign(find, {
+    resolve: (/** @type {string} */ name) =>
+      (find(name), name),
+    cache: {},
+    main: undefined,
+  });
 }

@@ -1,6 +1,7 @@
 // Runs inside Deno, in the sandbox: connects the harness to standard input and output.
 import { createHarness } from './harness.js';
-import { loadBundle } from './load.js';
+import { createRequire, loadBundle } from './load.js';
+import { prepareNode } from './node-builtins.js';
 import { bytesSubarray, uncurry } from './primordials.js';
 
 const { stdin, stdout, inspect, exit } = Deno;
@@ -27,6 +28,8 @@ onError('error', (event) => {
   harness.uncaught(event.error);
 });
 
+const node = prepareNode((level, line) => harness.log(level, [line]));
+
 harness.ready();
 const buffer = new Uint8Array(65_536);
 for (;;) {
@@ -45,9 +48,11 @@ function write(bytes) {
 /** @param {Uint8Array} code */
 function load(code) {
   return loadBundle(code, {
-    // Deno builds Node's `process` on first use, which takes 25 ms: only for bundles that ask for a Node built-in.
-    builtin: (name) => globalThis.process.getBuiltinModule(name),
+    builtin: node.builtin,
     async importModule(source) {
+      node.prepareFor(source);
+      // CommonJS packages inside a module look for it.
+      Object.defineProperty(globalThis, 'require', { value: createRequire(node.builtin), writable: true, configurable: true });
       const url = createObjectURL(new BlobConstructor([source], { type: 'text/javascript' }));
       try {
         return await import(url);

@@ -1,6 +1,7 @@
 import type { BlockHeader, Json, SuperNodeRecord } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
+import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Settlement } from '../settlement/settlement.ts';
@@ -16,6 +17,8 @@ export interface Status {
     readonly gateway: string;
     readonly account: string;
     readonly self: boolean;
+    /** What it says of itself; null for this one, and while it is not linked. */
+    readonly presence: PresenceStatus | null;
   }[];
   readonly nodes: readonly NodeStatus[];
   readonly functions: readonly FunctionStatus[];
@@ -23,6 +26,18 @@ export interface Status {
   readonly jobs: readonly RecentJob[];
   readonly totals: { readonly jobs: number; readonly unsettled: number; readonly waiting: number; readonly running: number };
   readonly ledger: { readonly height: number; readonly time: number; readonly state: string; readonly finality: 'orderer-only' };
+}
+
+interface PresenceStatus {
+  readonly rttMs: number | null;
+  readonly freeSlots: number;
+  readonly running: number;
+  readonly waiting: number;
+  readonly answerMs: number | null;
+  /** Versions that it has ready seeders for. */
+  readonly versions: number;
+  /** Calls of this super node that run there. */
+  readonly forwarded: number;
 }
 
 export interface NodeStatus {
@@ -58,6 +73,7 @@ export interface StatusSources {
   readonly ledger: Ledger;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
+  readonly peers: PeerRegistry;
   readonly scheduler: Scheduler;
   readonly settlement: Settlement;
   readonly recentJobs: RecentJobs;
@@ -85,9 +101,16 @@ export async function takeStatus(sources: StatusSources): Promise<Status> {
   };
 }
 
-function describeSuperNode(value: Json, { functions, self }: StatusSources): Status['superNodes'][number] {
+function describeSuperNode(value: Json, { functions, self, peers }: StatusSources): Status['superNodes'][number] {
   const { id, address, gateway, account } = value as unknown as SuperNodeRecord;
-  return { id, address, gateway, account: functions.accountName(account) ?? account, self: id === self };
+  return { id, address, gateway, account: functions.accountName(account) ?? account, self: id === self, presence: describePeer(peers.get(id)) };
+}
+
+function describePeer(peer: PeerSession | undefined): PresenceStatus | null {
+  if (!peer?.presence) return null;
+  const { link, presence, seeds, active } = peer;
+  const { freeSlots, running, waiting, answerMs } = presence;
+  return { rttMs: link.rttMs ?? null, freeSlots, running, waiting, answerMs, versions: seeds.size, forwarded: active };
 }
 
 export function describeNode(node: NodeSession, functions: FunctionRegistry): NodeStatus {

@@ -6,6 +6,7 @@ import { handleCall } from '../handle-call.ts';
 import { RequestStream } from '../streaming/request-stream.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { pathBelow } from './path-below.ts';
 import { dropRest, readPieces, readWhole } from './read-body.ts';
 import { corsHeaders, sendReply } from './send-reply.ts';
 
@@ -26,6 +27,10 @@ const notForwarded = new Set([
   'signature-input',
   'content-digest',
 ]);
+interface FunctionPath {
+  Params: { readonly owner: string; readonly name: string };
+}
+
 /** `ANY /fn/OWNER/NAME[/path]`, and which bodies stream. */
 export function functionRoute(app: FastifyInstance, context: GatewayContext): void {
   app.removeAllContentTypeParsers();
@@ -33,8 +38,7 @@ export function functionRoute(app: FastifyInstance, context: GatewayContext): vo
     if (streams(request.raw)) done(null, new RequestStream(readPieces(request.raw, context.streamIdleMs), context.calls.streamBytes));
     else readWhole(request.raw, limits.bodyBytes, done);
   });
-  const handler = (request: FastifyRequest<{ Params: { owner: string; name: string } }>, reply: FastifyReply) =>
-    answerCall(request, reply, context);
+  const handler = (request: FastifyRequest<FunctionPath>, reply: FastifyReply) => answerCall(request, reply, context);
   app.all('/fn/:owner/:name', handler);
   app.all('/fn/:owner/:name/*', handler);
 }
@@ -49,11 +53,7 @@ function streams({ headers }: IncomingMessage): boolean {
   return length === undefined || Number(length) > limits.bodyBytes;
 }
 
-async function answerCall(
-  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
-  reply: FastifyReply,
-  context: GatewayContext,
-): Promise<void> {
+async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyReply, context: GatewayContext): Promise<void> {
   const { raw } = reply.hijack();
   const abort = new AbortController();
   let answered: CallReply | undefined;
@@ -71,17 +71,13 @@ async function answerCall(
     if (raw.destroyed) answered.acknowledge(false);
     // An overdue job is given up; where that is because the caller takes nothing, nothing else would end the connection.
     if (!(answered.body instanceof Uint8Array)) abort.signal.addEventListener('abort', () => raw.destroy());
-    sendReply(request.raw, raw, answered, context.streamIdleMs);
+    sendReply(request, raw, answered, context.streamIdleMs);
   } catch (error) {
     sendError(raw, asOrbError(error), corsHeaders);
   }
 }
 
-function readCall(
-  request: FastifyRequest<{ Params: { owner: string; name: string } }>,
-  abort: AbortController,
-  context: GatewayContext,
-): CallRequest {
+function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController, context: GatewayContext): CallRequest {
   const { owner, name } = request.params;
   const body = Buffer.isBuffer(request.body) || request.body instanceof RequestStream ? request.body : emptyBody;
   return {
@@ -93,6 +89,7 @@ function readCall(
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
     identity: body instanceof RequestStream ? undefined : identify(request, body, context),
+    ...signatureOf(request),
     readAtUs: context.calls.nowUs(),
     abort,
   };
@@ -106,16 +103,11 @@ function identify(request: FastifyRequest, body: Uint8Array, { signedAccess, pub
   return signedAccess.identify({ method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body });
 }
 
-/** What follows the first `segments` segments of a path, query included; always starts with `/`. */
-function pathBelow(url: string, segments: number): string {
-  let at = 0;
-  for (let i = 0; i < segments; i++) {
-    const next = url.indexOf('/', at + 1);
-    const query = url.indexOf('?', at + 1);
-    if (next === -1 || (query !== -1 && query < next)) return query === -1 ? '/' : `/${url.slice(query)}`;
-    at = next;
-  }
-  return url.slice(at);
+/** The signature as it came: a super node that runs the call checks it by itself. */
+function signatureOf({ raw: { url = '/', headers } }: FastifyRequest): Pick<CallRequest, 'signed'> {
+  const { 'content-digest': digest, 'signature-input': input, signature } = headers;
+  if (typeof digest !== 'string' || typeof input !== 'string' || typeof signature !== 'string') return {};
+  return { signed: { target: url, 'content-digest': digest, 'signature-input': input, signature } };
 }
 
 function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {

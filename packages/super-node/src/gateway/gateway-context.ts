@@ -1,6 +1,6 @@
 import type { BlobStore } from '@orb/store';
 import type { Genesis, SuperNodeId } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
+import type { CosignatureBook, Ledger } from '@orb/ledger';
 import type { Faucet } from './faucet.ts';
 import type { Log } from '../log.ts';
 import type { SeedDependencies } from '../seeding/seed-function.ts';
@@ -13,6 +13,7 @@ import type { StatusFeed } from '../analytics/status-feed.ts';
 export interface GatewayContext {
   readonly calls: CallContext;
   readonly ledger: Ledger;
+  readonly cosignatures: CosignatureBook | undefined;
   readonly store: BlobStore;
   readonly genesis: Genesis;
   readonly superNode: SuperNodeId;

@@ -2,21 +2,26 @@ import { readFileSync } from 'node:fs';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { asOrbError, isOrbError, limits, OrbError } from '@orb/protocol';
 import { functionRoutes } from './api/function-routes.ts';
+import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
 import { fromFastify, sendError } from './errors.ts';
 import { functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { dropRest, readWhole } from './read-body.ts';
+import { corsHeaders } from './send-reply.ts';
 
 export interface GatewayOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  /** Addresses of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
 }
 
 /** The HTTP side of a super node: calls, the API, the status page. */
 export function createGateway(options: GatewayOptions, context: GatewayContext): FastifyInstance {
   const app = Fastify({
     bodyLimit: limits.bodyBytes,
+    trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
     keepAliveTimeout: 72_000,
     forceCloseConnections: true,
@@ -34,7 +39,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     if (known.code === 'internal') context.log.error('a request failed', { url: request.url, error: String((error as Error).stack) });
     const { raw } = reply.hijack();
     raw.once('close', () => dropRest(request.raw));
-    sendError(raw, asOrbError(known));
+    sendError(raw, asOrbError(known), headersFor(request.url));
   });
   app.setNotFoundHandler((request, reply) => {
     sendError(
@@ -43,6 +48,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
         message: `There is no ${request.method} ${request.url.slice(0, 128)} here.`,
         hint: 'Functions are at /fn/OWNER/NAME.',
       }),
+      headersFor(request.url),
     );
   });
   void app.register(async (calls) => functionRoute(calls as unknown as FastifyInstance, context));
@@ -53,9 +59,15 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     networkRoutes(api, context);
     functionRoutes(api, context);
     ledgerRoutes(api, context);
+    finalityRoutes(api, context);
     statusPage(api);
   });
   return app;
+}
+
+/** A refusal that comes before the function's route is a function's answer all the same. */
+function headersFor(url: string): readonly string[] {
+  return url.startsWith('/fn/') ? corsHeaders : [];
 }
 
 function statusPage(app: FastifyInstance): void {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OrbError } from '@orb/protocol';
 import type { CallReply, CallTimes, ReplyStream } from '../call.ts';
+import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
 
 /** What a function may not say for the whole host that it shares with others. */
@@ -25,11 +26,18 @@ const notReturned = new Set([
 ]);
 const exposed = 'orb-call, orb-job, orb-node, orb-attempt, server-timing';
 
-/** Functions are public addresses: any page may call them, without credentials. */
+/** Functions are public addresses: a page of any origin may read their answers, refusals included. */
 export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
 
+/** A request as far as its reply depends on it. */
+export interface CalledRequest {
+  readonly method: string;
+  readonly raw: IncomingMessage;
+  readonly params: { readonly owner: string; readonly name: string };
+}
+
 /** Sends a reply. One that streams goes as fast as the caller takes it, and is broken off when that stands still for `idleMs`. */
-export function sendReply(request: IncomingMessage, raw: ServerResponse, reply: CallReply, idleMs: number): void {
+export function sendReply(request: CalledRequest, raw: ServerResponse, reply: CallReply, idleMs: number): void {
   const headers = replyHeaders(reply);
   if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
   const names = new Set<string>();
@@ -37,14 +45,14 @@ export function sendReply(request: IncomingMessage, raw: ServerResponse, reply: 
     const lower = name.toLowerCase();
     if (notReturned.has(lower)) continue;
     names.add(lower);
-    headers.push(name, value);
+    headers.push(name, belowFunction(lower, value, `/fn/${request.params.owner}/${request.params.name}`));
   }
   if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
   const { status, body } = reply;
   const bodyless = status === 204 || status === 304;
   if (!(body instanceof Uint8Array)) {
     // With HTTP/1.0 there are no trailers, and none without a body.
-    const trailers = request.httpVersion !== '1.0' && !bodyless && request.method !== 'HEAD';
+    const trailers = request.raw.httpVersion !== '1.0' && !bodyless && request.method !== 'HEAD';
     if (trailers) headers.push('trailer', 'server-timing');
     raw.writeHead(status, headers);
     raw.flushHeaders();

@@ -43,6 +43,11 @@ export class SignedAccess {
     return account;
   }
 
+  /** A request that nothing has been done for may come again. */
+  forget({ key, nonce }: RequestIdentity): void {
+    this.#nonces.delete(`${key}${nonce}`);
+  }
+
   #refuseReplay({ nonce, key }: RequestIdentity): void {
     const now = this.#nowMs();
     for (const [old, until] of this.#nonces) {

@@ -86,6 +86,14 @@ export class FunctionRegistry {
     return [...(this.#versions.get(id)?.values() ?? [])].map((version) => version.id);
   }
 
+  /** True when some version on the ledger has this code. */
+  usesCode(sha256: Hex32): boolean {
+    for (const numbers of this.#versions.values()) {
+      for (const { manifest } of numbers.values()) if (manifest.code.sha256 === sha256) return true;
+    }
+    return false;
+  }
+
   get size(): number {
     return this.#byName.size;
   }

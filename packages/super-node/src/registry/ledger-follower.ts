@@ -5,6 +5,15 @@ import type { Log } from '../log.ts';
 /** Takes in one event; the next one waits for it. */
 export type Follow = (event: LedgerEvent) => Promise<void> | void;
 
+export interface LedgerFollowerDependencies {
+  readonly ledger: Ledger;
+  /** The first block that the parts have not certainly read: blocks may come while they read. They hear some twice. */
+  readonly fromHeight: number;
+  readonly log: Log;
+  readonly follow: readonly Follow[];
+  onBlock(): void;
+}
+
 /** Notification = following the ledger: every part that keeps something of it in memory hears each event once, in order. */
 export class LedgerFollower {
   readonly #ledger: Ledger;
@@ -14,19 +23,19 @@ export class LedgerFollower {
 
   private constructor(
     parameters: Parameters,
-    { ledger, log, follow, onBlock }: { ledger: Ledger; log: Log; follow: readonly Follow[]; onBlock: () => void },
+    { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies,
   ) {
     this.#ledger = ledger;
     this.#parameters = parameters;
-    this.#follower = ledger.follow(ledger.head.height + 1, ({ events }) => {
+    this.#follower = ledger.follow(fromHeight, ({ events }) => {
       this.#applied = this.#applied
         .then(() => this.#apply(events, follow))
-        .then(onBlock)
+        .then(() => onBlock())
         .catch((error: unknown) => log.error('following the ledger failed', { error: String(error) }));
     });
   }
 
-  static async start(dependencies: { ledger: Ledger; log: Log; follow: readonly Follow[]; onBlock: () => void }): Promise<LedgerFollower> {
+  static async start(dependencies: LedgerFollowerDependencies): Promise<LedgerFollower> {
     return new LedgerFollower(await readParameters(dependencies.ledger), dependencies);
   }
 

@@ -17,6 +17,8 @@ export interface NodeSession {
   readonly asked: Set<Hex32>;
   /** Jobs under way. */
   active: number;
+  /** It has just had no room, though not from our jobs alone: another super node gives it work too. */
+  full?: boolean;
   /** Smoothed time from dispatch to answer, milliseconds; undefined before the first job. */
   answerMs: number | undefined;
   /** Share of recent jobs that ended without the node's fault, 0 to 1. */
@@ -34,9 +36,52 @@ const fading = 0.2;
 export class NodeRegistry {
   readonly #sessions = new Map<NodeId, NodeSession>();
   readonly #seeders = new Map<VersionId, Set<NodeSession>>();
+  #revision = 0;
+
+  /** Rises whenever {@link readySeeds} may have changed. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Versions with their seeders that take jobs. */
+  readySeeds(): Map<VersionId, number> {
+    const ready = new Map<VersionId, number>();
+    for (const [version, sessions] of this.#seeders) {
+      let count = 0;
+      for (const session of sessions) if (session.offer.accepting) count++;
+      if (count > 0) ready.set(version, count);
+    }
+    return ready;
+  }
+
+  /** Slots that are free now, and the mean answer time in whole milliseconds; null before the first job. */
+  capacity(): { freeSlots: number; answerMs: number | null } {
+    let freeSlots = 0;
+    let sumMs = 0;
+    let measured = 0;
+    for (const { offer, active, answerMs, full } of this.#sessions.values()) {
+      if (!offer.accepting) continue;
+      if (!full) freeSlots += Math.max(0, offer.slots - active);
+      if (answerMs === undefined) continue;
+      sumMs += answerMs;
+      measured++;
+    }
+    return { freeSlots, answerMs: measured === 0 ? null : Math.round(sumMs / measured) };
+  }
+
+  /** Nodes that were full may have room again. @returns true when there were any */
+  forgetFull(): boolean {
+    let any = false;
+    for (const session of this.#sessions.values()) {
+      any ||= session.full === true;
+      session.full = false;
+    }
+    return any;
+  }
 
   /** A node changed what it lends: what fitted may not any more. */
   changeOffer(session: NodeSession, offer: Offer): void {
+    if (session.offer.accepting !== offer.accepting) this.#revision++;
     Object.assign(session, { offer });
     session.fits.clear();
   }
@@ -51,7 +96,7 @@ export class NodeRegistry {
 
   remove(session: NodeSession): void {
     if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
-    for (const version of session.seeds) this.#seeders.get(version)?.delete(session);
+    for (const version of session.seeds) this.#unlist(session, version);
   }
 
   get(id: NodeId): NodeSession | undefined {
@@ -77,6 +122,7 @@ export class NodeRegistry {
 
   markSeeding(session: NodeSession, version: VersionId): void {
     session.seeds.add(version);
+    this.#revision++;
     const seeders = this.#seeders.get(version);
     if (seeders) seeders.add(session);
     else this.#seeders.set(version, new Set([session]));
@@ -84,9 +130,14 @@ export class NodeRegistry {
 
   markDropped(session: NodeSession, version: VersionId): void {
     session.seeds.delete(version);
+    this.#unlist(session, version);
+  }
+
+  #unlist(session: NodeSession, version: VersionId): void {
     const seeders = this.#seeders.get(version);
     seeders?.delete(session);
     if (seeders?.size === 0) this.#seeders.delete(version);
+    this.#revision++;
   }
 
   /** Notes how a job went on a node. */

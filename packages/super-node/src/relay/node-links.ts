@@ -14,7 +14,6 @@ import {
 import { z } from 'zod';
 import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
 import type { Ledger } from '@orb/ledger';
-import type { BlobStore } from '@orb/store';
 import type { Log } from '../log.ts';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
@@ -23,7 +22,8 @@ import type { Dispatches } from './dispatches.ts';
 
 export interface NodeLinksDependencies {
   readonly ledger: Ledger;
-  readonly store: BlobStore;
+  /** Code by its hash, from wherever it is held. */
+  fetchCode(sha256: Hex32): Promise<Uint8Array | undefined>;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
   readonly settlement: Settlement;
@@ -51,8 +51,7 @@ export class NodeLinks implements LinkHandler {
   }
 
   /** Only nodes that an account has certified on the ledger. @throws OrbError `link-refused` */
-  async authorize({ role, key }: LinkPeer): Promise<void> {
-    if (role !== 'node') throw new OrbError('link-refused', { message: `Links of role ${role} are not taken here yet.` });
+  async authorize({ key }: LinkPeer): Promise<void> {
     const record = (await this.#deps.ledger.get(stateKeys.node(nodeId(key)))) as unknown as NodeRecord | undefined;
     if (!record)
       throw new OrbError('link-refused', {
@@ -153,8 +152,8 @@ export class NodeLinks implements LinkHandler {
 
   async #sendCode(sha256: Hex32, session: NodeSession): Promise<OutgoingAnswer> {
     if (!session.asked.has(sha256)) throw new OrbError('forbidden', { message: 'A node may fetch only code that it was asked to seed.' });
-    const code = await this.#deps.store.get(sha256);
-    if (!code) throw new OrbError('not-found', { message: `The code ${sha256.slice(0, 12)}… is not held here.` });
+    const code = await this.#deps.fetchCode(sha256);
+    if (!code) throw new OrbError('not-found', { message: `No super node that is linked holds the code ${sha256.slice(0, 12)}….` });
     return { header: {}, body: code };
   }
 }

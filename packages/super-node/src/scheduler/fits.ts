@@ -27,6 +27,6 @@ export function whyUnfit(offer: Offer, manifest: Manifest): string | undefined {
   return undefined;
 }
 
-export function hasFreeSlot(node: { readonly active: number; readonly offer: Offer }): boolean {
-  return node.active < node.offer.slots;
+export function hasFreeSlot(node: { readonly active: number; readonly offer: Offer; readonly full?: boolean }): boolean {
+  return node.active < node.offer.slots && node.full !== true;
 }

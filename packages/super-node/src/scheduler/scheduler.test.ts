@@ -64,7 +64,8 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
     nodes.markSeeding(session, version.id);
     return session;
   };
-  const place = (avoid: NodeSession[] = [], signal?: AbortSignal) => scheduler.place({ entry, version, avoid: new Set(avoid), signal });
+  const place = async (avoid: NodeSession[] = [], signal?: AbortSignal) =>
+    (await scheduler.place({ entry, version, avoid: new Set(avoid), signal })) as NodeSession;
   return { nodes, scheduler, addNode, place };
 }
 

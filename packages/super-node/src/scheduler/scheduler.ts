@@ -1,5 +1,6 @@
 import { OrbError, type VersionRecord } from '@orb/protocol';
 import type { FunctionEntry } from '../registry/function-registry.ts';
+import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import { hasFreeSlot, whyUnfitNow } from './fits.ts';
 import { pickers, type PlacementPolicy } from './policies.ts';
@@ -19,25 +20,42 @@ interface Waiting {
   giveUp(error: OrbError): void;
 }
 
+/** Where a call can go: a node that is linked here, or another super node that has one. */
+export type Place = NodeSession | PeerSession;
+
+export function isPeer(place: Place): place is PeerSession {
+  return 'kind' in place;
+}
+
+/** Where a call may go: `here` for one that has come from another super node already: at most one hop. */
+export type Reach = 'everywhere' | 'here' | 'elsewhere';
+
 /** Where a call wants to run. */
 export interface PlacementWish {
   readonly entry: FunctionEntry;
   readonly version: VersionRecord;
-  /** Nodes that have failed this call already. */
-  readonly avoid: ReadonlySet<NodeSession>;
+  /** @default 'everywhere' */
+  readonly reach?: Reach;
+  /** Places that have failed this call already. */
+  readonly avoid: ReadonlySet<Place>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Finds a node for each job: the seeders that fit, then the policy's choice; none free: a bounded wait. */
+/** Finds a place for each job: the seeders that fit, then the policy's choice; else a linked super node; none free: a bounded wait. */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #nodes: NodeRegistry;
+  readonly #peers: PeerRegistry | undefined;
   readonly #chance: () => number;
   readonly #waiting = new Set<Waiting>();
 
-  constructor(options: SchedulerOptions, dependencies: { readonly nodes: NodeRegistry; readonly chance?: () => number }) {
+  constructor(
+    options: SchedulerOptions,
+    dependencies: { readonly nodes: NodeRegistry; readonly peers?: PeerRegistry; readonly chance?: () => number },
+  ) {
     this.#options = options;
     this.#nodes = dependencies.nodes;
+    this.#peers = dependencies.peers;
     this.#chance = dependencies.chance ?? Math.random;
   }
 
@@ -46,15 +64,23 @@ export class Scheduler {
   }
 
   /**
-   * Takes a slot on a node; give it back with {@link release}.
+   * Takes a slot; give it back with {@link release}.
    * @throws OrbError `no-node-fits` naming the constraint that no seeder meets, `overloaded`, `cancelled`
    */
-  async place(wish: PlacementWish): Promise<NodeSession> {
+  async place(wish: PlacementWish): Promise<Place> {
     return this.#tryPlace(wish) ?? this.#wait(wish);
   }
 
-  release(node: NodeSession): void {
-    node.active--;
+  /** Takes a slot on a node of this super node, now or not at all. @throws OrbError `no-node-fits`, `overloaded` */
+  placeNow(wish: PlacementWish): NodeSession {
+    const place = this.#tryPlace({ ...wish, reach: 'here' }) as NodeSession | undefined;
+    if (!place) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
+    return place;
+  }
+
+  release(place: Place): void {
+    if (isPeer(place)) this.#peers?.release(place);
+    else place.active--;
     this.#serveWaiting();
   }
 
@@ -63,7 +89,20 @@ export class Scheduler {
     this.#serveWaiting();
   }
 
-  #tryPlace({ entry, version, avoid }: PlacementWish): NodeSession | undefined {
+  #tryPlace(wish: PlacementWish): Place | undefined {
+    const { version, avoid, reach = 'everywhere' } = wish;
+    if (reach === 'elsewhere') return this.#tryElsewhere(wish);
+    const peers = reach === 'here' ? undefined : this.#peers;
+    return this.#tryHere(wish, peers) ?? peers?.take(version.id, avoid);
+  }
+
+  #tryElsewhere({ entry, version, avoid }: PlacementWish): Place | undefined {
+    if (!this.#peers?.seeds(version.id, avoid)) throw noNodeFits(entry, 0, new Set());
+    return this.#peers.take(version.id, avoid);
+  }
+
+  /** @throws OrbError `no-node-fits` when nobody here fits and nobody elsewhere either */
+  #tryHere({ entry, version, avoid }: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
     const seeders = this.#nodes.seeders(version.id);
     const reasons = new Set<string>();
     const fitting: NodeSession[] = [];
@@ -76,22 +115,22 @@ export class Scheduler {
         if (hasFreeSlot(node)) free.push(node);
       }
     }
-    if (fitting.length === 0) throw noNodeFits(entry, seeders.size, reasons);
+    if (fitting.length === 0 && !peers?.seeds(version.id, avoid)) throw noNodeFits(entry, seeders.size, reasons);
     if (free.length === 0) return undefined;
     const node = free.length === 1 ? free[0]! : pickers[this.#options.policy](free, entry.record.id, this.#chance);
     node.active++;
     return node;
   }
 
-  #wait(wish: PlacementWish): Promise<NodeSession> {
+  #wait(wish: PlacementWish): Promise<Place> {
     const { maxWaiting, maxWaitMs } = this.#options;
     if (this.#waiting.size >= maxWaiting) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
-    return new Promise<NodeSession>((resolve, reject) => {
+    return new Promise<Place>((resolve, reject) => {
       const waiting: Waiting = {
         tryPlace: () => {
-          const node = this.#tryPlace(wish);
-          if (node) end(() => resolve(node));
-          return node !== undefined;
+          const place = this.#tryPlace(wish);
+          if (place) end(() => resolve(place));
+          return place !== undefined;
         },
         giveUp: (error) => end(() => reject(error)),
       };

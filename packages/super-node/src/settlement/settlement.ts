@@ -346,7 +346,8 @@ export class Settlement {
     try {
       const { rejections } = await this.#deps.ledger.submit(signTransaction(chain, 'job.settle', body, [signer]));
       for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
-      this.#giveBackRejected(rejections.map(({ job }) => job));
+      // One that is settled already has been paid for: the answer to an earlier try got lost on its way from the orderer.
+      this.#giveBackRejected(rejections.filter(({ code }) => code !== 'already-settled').map(({ job }) => job));
     } catch (error) {
       const reason = asOrbError(error);
       this.#deps.log.error('settlement failed', { code: reason.code, message: reason.message });

@@ -1,5 +1,6 @@
 import type { ChainId, Parameters, SuperNodeId } from '@orb/protocol';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
+import type { PeerRegistry } from '../peers/peer-registry.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { Allowances } from '../settlement/allowances.ts';
@@ -17,6 +18,7 @@ export interface CallContext {
   readonly superNode: SuperNodeId;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
+  readonly peers: PeerRegistry;
   readonly scheduler: Scheduler;
   readonly allowances: Allowances;
   readonly settlement: Settlement;

@@ -12,7 +12,7 @@ import {
   type RunTrailer,
 } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
-import type { NodeSession } from '../registry/node-registry.ts';
+import type { Place } from '../scheduler/scheduler.ts';
 import { receiptFault } from '../settlement/job-entry.ts';
 import type { Dispatch } from '../relay/dispatches.ts';
 import type { CallContext } from './call-context.ts';
@@ -38,10 +38,13 @@ export interface Answered extends Ticketed {
 }
 
 export interface NotAnswered {
-  readonly ended: 'refused' | 'lost' | 'cancelled';
-  readonly node: NodeSession;
+  /** `turned-away`: there was no room just then, and nothing is wrong with the place. */
+  readonly ended: 'turned-away' | 'refused' | 'lost' | 'cancelled';
+  readonly place: Place | 'here';
   /** False when the handler had certainly not been called. */
   readonly started: boolean;
+  /** Jobs that were tried, where it was not one. */
+  readonly attempts?: number;
   readonly error: OrbError;
 }
 
@@ -95,6 +98,9 @@ function streamedHashOf({ body, method, path }: CallRequest, { bytesIn }: Receip
   return sha256 === undefined ? '' : requestHash(method, path, sha256);
 }
 
+/** Why a node that works for several super nodes may have no room though this one thinks that it has. */
+const fullReasons: ReadonlySet<unknown> = new Set(['no-slot', 'no-memory']);
+
 /** The end of a job without an answer that counts: why, and whose fault it was. */
 export function endWithoutAnswer({ request, context, ticketed, dispatch, sentAtUs }: Outgoing, cause: OrbError): NotAnswered {
   const { node, job, admission } = ticketed;
@@ -104,14 +110,16 @@ export function endWithoutAnswer({ request, context, ticketed, dispatch, sentAtU
   // Only what was cancelled here: a node that says so of itself has failed.
   if (failure || (cause.code === 'cancelled' && request.abort.signal.aborted && !expired)) {
     context.settlement.cancel(job, { observedUs: context.nowUs() - sentAtUs, prcUs: sentAtUs - request.readAtUs });
-    return { ended: 'cancelled', node, started, error: failure ?? cause };
+    return { ended: 'cancelled', place: node, started, error: failure ?? cause };
   }
-  context.nodes.observe(node, { ok: false });
+  const full = cause.code === 'node-refused' && fullReasons.has(cause.details?.['reason']);
+  if (full) node.full = true;
+  else context.nodes.observe(node, { ok: false });
   if (cause.code === 'node-refused') {
     context.settlement.refuse(job);
     return {
-      ended: 'refused',
-      node,
+      ended: full ? 'turned-away' : 'refused',
+      place: node,
       started: false,
       error: new OrbError('overloaded', { message: `No node took the call of ${fullName}: ${cause.message}`, retryAfterMs: 1_000 }),
     };
@@ -119,5 +127,5 @@ export function endWithoutAnswer({ request, context, ticketed, dispatch, sentAtU
   context.settlement.lose(job);
   context.log.warn('a job was lost', { job: job.id, node: node.id, function: fullName, code: cause.code, message: cause.message });
   const message = started ? `The node was lost while it ran ${fullName}.` : `The node was lost before it ran ${fullName}.`;
-  return { ended: 'lost', node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
+  return { ended: 'lost', place: node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
 }

@@ -1,6 +1,6 @@
 import { costOf, OrbError, requestHash, sha256, streamedRequestHash, type Hex32, type Ticket } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
-import type { Attempt } from '../handle-call.ts';
+import type { Attempt } from './run-call.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import type { JobEntry } from '../settlement/job-entry.ts';
 import type { Admission } from './admit-call.ts';
@@ -22,7 +22,7 @@ export function issueTicket(
   context: CallContext,
   { entry, version }: Admission,
   node: NodeSession,
-  attempt: Attempt,
+  attempt: Pick<Attempt, 'call' | 'attempt'>,
 ): Ticketed {
   const { manifest } = version;
   const { rate } = node.offer;

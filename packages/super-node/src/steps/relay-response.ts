@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { LinkAnswer } from '@orb/link';
 import { asOrbError, OrbError, parseWith, runTrailerSchema, type RunAnswer } from '@orb/protocol';
-import type { CallTimes, ReplyStream } from '../call.ts';
+import type { CallTimes, JobProof, ReplyStream } from '../call.ts';
 import { endWithAnswer, endWithoutAnswer, type Answered, type Outgoing } from './end-job.ts';
 import { recordJob } from './record-job.ts';
-import { failureOf, timesOf } from './reply-to.ts';
+import { failureOf, proofOf, timesOf } from './reply-to.ts';
 
 /**
  * A response that streams, on its way from the node to the caller. THE RULE: it ends well only after its receipt was
@@ -24,6 +24,7 @@ export class ResponseRelay implements ReplyStream {
   #bytes = 0;
   #ended = false;
   #answered: Answered | undefined;
+  #acknowledged = false;
 
   constructor(out: Outgoing, answer: LinkAnswer, head: RunAnswer) {
     this.#out = out;
@@ -32,6 +33,12 @@ export class ResponseRelay implements ReplyStream {
     this.#source = answer.body[Symbol.asyncIterator]();
     this.#limit = out.context.streamBytes;
     this.over = this.#over.promise;
+  }
+
+  /** Of a job that has ended well. */
+  proof(): JobProof {
+    if (!this.#answered) throw new OrbError('internal', { message: 'The stream has not ended.' });
+    return proofOf(this.#answered);
   }
 
   get times(): CallTimes | undefined {
@@ -45,7 +52,9 @@ export class ResponseRelay implements ReplyStream {
   /** The caller's connection has ended. What ran is paid for, whether the very last byte got away or not. */
   acknowledge(): void {
     const { context, request } = this.#out;
-    if (this.#answered) context.settlement.acknowledge(this.#answered.job, true, context.nowUs() - request.readAtUs);
+    if (!this.#answered || this.#acknowledged) return;
+    this.#acknowledged = true;
+    context.settlement.acknowledge(this.#answered.job, true, context.nowUs() - request.readAtUs);
   }
 
   async #next(): Promise<IteratorResult<Uint8Array>> {
@@ -83,10 +92,9 @@ export class ResponseRelay implements ReplyStream {
     const { job, receipt, acknowledgement, node } = answered;
     const functionName = ticketed.admission.entry.fullName;
     context.recentJobs.add({ functionName, node: node.id, job, receipt, acknowledgement });
-    const recorded = recordJob(answered, context);
-    if (request.abort.signal.aborted) this.acknowledge();
-    await recorded;
+    await recordJob(answered, context);
     const failure = failureOf(receipt, trailer.error, functionName);
+    if (failure || request.abort.signal.aborted) this.acknowledge();
     if (failure) throw failure;
   }
 

@@ -1,5 +1,5 @@
-import { OrbError, outcomes, type Receipt } from '@orb/protocol';
-import type { CallReply, CallTimes } from '../call.ts';
+import { OrbError, outcomes, receiptRow, ticketRow, type Receipt } from '@orb/protocol';
+import type { CallReply, CallTimes, JobProof } from '../call.ts';
 import type { CallContext } from './call-context.ts';
 import type { AnsweredWhole, Streaming } from './dispatch-job.ts';
 import type { Answered } from './end-job.ts';
@@ -18,6 +18,7 @@ export function replyTo(answered: AnsweredWhole, context: CallContext): CallRepl
     body,
     failure: failureOf(receipt, trailer.error, admission.entry.fullName),
     times: timesOf(answered),
+    proof: () => proofOf(answered),
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
   };
 }
@@ -34,6 +35,8 @@ export function replyWhileRunning({ ticketed: { job, node }, head, relay }: Stre
     body: relay,
     failure: undefined,
     times: undefined,
+    streamed: { ticket: ticketRow(job.ticket) },
+    proof: () => relay.proof(),
     acknowledge: () => relay.acknowledge(),
   };
 }
@@ -43,7 +46,12 @@ export function timesOf({ acknowledgement: { prcUs }, receipt: { setupUs, runUs 
   return { prcUs, setupUs, runUs };
 }
 
-/** What a function did wrong, in the caller's words. */
+/** What another super node checks before it passes the reply on. */
+export function proofOf({ job, receipt, trailer }: Answered): JobProof {
+  return { ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error };
+}
+
+/** The function’s failure in our words; undefined when it ended well. */
 export function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
   const { code } = outcomes[receipt.outcome];
   if (code === null) return undefined;

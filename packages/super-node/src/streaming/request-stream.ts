@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { asOrbError, isOrbError, OrbError, type Hex32 } from '@orb/protocol';
 
 /**
- * What is kept of the bytes that have passed: more than a node can have been sent and not yet have given to its function
- * (256 KiB of credit and the piece under way).
+ * What is kept of the bytes that have passed: more than a node can have been sent and not yet have given to its function,
+ * over two links of 256 KiB of credit each, with the pieces under way.
  */
-const keptBytes = 524_288;
+const keptBytes = 1_048_576;
 /** Smaller pieces are gathered, so that a trickle costs no more to keep than its bytes. */
 const gatherBelowBytes = 4_096;
 const gatherBytes = 16_384;

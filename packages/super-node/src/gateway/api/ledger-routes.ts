@@ -4,6 +4,7 @@ import { OrbError, parseTransaction } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readJson, readNumber } from '../read-json.ts';
+import { blockStream } from './block-stream.ts';
 
 /** The ledger for everyone to read, and for signed transactions to enter. */
 export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: GatewayContext): void {
@@ -17,12 +18,6 @@ export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Gatew
     const transaction = place && (await ledger.block(place.height))?.transactions[place.index];
     if (!transaction) throw notThere('transaction', params.id);
     return { ...place, transaction };
-  });
-
-  app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {
-    const proof = await ledger.prove(params.id);
-    if (!proof) throw notThere('transaction', params.id);
-    return proof;
   });
 
   app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/state', async ({ query }) => {
@@ -53,6 +48,29 @@ export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Gatew
     const limit = readNumber(query['limit'], 'limit', { min: 1, max: 10_000, default: 1_000 });
     return reply.type('application/x-ndjson').send(Readable.from(blockLines(ledger, from, limit)));
   });
+
+  followRoute(app, ledger);
+}
+
+/** How many may follow at once, so that strangers cannot use up the sockets and timers of this computer. */
+const followersMax = 128;
+
+function followRoute(app: FastifyInstance, ledger: Ledger): void {
+  let followers = 0;
+  app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/follow', async ({ query }, reply) => {
+    const from = readNumber(query['from'], 'from', { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 });
+    if (followers >= followersMax) throw new OrbError('overloaded', { message: 'Too many follow already.', retryAfterMs: 10_000 });
+    const ending = new AbortController();
+    followers++;
+    reply.raw.once('close', () => {
+      followers--;
+      ending.abort();
+    });
+    return reply
+      .type('application/x-ndjson')
+      .headers({ 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+      .send(Readable.from(blockStream(ledger, from, ending.signal)));
+  });
 }
 
 async function* blockLines(ledger: Ledger, from: number, limit: number): AsyncGenerator<string> {
@@ -60,6 +78,7 @@ async function* blockLines(ledger: Ledger, from: number, limit: number): AsyncGe
   for (let height = from; height < end; height++) yield `${JSON.stringify(await ledger.block(height))}\n`;
 }
 
-function notThere(what: string, id: string): OrbError {
+/** The error for what this ledger does not hold. */
+export function notThere(what: string, id: string): OrbError {
   return new OrbError('not-found', { message: `There is no ${what} ${id.slice(0, 128)} on this ledger.` });
 }

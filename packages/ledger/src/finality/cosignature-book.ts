@@ -1,0 +1,162 @@
+import { ClassicLevel } from 'classic-level';
+import { blockHash, cosignBytes, hex32, hex64, OrbError, parseWith, verify, type Block, type Cosignature, type Hex32 } from '@orb/protocol';
+import { z } from 'zod';
+import type { Ledger } from '../port.ts';
+import { readPeerSet, type Peer, type PeerSet } from './peer-set.ts';
+
+/** Co-signatures of one message: what a peer catches up by. */
+export const cosignaturesPerMessage = 200;
+
+/** What a peer sends: its co-signatures of some blocks, in ascending order of height. */
+export const cosignaturesMessageSchema = z.strictObject({
+  v: z.literal(1),
+  key: hex32,
+  cosignatures: z
+    .array(z.strictObject({ height: z.int().min(0), hash: hex32, signature: hex64 }))
+    .min(1)
+    .max(cosignaturesPerMessage),
+});
+/** A message of co-signatures as read. */
+export type CosignaturesMessage = z.output<typeof cosignaturesMessageSchema>;
+
+/** How far each peer has co-signed, and what is final. */
+export interface FinalityStatus extends Pick<PeerSet, 'source' | 'needed'> {
+  readonly head: number;
+  /** Every block up to this one is final; null when none is. */
+  readonly final: number | null;
+  readonly peers: readonly {
+    readonly id: Hex32;
+    /** The highest block that it has co-signed; null before its first. */
+    readonly height: number | null;
+    /** Milliseconds since its last message to this process; null before the first. */
+    readonly heardMs: number | null;
+  }[];
+}
+
+/**
+ * Co-signatures of a ledger's blocks, kept beside it. They can be asked for again from those who made them, so they are
+ * not flushed one by one.
+ */
+export class CosignatureBook {
+  readonly #ledger: Ledger;
+  readonly #configured: readonly Hex32[];
+  readonly #db: ClassicLevel;
+  readonly #heard = new Map<Hex32, number>();
+
+  private constructor(ledger: Ledger, configured: readonly Hex32[], db: ClassicLevel) {
+    this.#ledger = ledger;
+    this.#configured = configured;
+    this.#db = db;
+  }
+
+  /**
+   * @param options.folder of this book alone; made when missing
+   * @param options.peers keys that count where the ledger lists no peers
+   */
+  static async open(options: {
+    readonly folder: string;
+    readonly peers: readonly Hex32[];
+    readonly ledger: Ledger;
+  }): Promise<CosignatureBook> {
+    const db = new ClassicLevel(options.folder);
+    await db.open();
+    return new CosignatureBook(options.ledger, options.peers, db);
+  }
+
+  /**
+   * Takes a peer's co-signatures of blocks that this ledger has. All of them or none.
+   * @throws OrbError `forbidden` for whoever is no peer, `not-found` for a block that is not here yet, `conflict` for one
+   * that is another here, `bad-signature`
+   */
+  async add(value: unknown): Promise<{ readonly height: number }> {
+    const { key, cosignatures } = parseWith(cosignaturesMessageSchema, value, 'cosignatures');
+    await this.#requirePeer(key);
+    const batch = this.#db.batch();
+    let highest = -1;
+    for (const { height, hash, signature } of cosignatures) {
+      const block = await this.#ledger.block(height);
+      checkCosignature(block, { height, hash, key, signature });
+      batch.put(blockKey(height, key), signature);
+      highest = Math.max(highest, height);
+    }
+    highest = Math.max(highest, (await this.#heightOf(key)) ?? -1);
+    await batch.put(peerKey(key), String(highest)).write();
+    this.#heard.set(key, performance.now());
+    return { height: highest };
+  }
+
+  /** The highest block that a key has co-signed here. @throws OrbError `forbidden` for whoever is no peer */
+  async heightOf(key: Hex32): Promise<number | undefined> {
+    await this.#requirePeer(key);
+    return this.#heightOf(key);
+  }
+
+  /** The co-signatures of a block by those who are peers now. */
+  async of(height: number): Promise<readonly Cosignature[]> {
+    const { peers } = await readPeerSet(this.#ledger, this.#configured);
+    const keys = peers.flatMap((peer) => peer.keys);
+    const signatures = await this.#db.getMany(keys.map((key) => blockKey(height, key)));
+    return keys.flatMap((key, i) => (signatures[i] === undefined ? [] : [{ key, signature: signatures[i] }]));
+  }
+
+  async status(): Promise<FinalityStatus> {
+    const { source, peers, needed } = await readPeerSet(this.#ledger, this.#configured);
+    const standing = await Promise.all(peers.map(async (peer) => ({ id: peer.id, ...(await this.#standingOf(peer)) })));
+    // Each block names the one before it: who has co-signed a block stands for all before it.
+    const heights = standing.flatMap(({ height }) => (height === null ? [] : [height])).sort((a, b) => b - a);
+    const final = source === 'none' ? null : (heights[needed - 1] ?? null);
+    return { source, needed, head: this.#ledger.head.height, final, peers: standing };
+  }
+
+  async close(): Promise<void> {
+    await this.#db.close();
+  }
+
+  async #requirePeer(key: Hex32): Promise<void> {
+    const { peers } = await readPeerSet(this.#ledger, this.#configured);
+    if (!peers.some(({ keys }) => keys.includes(key))) {
+      throw new OrbError('forbidden', {
+        message: `The key ${key.slice(0, 12)}… is not that of a peer of this ledger.`,
+        hint: 'The ledger’s parameters list its peers; where they list none, the super node’s configuration does.',
+      });
+    }
+  }
+
+  async #standingOf({ keys }: Peer): Promise<{ height: number | null; heardMs: number | null }> {
+    const heights = (await Promise.all(keys.map((key) => this.#heightOf(key)))).filter((height) => height !== undefined);
+    const heard = keys.flatMap((key) => this.#heard.get(key) ?? []);
+    return {
+      height: heights.length > 0 ? Math.max(...heights) : null,
+      heardMs: heard.length > 0 ? Math.round(performance.now() - Math.max(...heard)) : null,
+    };
+  }
+
+  async #heightOf(key: Hex32): Promise<number | undefined> {
+    const text = await this.#db.get(peerKey(key));
+    return text === undefined ? undefined : Number(text);
+  }
+}
+
+function checkCosignature(
+  block: Block | undefined,
+  { height, hash, key, signature }: { readonly height: number; readonly hash: Hex32; readonly key: Hex32; readonly signature: string },
+): void {
+  if (!block) throw new OrbError('not-found', { message: `Block ${height} is not here yet.` });
+  if (blockHash(block.header) !== hash) {
+    throw new OrbError('conflict', {
+      message: `The peer ${key.slice(0, 12)}… has another block ${height} (${hash.slice(0, 12)}…) than this ledger (${blockHash(block.header).slice(0, 12)}…).`,
+      hint: 'The orderer has shown two ledgers, or one of the two copies is damaged: compare them.',
+    });
+  }
+  if (!verify(key, cosignBytes(block.header), signature)) {
+    throw new OrbError('bad-signature', { message: `The co-signature of block ${height} is wrong.` });
+  }
+}
+
+function blockKey(height: number, key: Hex32): string {
+  return `c/${String(height).padStart(12, '0')}/${key}`;
+}
+
+function peerKey(key: Hex32): string {
+  return `p/${key}`;
+}

@@ -1,0 +1,26 @@
+import type { Block } from '@orb/protocol';
+import type { Ledger } from './port.ts';
+
+/** Blocks of a ledger from a height on, then each new one, until the signal ends it. */
+export async function* followBlocks(ledger: Ledger, from: number, signal: AbortSignal): AsyncGenerator<Block, void> {
+  let wake: () => void = () => undefined;
+  const onAbort = () => wake();
+  signal.addEventListener('abort', onAbort);
+  // Only a bell: blocks are read when they are asked for, so that a slow reader piles nothing up.
+  const bell = ledger.follow(ledger.head.height + 1, () => wake());
+  try {
+    for (let height = from; !signal.aborted;) {
+      const rung = new Promise<void>((resolve) => (wake = resolve));
+      const block = height <= ledger.head.height ? await ledger.block(height) : undefined;
+      if (block) {
+        yield block;
+        height++;
+      } else if (!signal.aborted) {
+        await rung;
+      }
+    }
+  } finally {
+    bell.stop();
+    signal.removeEventListener('abort', onAbort);
+  }
+}

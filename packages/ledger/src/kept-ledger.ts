@@ -1,0 +1,147 @@
+import {
+  merklePath,
+  OrbError,
+  transactionLeaf,
+  type Block,
+  type BlockHeader,
+  type ChainId,
+  type Genesis,
+  type InclusionProof,
+  type JobRecord,
+  type Json,
+  type Transaction,
+  type TransactionId,
+} from '@orb/protocol';
+import { environmentOf, type BlockBase, type BlockBuilder } from './block-builder.ts';
+import { auditSupply, type SupplyAudit } from './contracts/conservation.ts';
+import { treasuryOf } from './contracts/genesis-state.ts';
+import { Followers } from './followers.ts';
+import { committedBlock, readJob } from './job-reader.ts';
+import type { KeptBlock, Keeping, NewBlock, Place } from './keeping.ts';
+import type { Committed, CommittedBlock, KeyChange, Ledger, StateEntry } from './port.ts';
+import { rangeLimitMax, type State } from './state.ts';
+
+/** What a kept ledger stands on. */
+export interface KeptLedgerOptions {
+  readonly genesis: Genesis;
+  readonly chain: ChainId;
+  /** The last block that is kept, and the state after it. */
+  readonly head: BlockHeader;
+  readonly state: State;
+}
+
+/** A ledger's own copy: blocks in some keeping, the state in memory, every read. Where blocks come from is a subclass's part. */
+export abstract class KeptLedger implements Ledger {
+  readonly chain: ChainId;
+  readonly genesis: Genesis;
+  protected readonly keeping: Keeping;
+  protected readonly state: State;
+  readonly #followers: Followers;
+  #head: BlockHeader;
+  #latest: KeptBlock | undefined;
+
+  protected constructor(options: KeptLedgerOptions, { keeping }: { readonly keeping: Keeping }) {
+    this.keeping = keeping;
+    this.chain = options.chain;
+    this.genesis = options.genesis;
+    this.#head = options.head;
+    this.state = options.state;
+    this.#followers = new Followers({ read: (height) => this.#committed(height), head: () => this.#head.height });
+  }
+
+  get head(): BlockHeader {
+    return this.#head;
+  }
+
+  abstract submit(value: Transaction): Promise<Committed>;
+  abstract close(): Promise<void>;
+
+  async get(key: string): Promise<Json | undefined> {
+    return this.state.get(key);
+  }
+
+  async range(
+    prefix: string,
+    { after, limit = 100 }: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly StateEntry[]> {
+    return this.state.range(prefix, after, limit);
+  }
+
+  async history(key: string, { limit = 100 }: { readonly limit?: number } = {}): Promise<readonly KeyChange[]> {
+    const places = await this.keeping.writesOf(key, Math.min(limit, rangeLimitMax));
+    const changes: KeyChange[] = [];
+    for (const { height, index } of places) {
+      const { block, delta } = await this.#kept(height);
+      const { id, writes } = delta[index]!;
+      const value = writes.find(([written]) => written === key)![1];
+      changes.push({ height, time: block.header.time, transaction: id, value });
+    }
+    return changes;
+  }
+
+  async block(height: number): Promise<Block | undefined> {
+    return (await this.keeping.read(height))?.block;
+  }
+
+  async locate(id: TransactionId): Promise<{ readonly height: number; readonly index: number } | undefined> {
+    return this.keeping.locate(id);
+  }
+
+  async prove(id: TransactionId): Promise<InclusionProof | undefined> {
+    const place = await this.keeping.locate(id);
+    if (!place) return undefined;
+    const { header, signature, transactions } = (await this.#kept(place.height)).block;
+    const path = merklePath(transactions.map(transactionLeaf), place.index);
+    return { v: 1, header, signature, cosignatures: [], index: place.index, path, transaction: transactions[place.index]! };
+  }
+
+  async job(id: string): Promise<JobRecord | undefined> {
+    return readJob(id, this.state, environmentOf(this.base(this.#head.time)), this.keeping);
+  }
+
+  follow(fromHeight: number, listener: (committed: CommittedBlock) => void): { stop(): void } {
+    return this.#followers.follow(fromHeight, listener);
+  }
+
+  /** Counts all money. Takes time with the size of the state. */
+  audit(): SupplyAudit {
+    return auditSupply(this.state.entries(), treasuryOf(this.genesis));
+  }
+
+  /** Ends all following and the keeping. */
+  protected async closeKeeping(): Promise<void> {
+    this.#followers.stop();
+    await this.keeping.close();
+  }
+
+  /** A block is kept: its writes become readable, and whoever follows gets it. */
+  protected publish(made: NewBlock, builder: BlockBuilder): void {
+    this.state.apply(builder.writes);
+    this.#head = made.block.header;
+    this.#latest = made;
+    this.#followers.wake();
+  }
+
+  /** What the next block stands on, made at a time. */
+  protected base(time: number): BlockBase {
+    return { chain: this.chain, genesis: this.genesis, previous: this.#head, time, state: this.state };
+  }
+
+  /** Where a transaction stands that is on the ledger. */
+  protected async standing(id: TransactionId, place: Place): Promise<Committed> {
+    const { block, delta } = await this.#kept(place.height);
+    return { id, rejections: delta[place.index]!.rejections, ...place, time: block.header.time };
+  }
+
+  async #kept(height: number): Promise<KeptBlock> {
+    // Those who follow want the block that was just made: no need to read it back.
+    const kept = height === this.#latest?.block.header.height ? this.#latest : await this.keeping.read(height);
+    if (!kept) throw new OrbError('internal', { message: `Block ${height} is indexed but not kept.` });
+    return kept;
+  }
+
+  async #committed(height: number): Promise<CommittedBlock> {
+    const { block, delta } = await this.#kept(height);
+    return committedBlock(block, delta, this.state, environmentOf(this.base(this.#head.time)));
+  }
+}

@@ -1,0 +1,122 @@
+import {
+  asOrbError,
+  blockHash,
+  blockHeaderSchema,
+  hex64,
+  limits,
+  OrbError,
+  parseWith,
+  transactionsRoot,
+  type Block,
+  type BlockHeader,
+  type Genesis,
+  type Transaction,
+} from '@orb/protocol';
+import { z } from 'zod';
+import type { BlockBuilder } from '../block-builder.ts';
+import type { NewBlock } from '../keeping.ts';
+import { isSignedBy, reExecute } from '../re-execute.ts';
+import type { State } from '../state.ts';
+
+/** Where a replica stands when it looks at a block. */
+export interface Standpoint {
+  readonly genesis: Genesis;
+  readonly chain: string;
+  readonly head: BlockHeader;
+  readonly state: State;
+  /** The latest time that a block may have now: what lies beyond has to wait. */
+  readonly latestTime: number;
+  /** A block that the replica has. */
+  kept(height: number): Promise<Block | undefined>;
+}
+
+/** What came of looking at a block. */
+export type Verdict =
+  | { readonly kind: 'right'; readonly made: NewBlock; readonly builder: BlockBuilder }
+  /** The replica has this very block already. */
+  | { readonly kind: 'known' }
+  /** It is of a time that this computer's clock has not reached. */
+  | { readonly kind: 'early'; readonly height: number; readonly time: number }
+  | {
+      readonly kind: 'wrong';
+      readonly height: number;
+      /** Completes the sentence "Block 7 is refused: …". */
+      readonly reason: string;
+      /**
+       * True when the orderer signed what cannot be right: then it is the orderer's fault, for all to see. Otherwise
+       * somebody between may have done it, and a right block of this height may still come.
+       */
+      readonly proven: boolean;
+      /** The replica's own block, where the wrong one stands against it. */
+      readonly ours?: Pick<Block, 'header' | 'signature'>;
+    };
+
+const shape = z.strictObject({
+  header: blockHeaderSchema,
+  signature: hex64,
+  transactions: z.array(z.unknown()).max(limits.blockTransactions),
+});
+type Read = z.output<typeof shape>;
+
+/** Looks at a block that came from outside: shape, orderer's signature, place, transactions, and what running it leads to. */
+export async function examineBlock(value: unknown, at: Standpoint): Promise<Verdict> {
+  let block: Read;
+  try {
+    block = parseWith(shape, value, 'block');
+  } catch (error) {
+    return { kind: 'wrong', height: at.head.height + 1, reason: `it is not a block (${asOrbError(error).message})`, proven: false };
+  }
+  const stranger = strangerIn(block, at);
+  if (stranger) return wrong(block, stranger, false);
+  if (block.header.height <= at.head.height) return examineOld(block, at);
+  const displaced = displacedIn(block, at.head);
+  if (displaced) return wrong(block, ...displaced);
+  if (!carriesItsTransactions(block)) return wrong(block, 'its transactions are not those that its header names', false);
+  if (block.header.time > at.latestTime) return { kind: 'early', height: block.header.height, time: block.header.time };
+  return run(block, at);
+}
+
+/** Why a block is nothing that this ledger's orderer has signed. */
+function strangerIn({ header, signature }: Read, { chain, genesis }: Standpoint): string | undefined {
+  if (header.chain !== chain) return 'it belongs to another ledger';
+  return isSignedBy(genesis.ordererKey, header, signature) ? undefined : 'the orderer did not sign it';
+}
+
+/** A block of a height that the replica has: the same, or a second one of that height, which proves a forked ledger. */
+async function examineOld(block: Read, at: Standpoint): Promise<Verdict> {
+  const ours = await at.kept(block.header.height);
+  if (!ours) throw new OrbError('internal', { message: `Block ${block.header.height} is not kept.` });
+  if (blockHash(ours.header) === blockHash(block.header)) return { kind: 'known' };
+  const verdict = wrong(block, 'the orderer has signed two blocks of this height', true);
+  return { ...verdict, ours: { header: ours.header, signature: ours.signature } };
+}
+
+/** Why a signed block is not the next one, and whether that is the orderer's fault. */
+function displacedIn({ header }: Read, head: BlockHeader): [reason: string, proven: boolean] | undefined {
+  if (header.height !== head.height + 1) return [`it came out of order: the next one is ${head.height + 1}`, false];
+  if (header.previous !== blockHash(head)) return ['it follows another block than the one before it', true];
+  if (header.epoch !== head.epoch) return ['its epoch is not that of this orderer', true];
+  if (header.time < head.time) return ['its time is before that of the block before it', true];
+  return undefined;
+}
+
+function carriesItsTransactions({ header, transactions }: Read): boolean {
+  try {
+    return header.count === transactions.length && header.transactions === transactionsRoot(transactions as Transaction[]);
+  } catch {
+    return false;
+  }
+}
+
+async function run(block: Read, { genesis, head, state }: Standpoint): Promise<Verdict> {
+  try {
+    const builder = await reExecute(block.header, block.transactions, { genesis, previous: head, state });
+    return { kind: 'right', made: builder.finish(block.header, block.signature), builder };
+  } catch (error) {
+    return wrong(block, asOrbError(error).message, true);
+  }
+}
+
+function wrong({ header }: Read, reason: string, proven: boolean): Extract<Verdict, { kind: 'wrong' }> {
+  return { kind: 'wrong', height: header.height, reason, proven };
+}

@@ -1,0 +1,96 @@
+import {
+  asOrbError,
+  blockHeaderSchema,
+  canonical,
+  chainId,
+  isHex32,
+  OrbError,
+  parseBlock,
+  parseWith,
+  type Block,
+  type Genesis,
+  type Json,
+} from '@orb/protocol';
+import { defaultCheckpoint, type CheckpointOptions, type EmbeddedKeeping } from '../embedded/embedded-keeping.ts';
+import { openLedgerFolder, type Standing } from '../embedded/open-ledger-folder.ts';
+import { stateAtGenesis } from '../genesis.ts';
+import { checkFirstBlock } from '../re-execute.ts';
+import { defaultBackOff } from './back-off.ts';
+import { EvidenceFiles } from './evidence.ts';
+import { refusal, ReplicaLedger, type ReplicaOptions, type ReplicaPatience } from './replica-ledger.ts';
+import type { Upstream } from './upstream.ts';
+
+export interface ReplicaLedgerOptions extends Partial<ReplicaPatience>, Partial<Pick<ReplicaOptions, 'clock' | 'onRefused' | 'onTrouble'>> {
+  /** Where its copy is kept, in the same files as any embedded ledger's; made when missing. */
+  readonly folder: string;
+  /** The genesis of the network that is trusted, from elsewhere than the upstream. Must agree with that of an old folder. */
+  readonly genesis: Genesis;
+  readonly upstream: Upstream;
+  /** How far the checkpoint may lag. */
+  readonly checkpoint?: CheckpointOptions;
+}
+
+export const defaultPatience: ReplicaPatience = {
+  backOff: defaultBackOff,
+  arrivalMs: 30_000,
+  aheadMs: 60_000,
+  closingMs: 3_000,
+};
+
+/** How long a first start waits for block 0. */
+const firstBlockMs = 30_000;
+
+/**
+ * Opens a copy of a ledger that follows an orderer. An old folder opens without the upstream and catches up when that
+ * is there; a new one needs it for the signed block 0.
+ * @throws OrbError as `openEmbeddedLedger`; `ledger-unavailable` when a new folder cannot get its first block;
+ * `ledger-corrupt` when that block is not the one that the genesis leads to
+ */
+export async function openReplicaLedger(options: ReplicaLedgerOptions): Promise<ReplicaLedger> {
+  const { folder, genesis: given, upstream, checkpoint = defaultCheckpoint, clock = Date.now, ...rest } = options;
+  const { genesis, keeping, standing: found } = await openLedgerFolder({ folder, genesis: given, checkpoint });
+  try {
+    const standing = found ?? (await takeFirstBlock(genesis, upstream, keeping));
+    const evidence = await EvidenceFiles.open(folder);
+    const proof = (await evidence.proven())?.evidence;
+    const refused = proof && refusal(proof.height, proof.reason);
+    const settings = { ...defaultPatience, ...rest, clock, refused };
+    return new ReplicaLedger({ genesis, chain: chainId(genesis), ...standing, ...settings }, { keeping, upstream, evidence });
+  } catch (error) {
+    await keeping.close();
+    throw error;
+  }
+}
+
+async function takeFirstBlock(genesis: Genesis, upstream: Upstream, keeping: EmbeddedKeeping): Promise<Standing> {
+  const block = await fetchFirstBlock(upstream);
+  const state = stateAtGenesis(genesis);
+  const header = parseWith(blockHeaderSchema, block.header, 'header');
+  if (isHex32(header.chain) && header.chain !== chainId(genesis)) {
+    throw new OrbError('wrong-chain', {
+      message: `The upstream serves another ledger (${header.chain.slice(0, 12)}…) than the one asked for (${chainId(genesis).slice(0, 12)}…).`,
+      hint: 'Check the address, and the genesis that you were given.',
+    });
+  }
+  checkFirstBlock(block, header, genesis, state);
+  await keeping.append({ block, text: canonical(block as unknown as Json), delta: [] });
+  return { head: header, state };
+}
+
+async function fetchFirstBlock(upstream: Upstream): Promise<Block> {
+  const ending = new AbortController();
+  const timer = setTimeout(() => ending.abort(), firstBlockMs);
+  try {
+    for await (const value of upstream.blocks(0, ending.signal)) return parseBlock(value);
+  } catch (error) {
+    throw new OrbError('ledger-unavailable', {
+      message: `The first block cannot be fetched: ${asOrbError(error).message}`,
+      hint: 'A new copy needs its upstream once; later it starts without.',
+      cause: error,
+    });
+  } finally {
+    clearTimeout(timer);
+    ending.abort();
+  }
+  throw new OrbError('ledger-unavailable', { message: 'The upstream has sent no first block.' });
+}

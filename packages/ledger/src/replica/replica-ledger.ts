@@ -1,0 +1,258 @@
+import { asOrbError, OrbError, parseTransaction, type Block, type Transaction, type TransactionId } from '@orb/protocol';
+import { prepareTransaction, type PreparedTransaction } from '../contracts/prepared.ts';
+import type { Clock } from '../engine.ts';
+import type { Keeping } from '../keeping.ts';
+import { KeptLedger, type KeptLedgerOptions } from '../kept-ledger.ts';
+import type { Committed } from '../port.ts';
+import { Arrivals, notThere } from './arrivals.ts';
+import { BackOff, type BackOffOptions } from './back-off.ts';
+import type { Evidence, EvidenceFiles } from './evidence.ts';
+import { examineBlock, type Standpoint, type Verdict } from './examine-block.ts';
+import type { Upstream } from './upstream.ts';
+
+/** How patient a replica is. */
+export interface ReplicaPatience {
+  readonly backOff: BackOffOptions;
+  /** How long a submitted transaction that the orderer has taken may need to get here. */
+  readonly arrivalMs: number;
+  /** How far ahead of this clock a block's time may be. */
+  readonly aheadMs: number;
+  /** How long closing waits for transactions that are under way. */
+  readonly closingMs: number;
+}
+
+export interface ReplicaOptions extends KeptLedgerOptions, ReplicaPatience {
+  readonly clock: Clock;
+  /** Why nothing more is accepted, from an earlier run. */
+  readonly refused?: OrbError | undefined;
+  /** A block was refused. @param file where the evidence is; undefined when the folder holds too much of it */
+  readonly onRefused?: ((evidence: Evidence, file: string | undefined) => void) | undefined;
+  /** The upstream cannot be reached, or does not answer as one; the replica tries again by itself. */
+  readonly onTrouble?: ((error: OrbError) => void) | undefined;
+}
+
+/** How a replica stands to its upstream. */
+export interface ReplicaStatus {
+  readonly state: 'connecting' | 'following' | 'cut-off' | 'refused' | 'closed';
+  readonly height: number;
+  /** The newest height that the upstream has named or sent. */
+  readonly upstreamHeight: number | undefined;
+  /** What is in the way, when something is. */
+  readonly error: OrbError | undefined;
+}
+
+/**
+ * A ledger that follows an orderer: runs every block again, keeps what is right, serves reads from its own copy and
+ * brings transactions to the orderer. A block that the orderer signed and that is wrong ends it for good; whatever else
+ * goes wrong on the way is tried again.
+ */
+export class ReplicaLedger extends KeptLedger {
+  readonly #options: ReplicaOptions;
+  readonly #upstream: Upstream;
+  readonly #evidence: EvidenceFiles;
+  readonly #arrivals = new Arrivals();
+  readonly #submitting = new Map<TransactionId, Promise<Committed>>();
+  readonly #ending = new AbortController();
+  readonly #following: Promise<void>;
+  #state: ReplicaStatus['state'] = 'connecting';
+  #error: OrbError | undefined;
+  #upstreamHeight: number | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(
+    options: ReplicaOptions,
+    dependencies: { readonly keeping: Keeping; readonly upstream: Upstream; readonly evidence: EvidenceFiles },
+  ) {
+    super(options, dependencies);
+    this.#options = options;
+    this.#upstream = dependencies.upstream;
+    this.#evidence = dependencies.evidence;
+    if (options.refused) this.#refuse(options.refused);
+    this.#following = this.#followUpstream();
+  }
+
+  get status(): ReplicaStatus {
+    return { state: this.#state, height: this.head.height, upstreamHeight: this.#upstreamHeight, error: this.#error };
+  }
+
+  /**
+   * Brings a transaction to the orderer; resolves when this copy has its block.
+   * @throws OrbError why the orderer refused it; `ledger-unavailable` when it cannot be reached or the block does not
+   * come (submitting again is safe: a transaction counts once); `ledger-corrupt` since a wrong block was refused
+   */
+  submit(value: Transaction): Promise<Committed> {
+    let prepared: PreparedTransaction;
+    try {
+      if (this.#closed) throw closedError();
+      if (this.#state === 'refused') throw this.#error!;
+      prepared = prepareTransaction(parseTransaction(value));
+    } catch (error) {
+      return Promise.reject(asOrbError(error));
+    }
+    const known = this.#submitting.get(prepared.id);
+    // A copy with a wrong signature must not take the right one down with it.
+    if (known) return known.catch(() => this.submit(value));
+    const answer = this.#forward(prepared).finally(() => this.#submitting.delete(prepared.id));
+    this.#submitting.set(prepared.id, answer);
+    return answer;
+  }
+
+  /** Waits for what is under way, then stops following and closes. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, this.#options.closingMs);
+    await Promise.race([Promise.allSettled(this.#submitting.values()), late]);
+    clearTimeout(timer);
+    this.#ending.abort();
+    this.#arrivals.failAll(closedError());
+    await this.#following;
+    this.#state = 'closed';
+    await this.closeKeeping();
+  }
+
+  async #forward({ id, transaction }: PreparedTransaction): Promise<Committed> {
+    const arrived = this.#arrivals.wait(id);
+    arrived.catch(() => undefined);
+    const place = await this.keeping.locate(id);
+    if (place) {
+      this.#arrivals.fail(id, closedError());
+      return this.standing(id, place);
+    }
+    let timer: NodeJS.Timeout | undefined;
+    void this.#upstream.submit(transaction, this.#ending.signal).then(
+      async ({ height }) => {
+        this.#arrivals.expect(id, height);
+        timer = setTimeout(() => this.#arrivals.fail(id, lateError(height)), this.#options.arrivalMs);
+        // It may have been there before this replica was asked.
+        if (height <= this.head.height && !(await this.keeping.locate(id))) this.#arrivals.fail(id, notThere(id, height));
+      },
+      (error: unknown) => this.#arrivals.fail(id, asOrbError(error)),
+    );
+    return arrived.finally(() => clearTimeout(timer));
+  }
+
+  async #followUpstream(): Promise<void> {
+    const { signal } = this.#ending;
+    const backOff = new BackOff(this.#options.backOff);
+    // Never inside the constructor: whoever listens may need the ledger.
+    await Promise.resolve();
+    while (!signal.aborted && this.#state !== 'refused') {
+      try {
+        await this.#followOnce(signal, backOff);
+      } catch (error) {
+        if (!signal.aborted) this.#stumble(asOrbError(error));
+      }
+      if (this.#isRefused()) return;
+      await backOff.wait(signal);
+      if (this.#state === 'following') this.#state = 'connecting';
+    }
+  }
+
+  /** Takes what the upstream sends until it ends or something is wrong. */
+  async #followOnce(signal: AbortSignal, backOff: BackOff): Promise<void> {
+    this.#upstreamHeight = (await this.#upstream.head(signal)).height;
+    if (this.#upstreamHeight < this.head.height) {
+      throw unavailable(`The upstream is at block ${this.#upstreamHeight}, behind this copy (block ${this.head.height}).`);
+    }
+    let troubled = this.#error?.code === 'ledger-corrupt';
+    // From the block that is here already: should the orderer have another of that height, it shows.
+    for await (const value of this.#upstream.blocks(this.head.height, signal)) {
+      if (signal.aborted) return;
+      const verdict = await examineBlock(value, this.#standpoint());
+      if (verdict.kind === 'wrong') return this.#keepEvidence(value, verdict);
+      if (verdict.kind === 'early') throw early(verdict);
+      if (verdict.kind === 'right') {
+        await this.#keep(verdict);
+        troubled = false;
+      }
+      if (troubled) continue;
+      this.#state = 'following';
+      this.#error = undefined;
+      backOff.reset();
+    }
+  }
+
+  async #keep({ made, builder }: Extract<Verdict, { kind: 'right' }>): Promise<void> {
+    try {
+      await this.keeping.append(made);
+    } catch (cause) {
+      const error = unavailable(`The ledger could not be written: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+      this.#refuse(error);
+      throw error;
+    }
+    this.publish(made, builder);
+    this.#upstreamHeight = Math.max(this.#upstreamHeight ?? 0, made.block.header.height);
+    this.#arrivals.arrived(made);
+  }
+
+  async #keepEvidence(block: unknown, { height, reason, proven, ours }: Extract<Verdict, { kind: 'wrong' }>): Promise<void> {
+    const error = refusal(height, reason);
+    // First, so that nothing more gets in whatever the disk does.
+    if (proven) this.#refuse(error);
+    const seenAt = this.#options.clock();
+    const evidence: Evidence = { v: 1, chain: this.chain, height, seenAt, reason, proven, head: this.head, ...(ours && { ours }), block };
+    const file = await this.#evidence.keep(evidence);
+    this.#options.onRefused?.(evidence, file);
+    if (!proven) throw error;
+  }
+
+  /** Nothing more is accepted; what is kept stays readable. */
+  #refuse(error: OrbError): void {
+    this.#state = 'refused';
+    this.#error = error;
+    this.#arrivals.failAll(error);
+  }
+
+  #isRefused(): boolean {
+    return this.#state === 'refused';
+  }
+
+  #stumble(error: OrbError): void {
+    if (!this.#isRefused()) {
+      this.#state = 'cut-off';
+      this.#error = error;
+    }
+    this.#options.onTrouble?.(error);
+  }
+
+  #standpoint(): Standpoint {
+    const { genesis, chain, head, state } = this;
+    const latestTime = this.#options.clock() + this.#options.aheadMs;
+    return { genesis, chain, head, state, latestTime, kept: (height): Promise<Block | undefined> => this.block(height) };
+  }
+}
+
+/** Why a block, and with it the upstream, is refused. */
+export function refusal(height: number, reason: string): OrbError {
+  return new OrbError('ledger-corrupt', {
+    message: `Block ${height} is refused: ${reason.replace(/\.$/, '')}.`,
+    hint: 'The block is kept in the folder evidence/ of this ledger. Show it to the other peers and to the operator of the orderer.',
+    details: { height },
+  });
+}
+
+function unavailable(message: string, cause?: unknown): OrbError {
+  return new OrbError('ledger-unavailable', { message, cause });
+}
+
+function early({ height, time }: Extract<Verdict, { kind: 'early' }>): OrbError {
+  return new OrbError('ledger-unavailable', {
+    message: `Block ${height} is of ${new Date(time).toISOString()}, which the clock of this computer has not reached.`,
+    hint: 'Set this clock; if it is right, that of the orderer is wrong.',
+  });
+}
+
+function closedError(): OrbError {
+  return new OrbError('ledger-unavailable', { message: 'The ledger is closed.' });
+}
+
+function lateError(height: number): OrbError {
+  return new OrbError('ledger-unavailable', {
+    message: `The orderer has the transaction in block ${height}, but that block has not come here.`,
+    hint: 'Submit it again: a transaction counts once.',
+  });
+}

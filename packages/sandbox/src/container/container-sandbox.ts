@@ -1,0 +1,173 @@
+import { OrbError, utf8 } from '@orb/protocol';
+import { HostedInstance } from '../host/hosted-instance.ts';
+import type { ImageProgram, Instance, Program, Sandbox, SandboxReport } from '../port.ts';
+import { checkContainerOptions, type CheckedContainerOptions, type ContainerSandboxOptions } from './container-options.ts';
+import { Engine } from './engine.ts';
+import { relayUser, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
+import { ImageShelf, type HeldImage } from './image-shelf.ts';
+import { JobInstance } from './job-instance.ts';
+import { probeEngine } from './probe-engine.ts';
+import { RelayChannel } from './relay-channel.ts';
+import { relayCommand, relayImage } from './relay-image.ts';
+
+/** Room for the helper's Node and for bodies on their way. */
+const relayMemoryMiB = 192;
+const relayPids = 32;
+
+interface Relay {
+  readonly channel: RelayChannel;
+  readonly instance: HostedInstance;
+}
+
+interface Machine {
+  readonly report: SandboxReport;
+  /** The engine's id of the helper's image; none where the engine cannot be used. */
+  readonly relayImage: string | undefined;
+}
+
+/**
+ * Runs OCI images through the Docker Engine API: a container for each call of a `job`, and one that is kept warm and
+ * serves many calls for `http`.
+ */
+export class ContainerSandbox implements Sandbox {
+  readonly #options: CheckedContainerOptions;
+  readonly #engine: Engine;
+  readonly #images: ImageShelf;
+  readonly #instances = new Set<Instance>();
+  readonly #spares: Promise<Relay>[] = [];
+  #machine: Promise<Machine> | undefined;
+  #closed = false;
+
+  constructor(options: ContainerSandboxOptions) {
+    this.#options = checkContainerOptions(options);
+    this.#engine = new Engine({ owner: this.#options.owner, socketPath: this.#options.socketPath });
+    this.#images = new ImageShelf(this.#options, { engine: this.#engine });
+  }
+
+  /** Disk that images fetched for functions take, bytes. */
+  get imageBytes(): number {
+    return this.#images.usedBytes;
+  }
+
+  /** Never throws: an engine that does not answer offers nothing. */
+  async probe(): Promise<SandboxReport> {
+    const { report } = await this.#prepare();
+    return report;
+  }
+
+  async prepare(program: Program): Promise<void> {
+    const image = await this.#hold(program);
+    image.release();
+  }
+
+  async start(program: Program): Promise<Instance> {
+    const image = await this.#hold(program);
+    try {
+      const instance = await this.#start(program as ImageProgram, image.facts);
+      this.#instances.add(instance);
+      void instance.ended.then(() => {
+        this.#instances.delete(instance);
+        image.release();
+      });
+      return instance;
+    } catch (error) {
+      image.release();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const machine = await this.#machine;
+    await Promise.all([...this.#instances].map((instance) => instance.kill()));
+    await Promise.all(this.#spares.map((spare) => spare.then(({ instance }) => instance.kill(), () => {})));
+    if (machine?.relayImage !== undefined) await this.#engine.sweep().catch(() => 0);
+  }
+
+  async #hold(program: Program): Promise<HeldImage> {
+    const { relayImage: image } = await this.#prepare();
+    if (this.#closed) throw new OrbError('sandbox-failed', { message: 'The sandbox is closed.' });
+    if (image === undefined) throw new OrbError('sandbox-failed', { message: 'This computer cannot run containers.' });
+    if (program.kind !== 'image') throw new OrbError('sandbox-failed', { message: 'This sandbox runs images alone.' });
+    return this.#images.hold(program);
+  }
+
+  async #start(program: ImageProgram, image: ImageFacts): Promise<Instance> {
+    if (program.handler === 'job') return new JobInstance({ program, image, plan: this.#commonPlan() }, { engine: this.#engine });
+    const { channel, instance } = await this.#takeRelay();
+    try {
+      await channel.startServer({ ...this.#commonPlan(), image: image.id, user: image.user, writable: image.writable, memoryMiB: program.memoryMiB, env: [`PORT=${image.port}`] });
+      await instance.load({ ...program, code: utf8(JSON.stringify({ port: image.port })) });
+      return instance;
+    } catch (error) {
+      await instance.kill();
+      throw error;
+    }
+  }
+
+  #commonPlan(): Pick<ContainerPlan, 'owner' | 'cpus' | 'pids' | 'tmpMiB' | 'runtime'> {
+    const { owner, cpus, pids, tmpMiB, runtime } = this.#options;
+    return { owner, cpus, pids, tmpMiB, ...(runtime && { runtime }) };
+  }
+
+  #prepare(): Promise<Machine> {
+    this.#machine ??= this.#findMachine();
+    return this.#machine;
+  }
+
+  async #findMachine(): Promise<Machine> {
+    const report = (trouble: string): Machine => ({ relayImage: undefined, report: { tier: 'process', runtimes: [], layers: [
+      { name: 'containers', active: false, stops: 'everything but what the kernel itself lets through', remedy: trouble },
+    ] } });
+    try {
+      await this.#engine.ping();
+      await this.#engine.sweep();
+      await this.#images.open();
+      const image = this.#options.relayImage ?? (await relayImage(this.#engine.docker));
+      const found = await probeEngine(this.#relayPlan(image), { engine: this.#engine });
+      const usable = found.runtimes.length > 0;
+      if (usable) this.#refill(image);
+      return { report: found, relayImage: usable ? image : undefined };
+    } catch (error) {
+      const { message, hint } = error as OrbError;
+      return report(`${message} ${hint ?? ''}`.trim());
+    }
+  }
+
+  /** A helper that waits for a server: a spare where there is one. */
+  async #takeRelay(): Promise<Relay> {
+    const { relayImage: image } = await this.#prepare();
+    const spare = this.#spares.shift();
+    try {
+      const relay = spare && (await spare.catch(() => undefined));
+      // The engine may have been restarted since.
+      if (relay && !relay.channel.ended) return relay;
+      return await this.#openRelay(image!);
+    } finally {
+      this.#refill(image!);
+    }
+  }
+
+  #refill(image: string): void {
+    while (!this.#closed && this.#spares.length < this.#options.spares) {
+      const spare = this.#openRelay(image);
+      spare.catch(() => {});
+      this.#spares.push(spare);
+    }
+  }
+
+  async #openRelay(image: string): Promise<Relay> {
+    const channel = await RelayChannel.open(this.#relayPlan(image), { freezeAfterMs: this.#options.freezeAfterMs }, { engine: this.#engine });
+    const instance = new HostedInstance(channel);
+    await instance.ready();
+    return { channel, instance };
+  }
+
+  #relayPlan(image: string): ContainerPlan {
+    const { owner, cpus, runtime } = this.#options;
+    return {
+      owner, image, user: relayUser, memoryMiB: relayMemoryMiB, cpus, pids: relayPids, tmpMiB: 1, writable: [], env: [], command: relayCommand, entrypoint: [],
+      stdin: true, init: true, autoRemove: true, ...(runtime && { runtime }),
+    };
+  }
+}

@@ -1,0 +1,2 @@
+export { ContainerSandbox } from './container-sandbox.ts';
+export type { ContainerSandboxOptions, PullProgress, RegistryLogin } from './container-options.ts';

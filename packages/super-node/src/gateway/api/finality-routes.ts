@@ -1,0 +1,45 @@
+import type { FastifyInstance } from 'fastify';
+import { proveJob } from '@orb/ledger';
+import { OrbError, parseWith, hex32 } from '@orb/protocol';
+import type { GatewayContext } from '../gateway-context.ts';
+import { readJson, readNumber } from '../read-json.ts';
+import { notThere } from './ledger-routes.ts';
+
+/** Co-signatures of peers, and proofs that carry them. */
+export function finalityRoutes(app: FastifyInstance, { ledger, cosignatures, writeLimit }: GatewayContext): void {
+  const of = async (height: number) => [...((await cosignatures?.of(height)) ?? [])];
+
+  app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/cosignatures', async ({ query }) => {
+    if (query['height'] !== undefined) {
+      const height = readNumber(query['height'], 'height', { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 });
+      return { height, cosignatures: await of(height) };
+    }
+    if (query['key'] !== undefined) {
+      const key = parseWith(hex32, query['key'], 'key');
+      return { key, height: (await required(cosignatures).heightOf(key)) ?? null };
+    }
+    return (await cosignatures?.status()) ?? { source: 'none', needed: 1, head: ledger.head.height, final: null, peers: [] };
+  });
+
+  app.post('/v1/ledger/cosignatures', async (request) => {
+    writeLimit.take(request.ip);
+    return required(cosignatures).add(readJson(request));
+  });
+
+  app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {
+    const proof = await ledger.prove(params.id);
+    if (!proof) throw notThere('transaction', params.id);
+    return { ...proof, cosignatures: await of(proof.header.height) };
+  });
+
+  app.get<{ Params: { id: string } }>('/v1/jobs/:id/proof', async ({ params }) => {
+    const proof = await proveJob(ledger, params.id, of);
+    if (!proof) throw notThere('job', params.id);
+    return proof;
+  });
+}
+
+function required<T>(book: T | undefined): T {
+  if (!book) throw new OrbError('not-supported', { message: 'This super node keeps no co-signatures.' });
+  return book;
+}

@@ -1,0 +1,128 @@
+import {
+  asOrbError,
+  forwardRequestSchema,
+  limits,
+  OrbError,
+  parseWith,
+  type ForwardRequest,
+  type ForwardTrailer,
+  type RequestIdentity,
+} from '@orb/protocol';
+import type { IncomingCall, OutgoingAnswer } from '@orb/link';
+import type { CallReply, CallRequest, CallTimes } from '../call.ts';
+import type { SignedAccess } from '../gateway/signed-access.ts';
+import { admitCall, type Admission } from '../steps/admit-call.ts';
+import type { CallContext } from '../steps/call-context.ts';
+import { pathBelow } from '../gateway/path-below.ts';
+import { runCall, type CallEnd } from '../steps/run-call.ts';
+import { RequestStream } from '../streaming/request-stream.ts';
+import type { AnswersOut } from './answers-out.ts';
+import type { PeerSession } from './peer-registry.ts';
+
+export interface ServeForwardDependencies {
+  readonly calls: CallContext;
+  readonly signedAccess: SignedAccess;
+  readonly answersOut: AnswersOut;
+}
+
+/**
+ * The host's side of a forwarded call: admitted, placed, ticketed, run, recorded here, on this super node's own nodes
+ * and nowhere else (decision 130). Every outcome is an answer; the entry decides what becomes of it.
+ */
+export async function serveForward(call: IncomingCall, peer: PeerSession, deps: ServeForwardDependencies): Promise<OutgoingAnswer> {
+  const { calls } = deps;
+  const arrivedUs = calls.nowUs();
+  const forward = parseWith(forwardRequestSchema, call.header, 'forward');
+  const body = forward.streamed
+    ? new RequestStream(call.body, calls.streamBytes)
+    : (call.body.complete ?? (await call.body.bytes(limits.bodyBytes)));
+  const abort = new AbortController();
+  if (call.signal.aborted) abort.abort();
+  call.signal.addEventListener('abort', () => abort.abort(), { once: true });
+  const { identity, end } = await runForward(forward, { body, peer, abort, arrivedUs }, deps);
+  if (end.ended === 'replied') return answered(end.reply, peer, call, deps);
+  // Nothing has been done: the same signed request may come again.
+  if (!end.started && end.attempts === 0 && identity) deps.signedAccess.forget(identity);
+  return failed(end);
+}
+
+interface Arrival {
+  readonly body: Uint8Array | RequestStream;
+  readonly peer: PeerSession;
+  readonly abort: AbortController;
+  /** Microseconds on this process's monotonic clock. */
+  readonly arrivedUs: number;
+}
+
+async function runForward(
+  forward: ForwardRequest,
+  arrival: Arrival,
+  { calls, signedAccess }: ServeForwardDependencies,
+): Promise<{ readonly end: CallEnd; readonly identity: RequestIdentity | undefined }> {
+  let identity: RequestIdentity | undefined;
+  try {
+    identity = identify(forward, arrival, signedAccess);
+    const request = readForward(forward, arrival, identity);
+    const admission = admitVersion(request, forward.version, calls);
+    return { identity, end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here' }) };
+  } catch (error) {
+    return { identity, end: { ended: 'given-up', started: false, attempts: 0, error: asOrbError(error) } };
+  }
+}
+
+function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
+  const { owner, name, method, path, headers, mode, waitedUs } = forward;
+  const { body, abort, arrivedUs, peer } = arrival;
+  const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
+  return { owner, name, method, path, headers, mode, body, identity, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+}
+
+/** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */
+function identify(
+  { signed, owner, name, path, method }: ForwardRequest,
+  { body, peer: { record } }: Arrival,
+  signedAccess: SignedAccess,
+): RequestIdentity | undefined {
+  if (!signed) return undefined;
+  if (!(body instanceof Uint8Array)) throw new OrbError('unauthenticated', { message: 'A signature covers a whole body; this one streams.' });
+  const { target, ...headers } = signed;
+  const called = `/fn/${owner}/${name}`;
+  if (!target.startsWith(called) || !/^([/?]|$)/.test(target.slice(called.length)) || pathBelow(target, 3) !== path) {
+    throw new OrbError('unauthenticated', { message: 'The forwarded signature is for another request.' });
+  }
+  return signedAccess.identify({ method, url: `${record.gateway.replace(/\/$/, '')}${target}`, headers, body });
+}
+
+/** The entry has drawn the version by the owner's traffic; it must be one that takes calls here too. */
+function admitVersion(request: CallRequest, wanted: string, calls: CallContext): Admission {
+  const { entry } = admitCall(request, calls);
+  const version = entry.versions.find(([{ id }]) => id === wanted)?.[0];
+  if (!version) throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
+  return { entry, version };
+}
+
+function failed({ started, attempts, error }: Extract<CallEnd, { ended: 'given-up' }>): OutgoingAnswer {
+  const told = error.code === 'internal' ? new OrbError('internal') : error;
+  return { header: { ended: 'failed', started, attempts, error: told.toJSON() } };
+}
+
+function answered(reply: CallReply, peer: PeerSession, call: IncomingCall, { answersOut }: ServeForwardDependencies): OutgoingAnswer {
+  const { status, headers, body, node, job, streamed } = reply;
+  const waitForWord = () => {
+    if (call.signal.aborted) reply.acknowledge(false);
+    else answersOut.add(peer, job, (received) => reply.acknowledge(received));
+  };
+  const trailer = (times: CallTimes): ForwardTrailer => {
+    const { ticket, receipt, error } = reply.proof!();
+    return { ticket, receipt, node, prcUs: times.prcUs, ...(error !== undefined && { error }) };
+  };
+  if (body instanceof Uint8Array) {
+    waitForWord();
+    return { header: { ended: 'answered', status, headers }, body, trailer: trailer(reply.times!) };
+  }
+  const end = () => {
+    waitForWord();
+    return trailer(body.times!);
+  };
+  return { header: { ended: 'answered', status, headers, job: { ticket: streamed!.ticket, node } }, body, trailer: end };
+}

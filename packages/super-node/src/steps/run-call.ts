@@ -1,0 +1,161 @@
+import { asOrbError, isOrbError, type CallId, type OrbError } from '@orb/protocol';
+import type { CallReply, CallRequest } from '../call.ts';
+import { isPeer, type Place, type Reach } from '../scheduler/scheduler.ts';
+import type { NodeSession } from '../registry/node-registry.ts';
+import type { Admission } from './admit-call.ts';
+import type { CallContext } from './call-context.ts';
+import { dispatchJob, type AnsweredWhole } from './dispatch-job.ts';
+import type { NotAnswered } from './end-job.ts';
+import { forwardCall } from './forward-call.ts';
+import { issueTicket } from './issue-ticket.ts';
+import { mayTryAgain } from './may-try-again.ts';
+import { recordJob } from './record-job.ts';
+import { replyTo, replyWhileRunning } from './reply-to.ts';
+
+/** What a call starts with. */
+export interface Course {
+  readonly call: CallId;
+  readonly firstAttempt: number;
+  /** `here` for a call that another super node has forwarded: it gets a slot of this one's nodes at once, or none. */
+  readonly reach: 'everywhere' | 'here';
+}
+
+/** One attempt of a call. */
+export interface Attempt {
+  readonly call: CallId;
+  readonly attempt: number;
+  readonly reach: Reach;
+  /** Places that have failed it. */
+  readonly avoid: ReadonlySet<Place>;
+}
+
+/** How a call ended: with a reply, or without one. */
+export type CallEnd = Replied | GivenUp;
+
+/** The record is written; of a reply that streams it will be, before its last byte. */
+export interface Replied {
+  readonly ended: 'replied';
+  readonly reply: CallReply;
+  /** Resolves when a reply that streams is over, and its slot free. */
+  readonly over?: Promise<void>;
+}
+
+/** No reply: why, whether a handler may have been called, and how many jobs were tried. */
+interface GivenUp {
+  readonly ended: 'given-up';
+  readonly started: boolean;
+  readonly attempts: number;
+  readonly error: OrbError;
+}
+
+/** Places that may turn a call away for want of room before the caller is told so. */
+const maxTurnedAway = 8;
+
+/**
+ * Tries places until one answers or no more may be tried.
+ * @throws OrbError when there is no place to try first: `no-node-fits`, `overloaded`, `cancelled`
+ */
+export async function runCall(request: CallRequest, context: CallContext, admission: Admission, course: Course): Promise<CallEnd> {
+  const { call, firstAttempt } = course;
+  const avoid = new Set<Place>();
+  let reach: Reach = course.reach;
+  let last: NotAnswered | undefined;
+  let attempt = firstAttempt;
+  let failed = firstAttempt - 1;
+  for (let turnedAway = 0; ; ) {
+    const place = await placeJob(request, context, admission, { call, attempt, reach, avoid }, last);
+    if (place === undefined) return giveUp(last!, attempt - firstAttempt);
+    const answer = await tryPlace(request, context, admission, { call, attempt, reach, avoid }, place);
+    if (answer.ended === 'replied') return answer;
+    if (answer.ended === 'answered') return finish(answer, context, attempt - firstAttempt + 1);
+    last = answer;
+    const tried = answer.attempts ?? 1;
+    attempt += tried;
+    // A request that streams can be sent again only while all of it is here.
+    if (!(request.body instanceof Uint8Array || request.body.replayable)) return giveUp(answer, attempt - firstAttempt);
+    if (answer.place === 'here') {
+      if (reach === 'here') return giveUp(answer, attempt - firstAttempt);
+      reach = 'elsewhere';
+    } else if (answer.ended === 'turned-away') {
+      if (++turnedAway > maxTurnedAway) return giveUp(answer, attempt - firstAttempt);
+    } else {
+      failed += tried;
+      avoid.add(answer.place);
+      if (tried > 0 && !mayTryAgain(answer, admission, failed)) return giveUp(answer, attempt - firstAttempt);
+    }
+  }
+}
+
+async function finish(answer: AnsweredWhole, context: CallContext, attempts: number): Promise<CallEnd> {
+  try {
+    await recordJob(answer, context);
+    return { ended: 'replied', reply: replyTo(answer, context) };
+  } catch (error) {
+    // It has run, and nobody may take it for a call that has not.
+    return { ended: 'given-up', started: true, attempts, error: asOrbError(error) };
+  }
+}
+
+function giveUp({ started, error }: NotAnswered, attempts: number): GivenUp {
+  return { ended: 'given-up', started, attempts, error };
+}
+
+/** @returns undefined when no place is left after one that failed: that failure is what the caller is told */
+async function placeJob(
+  request: CallRequest,
+  context: CallContext,
+  { entry, version }: Admission,
+  { reach, avoid }: Attempt,
+  last: NotAnswered | undefined,
+): Promise<Place | undefined> {
+  const wish = { entry, version, reach, avoid, signal: request.abort.signal };
+  try {
+    return reach === 'here' ? context.scheduler.placeNow(wish) : await context.scheduler.place(wish);
+  } catch (error) {
+    if (last && isOrbError(error) && error.code === 'no-node-fits') return undefined;
+    throw error;
+  }
+}
+
+type Tried = AnsweredWhole | NotAnswered | Replied;
+
+async function tryPlace(
+  request: CallRequest,
+  context: CallContext,
+  admission: Admission,
+  attempt: Attempt,
+  place: Place,
+): Promise<Tried> {
+  let over: Promise<void> | undefined;
+  try {
+    const tried = isPeer(place)
+      ? await forwardCall(request, context, admission, place, attempt)
+      : await runHere(request, context, admission, place, attempt);
+    if (tried.ended === 'replied') over = tried.over;
+    return tried;
+  } finally {
+    if (over) void over.then(() => context.scheduler.release(place));
+    else context.scheduler.release(place);
+  }
+}
+
+async function runHere(
+  request: CallRequest,
+  context: CallContext,
+  admission: Admission,
+  node: NodeSession,
+  attempt: Attempt,
+): Promise<Tried> {
+  try {
+    const dispatched = await dispatchJob(request, context, issueTicket(request, context, admission, node, attempt));
+    return dispatched.ended === 'streaming'
+      ? { ended: 'replied', reply: replyWhileRunning(dispatched), over: dispatched.relay.over }
+      : dispatched;
+  } catch (error) {
+    // Another super node may hold an allowance that covers it.
+    if (isOrbError(error) && error.code === 'payment-required') {
+      return { ended: 'refused', place: 'here', started: false, attempts: 0, error };
+    }
+    throw error;
+  }
+}
