@@ -224,11 +224,13 @@ test('a node killed in the middle: the body is broken off and nobody pays', asyn
   const answer = await open('/hang');
   await new Promise((resolve) => answer.once('data', resolve));
   const ended = new Promise<Error>((resolve) => answer.once('error', resolve));
+  const job = answer.headers['orb-job'] as string;
   const node = network.node('ant');
   const sandboxes = descendants(node.pid);
   expect(sandboxes.length).toBeGreaterThan(0);
   await node.end('SIGKILL');
   expect((await ended).message).toBe('aborted');
+  expect((await outcomeOf(job)).outcome).toBe('lost');
   await network.startNode('ant');
 });
 

@@ -28,9 +28,8 @@ export function readWhole(request: IncomingMessage, limit: number, done: (error:
   };
   const timer = setTimeout(() => finish(new OrbError('invalid-request', { message: 'The body did not come in time.' })), wholeBodyMs);
   request.on('data', take);
-  request.once('end', () => finish(null));
-  request.once('close', () => finish(new OrbError('cancelled')));
-  request.once('error', () => finish(new OrbError('cancelled')));
+  request.on('end', () => finish(null));
+  request.on('close', () => finish(new OrbError('cancelled')));
 }
 
 /** The pieces of a body as they come; what is not taken stays with the caller. @param idleMs how long it may send nothing while a piece is wanted */
