@@ -9,6 +9,12 @@ const known = {
     program: 'bwrap',
     use: 'It shuts functions into namespaces of their own. Without it this computer offers the weaker isolation tier `process`.',
   },
+  'docker.io': { program: 'dockerd', use: 'The tests of containers start an engine of their own. Without it they are skipped.' },
+  'docker-registry': {
+    program: 'docker-registry',
+    use: 'The tests of containers fetch images from a registry of their own. Without it they are skipped.',
+  },
+  'busybox-static': { program: 'busybox', use: 'The tests of containers make images of it. Without it they are skipped.' },
 };
 
 /**

@@ -17,6 +17,8 @@ const gates = [
   { name: 'types', argv: [bin('typescript/bin/tsc'), '-p', '.'] },
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
+/** bubblewrap is a wall; the others are a Docker Engine for the tests of containers. */
+const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
 const tests = { name: 'tests', argv: [vitest, 'run'] };
 
 /**
@@ -26,9 +28,9 @@ const tests = { name: 'tests', argv: [vitest, 'run'] };
 const scripts = {
   start: { commands: [{ name: 'orb up', argv: ['packages/cli/src/main.ts', 'up'] }], debian: ['bubblewrap'] },
   orb: { commands: [{ name: 'orb', argv: [join(root, 'packages/cli/src/main.ts')] }], debian: [], cwd: process.env.INIT_CWD },
-  test: { commands: [...gates, tests], debian: ['bubblewrap'] },
+  test: { commands: [...gates, tests], debian: testPackages },
   'test-fast': { commands: [{ name: 'tests', argv: [vitest, 'run', '--project', 'fast'] }], debian: [] },
-  verify: { commands: [...gates, tests], debian: ['bubblewrap'] },
+  verify: { commands: [...gates, tests], debian: testPackages },
   format: { commands: [{ name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '.'] }], debian: [] },
   docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },
   bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: ['bubblewrap'] },

@@ -19,17 +19,17 @@ export interface Broken {
 /** A caller that was refused, or whose connection broke, tries again after this. */
 const again = () => new Promise((resolve) => setTimeout(resolve, 20));
 
-/** Callers that never rest, and all that they got. */
+/** Callers that never rest at one super node, and all that they got. */
 export class Load {
   readonly answers: CallAnswer[] = [];
   readonly broken: Broken[] = [];
-  readonly #network: Network;
+  readonly #network: Pick<Network, 'call'>;
   readonly #options: LoadOptions;
   readonly #callers: Promise<void>[];
   #stopped = false;
   #next = 0;
 
-  constructor(network: Network, options: LoadOptions) {
+  constructor(network: Pick<Network, 'call'>, options: LoadOptions) {
     this.#network = network;
     this.#options = options;
     this.#callers = Array.from({ length: options.callers }, () => this.#callOnAndOn());

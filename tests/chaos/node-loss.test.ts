@@ -128,6 +128,27 @@ test('a node that is stopped under load loses no call, and every call it answere
   for (const { job } of load.good) expect(jobs.get(job)).toEqual([expect.objectContaining({ outcome: 'ok', received: true })]);
 });
 
+test('a node killed under load and started again: no idempotent call fails, and every reply has its job on the ledger', async () => {
+  await network.startNode('ant');
+  await warm('nap-again');
+  const load = new Load(network, { callers: 24, path: 'nap-again', request: (index) => ({ event: { ms: index % 50 } }) });
+  await load.served(100);
+  await network.node('ant').end('SIGKILL');
+  await load.served(100);
+  await network.startNode('ant');
+  await load.served(100);
+  await load.stop();
+  expect(load.broken).toEqual([]);
+  expect(load.refused.map(({ status, text }) => ({ status, text }))).toEqual([]);
+  expect(load.good.some(({ attempt }) => attempt === 2)).toBe(true);
+
+  await settled(network);
+  const jobs = await settledJobs(network);
+  for (const { job } of load.good) expect(jobs.get(job)).toEqual([expect.objectContaining({ outcome: 'ok', received: true })]);
+  await network.node('ant').end('SIGINT');
+  await network.unlinked('ant');
+});
+
 test('a node that comes back offers what it holds, and needs no download for it', async () => {
   const code = nap.code.sha256;
   const blob = join(network.superNodeFolder, 'code', 'blobs', code.slice(0, 2), code);

@@ -5,7 +5,7 @@ import { Network } from '../e2e/network.ts';
 import { Load } from './load.ts';
 import { chaosSeed, seededRandom } from './random.ts';
 
-const rounds = 4;
+const rounds = 3;
 const callers = 40;
 const memoryMiB = 64;
 const seed = chaosSeed();
@@ -31,6 +31,7 @@ afterAll(async () => {
   await network?.stop();
 });
 
+const nodesBack = () => Promise.all(['ant', 'bee'].map((label) => network.linked(label)));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test(`the super node is killed ${rounds} times under load: nodes come back by themselves, and calls are served again`, async () => {
@@ -41,7 +42,7 @@ test(`the super node is killed ${rounds} times under load: nodes come back by th
     await pause(Math.round(random() * 900));
     await network.superNode.end('SIGKILL');
     await network.startSuperNode();
-    await Promise.all(['ant', 'bee'].map((label) => network.linked(label)));
+    await nodesBack();
     await load.served(callers);
   }
   await load.stop();
@@ -86,7 +87,12 @@ test('the payer has paid the sum of what the jobs cost and no more, lender and o
     (sum, { maxUnits, left }) => sum + BigInt(maxUnits) - BigInt(left),
     0n,
   );
-  const lender = await network.orbClient.accounts.show('lender');
-  expect([spent, lender.availableUnits + lender.earnedUnits]).toEqual([cost, cost - relay]);
+  expect(spent).toBe(cost);
+  // Available and earned are two reads: a sweep between them moves money from the one to the other unseen.
+  const received = async () => {
+    const { availableUnits, earnedUnits } = await network.orbClient.accounts.show('lender');
+    return availableUnits + earnedUnits;
+  };
+  await expect.poll(received, { timeout: 10_000 }).toBe(cost - relay);
   expect((await checkBooks(network)).total).toBe(0n);
 });

@@ -61,8 +61,8 @@ export async function settledJobs(network: Network, memoryMiB = 128): Promise<Re
   return new Map([...jobs].map(([id, words]) => [id, [...words.values()]]));
 }
 
-/** Resolves when nothing waits for settlement. */
-export async function settled(network: Network): Promise<void> {
+/** Resolves when nothing waits for settlement at a super node. */
+export async function settled(network: Pick<Network, 'get'>): Promise<void> {
   await until(
     'every job to be settled',
     async () => (await network.get<{ totals: { unsettled: number } }>('/v1/status')).totals.unsettled === 0,

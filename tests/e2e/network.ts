@@ -110,9 +110,9 @@ export class Network {
     return child;
   }
 
-  /** Starts one `orb` command whose output is read while it runs; the test ends it. */
-  begin(args: readonly string[]): OrbProcess {
-    const child = new OrbProcess({ name: `orb ${args[0]}`, argv: [orbMain, ...args], cwd: this.folder, env: this.#env() });
+  /** Starts a command that goes on until Ctrl-C, as in a developer's terminal. */
+  watch(name: string, args: readonly string[]): OrbProcess {
+    const child = new OrbProcess({ name, argv: [orbMain, ...args], cwd: this.folder, env: this.#env() });
     this.processes.push(child);
     return child;
   }
@@ -126,6 +126,13 @@ export class Network {
     const { code } = await this.times.measure(name, () => child.ended);
     const { bytes, stdout, stderr } = child;
     return { code, stdout, stderr, bytes };
+  }
+
+  /** Runs another program of this workspace to its end, under Node. */
+  async run(name: string, argv: readonly string[]): Promise<OrbRun> {
+    const child = new OrbProcess({ name, argv, cwd: this.folder, env: this.#env() });
+    const { code } = await child.ended;
+    return { code, stdout: child.stdout, stderr: child.stderr, bytes: child.bytes };
   }
 
   /** Runs a command that must succeed. @returns its `--json` result */
@@ -214,20 +221,21 @@ export class Network {
     });
   }
 
-  /** Ends everything, removes everything. @throws when a secret of this network stood in anybody's words */
+  /** Ends everything, removes everything. @throws when a process ended badly, or a secret stood in anybody's words */
   async stop(): Promise<void> {
-    const [superNodes, others] = [
-      this.processes.filter(({ name }) => name === 'super node'),
-      this.processes.filter(({ name }) => name !== 'super node'),
-    ];
-    await this.times.measure('network down', async () => {
-      await Promise.all(others.map((child) => child.end('SIGINT')));
-      await Promise.all(superNodes.map((child) => child.end('SIGINT')));
-    });
+    const running = this.processes.filter((child) => child.running);
+    const endAll = (children: readonly OrbProcess[]) =>
+      Promise.all(children.map(async (child) => ({ name: child.name, ...(await child.end('SIGINT')) })));
+    // Nodes first, as their owners would: what they have run is settled while the super node is still there.
+    const endings = await this.times.measure('network down', async () => [
+      ...(await endAll(running.filter((child) => child !== this.superNode))),
+      ...(await endAll(running.filter((child) => child === this.superNode))),
+    ]);
     const leaks = await findLeaks(this.folder, this.processes);
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
     this.times.print();
     expect(leaks).toEqual([]);
+    expect(endings.filter(({ code }) => code !== 0)).toEqual([]);
   }
 
   async #makeSuperNode(config: Readonly<Record<string, unknown>>): Promise<void> {

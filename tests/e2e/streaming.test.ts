@@ -197,7 +197,7 @@ test('the SDK sends and reads streams, events answer as streams too, and an answ
 });
 
 test('orb call --no-buffer prints as it comes, and sends a file of any size', async () => {
-  const call = network.begin(['call', 'alice/flow', '--path', '/sse?n=200', '--no-buffer']);
+  const call = network.watch('orb call', ['call', 'alice/flow', '--path', '/sse?n=200', '--no-buffer']);
   await call.said(/"i":2/);
   expect(call.running).toBe(true);
   await call.end('SIGINT');

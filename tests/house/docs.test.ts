@@ -55,8 +55,9 @@ test('scripts that the pages name exist', () => {
 
 test('commands and options that the pages show are those that orb has', () => {
   const known = new Map<string, string>();
-  for (const [, command, rest] of read('docs/reference/cli.md').matchAll(/^### `orb ([a-z]+(?: [a-z]+)?)\b[^\n]*\n([\s\S]*?)(?=^##)/gm))
-    known.set(command!, rest!);
+  const everywhere = /^## Options of every command\n([\s\S]*?)^## /m.exec(read('docs/reference/cli.md'))![1]!;
+  for (const [, command, rest] of read('docs/reference/cli.md').matchAll(/^### `orb ([a-z-]+(?: [a-z]+)?)\b[^\n]*\n([\s\S]*?)(?=^##)/gm))
+    known.set(command!, everywhere + rest!);
   const shown = pages.flatMap((page) =>
     [...read(page).matchAll(/^(?:echo .* \| )?(?:npm run orb --|orb) ([a-z].*)$/gm)].map((match) => match[1]!.replace(/#.*/, '')),
   );

@@ -12,7 +12,7 @@ const mayImport: Record<string, readonly string[]> = {
   sdk: ['protocol'],
   'super-node': ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk'],
   node: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk'],
-  cli: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk', 'super-node', 'node'],
+  cli: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk', 'super-node', 'node', 'types'],
 };
 const roomsWithAdapters = ['link', 'ledger', 'sandbox', 'store'];
 const composers = ['packages/super-node/src/compose.ts', 'packages/node/src/compose.ts', 'packages/cli/src/compose.ts'];

@@ -309,3 +309,31 @@ test('npm packages are bundled in', async () => {
   const { code } = JSON.parse((await orb(`deploy ${file} --json`)).stdout) as { code: { sha256: string } };
   expect(gateway.code.get(code.sha256)!.toString()).toContain('tiny-marker-');
 });
+
+test('deploying again without flags keeps the limits of the version before; a flag changes that one alone', async () => {
+  await readyAccount();
+  const manifest = async () => {
+    const [{ value } = { value: undefined }] = (await gateway.ledger.range('version/', { limit: 10 }))
+      .map((entry) => entry as unknown as { value: { number: number; manifest: Record<string, unknown> } })
+      .toSorted((a, b) => b.value.number - a.value.number);
+    return value!.manifest;
+  };
+  const file = await source('fn.ts', 'export default () => 1;');
+  expect(await orb(`deploy ${file} --memory 256 --timeout 3s --concurrency 4 --replicas 3 --price-cap 40 --private --idempotent`)).toMatchObject({
+    code: 0,
+  });
+  const first = await manifest();
+  expect(first).toMatchObject({ memoryMiB: 256, timeoutMs: 3_000, concurrency: 4, replicas: 3, visibility: 'private', idempotent: true });
+
+  await source('fn.ts', 'export default () => 2;');
+  expect(await orb(`deploy ${file}`)).toMatchObject({ code: 0 });
+  const { code: firstCode, ...firstTerms } = first;
+  const { code: secondCode, ...secondTerms } = await manifest();
+  expect(secondCode).not.toEqual(firstCode);
+  expect(secondTerms).toEqual(firstTerms);
+
+  expect(await orb(`deploy ${file} --memory 512 --public --no-idempotent`)).toMatchObject({ code: 0 });
+  const third = await manifest();
+  expect(third).toMatchObject({ memoryMiB: 512, timeoutMs: 3_000, concurrency: 4, idempotent: false });
+  expect(third['visibility'] ?? 'public').toBe('public');
+});

@@ -1,5 +1,6 @@
-import type { Genesis, Signer } from '@orb/protocol';
+import { chainId, type Block, type BlockHeader, type ChainId, type Genesis, type Signer } from '@orb/protocol';
 import type { VerifyReport } from '@orb/ledger';
+import type { ReplicaStatus } from '@orb/ledger/replica';
 import type { ControlRequest, NodeConfig, NodeStatus, RunningNode } from '@orb/node';
 import type { SandboxReport } from '@orb/sandbox';
 import type { Orb } from '@orb/sdk';
@@ -52,6 +53,101 @@ export async function runSuperNode(config: SuperNodeConfig, log: (line: string) 
 export async function verifyRemote(orb: Orb, genesis: Genesis, onBlock: (height: number) => void): Promise<VerifyReport> {
   const { verifyLedger } = await import('@orb/ledger');
   return verifyLedger(genesis, orb.ledger.blocks(), ({ height }) => onBlock(height));
+}
+
+/** Blocks of a back-up, or of a ledger's folder on this computer: also while a process writes there. */
+export async function* readLedgerFolder(folder: string): AsyncGenerator<Block, void> {
+  const { readLog } = await import('@orb/ledger/embedded');
+  yield* readLog(folder);
+}
+
+/** The genesis of a ledger's folder; undefined when it holds none. @throws OrbError `ledger-corrupt` */
+export async function genesisOfFolder(folder: string): Promise<Genesis | undefined> {
+  return (await import('@orb/ledger/embedded')).readGenesis(folder);
+}
+
+/** Runs blocks again as they are read. @throws what reading throws; a wrong block is in the report */
+export async function verifyBlocks(
+  genesis: Genesis,
+  blocks: AsyncIterable<Block>,
+  onBlock: (height: number) => void,
+): Promise<VerifyReport> {
+  const { verifyLedger } = await import('@orb/ledger');
+  return verifyLedger(genesis, blocks, ({ height }) => onBlock(height));
+}
+
+/** Makes a ledger's folder from blocks, each run again. @throws OrbError `ledger-corrupt` naming the first wrong one */
+export async function restoreFolder(
+  folder: string,
+  genesis: Genesis,
+  blocks: AsyncIterable<unknown>,
+  onBlock: (height: number) => void,
+): Promise<BlockHeader> {
+  const { restoreLedger } = await import('@orb/ledger/replica');
+  return restoreLedger({ folder, genesis, blocks, onBlock });
+}
+
+export interface PeerOptions {
+  readonly folder: string;
+  /** The network that is trusted. */
+  readonly genesis: Genesis;
+  /** Address of the super node to follow. */
+  readonly gateway: string;
+  /** Co-signs blocks. */
+  readonly signer: Signer;
+  /** HOST:PORT to serve reads and proofs at; undefined serves nobody. */
+  readonly listen?: string | undefined;
+}
+
+export interface RunningPeer {
+  readonly chain: ChainId;
+  readonly url: string | undefined;
+  status(): ReplicaStatus;
+  stop(): Promise<void>;
+}
+
+/** Follows a ledger, co-signs it, and serves reads of it. @param log takes words for its operator, and what was refused */
+export async function runPeer(
+  options: PeerOptions,
+  log: (level: 'info' | 'warn' | 'error', message: string) => void,
+): Promise<RunningPeer> {
+  const { folder, genesis, gateway, signer, listen } = options;
+  const [{ httpUpstream, openReplicaLedger }, { httpCosignatureSink, openCosigner, startCosigning }, { startLedgerGateway }] =
+    await Promise.all([import('@orb/ledger/replica'), import('@orb/ledger/finality'), import('@orb/super-node')]);
+  const ledger = await openReplicaLedger({
+    folder,
+    genesis,
+    upstream: httpUpstream({ url: gateway, chain: chainId(genesis) }),
+    onRefused: ({ height, reason }, file) =>
+      log('error', `Block ${height} is refused: ${reason}.${file === undefined ? '' : ` It is kept in ${file}.`}`),
+    onTrouble: ({ message }) => log('warn', message),
+  });
+  const { state, error } = ledger.status;
+  if (state === 'refused') log('error', error!.message);
+  try {
+    const cosigner = await openCosigner(folder, signer, ledger);
+    const sink = httpCosignatureSink({ url: gateway });
+    const http =
+      listen === undefined
+        ? undefined
+        : await startLedgerGateway(
+            { listen, key: signer.publicKey, software: 'orb ledger peer' },
+            {
+              ledger,
+              log: { info: () => undefined, warn: (message) => log('warn', message), error: (message) => log('error', message) },
+            },
+          );
+    const cosigning = startCosigning({ ledger, cosigner, sink, onTrouble: ({ message }) => log('warn', message) });
+    const stop = async () => {
+      await cosigning.stop();
+      await http?.close();
+      await ledger.close();
+    };
+    return { chain: ledger.chain, url: http?.url, status: () => ledger.status, stop };
+  } catch (error) {
+    await ledger.close();
+    throw error;
+  }
 }
 
 /** Lends this computer. @param log takes words for its owner */

@@ -24,7 +24,7 @@ export async function run({ argv, signal }: RunOptions, streams: Streams): Promi
   prepare(program, terminal);
   try {
     await program.parseAsync([...argv], { from: 'user' });
-    return exitCodes.ok.code;
+    return terminal.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return exitOfCommander(error);
     if (signal.aborted) return exitCodes.interrupted.code;

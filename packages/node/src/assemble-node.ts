@@ -79,7 +79,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   );
   const instances = on.openInstances(shelf, lending.terms.memoryMiB);
   const means = () => ({ runtimes: report.runtimes, isolation: report.tier, labels: config.labels, ...lending.terms });
-  const seeding = new Seeding({ chain, policy }, { shelf, means });
+  const seeding = new Seeding({ chain, policy }, { shelf, means, prepare: async (program) => on.sandbox.prepare?.(program) });
   const tally = new Tally();
   const nowUs = () => performance.now() * 1000;
   const desk = new JobDesk({}, { lending, shelf, tally, nowUs, nowMs });

@@ -43,6 +43,7 @@ describe('a node with real links, disk and Deno', () => {
         label: 'integration',
         superNodes: [{ address: superNode.address, key: superNode.signer.publicKey }],
         caps: { memoryMiB: 512 },
+        containers: { use: 'off' },
       },
       { log: (_, message) => log.push(message) },
     );

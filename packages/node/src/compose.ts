@@ -1,13 +1,15 @@
 import { join } from 'node:path';
 import { WssTransport } from '@orb/link/wss';
-import { InstancePool, type Sandbox } from '@orb/sandbox';
+import { nodeId } from '@orb/protocol';
+import { InstancePool, SandboxByKind, type Sandbox } from '@orb/sandbox';
+import { ContainerSandbox } from '@orb/sandbox/container';
 import { DenoSandbox } from '@orb/sandbox/deno';
 import { MemorySandbox } from '@orb/sandbox/memory';
 import { openDiskStore } from '@orb/store/disk';
 import { assembleNode } from './assemble-node.ts';
 import { PooledInstances } from './job/pooled-instances.ts';
 import type { NodeLog } from './lent-node.ts';
-import { checkNodeConfig, type NodeConfig } from './node-config.ts';
+import { checkNodeConfig, type CheckedNodeConfig, type NodeConfig } from './node-config.ts';
 import { thisMachine } from './offer/machine.ts';
 import type { RunningNode } from './running-node.ts';
 
@@ -21,7 +23,7 @@ import type { RunningNode } from './running-node.ts';
 export async function startNode(config: NodeConfig, options: { readonly log?: NodeLog } = {}): Promise<RunningNode> {
   const checked = checkNodeConfig(config);
   const machine = thisMachine();
-  const sandbox: Sandbox = checked.sandbox === 'deno' ? new DenoSandbox() : new MemorySandbox();
+  const sandbox = makeSandbox(checked);
   return assembleNode(checked, {
     transport: new WssTransport(),
     openStore: () => openDiskStore({ directory: join(checked.dataFolder, 'code'), quotaBytes: checked.caps.diskMiB * 1024 * 1024 }),
@@ -30,4 +32,21 @@ export async function startNode(config: NodeConfig, options: { readonly log?: No
     machine,
     log: options.log ?? (() => undefined),
   });
+}
+
+/** Deno for bundles, and containers for images where an engine answers. */
+function makeSandbox({ sandbox, containers, signer }: CheckedNodeConfig): Sandbox {
+  if (sandbox === 'memory') return new MemorySandbox();
+  if (containers.use === 'off') return new DenoSandbox();
+  const { socket, runtime, cores, diskMiB, registries, onlyListedRegistries } = containers;
+  const image = new ContainerSandbox({
+    owner: nodeId(signer.publicKey).slice(0, 16),
+    cpus: cores,
+    imageDiskMiB: diskMiB,
+    registries,
+    onlyListedRegistries,
+    ...(socket !== undefined && { socketPath: socket }),
+    ...(runtime !== undefined && { runtime }),
+  });
+  return new SandboxByKind({ bundle: new DenoSandbox(), image });
 }

@@ -1,5 +1,6 @@
 import type { Link } from '@orb/link';
 import type { ReceiptBook } from './receipts/receipt-book.ts';
+import { LogOutbox } from './job/log-outbox.ts';
 import { TicketList } from './receipts/ticket-list.ts';
 import type { SuperNodeAccount } from './super-node-account.ts';
 import type { ChainId, NodeId } from '@orb/protocol';
@@ -13,6 +14,8 @@ export class LinkSession {
   readonly account: SuperNodeAccount;
   /** Tickets of this link that no root covers yet. */
   readonly tickets: TicketList;
+  /** What functions wrote and has not gone over this link. */
+  readonly logs: LogOutbox;
   readonly sinceMs: number;
   /** Ticket roots that did not cover the tickets that came. */
   wrongRoots = 0;
@@ -25,6 +28,7 @@ export class LinkSession {
     this.link = link;
     this.account = account;
     this.tickets = new TicketList({ ...identity, superNode: account.id, superNodeKey: account.key });
+    this.logs = new LogOutbox({}, { send: (logs) => link.notify('logs', logs), nowMs: () => performance.now() });
     this.sinceMs = nowMs;
   }
 

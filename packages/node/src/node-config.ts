@@ -54,6 +54,28 @@ const nodeConfigSchema = z.strictObject({
       minIsolation: z.enum(isolationTiers).default('process'),
     })
     .prefault({}),
+  /** Container images, through the Docker Engine of this computer. */
+  containers: z
+    .strictObject({
+      /** `auto`: where an engine answers and holds what it promises; `off`: never. */
+      use: z.enum(['auto', 'off']).default('auto'),
+      /** The engine's socket. @default `DOCKER_HOST`, or the usual places of Docker and podman */
+      socket: text.max(256).optional(),
+      /** The engine's runtime for functions, such as `runsc`. @default the engine's own */
+      runtime: z
+        .string()
+        .regex(/^[\w.-]{1,64}$/, 'must be the name of a runtime')
+        .optional(),
+      /** Cores that one container may use. */
+      cores: z.number().min(0.1).max(1_024).default(1),
+      /** Disk for images. */
+      diskMiB: z.int().min(1).max(16_777_216).default(10_240),
+      /** Registries with a login, or `null` for one without: the way to allow one inside the owner's network. */
+      registries: z.record(text.max(256), z.strictObject({ username: text.max(256), password: text.max(4_096) }).nullable()).default({}),
+      /** Fetch from those registries alone. */
+      onlyListedRegistries: z.boolean().default(false),
+    })
+    .prefault({}),
   /** `memory` runs functions inside this process, without any protection: for tests and simulations alone. */
   sandbox: z.enum(['deno', 'memory']).default('deno'),
 });

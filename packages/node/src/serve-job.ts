@@ -3,6 +3,7 @@ import { limits, runRequestSchema, sha256, streamMark, type RunTrailer } from '@
 import type { InvocationUsage } from '@orb/sandbox';
 import { z } from 'zod';
 import type { AcceptedJob, JobDesk } from './job/accept-job.ts';
+import { callFunction } from './job/call-function.ts';
 import { cancelSignal } from './job/cancel-signal.ts';
 import type { Instances, Lease } from './job/instances.ts';
 import { makeReceipt, type SentBody } from './job/make-receipt.ts';
@@ -109,6 +110,8 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       context,
       signal,
       maxResponseBytes: room.streamBytes,
+      log: (level, line) => job.session.logs.write(job.id, seeded, level, line),
+      call: (nested) => callFunction(job.session.link, job.id, nested),
     });
     const { status, body, streamed = false, finished, completed } = result;
     return { setupUs, release, status, headers: result.headers, body, streamed, finished, completed, cancel };
@@ -205,11 +208,18 @@ async function finishJob(
   room: JobRoom,
 ): Promise<RunTrailer> {
   const receipt = makeReceipt(job, request, run, usage, sent);
-  const { book } = job.session;
+  const { book, logs } = job.session;
+  logs.end(job.id);
   const place = book.add(job.row, receipt);
   run.release?.();
   room.desk.leave(job);
   room.tally.finished(usage.outcome, receipt[1], job.seeded.manifest.memoryMiB, job.rate);
   await book.written();
-  return { receipt, ...place, ...(usage.error !== undefined && { error: usage.error.slice(0, limits.errorMessageChars) }) };
+  const { error, errorType } = usage;
+  return {
+    receipt,
+    ...place,
+    ...(error !== undefined && { error: error.slice(0, limits.errorMessageChars) }),
+    ...(errorType !== undefined && { errorType }),
+  };
 }

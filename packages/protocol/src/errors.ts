@@ -56,6 +56,12 @@ export const errorTable = {
   'bad-response': rule(502, 'function', 'The function returned something that cannot be sent.'),
   'response-too-large': rule(502, 'function', 'The function returned more than the limit.'),
   'out-of-memory': rule(502, 'function', 'The function used more memory than its manifest allows.', 'Deploy it with more --memory.'),
+  'call-limit': rule(
+    508,
+    'function',
+    'Functions call each other too often or too deep.',
+    'See callDepth, callRepeats and callsPerJob in the limits.',
+  ),
   'load-failed': rule(502, 'function', 'The function failed while it was being loaded.'),
   'timed-out': rule(504, 'function', 'The function did not answer within its time limit.', 'Deploy it with a longer --timeout.'),
   // What the network could not do

@@ -46,4 +46,19 @@ export const limits = {
   /** How far a signed request's creation time may be from the receiver's clock. */
   signedRequestSkewMs: 60_000,
   idempotencyKeyChars: 128,
+  /** How long a token for AWS clients lives. */
+  tokenMs: { min: 60_000, max: 31_622_400_000, default: 2_592_000_000 },
+  tokensPerAccount: 100,
+  functionsPerToken: 64,
+  tokenLabelChars: 64,
+  /** How far a SigV4 request's time may be from the receiver's clock: five minutes, as Lambda has it. */
+  sigV4SkewMs: 300_000,
+  /** Functions that wait for each other in one chain of `ctx.call`, the outermost included. */
+  callDepth: 8,
+  /** How often one function may stand in such a chain: bounds what calls itself, directly or in a circle. */
+  callRepeats: 3,
+  /** Calls that one job may make. */
+  callsPerJob: 64,
+  /** Input of such a call: it travels in one frame. */
+  callInputBytes: 262_144,
 } as const;

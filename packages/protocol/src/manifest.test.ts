@@ -4,7 +4,15 @@ import { describe, expect, test } from 'vitest';
 import { sampleManifest } from '../vectors/sample.ts';
 import { canonical, type Json } from './canonical.ts';
 import { limits } from './limits.ts';
-import { isolationTiers, parseCanonicalManifest, parseCompleteManifest, parseManifest, tierSatisfies, versionId } from './manifest.ts';
+import {
+  isolationTiers,
+  parseCanonicalManifest,
+  parseCompleteManifest,
+  parseManifest,
+  tierOf,
+  tierSatisfies,
+  versionId,
+} from './manifest.ts';
 
 const vectors = JSON.parse(readFileSync(new URL('../vectors/manifest.json', import.meta.url), 'utf8'));
 const refusedWith = (code: string) => expect.objectContaining({ name: 'OrbError', code });
@@ -104,6 +112,11 @@ describe('manifest', () => {
         }
       }),
     );
+  });
+
+  test('an image runs in a container, or in what is stronger', () => {
+    expect(isolationTiers.map((offered) => tierOf({ kind: 'image' }, offered))).toEqual(['container', 'container', 'container', 'vm']);
+    expect(isolationTiers.map((offered) => tierOf({ kind: 'bundle' }, offered))).toEqual(isolationTiers);
   });
 
   test('a stronger tier satisfies a weaker one, never the other way', () => {

@@ -17,6 +17,11 @@ export function tierSatisfies(offered: IsolationTier, wanted: IsolationTier): bo
   return isolationTiers.indexOf(offered) >= isolationTiers.indexOf(wanted);
 }
 
+/** The tier that a version gets on a node which offers `offered` to bundles: an image runs in a container or stronger. */
+export function tierOf({ kind }: Pick<Manifest, 'kind'>, offered: IsolationTier): IsolationTier {
+  return kind === 'image' && !tierSatisfies(offered, 'container') ? 'container' : offered;
+}
+
 const bounded = (bound: { min: number; max: number; default: number }) => z.int().min(bound.min).max(bound.max).default(bound.default);
 
 const hostPattern = /^(public|([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?)$/;
@@ -29,17 +34,20 @@ export const manifestSchema = z.strictObject({
   v: z.literal(1),
   /** `bundle`: one JavaScript file; `image`: an OCI image; `wasm`: a WebAssembly module. */
   kind: z.enum(['bundle', 'image', 'wasm']),
-  /** What runs it: `deno-2` for bundles. */
+  /** What runs it: `deno-2` for bundles, `container` for images. */
   runtime: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,31}$/),
   /** The code's SHA-256 and size; for an image, the hash and size of its own manifest. */
   code: z.strictObject({ sha256: hex32, bytes: z.int().min(1).max(limits.codeBytes) }),
-  /** Image reference with digest; only for `image`. */
+  /** Where the image is, `REGISTRY/NAME@sha256:…`, by the digest in `code`; only for `image`. */
   image: z
     .string()
     .regex(/^[\x21-\x7e]{1,512}$/, 'must be at most 512 printable ASCII characters')
     .nullable()
     .default(null),
-  /** Which export answers: `auto` tries `fetch`, then `default`, then `handler`. */
+  /**
+   * Which export answers: `auto` tries `fetch`, then `default`, then `handler`. Of an image, how it answers: `job` (standard
+   * input to standard output) or `http` (a server on `$PORT`).
+   */
   handler: z
     .string()
     .regex(/^[A-Za-z_$][\w$.]{0,63}$/)
@@ -144,21 +152,33 @@ export function versionId(manifest: Manifest): VersionId {
   return sha256(canonical(manifest as Json));
 }
 
+/** What runs each kind. */
+const runtimeOf = { bundle: 'deno-2', image: 'container' } as const;
+
 function checkConsistency(manifest: Manifest): void {
   const { verification, kind, image, ownPrice, payer } = manifest;
   const refuse = (message: string) => {
     throw new OrbError('invalid-manifest', { message });
   };
   if ((kind === 'image') !== (image !== null)) refuse('manifest.image: must be given exactly when kind is image');
+  if (kind === 'image') checkImage(manifest, refuse);
   if (verification && verification.quorum > verification.replicas) refuse('manifest.verification: quorum exceeds replicas');
   if (verification && !manifest.deterministic) refuse('manifest.verification: needs a deterministic function');
   if (ownPrice !== '0' && payer !== 'caller') refuse('manifest.ownPrice: needs payer: caller');
 }
 
+function checkImage({ image, code, handler, concurrency }: Manifest, refuse: (message: string) => void): void {
+  if (!image!.endsWith(`@sha256:${code.sha256}`))
+    refuse('manifest.image: must end with the digest of its own manifest, @sha256: and code.sha256');
+  if (handler !== 'job' && handler !== 'http') refuse('manifest.handler: must be job or http when kind is image');
+  if (handler === 'job' && concurrency !== 1)
+    refuse('manifest.concurrency: must be 1 when an image is a job, which runs in a container of its own');
+}
+
 function checkSupported(manifest: Manifest): void {
   const unsupported = [
-    manifest.kind !== 'bundle' && `kind ${manifest.kind}`,
-    manifest.kind === 'bundle' && manifest.runtime !== 'deno-2' && `runtime ${manifest.runtime}`,
+    manifest.kind === 'wasm' && 'kind wasm',
+    manifest.kind !== 'wasm' && manifest.runtime !== runtimeOf[manifest.kind] && `kind ${manifest.kind} with runtime ${manifest.runtime}`,
     manifest.payer === 'caller' && 'payer: caller',
     manifest.verification && 'verification',
     manifest.network.length > 0 && 'network',

@@ -11,8 +11,10 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  *   node → super node
  *     call   offer      Offer                → OfferAnswer            when the link opens, and at each change
  *     call   fetch-code { sha256 }           → {} + the code
+ *     call   call       NestedCallRequest + body → RunAnswer + body   a function that it runs calls another
  *     notice setting-up { job }              the job waits for a cold start: not started yet, safe to try elsewhere
  *     notice started    { job }              after setting-up: the handler has the call now
+ *     notice logs       Logs                 lines that functions wrote; before the answer of their job
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
@@ -99,10 +101,8 @@ export const dropSchema = z.strictObject({
 export type Drop = z.output<typeof dropSchema>;
 
 /** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
-const headerPair = z.tuple([
-  z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'),
-  z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters'),
-]);
+const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters');
+const headerPair = z.tuple([z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'), headerValue]);
 const headerPairs = z
   .array(headerPair)
   .max(limits.headersCount)
@@ -144,6 +144,9 @@ export function isStreamed({ headers }: RunAnswer): boolean {
   return headers.some(([name]) => name === streamMark[0]);
 }
 
+/** Names of errors: printable ASCII without spaces. */
+export const errorName = /^[\x21-\x7e]{1,128}$/;
+
 /** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */
 export const runTrailerSchema = z.strictObject({
   receipt: receiptRowSchema,
@@ -154,9 +157,27 @@ export const runTrailerSchema = z.strictObject({
     .min(0)
     .max(limits.settlementRows - 1),
   error: z.string().max(limits.errorMessageChars).optional(),
+  /** The name of what the function threw, such as `TypeError`. */
+  errorType: z.string().regex(errorName).optional(),
 });
 /** A trailer as read. */
 export type RunTrailer = z.output<typeof runTrailerSchema>;
+
+/** A function that a node runs calls another. Who pays, and what chain of calls it is in, the super node knows by the job. */
+export const nestedCallSchema = z.strictObject({
+  /** The calling job: one that this super node has given to this node and that is not over. */
+  job: jobIdText,
+  owner: z.string().max(limits.accountNameChars),
+  name: z.string().max(limits.functionNameChars),
+  /** The function that the name must stand for, and the version that must run, where a descriptor says so. */
+  function: hex32.optional(),
+  version: hex32.optional(),
+  contentType: headerValue.max(256).optional(),
+  /** What is left of the caller's time. */
+  withinMs: z.int().min(1).max(limits.timeoutMs.max),
+});
+/** A nested call as read. */
+export type NestedCallRequest = z.output<typeof nestedCallSchema>;
 
 /** Asks a node for one of its batches, when answers were lost with a link or a crash. */
 export const unsettledRequestSchema = z.strictObject({ batch: sequence });
@@ -171,3 +192,25 @@ export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
 
 /** A job in one of its first states. A job without these notices counts as started from the moment it was sent. */
 export const jobNoticeSchema = z.strictObject({ job: jobIdText });
+
+/** How much a line of a function's log matters. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Bounds of one `logs` notice. Its JSON text stays below the 64 KiB of a header. */
+export const logBounds = { jobs: 64, lines: 256, lineChars: 8_192, noticeBytes: 61_440 } as const;
+
+/** Lines of jobs of this node, each job's in their order; `dropped` counts those that were left out before them. */
+export const logsSchema = z.strictObject({
+  jobs: z
+    .array(
+      z.strictObject({
+        job: jobIdText,
+        lines: z.array(z.tuple([z.enum(logLevels), z.string().max(logBounds.lineChars)])).max(logBounds.lines),
+        dropped: z.int().min(0),
+      }),
+    )
+    .max(logBounds.jobs),
+});
+/** Lines as read. */
+export type Logs = z.output<typeof logsSchema>;

@@ -2,7 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { createSigner, sha256 } from '#crypto';
 import { superNodeId } from './ids.ts';
 import { limits } from './limits.ts';
-import { checkPresence, decodeSeeds, encodeSeeds, presenceListBytes, presenceSchema, signPresence, type Presence } from './peer-messages.ts';
+import {
+  checkPresence,
+  decodeSeeds,
+  encodeSeeds,
+  presenceListBytes,
+  presenceSchema,
+  signPresence,
+  type Presence,
+} from './peer-messages.ts';
 
 const signer = createSigner(sha256('orb vector 1'));
 const chain = sha256('chain');

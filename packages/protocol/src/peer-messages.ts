@@ -6,7 +6,7 @@ import { OrbError } from './errors.ts';
 import type { ChainId, VersionId } from './ids.ts';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
-import { runAnswerSchema, runRequestSchema } from './messages.ts';
+import { runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
 import { hex16, hex32, hex64, instantMs, jobIdText, sequence } from './schema.ts';
 
 /*
@@ -145,6 +145,8 @@ export const forwardRequestSchema = z.strictObject({
   streamed: z.literal(true).optional(),
   /** Where the function is private: who asked. */
   signed: callerSignature.optional(),
+  /** Functions that wait for this call, outermost first, where a function makes it. */
+  callers: z.array(hex32).max(limits.callDepth).optional(),
 });
 /** A forwarded call as read. */
 export type ForwardRequest = z.output<typeof forwardRequestSchema>;
@@ -179,6 +181,7 @@ export const forwardTrailerSchema = z.strictObject({
   prcUs: z.int().min(0).max(limits.jobMicroseconds),
   /** The function's own message where the outcome is not `ok`. */
   error: z.string().max(limits.errorMessageChars).optional(),
+  errorType: runTrailerSchema.shape.errorType,
 });
 /** A trailer as read. */
 export type ForwardTrailer = z.output<typeof forwardTrailerSchema>;

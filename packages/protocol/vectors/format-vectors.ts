@@ -118,6 +118,13 @@ export function manifestVectors(): Json {
     code: { sha256: vectorHash('code'), bytes: 1 },
     priceCap: '0',
   };
+  const image = {
+    ...smallest,
+    kind: 'image',
+    runtime: 'container',
+    handler: 'http',
+    image: `example.org/hello@sha256:${vectorHash('code')}`,
+  };
   const inputs: Record<string, Json> = {
     'the smallest: defaults are filled in': smallest,
     'every supported field': {
@@ -133,6 +140,8 @@ export function manifestVectors(): Json {
       replicas: 64,
       isolation: 'namespaces',
     },
+    'an image that serves': image,
+    'an image for each call': { ...image, handler: 'job', concurrency: 1, isolation: 'container' },
   };
   const refused: Record<string, Json> = {
     'no price cap': { ...smallest, priceCap: undefined },
@@ -152,7 +161,14 @@ export function manifestVectors(): Json {
     'host named twice': { ...smallest, network: ['example.org', 'example.org'] },
     'network, not supported yet': { ...smallest, network: ['example.org:443'] },
     'secrets, not supported yet': { ...smallest, secrets: ['TOKEN'] },
-    'image, not supported yet': { ...smallest, kind: 'image', image: 'example.org/hello@sha256:00' },
+    'image of another digest': { ...image, image: `example.org/hello@sha256:${vectorHash('other')}` },
+    'image without a digest': { ...image, image: 'example.org/hello:latest' },
+    'image kind without an image': { ...image, image: null },
+    'image that does not say how it answers': { ...image, handler: 'auto' },
+    'image for each call with many at once': { ...image, handler: 'job', concurrency: 2 },
+    'image run by Deno': { ...image, runtime: 'deno-2' },
+    'bundle run as a container': { ...smallest, runtime: 'container' },
+    'WebAssembly, not supported yet': { ...smallest, kind: 'wasm', runtime: 'wasi-1' },
     'paying caller, not supported yet': { ...smallest, payer: 'caller' },
     'runtime, not supported yet': { ...smallest, runtime: 'deno-3' },
   };

@@ -1,3 +1,4 @@
 export * from './bundle-format.ts';
 export * from './port.ts';
 export * from './instance-pool.ts';
+export * from './sandbox-by-kind.ts';

@@ -73,7 +73,8 @@ function program(version: string, more: Partial<PooledProgram> = {}): PooledProg
     version,
     concurrency: 2,
     memoryMiB,
-    load: () => Promise.resolve({ kind: 'bundle', sha256: version, code: new Uint8Array(), handler: 'auto', memoryMiB, startTimeoutMs: 1_000 }),
+    load: () =>
+      Promise.resolve({ kind: 'bundle', sha256: version, code: new Uint8Array(), handler: 'auto', memoryMiB, startTimeoutMs: 1_000 }),
     ...more,
   };
 }

@@ -89,9 +89,28 @@ export interface Invocation {
   readonly maxResponseBytes?: number;
   /** Aborts when the caller has gone: the handler's `ctx.signal` fires, and the outcome is `cancelled`. */
   readonly signal?: AbortSignal;
+  /** Calls another function for this one; without it a function can call none. @throws OrbError whose words the function gets */
+  call?(nested: NestedCall): Promise<NestedAnswer>;
   /** Lines the function writes with `console.*`, bounded in number and length. */
   log?(level: 'debug' | 'info' | 'warn' | 'error', line: string): void;
 }
+
+/** A call of another function that a function makes by `ctx.call`. */
+export interface NestedCall {
+  /** `OWNER/NAME` */
+  readonly target: string;
+  /** The function id and the version that the function wants, where its descriptor says so. */
+  readonly function: Hex32 | undefined;
+  readonly version: Hex32 | undefined;
+  readonly contentType: string | undefined;
+  readonly body: Uint8Array;
+  /** What is left of the caller's time, or less where it wants less. */
+  readonly withinMs: number;
+  /** Aborts when the caller is over. */
+  readonly signal: AbortSignal;
+}
+
+export type NestedAnswer = Pick<InvocationResult, 'status' | 'headers'> & { readonly body: Uint8Array };
 
 export interface InvocationContext {
   readonly call: string;
@@ -123,6 +142,8 @@ export interface InvocationUsage {
   readonly outcome: Exclude<Outcome, 'lost'>;
   /** The function's own error message, where the outcome is not `ok`. */
   readonly error?: string;
+  /** The name of what the function threw, such as `TypeError`; as `errorName` of the protocol. */
+  readonly errorType?: string;
   /**
    * Request handed over (where `setupUs` is given: set up) → response complete and everything given to `ctx.waitUntil` over, microseconds on a monotonic
    * clock.

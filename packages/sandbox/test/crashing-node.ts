@@ -2,7 +2,10 @@
 import { ContainerSandbox } from '../src/container/index.ts';
 import type { ImageProgram } from '../src/port.ts';
 
-const { options, program } = JSON.parse(process.argv[2]!) as { options: ConstructorParameters<typeof ContainerSandbox>[0]; program: ImageProgram & { manifest: string } };
+const { options, program } = JSON.parse(process.argv[2]!) as {
+  options: ConstructorParameters<typeof ContainerSandbox>[0];
+  program: ImageProgram & { manifest: string };
+};
 const sandbox = new ContainerSandbox(options);
 await sandbox.start({ ...program, code: Buffer.from(program.manifest, 'base64') });
 process.stdout.write('started\n');

@@ -68,9 +68,23 @@ async function startEngine(folder: string): Promise<Started> {
   // A name of its own in containerd: one that runs already on this computer is never shared.
   const space = `orb-${folder.slice(-6)}`;
   return run(folder, 'dockerd', [
-    '--config-file', join(folder, 'daemon.json'), '--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'),
-    '-p', join(folder, 'dockerd.pid'), '-H', `unix://${join(folder, 'docker.sock')}`, '--containerd-namespace', space,
-    '--containerd-plugins-namespace', `${space}-plugins`, '--bridge=none', '--iptables=false', '--ip-forward=false',
+    '--config-file',
+    join(folder, 'daemon.json'),
+    '--data-root',
+    join(folder, 'data'),
+    '--exec-root',
+    join(folder, 'exec'),
+    '-p',
+    join(folder, 'dockerd.pid'),
+    '-H',
+    `unix://${join(folder, 'docker.sock')}`,
+    '--containerd-namespace',
+    space,
+    '--containerd-plugins-namespace',
+    `${space}-plugins`,
+    '--bridge=none',
+    '--iptables=false',
+    '--ip-forward=false',
   ]);
 }
 
@@ -90,7 +104,7 @@ function run(folder: string, name: string, args: readonly string[]): Started {
 
 /** Asks until it answers, or its process has ended. */
 async function answers(ask: () => Promise<unknown>, { child, log }: Started): Promise<void> {
-  for (const until = Date.now() + 30_000; ; ) {
+  for (const until = Date.now() + 30_000; ;) {
     try {
       return void (await ask());
     } catch (error) {
@@ -111,8 +125,11 @@ async function stopProcess(child: ChildProcess): Promise<void> {
 
 /** What an engine that had to be hurried left mounted. */
 function unmountAll(folder: string): void {
-  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').map((line) => line.split(' ')[1] ?? '').filter((path) => path.startsWith(`${folder}/`));
-  for (const path of mounts.toReversed()) spawnSync('umount', ['-l', path]);
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`));
+  for (const path of mounts.toReversed()) spawnSync(findProgram('umount')!, ['-l', path]);
 }
 
 async function freePort(): Promise<number> {
@@ -132,12 +149,14 @@ async function reach(port: number): Promise<void> {
 
 /** Where Debian puts it: a client of another origin on the way does not count. */
 export function findProgram(name: string): string | undefined {
-  return ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/bin'].map((directory) => `${directory}/${name}`).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return ['/usr/sbin', '/usr/bin', '/sbin', '/bin', '/usr/local/bin']
+    .map((directory) => `${directory}/${name}`)
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }

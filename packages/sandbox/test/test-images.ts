@@ -23,7 +23,42 @@ export interface TestImage {
 }
 
 /** Commands of BusyBox that the tests' scripts use. */
-const commands = ['sh', 'cat', 'echo', 'sleep', 'ls', 'wc', 'tr', 'head', 'dd', 'id', 'ps', 'kill', 'ln', 'rm', 'mkdir', 'yes', 'true', 'false', 'grep', 'mount', 'ping', 'wget', 'nc', 'ip', 'chmod', 'df', 'env', 'tail', 'cut', 'nslookup', 'ulimit', 'sort', 'touch', 'seq'];
+const commands = [
+  'sh',
+  'cat',
+  'echo',
+  'sleep',
+  'ls',
+  'wc',
+  'tr',
+  'head',
+  'dd',
+  'id',
+  'ps',
+  'kill',
+  'ln',
+  'rm',
+  'mkdir',
+  'yes',
+  'true',
+  'false',
+  'grep',
+  'mount',
+  'ping',
+  'wget',
+  'nc',
+  'ip',
+  'chmod',
+  'df',
+  'env',
+  'tail',
+  'cut',
+  'nslookup',
+  'ulimit',
+  'sort',
+  'touch',
+  'seq',
+];
 
 /** Makes images of BusyBox and this computer's Node without any network, and puts them into the registry. */
 export class TestImages {
@@ -34,7 +69,10 @@ export class TestImages {
   }
 
   /** A root of BusyBox, with Node where asked, and files. @param files text by path */
-  async base(name: string, options: { readonly node?: boolean; readonly files?: Readonly<Record<string, string | Uint8Array>> } = {}): Promise<string> {
+  async base(
+    name: string,
+    options: { readonly node?: boolean; readonly files?: Readonly<Record<string, string | Uint8Array>> } = {},
+  ): Promise<string> {
     const root = mkdtempSync(join(tmpdir(), 'orb-image-'));
     try {
       put(findProgram('busybox')!, join(root, 'bin/busybox'));
@@ -65,13 +103,18 @@ export class TestImages {
     await finish(docker, await image.push({ authconfig: { key: Buffer.from('{}').toString('base64') } }));
     await image.remove();
     const made = await this.#manifest(repo);
-    await docker.getImage(`${repo}@${made.digest}`).remove().catch(() => {});
+    await docker
+      .getImage(`${repo}@${made.digest}`)
+      .remove()
+      .catch(() => {});
     return made;
   }
 
   async #manifest(repo: string): Promise<TestImage> {
     const [host, ...path] = repo.split('/');
-    const response = await fetch(`http://${host}/v2/${path.join('/')}/manifests/latest`, { headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' } });
+    const response = await fetch(`http://${host}/v2/${path.join('/')}/manifests/latest`, {
+      headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' },
+    });
     const manifest = new Uint8Array(await response.arrayBuffer());
     const digest = `sha256:${createHash('sha256').update(manifest).digest('hex')}`;
     return { reference: `${repo}@${digest}`, digest, manifest };
@@ -80,7 +123,16 @@ export class TestImages {
 
 /** A version of such an image. */
 export function imageProgram(image: TestImage, handler: 'job' | 'http', more: Partial<ImageProgram> = {}): ImageProgram {
-  return { kind: 'image', image: image.reference, sha256: image.digest.slice(7), code: image.manifest, handler, memoryMiB: 128, startTimeoutMs: 20_000, ...more };
+  return {
+    kind: 'image',
+    image: image.reference,
+    sha256: image.digest.slice(7),
+    code: image.manifest,
+    handler,
+    memoryMiB: 128,
+    startTimeoutMs: 20_000,
+    ...more,
+  };
 }
 
 /** Serves the default export's `fetch` with node:http: what a server in a container looks like. */

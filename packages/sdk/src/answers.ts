@@ -7,6 +7,7 @@ import {
   hex64,
   instantMs,
   isErrorCode,
+  logLevels,
   parametersSchema,
   receiptRowSchema,
   ticketRowSchema,
@@ -150,6 +151,8 @@ export const functionSchema = z.object({
 });
 export type FunctionInfo = z.output<typeof functionSchema>;
 
+export const versionRecordSchema = z.object({ number: z.int().min(1), manifest: z.unknown() });
+
 export const seedStepSchema = z.discriminatedUnion('type', [
   z.object({
     type: z.enum(['asked', 'ready', 'refused']),
@@ -164,6 +167,23 @@ export const seedStepSchema = z.discriminatedUnion('type', [
 ]);
 /** One step of seeding. The last one is `done` or `failed`. */
 export type SeedStep = z.output<typeof seedStepSchema>;
+
+/** Of a newer super node there may be more; of a job nothing is known where only lines are missing. */
+export const logEntrySchema = z.object({
+  seq: count,
+  atMs: instantMs,
+  call: z.string().max(64).optional(),
+  job: z.string().max(64).optional(),
+  attempt: count.optional(),
+  node: z.string().max(64).optional(),
+  version: z.string().max(64).optional(),
+  level: z.enum(logLevels).optional(),
+  text: z.string().max(65_536).optional(),
+  /** How many lines are missing here. */
+  dropped: count.optional(),
+});
+/** A line of a function's log, with `level` and `text`, or the word that `dropped` lines are missing. */
+export type LogEntry = z.output<typeof logEntrySchema>;
 
 const jobTimes = z.object({
   prcUs: z.number(),

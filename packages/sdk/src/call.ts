@@ -1,6 +1,6 @@
 import { OrbError, isOrbError, limits, signRequest, type ChainId, type Signer } from '@orb/protocol';
 import { parseFunctionPath } from './function-path.ts';
-import type { Http } from './http.ts';
+import type { Http, RequestFor } from './http.ts';
 import { piecesOf, readBytes } from './read-bounded.ts';
 
 /** What the super node says about a call. */
@@ -29,6 +29,8 @@ export interface CallTimes {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** The function may run twice for this input: a call whose answer was lost goes to the next gateway. @default false */
+  readonly mayRepeat?: boolean;
   /** The most bytes of output that are read. @default the network's own limit */
   readonly outputLimit?: number;
 }
@@ -53,7 +55,12 @@ export interface FunctionRequest {
    */
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
+  /** As in {@link CallOptions}. @default true for GET, HEAD and OPTIONS (RFC 9110 section 9.2.1), else false */
+  readonly mayRepeat?: boolean;
 }
+
+/** As in {@link CallOptions}. */
+export type StreamOptions = Pick<CallOptions, 'signal' | 'mayRepeat'>;
 
 /** A call whose output is read as it comes. */
 export interface CallStream {
@@ -98,20 +105,21 @@ export async function streamFunction(
   dependencies: CallDependencies,
   path: string,
   input: unknown,
-  options: Pick<CallOptions, 'signal'>,
+  options: StreamOptions,
 ): Promise<CallStream> {
   const { response, info } = await openCall(dependencies, path, input, options);
   return { status: response.status, contentType: contentTypeOf(response), body: streamBody(response), info };
 }
 
-async function openCall(dependencies: CallDependencies, path: string, input: unknown, { signal }: Pick<CallOptions, 'signal'>) {
+async function openCall(dependencies: CallDependencies, path: string, input: unknown, { signal, mayRepeat = false }: StreamOptions) {
   const bytes = input instanceof Uint8Array;
   const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
   if (body && body.byteLength > limits.bodyBytes) {
     throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
   }
   const headers = { 'orb-mode': 'event', ...(body && { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }) };
-  const opened = await fetchFunction(dependencies, path, { method: 'POST', headers, ...(body && { body }), ...(signal && { signal }) });
+  const request = { method: 'POST', headers, mayRepeat, ...(body && { body }), ...(signal && { signal }) };
+  const opened = await fetchFunction(dependencies, path, request);
   if (!opened.response.ok) throw await dependencies.http.errorOf(opened.response);
   return opened;
 }
@@ -134,23 +142,35 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
   const { method = 'POST', body } = request;
   const target = `/fn/${owner}/${name}${rest}`;
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-  const headers = requestHeaders(request);
-  if (signed && signer) {
-    const url = `${http.base}${target}`;
-    const signedBytes = bytes instanceof Uint8Array ? bytes : new Uint8Array();
-    const signature = signRequest({ method, url, body: signedBytes }, await chain(), signer, Date.now());
-    for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
-  }
+  const signWith = signed && signer ? { signer, chain: await chain() } : undefined;
   const started = performance.now();
-  const response = await http.raw(target, {
-    method,
-    headers,
-    redirect: 'manual',
-    ...(bytes && (isStream(bytes) ? { body: readableOf(bytes), duplex: 'half' } : { body: bytes as Uint8Array<ArrayBuffer> })),
-    ...(request.signal && { signal: request.signal }),
-  });
+  // A stream is gone once it has been read: no other gateway can get it.
+  const mayRepeat = !isStream(bytes) && (request.mayRepeat ?? safeMethods.has(method.toUpperCase()));
+  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), { mayRepeat, signal: request.signal });
   return { response, info: callInfo(response.headers, performance.now() - started) };
 }
+
+/** A signature names the gateway that it is for: each gets its own. */
+function requestFor(
+  request: FunctionRequest & { readonly method: string },
+  target: string,
+  bytes: Uint8Array | AsyncIterable<Uint8Array> | undefined,
+  signWith: { readonly signer: Signer; readonly chain: ChainId } | undefined,
+): RequestFor {
+  const { method, signal } = request;
+  return (base) => {
+    const headers = requestHeaders(request);
+    if (signWith) {
+      const message = { method, url: `${base}${target}`, body: bytes instanceof Uint8Array ? bytes : new Uint8Array() };
+      const signature = signRequest(message, signWith.chain, signWith.signer, Date.now());
+      for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
+    }
+    const sent = bytes && (isStream(bytes) ? { body: readableOf(bytes), duplex: 'half' as const } : { body: bytes as Uint8Array<ArrayBuffer> });
+    return { method, headers, redirect: 'manual', ...sent, ...(signal && { signal }) };
+  };
+}
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 function requestHeaders({ headers = {} }: FunctionRequest): Headers {
   try {

@@ -1,28 +1,35 @@
 import {
   OrbError,
   functionId,
+  parseManifest,
+  parseWith,
   sha256,
   stateKeys,
+  versionId,
   type AccountId,
   type ControlAction,
   type FunctionId,
   type Hex32,
   type Manifest,
   type Signer,
+  type VersionRecord,
 } from '@orb/protocol';
 import {
   accountRecordSchema,
   anyAnswerSchema,
   functionSchema,
   functionsSchema,
+  logEntrySchema,
   seedStepSchema,
+  versionRecordSchema,
   type Committed,
   type FunctionInfo,
   type FunctionSummary,
+  type LogEntry,
   type SeedStep,
 } from './answers.ts';
 import { parseFunctionPath } from './function-path.ts';
-import type { Http } from './http.ts';
+import type { ApiRequest, Http } from './http.ts';
 import type { LedgerClient } from './ledger-client.ts';
 
 /** The two keys that an owner keeps for one function. */
@@ -110,12 +117,56 @@ export class FunctionsClient {
     await this.#http.json(`/v1/code/${hash}`, anyAnswerSchema, {
       method: 'PUT',
       body: code,
-      headers: { 'orb-account': await this.#nameOf(owner) },
-      signWith: await this.#signature(owner),
+      ...(await this.signedBy(owner)),
       signal,
       timeoutMs: 300_000,
     });
     return hash;
+  }
+
+  /**
+   * The code of a version, as its owner handed it over; checked against the ledger's hash by {@link version}'s manifest.
+   * @param version id; the current one when left out. @throws OrbError `code-mismatch` when it is other code
+   */
+  async download(path: string, owner: Owner, version: { readonly id: string; readonly manifest: Manifest }): Promise<Uint8Array> {
+    const { owner: ownerName, name } = parseFunctionPath(path);
+    const { sha256: wanted, bytes } = version.manifest.code;
+    const code = await this.#http.bytes(`/v1/functions/${ownerName}/${name}/code?version=${version.id}`, {
+      signWith: await this.#signature(owner),
+      limit: bytes,
+      timeoutMs: 300_000,
+    });
+    if (sha256(code) !== wanted)
+      throw new OrbError('code-mismatch', { message: `The super node sent other code than version ${version.id.slice(0, 12)}… has.` });
+    return code;
+  }
+
+  /** Every version of a function as the ledger has it, newest first. @throws OrbError `protocol-violation` for one that is none */
+  async versions(id: FunctionId): Promise<readonly VersionRecord[]> {
+    const found: VersionRecord[] = [];
+    for await (const { value } of this.#ledger.range(`version/${id}/`)) found.push(readVersion(id, value));
+    return found.sort((a, b) => b.number - a.number);
+  }
+
+  /**
+   * What a function wrote in calls through this super node, oldest first. With `follow` it goes on until `signal`
+   * aborts or the super node ends.
+   * @param options.after goes on after this `seq` @param options.tail at most so many of the entries there are
+   */
+  async *logs(
+    path: string,
+    owner: Owner,
+    options: { readonly follow?: boolean; readonly tail?: number; readonly after?: number; readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<LogEntry, void, undefined> {
+    const { owner: ownerName, name } = parseFunctionPath(path);
+    const { follow = false, tail = 100, after = 0, signal } = options;
+    const query = new URLSearchParams({ tail: String(tail), after: String(after), follow: follow ? '1' : '0' });
+    yield* this.#http.lines(`/v1/functions/${ownerName}/${name}/logs?${query.toString()}`, logEntrySchema, {
+      signWith: await this.#signature(owner),
+      signal,
+      limit: 128 * 1024,
+      ...(follow && { timeoutMs: Infinity }),
+    });
   }
 
   /** Asks for seeders and tells each step until the wanted replicas are ready, or it failed. */
@@ -131,6 +182,11 @@ export class FunctionsClient {
     });
   }
 
+  /** What signs a request that names its account. @throws OrbError `unknown-account` */
+  async signedBy(owner: Owner): Promise<Pick<ApiRequest, 'headers' | 'signWith'>> {
+    return { headers: { 'orb-account': await this.#nameOf(owner) }, signWith: await this.#signature(owner) };
+  }
+
   async #nameOf({ id }: Owner): Promise<string> {
     const record = accountRecordSchema.safeParse(await this.#ledger.get(stateKeys.account(id)));
     if (!record.success)
@@ -141,4 +197,11 @@ export class FunctionsClient {
   async #signature(owner: Owner): Promise<{ signer: Signer; chain: string }> {
     return { signer: owner.signer, chain: await this.#chain() };
   }
+}
+
+/** A version's record, checked: its id is the hash of its manifest. */
+function readVersion(id: FunctionId, value: unknown): VersionRecord {
+  const { number, manifest } = parseWith(versionRecordSchema, value, 'version', 'protocol-violation');
+  const parsed = parseManifest(manifest);
+  return { id: versionId(parsed), function: id, number, manifest: parsed };
 }

@@ -9,15 +9,17 @@ export type {
   KeyChange,
   LedgerFinality,
   LocatedTransaction,
+  LogEntry,
   NetworkInfo,
   NodeInfo,
   SeedStep,
 } from './answers.ts';
 export { streamBody } from './call.ts';
-export type { CallInfo, CallOptions, CallResult, CallStream, CallTimes, FunctionRequest } from './call.ts';
+export type { CallInfo, CallOptions, CallResult, CallStream, CallTimes, FunctionRequest, StreamOptions } from './call.ts';
 export { parseFunctionPath, type FunctionPath } from './function-path.ts';
 export type { FunctionKeys, Owner } from './functions-client.ts';
 export type { LedgerClient, SequencedKind, StateEntry } from './ledger-client.ts';
 export { Orb, type OrbOptions } from './orb.ts';
+export type { NewToken, TokenInfo, TokensClient, TokenTerms } from './tokens-client.ts';
 export { readBytes } from './read-bounded.ts';
 export { checkJobProof, finalityOf, type CheckedJobProof, type Finality, type JobProof } from '@orb/protocol';

@@ -133,9 +133,13 @@ export class LedgerClient {
     }
   }
 
-  /** Who co-signs the blocks here, how far each has come, and up to which block all is final. */
-  finality(): Promise<LedgerFinality> {
-    return this.#http.json('/v1/ledger/cosignatures', finalitySchema);
+  /** Who co-signs the blocks here, how far each has come, and up to which block all is final; undefined where nobody keeps that. */
+  async finality(): Promise<LedgerFinality | undefined> {
+    try {
+      return await this.#http.json('/v1/ledger/cosignatures', finalitySchema);
+    } catch (error) {
+      return undefinedIfAbsent(error);
+    }
   }
 
   /** Proof that a transaction is on the ledger; `checkInclusion` of the protocol checks it. */

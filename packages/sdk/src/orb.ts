@@ -32,10 +32,12 @@ import {
   type CallResult,
   type CallStream,
   type FunctionRequest,
+  type StreamOptions,
 } from './call.ts';
 import { FunctionsClient, type Owner } from './functions-client.ts';
 import { Http, type HttpOptions } from './http.ts';
 import { LedgerClient } from './ledger-client.ts';
+import { TokensClient } from './tokens-client.ts';
 
 export interface OrbOptions extends HttpOptions {
   /** Who signs; calling public functions needs nobody. */
@@ -51,12 +53,13 @@ export interface OrbOptions extends HttpOptions {
 /** A transaction of 256 KiB, and what came of every other one of its block. */
 const proofBytes = 32 * 1024 * 1024;
 
-/** One network as seen through one super node: call functions, own them, read the ledger. */
+/** One network as seen through its super nodes, one at a time: call functions, own them, read the ledger. */
 export class Orb {
   readonly ledger: LedgerClient;
   readonly accounts: AccountsClient;
   readonly functions: FunctionsClient;
   readonly allowances: AllowancesClient;
+  readonly tokens: TokensClient;
   readonly #http: Http;
   readonly #options: OrbOptions;
   #network: Promise<NetworkInfo> | undefined;
@@ -71,9 +74,10 @@ export class Orb {
     this.accounts = new AccountsClient({ http, ledger: this.ledger });
     this.functions = new FunctionsClient({ http, ledger: this.ledger, chain });
     this.allowances = new AllowancesClient({ ledger: this.ledger });
+    this.tokens = new TokensClient({ http, sign: (owner) => this.functions.signedBy(owner) });
   }
 
-  /** Address of the super node. */
+  /** Address of the super node that is asked now. */
   get url(): string {
     return this.#http.base;
   }
@@ -116,7 +120,7 @@ export class Orb {
    * Calls `OWNER/NAME` and hands its output over as the function makes it.
    * @throws OrbError as {@link call}, as far as it is known before the first byte
    */
-  stream(path: string, input?: unknown, options: Pick<CallOptions, 'signal'> = {}): Promise<CallStream> {
+  stream(path: string, input?: unknown, options: StreamOptions = {}): Promise<CallStream> {
     return streamFunction(this.#caller(), path, input, options);
   }
 

@@ -13,8 +13,10 @@ import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
 import { RateLimit } from './gateway/rate-limit.ts';
 import { SignedAccess } from './gateway/signed-access.ts';
+import { TokenBook } from './gateway/tokens/token-book.ts';
 import type { NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
+import { LogBook } from './logs/log-book.ts';
 import { FunctionRegistry } from './registry/function-registry.ts';
 import { LedgerFollower } from './registry/ledger-follower.ts';
 import { NodeRegistry } from './registry/node-registry.ts';
@@ -29,6 +31,7 @@ import { Scheduler } from './scheduler/scheduler.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
 import { SettlementSide } from './settlement/settlement-side.ts';
+import { answerNestedCall } from './steps/answer-nested-call.ts';
 import type { CallContext } from './steps/call-context.ts';
 
 /** What a super node stands on: one adapter for each port. */
@@ -78,8 +81,12 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const nodes = new NodeRegistry();
   const peers = new PeerRegistry({ nowMs });
   const recentJobs = new RecentJobs();
+  const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const scheduler = new Scheduler({ policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs }, { nodes, peers });
+  const scheduler = new Scheduler(
+    { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
+    { nodes, peers },
+  );
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
@@ -119,9 +126,11 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nodes,
     settlement,
     dispatches,
+    logs,
     log,
     nowMs,
     onChange: nodesChanged,
+    nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
   });
@@ -138,6 +147,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     journal,
     dispatches,
     recentJobs,
+    logs,
     ticketRoots,
     parameters,
     stopping: () => stopping,
@@ -154,7 +164,9 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     calls,
     signedAccess: guards.signedAccess,
   });
-  const follow = [allowances, sweeper, functions, replicas, others].map((part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event));
+  const follow = [allowances, sweeper, functions, replicas, others].map(
+    (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
+  );
   const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
 
   const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });
@@ -230,6 +242,7 @@ function gatewayGuards(
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
     signedAccess: new SignedAccess({ chain: ledger.chain }, { functions: deps.functions, nowMs }),
+    tokens: new TokenBook({ folder: config.folder }, { nowMs }),
     faucet:
       treasury && faucetPerMinute > 0
         ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })

@@ -1,4 +1,15 @@
-import type { CallId, ForwardRequest, JobId, NodeId, OrbError, ReceiptRow, RequestIdentity, TicketRow } from '@orb/protocol';
+import type {
+  AccountId,
+  CallId,
+  ForwardRequest,
+  FunctionId,
+  JobId,
+  NodeId,
+  OrbError,
+  ReceiptRow,
+  RequestIdentity,
+  TicketRow,
+} from '@orb/protocol';
 import type { RequestStream } from './streaming/request-stream.ts';
 
 /** A call as it enters: its head read, and its body where it does not stream; nothing checked but sizes. */
@@ -14,6 +25,12 @@ export interface CallRequest {
   readonly body: Uint8Array | RequestStream;
   /** Whoever signed the request; undefined for the public. */
   readonly identity: RequestIdentity | undefined;
+  /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
+  readonly account?: AccountId | undefined;
+  /** Where a function makes the call. */
+  readonly origin?: CallOrigin | undefined;
+  /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
+  readonly version?: string | undefined;
   /** Their signature as it came, for a super node that runs the call to check by itself. */
   readonly signed?: ForwardRequest['signed'];
   /** When the request was read, microseconds on this process's monotonic clock. */
@@ -22,12 +39,23 @@ export interface CallRequest {
   readonly abort: AbortController;
 }
 
+/** What stands behind a call that a function makes. */
+export interface CallOrigin {
+  /** Whose allowance pays; undefined: the function's own owner's. */
+  readonly payer: AccountId | undefined;
+  /** Functions that wait for it, outermost first. */
+  readonly path: readonly FunctionId[];
+}
+
 /** What goes back to the caller. */
 export interface CallReply {
   readonly call: CallId;
   readonly job: JobId;
   readonly node: NodeId;
   readonly attempt: number;
+  /** The version's number. */
+  readonly version: number;
+  readonly memoryMiB: number;
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
   readonly body: Uint8Array | ReplyStream;
@@ -48,6 +76,7 @@ export interface JobProof {
   readonly ticket: TicketRow;
   readonly receipt: ReceiptRow;
   readonly error: string | undefined;
+  readonly errorType: string | undefined;
 }
 
 /** Intervals of a call, microseconds. */

@@ -1,6 +1,7 @@
 import { newCallId } from '@orb/protocol';
 import type { CallReply, CallRequest } from './call.ts';
-import { admitCall } from './steps/admit-call.ts';
+import { isPrivate } from './registry/function-registry.ts';
+import { admitCall, type Admission } from './steps/admit-call.ts';
 import type { CallContext } from './steps/call-context.ts';
 import { runCall } from './steps/run-call.ts';
 
@@ -16,7 +17,18 @@ import { runCall } from './steps/run-call.ts';
  */
 export async function handleCall(request: CallRequest, context: CallContext): Promise<CallReply> {
   const admission = admitCall(request, context);
-  const end = await runCall(request, context, admission, { call: newCallId(), firstAttempt: 1, reach: 'everywhere' });
+  const end = await runCall(request, context, admission, {
+    call: newCallId(),
+    firstAttempt: 1,
+    reach: reachOf(request, admission),
+    waits: true,
+  });
   if (end.ended === 'replied') return end.reply;
   throw end.error;
+}
+
+/** What only this super node's word vouches for stays here: another could not check it. */
+function reachOf({ account, origin }: CallRequest, { entry }: Admission): 'everywhere' | 'here' {
+  const otherPayer = origin?.payer !== undefined && origin.payer !== entry.record.account;
+  return otherPayer || (account !== undefined && isPrivate(entry)) ? 'here' : 'everywhere';
 }

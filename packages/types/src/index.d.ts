@@ -31,10 +31,41 @@ export interface Context {
   /** Writes to the function's log, as `console.*` does, and always to this job's. At most 1,000 lines and 256 KiB a job. */
   readonly log: Logger;
   /**
+   * Calls another function and waits for its output. Your allowance pays for it: for a function of another owner it must
+   * name that function (`orb allowance open OWNER/NAME`). It ends with this job at the latest. At most 8 functions may wait
+   * for each other, one of them at most 3 times; a job may make 64 calls, each with at most 256 KiB of input.
+   *
+   * @param target `OWNER/NAME`, or a descriptor, which may pin a version
+   * @param input JSON, or bytes that go as they are
+   * @throws CallError with `code`, `status` and `retryable`
+   */
+  call<Output = unknown>(target: string | FunctionDescriptor, input?: unknown, options?: { readonly timeoutMs?: number }): Promise<Output>;
+  /**
    * Lets the answer go out now and this work finish afterwards, within the time limit; its time is billed. Work that is
    * not given here stops when the answer is out: an idle instance is frozen.
    */
   waitUntil(promise: Promise<unknown>): void;
+}
+
+/** What of a descriptor names the function; `orb deploy` writes the whole file. */
+export interface FunctionDescriptor {
+  readonly owner: string;
+  readonly name: string;
+  /** Function id: the call fails when the name stands for another function now. */
+  readonly function?: string;
+  /** Version id to run; null follows the current one. */
+  readonly version?: string | null;
+}
+
+/** Why `ctx.call` gave no output. */
+export interface CallError extends Error {
+  readonly name: 'CallError';
+  /** Stable: `function-failed`, `timed-out`, `call-limit`, `payment-required`, … and `bad-status`. */
+  readonly code: string;
+  /** The status that a function answered with, from 400 on. */
+  readonly status: number | undefined;
+  /** True when the same call may succeed later. */
+  readonly retryable: boolean;
 }
 
 /** Writes lines, each value as `console.log` would show it. */

@@ -62,7 +62,7 @@ async function createAccount(session: Session, name: string, wanted: readonly Ro
   const { orb, owner } = await session.orbAs(name);
   const registered = await orb.accounts.show(owner.id).catch(undefinedIfUnknown);
   if (!registered) await orb.accounts.create(name, owner.signer, wanted);
-  await session.changeProfile((profile) => (profile.account === undefined ? { ...profile, account: name } : profile));
+  await session.changeProfile((profile) => (profile.account ?? profile.local ? profile : { ...profile, account: name }));
   const info = registered ?? (await orb.accounts.show(owner.id));
   const encrypted = (await session.keys.peek(path))?.encryption !== null;
   session.result({ account: publicAccount(info), keyFile: path, encrypted, created: !registered }, () => {

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
-import { OrbError, formatCredits, isFunctionName, limits, type ManifestInput } from '@orb/protocol';
+import { OrbError, formatCredits, isFunctionName, limits } from '@orb/protocol';
 import { nameFromFile } from '../deploy/bundle-source.ts';
-import { deployFunction, type Deployment } from '../deploy/deploy-function.ts';
+import { deployFunction, type Deployment, type ManifestTerms } from '../deploy/deploy-function.ts';
 import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
 import type { Session } from '../session/session.ts';
@@ -21,6 +21,7 @@ interface DeployFlags {
   readonly budget: bigint;
   readonly allowanceFor: number;
   readonly private?: boolean;
+  readonly public?: boolean;
   readonly idempotent?: boolean;
   readonly printDescriptor?: boolean;
 }
@@ -29,7 +30,7 @@ interface DeployFlags {
 export function addDeployCommand(program: Command, context: CommandContext): void {
   program
     .command('deploy')
-    .description('bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version')
+    .description('bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version, with the limits of the one before unless told otherwise')
     .argument('<file>', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
     .option('--name <name>', 'name of the function (default: from the file)')
     .option(
@@ -59,7 +60,9 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     )
     .option('--handler <export>', 'which export answers (default: fetch, then default, then handler)')
     .option('--private', 'only the owner may call it')
+    .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
+    .option('--no-idempotent', 'not safe to run twice')
     .addOption(
       new Option('--budget <credits>', 'the most that stands open for it at a time on this super node')
         .argParser(credits)
@@ -98,7 +101,7 @@ async function deploy(session: Session, file: string, flags: DeployFlags): Promi
   });
 }
 
-function manifestFlags(flags: DeployFlags): Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>> {
+function manifestFlags(flags: DeployFlags): ManifestTerms {
   return {
     ...(flags.memory !== undefined && { memoryMiB: flags.memory }),
     ...(flags.timeout !== undefined && { timeoutMs: flags.timeout }),
@@ -107,7 +110,8 @@ function manifestFlags(flags: DeployFlags): Partial<Omit<ManifestInput, 'v' | 'k
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.handler !== undefined && { handler: flags.handler }),
     ...(flags.private && { visibility: 'private' as const }),
-    ...(flags.idempotent && { idempotent: true }),
+    ...(flags.public && { visibility: 'public' as const }),
+    ...(flags.idempotent !== undefined && { idempotent: flags.idempotent }),
   };
 }
 

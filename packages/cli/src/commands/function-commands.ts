@@ -8,7 +8,7 @@ import { renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
 
-/** `orb functions`, `orb revert`, `orb decommission`: what owners do with the client secret. */
+/** `orb functions`, and what owners do with the client secret: `orb revert`, `orb stop`, `orb start`, `orb decommission`. */
 export function addFunctionCommands(program: Command, context: CommandContext): void {
   program
     .command('functions')
@@ -26,6 +26,16 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
     .action(async (path: string, { to }: { to: number }, command: Command) =>
       control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`),
     );
+  for (const { type, description, done } of switches) {
+    program
+      .command(type)
+      .description(description)
+      .argument('<function>', 'OWNER/NAME, or NAME of your own')
+      .action(async (path: string, _: unknown, command: Command) => {
+        const session = context.session(command);
+        await control(session, await session.ownPath(path), { type }, done);
+      });
+  }
   program
     .command('decommission')
     .description('end a function for ever: nodes drop it, its name becomes free')
@@ -36,11 +46,17 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
     );
 }
 
+const switches = [
+  { type: 'stop', description: 'refuse calls of a function until it is started again', done: 'is stopped; calls are refused until it is started' },
+  { type: 'start', description: 'take calls of a stopped function again', done: 'takes calls again' },
+] as const;
+
 async function listFunctions(session: Session, search: string | undefined, limit: number): Promise<void> {
   const functions = await (await session.orb()).functions.list({ limit, ...(search !== undefined && { search }) });
   session.result({ functions }, () => {
     const { style, width } = session.terminal;
-    if (functions.length === 0) return 'No functions yet. Deploy one: orb deploy FILE';
+    if (functions.length === 0)
+      return search === undefined ? 'No functions yet. Deploy one: orb deploy FILE' : `No function’s name or owner holds ${cleanText(search)}.`;
     const rows = functions.map((fn) => [
       style.strong(cleanText(`${fn.owner}/${fn.name}`)),
       fn.state === 'active' ? style.good(fn.state) : style.warn(fn.state),

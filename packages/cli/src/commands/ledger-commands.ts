@@ -5,8 +5,10 @@ import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts, renderTable } from '../terminal/table.ts';
+import { addBackupCommands } from './backup-commands.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
+import { addPeerCommands, finalWords } from './peer-commands.ts';
 
 /** `orb ledger …`: read and check the ledger. */
 export function addLedgerCommands(program: Command, context: CommandContext): void {
@@ -40,33 +42,42 @@ export function addLedgerCommands(program: Command, context: CommandContext): vo
     .argument('<key>', 'such as balance/ACCOUNT-ID or function/FUNCTION-ID')
     .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 100)
     .action(async (key: string, flags: { limit: number }, command: Command) => showHistory(context.session(command), key, flags.limit));
+  addPeerCommands(ledger, context);
+  addBackupCommands(ledger, context);
 }
 
 async function showLedger(session: Session): Promise<void> {
   const orb = await session.orb();
-  const [{ chain, head, genesis, name }, supply] = await Promise.all([orb.network(), orb.ledger.get(stateKeys.supply)]);
+  const [{ chain, head, genesis, name }, supply, finality] = await Promise.all([
+    orb.network(),
+    orb.ledger.get(stateKeys.supply),
+    orb.ledger.finality(),
+  ]);
   const { minted = '0', burned = '0' } = (supply ?? {}) as { minted?: string; burned?: string };
-  session.result({ name, chain, head: { ...head, hash: blockHash(head) }, genesis, supply: { minted, burned } }, () => {
-    const { style } = session.terminal;
-    return [
-      style.strong(`ledger of ${cleanText(name)}`),
-      renderFacts(
-        [
-          ['chain', chain],
-          ['height', String(head.height)],
-          ['head', blockHash(head)],
-          ['time', formatInstant(head.time)],
-          ['state root', head.state],
-          ['orderer', genesis.ordererKey],
-          ['final', style.warn('orderer-only: no peers co-sign yet')],
-          ['money made', formatMoney(minted)],
-          ['money unmade', formatMoney(burned)],
-        ],
-        style,
-        '  ',
-      ),
-    ].join('\n');
-  });
+  session.result(
+    { name, chain, head: { ...head, hash: blockHash(head) }, genesis, supply: { minted, burned }, finality: finality ?? null },
+    () => {
+      const { style } = session.terminal;
+      return [
+        style.strong(`ledger of ${cleanText(name)}`),
+        renderFacts(
+          [
+            ['chain', chain],
+            ['height', String(head.height)],
+            ['head', blockHash(head)],
+            ['time', formatInstant(head.time)],
+            ['state root', head.state],
+            ['orderer', genesis.ordererKey],
+            ['final', finalWords(finality, style)],
+            ['money made', formatMoney(minted)],
+            ['money unmade', formatMoney(burned)],
+          ],
+          style,
+          '  ',
+        ),
+      ].join('\n');
+    },
+  );
 }
 
 async function verifyLedger(session: Session): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { formatCredits } from '@orb/protocol';
 import { Orb } from '@orb/sdk';
+import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatUs, shortId } from '../terminal/format.ts';
@@ -180,13 +181,23 @@ async function showNetwork(session: Session): Promise<void> {
   });
 }
 
+/** Other super nodes that are remembered beside the one that was named, to change over to. */
+const rememberedOthers = 3;
+
 async function useNetwork(session: Session, url: string): Promise<void> {
   const orb = new Orb({ url });
-  const { chain, name } = await orb.network();
-  await session.changeProfile((profile) => ({ ...profile, gateway: orb.url, chains: { ...profile.chains, [orb.url]: chain } }));
+  const { chain, name, superNode } = await orb.network();
+  const others = (await otherSuperNodes(orb, superNode.id, chain)).slice(0, rememberedOthers);
+  const gateways = [...new Set([orb.url, ...others.map(({ gateway }) => gateway.replace(/\/$/, ''))])];
+  await session.changeProfile((profile) => ({
+    ...profile,
+    gateway: gateways.join(','),
+    chains: { ...profile.chains, ...Object.fromEntries(gateways.map((gateway) => [gateway, chain])) },
+  }));
+  const more = gateways.length > 1 ? ` Should it not answer: ${gateways.slice(1).join(', ')}.` : '';
   session.result(
-    { gateway: orb.url, chain, name },
+    { gateway: orb.url, gateways, chain, name },
     () =>
-      `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}. ${session.terminal.style.quiet(`chain ${chain}`)}`,
+      `${session.terminal.style.good('✓')} Commands now speak to ${cleanText(name)} at ${orb.url}.${more} ${session.terminal.style.quiet(`chain ${chain}`)}`,
   );
 }

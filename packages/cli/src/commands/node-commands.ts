@@ -1,9 +1,10 @@
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { OrbError, isHex32, isolationTiers, limits, type Hex32, type IsolationTier } from '@orb/protocol';
+import { OrbError, isHex32, isolationTiers, limits, nodeId, type Hex32, type IsolationTier, type Signer } from '@orb/protocol';
 import type { NodeStatus } from '@orb/node';
 import { Option, type Command } from 'commander';
 import { askNode, runNode } from '../compose.ts';
+import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import { registerNode } from '../lending/register-node.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
@@ -18,6 +19,7 @@ import { stopWithParentOption } from './supernode-commands.ts';
 interface StartFlags {
   readonly folder?: string;
   readonly label: string;
+  readonly superNodes: number;
   readonly super?: string;
   readonly superKey?: string;
   readonly chain?: string;
@@ -26,6 +28,8 @@ interface StartFlags {
   readonly slots?: number;
   readonly price?: bigint;
   readonly minIsolation?: IsolationTier;
+  readonly only?: readonly string[];
+  readonly block?: readonly string[];
   readonly stopWithParent?: boolean;
 }
 
@@ -44,6 +48,7 @@ export function addNodeCommands(program: Command, context: CommandContext): void
       ),
     )
     .option('--folder <folder>', 'where the node keeps its key, code and receipts (default: ORB_HOME/node)')
+    .option('--super-nodes <number>', 'how many super nodes to work for: the gateway’s own, then others of the network', wholeNumber(1, 16), 3)
     .option('--super <url>', 'address of the super node’s links, wss://…; found through --gateway when left out')
     .option('--super-key <hex>', 'key that the super node must prove')
     .option('--chain <hex>', 'chain id of the network')
@@ -54,6 +59,8 @@ export function addNodeCommands(program: Command, context: CommandContext): void
     .addOption(
       new Option('--min-isolation <tier>', 'do not start when this computer cannot isolate functions at least so').choices(isolationTiers),
     )
+    .option('--only <accounts>', 'seed functions of these accounts alone: names or ids, with commas between', splitList)
+    .option('--block <accounts>', 'seed no functions of these accounts', splitList)
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => start(context.session(command), flags));
   node
@@ -106,7 +113,7 @@ function folderOf(session: Session, folder: string | undefined): string {
 async function start(session: Session, flags: StartFlags): Promise<void> {
   const dataFolder = folderOf(session, flags.folder);
   const signer = await session.keys.openOrCreate(join(dataFolder, 'node.key.json'), { purpose: 'node', name: flags.label });
-  const network = await findNetwork(session, flags, (orb, owner) => registerNode(orb, owner, signer, flags.label));
+  const network = await findNetwork(session, flags, signer, (orb, owner) => registerNode(orb, owner, signer, flags.label));
   const { cores, memory: memoryMiB, slots, price, minIsolation } = flags;
   const node = await runNode(
     {
@@ -114,10 +121,10 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
       signer,
       chain: network.chain,
       label: flags.label,
-      superNodes: [{ address: network.address, key: network.key }],
+      superNodes: [...network.superNodes],
       caps: { ...(cores !== undefined && { cores }), ...(memoryMiB !== undefined && { memoryMiB }), ...(slots !== undefined && { slots }) },
       ...(price !== undefined && { rate: String(price) }),
-      ...(minIsolation !== undefined && { policy: { minIsolation } }),
+      policy: { ...(await seedPolicy(session, flags)), ...(minIsolation !== undefined && { minIsolation }) },
     },
     (level, message) => session.terminal.note(`${level === 'warn' ? session.terminal.noteStyle.warn('!') : '·'} ${cleanText(message)}`),
   );
@@ -128,10 +135,25 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
   await node.stop();
 }
 
-interface SuperNodeAddress {
-  readonly address: string;
-  readonly key: Hex32;
+function splitList(text: string): readonly string[] {
+  return text.split(',').map((part) => part.trim());
+}
+
+/** Accounts by name or id → the node's rules. @throws OrbError `unknown-account` */
+async function seedPolicy(session: Session, { only, block }: StartFlags) {
+  const ids = async (names: readonly string[]) => {
+    const orb = await session.orb();
+    return Promise.all(names.map(async (name) => (isHex32(name) ? name : (await orb.accounts.show(name)).id)));
+  };
+  return {
+    ...(only && { accept: 'listed' as const, allow: await ids(only) }),
+    ...(block && { block: await ids(block) }),
+  };
+}
+
+interface WorkPlace {
   readonly chain: Hex32;
+  readonly superNodes: readonly { readonly address: string; readonly key: Hex32 }[];
 }
 
 type Certify = (
@@ -139,19 +161,20 @@ type Certify = (
   owner: Awaited<ReturnType<Session['orbAs']>>['owner'],
 ) => Promise<boolean>;
 
-/** The super node to dial: as given in full, else as the gateway names it. A new node's key is certified on the ledger first. */
+/** The super nodes to dial: as given in full, else as gateway and ledger name them. A new node's key is certified on the ledger first. */
 async function findNetwork(
   session: Session,
-  { super: address, superKey: key, chain }: StartFlags,
+  { super: address, superKey: key, chain, superNodes: wanted }: StartFlags,
+  node: Signer,
   certify: Certify,
-): Promise<SuperNodeAddress> {
+): Promise<WorkPlace> {
   const given = [address, key, chain].filter((value) => value !== undefined).length;
   if (given === 3) {
     if (!isHex32(key) || !isHex32(chain))
       throw new OrbError('invalid-request', { message: '--super-key and --chain have 64 hexadecimal digits each.' });
     // Through a gateway the key can be certified; without one it must stand on the ledger already.
     if (session.options.gateway !== undefined) await session.orbAs().then(({ orb, owner }) => certify(orb, owner));
-    return { address: address!, key, chain };
+    return { chain, superNodes: [{ address: address!, key }] };
   }
   if (given > 0)
     throw new OrbError('invalid-request', {
@@ -167,12 +190,19 @@ async function findNetwork(
     });
   }
   await certify(orb, owner);
-  return { address: superNode.address, key: superNode.key, chain: found };
+  const others = await otherSuperNodes(orb, superNode.id, nodeId(node.publicKey));
+  const { address: first, key: firstKey } = superNode;
+  return { chain: found, superNodes: [{ address: first, key: firstKey }, ...others].slice(0, wanted) };
 }
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {
   const status = await askNode(folderOf(session, folder), request);
-  session.result(status, () => describeNode(status, session));
+  session.result(status, () => (request.command === 'stop' ? describeStop(status, session) : describeNode(status, session)));
+}
+
+function describeStop({ label, running }: NodeStatus, { terminal: { style } }: Session): string {
+  const first = running === 0 ? '' : ` after the ${running === 1 ? 'job' : `${running} jobs`} under way`;
+  return `${style.good('✓')} ${style.strong(cleanText(label))} leaves${first}.`;
 }
 
 function describeTally({ done, outcomes, refusals, askedUnits }: NodeStatus['jobs']): string {

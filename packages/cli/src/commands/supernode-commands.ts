@@ -15,6 +15,8 @@ import { credits } from './option-values.ts';
 interface InitFlags {
   readonly name?: string;
   readonly main?: boolean;
+  readonly listen: string;
+  readonly links: string;
   readonly join?: string;
   readonly chain?: string;
 }
@@ -33,6 +35,8 @@ export function addSupernodeCommands(program: Command, context: CommandContext):
     .argument('<folder>', 'an empty folder')
     .option('--name <name>', 'name of the new network')
     .option('--main', 'real money: no faucet (default: a test network)')
+    .option('--listen <host:port>', 'where callers are heard', '127.0.0.1:7080')
+    .option('--links <host:port>', 'where nodes are heard', '127.0.0.1:7443')
     .addOption(new Option('--join <url>', 'gateway of a super node of the network to join').conflicts(['name', 'main']))
     .option('--chain <hex>', 'with --join: the network that is meant; any other is refused')
     .action(async (folder: string, flags: InitFlags, command: Command) => init(context.session(command), folder, flags));
@@ -57,7 +61,7 @@ export function stopWithParentOption(): Option {
 }
 
 async function init(session: Session, folder: string, flags: InitFlags): Promise<void> {
-  if (flags.join !== undefined) return initJoined(session, folder, flags.join, flags.chain);
+  if (flags.join !== undefined) return initJoined(session, folder, flags, flags.join);
   const { name, main } = flags;
   if (name === undefined) {
     throw new OrbError('invalid-request', {
@@ -66,8 +70,9 @@ async function init(session: Session, folder: string, flags: InitFlags): Promise
     });
   }
   const path = resolve(folder);
+  const addresses = await checkAddresses(flags);
   const genesis = await makeNetwork({ folder: path, name, network: main ? 'main' : 'test' });
-  const config = await writeConfig(path, {});
+  const config = await writeConfig(path, addresses);
   session.result({ folder: path, config, chain: chainId(genesis) }, () => {
     const { style } = session.terminal;
     return [
@@ -87,12 +92,21 @@ async function init(session: Session, folder: string, flags: InitFlags): Promise
   });
 }
 
+/** Wrong addresses are said before any key is made. */
+async function checkAddresses({ listen, links }: InitFlags) {
+  const addresses = { gateway: { listen }, links: { listen: links } };
+  await parseSuperNodeConfig({ folder: '.', ...addresses });
+  return addresses;
+}
+
 /** The genesis comes from the super node that is named: its hash is the chain id, which people compare. */
-async function initJoined(session: Session, folder: string, url: string, chain: string | undefined): Promise<void> {
+async function initJoined(session: Session, folder: string, flags: InitFlags, url: string): Promise<void> {
   const path = resolve(folder);
+  const { chain } = flags;
+  const addresses = await checkAddresses(flags);
   const { genesis, chain: found } = await new Orb({ url, ...(chain !== undefined && { chain }) }).network();
   await joinNetwork({ folder: path, genesis });
-  const config = await writeConfig(path, { ledger: { mode: 'replica', upstream: url } });
+  const config = await writeConfig(path, { ...addresses, ledger: { mode: 'replica', upstream: url } });
   session.result({ folder: path, config, chain: found, upstream: url }, () => {
     const { style } = session.terminal;
     return [
@@ -115,7 +129,7 @@ async function initJoined(session: Session, folder: string, url: string, chain: 
 
 async function writeConfig(path: string, more: object): Promise<string> {
   const config = join(path, 'super-node.json');
-  const content = { folder: '.', gateway: { listen: '127.0.0.1:7080' }, links: { listen: '127.0.0.1:7443' }, ...more };
+  const content = { folder: '.', ...more };
   await writeFile(config, `${JSON.stringify(content, null, 2)}\n`, { flag: 'wx' });
   return config;
 }

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { OrbError } from '@orb/protocol';
 import type { Command } from 'commander';
 import type { Session } from '../session/session.ts';
@@ -12,7 +12,7 @@ import { wholeNumber } from './option-values.ts';
 
 interface UpFlags {
   readonly once?: boolean;
-  readonly data: string;
+  readonly data?: string;
   readonly nodes: number;
   readonly port?: number;
 }
@@ -23,7 +23,7 @@ export function addUpCommand(program: Command, context: CommandContext): void {
     .command('up')
     .description('start a whole network on this computer: a super node, nodes, a ledger, a function that answers')
     .option('--once', 'show that everything works, stop, and exit')
-    .option('--data <folder>', 'where the network lives', '.orb')
+    .option('--data <folder>', 'where the network and the keys of its accounts live (default: ORB_HOME/network, its keys in ORB_HOME)')
     .option('--nodes <number>', 'how many nodes to lend', wholeNumber(1, 16), 2)
     .option('--port <number>', 'port for callers; the next free one is taken', wholeNumber(1, 65_535))
     .action(async (flags: UpFlags, command: Command) => up(context.session(command), flags));
@@ -31,7 +31,9 @@ export function addUpCommand(program: Command, context: CommandContext): void {
 
 async function up(session: Session, { once, data, nodes, port }: UpFlags): Promise<void> {
   const { progress, signal, terminal } = session;
-  const folder = await UpFolder.take(resolve(data));
+  const folder = await (data === undefined
+    ? UpFolder.take(join(session.home, 'network'), { home: session.home })
+    : UpFolder.take(resolve(data)));
   const processes = new NetworkProcesses(
     { folder, orb: { command: process.execPath, args: [process.argv[1]!] }, env: childEnv(folder) },
     { progress },
@@ -43,7 +45,8 @@ async function up(session: Session, { once, data, nodes, port }: UpFlags): Promi
       runNetwork({ nodes, ...(port !== undefined && { port }) }, { folder, processes, progress, signal }),
     );
     const text = session.options.json ? '' : await describeSummary(summary, folder, terminal.style);
-    session.result(summaryJson(summary, folder), () => (once ? text : `${text}\n${describeNext(summary, folder, terminal.style)}`));
+    const isDefault = folder.home === session.home && (await session.gateway()) === summary.url;
+    session.result(summaryJson(summary, folder), () => (once ? text : `${text}\n${describeNext(summary, folder, { isDefault }, terminal.style)}`));
     if (!once) await untilBroken(session, processes);
   } catch (error) {
     progress.fail();

@@ -10,6 +10,8 @@ import { formatBytes } from '../terminal/format.ts';
 export interface Bundle {
   readonly code: Uint8Array;
   readonly sha256: Hex32;
+  /** The source files that went in, absolute; those of npm packages too. */
+  readonly inputs: readonly string[];
   /** Words of esbuild that do not stop it. */
   readonly warnings: readonly string[];
 }
@@ -41,6 +43,7 @@ export async function bundleSource(file: string): Promise<Bundle> {
   return {
     code,
     sha256: sha256(code),
+    inputs: Object.keys(result.metafile.inputs).map((input) => join(dirname(path), input)),
     warnings: result.warnings.map(({ text, location }) => `${location ? `${location.file}:${location.line}: ` : ''}${text}`),
   };
 }
@@ -64,6 +67,7 @@ function buildAs(format: 'commonjs' | 'module', path: string) {
     outfile: join(folder, 'function.js'),
     plugins: [builtIns],
     sourcemap: false,
+    metafile: true,
     logLevel: 'silent',
   });
 }

@@ -6,25 +6,30 @@ import {
   parseManifest,
   stateKeys,
   versionId,
+  type FunctionId,
   type Manifest,
   type ManifestInput,
   type Signer,
   type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
-import type { NetworkInfo, Orb, Owner } from '@orb/sdk';
+import type { FunctionInfo, NetworkInfo, Orb, Owner } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
 import { formatBytes, formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { bundleSource, type Bundle } from './bundle-source.ts';
-import { checkBudget, checkFunds, ensureAllowance, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
+import { otherSuperNodes } from '../lending/other-super-nodes.ts';
+import { checkBudget, checkFunds, ensureAllowances, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
 import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
+
+/** What an owner may say in a manifest. */
+export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>>;
 
 export interface DeployOptions extends BudgetOptions {
   readonly file: string;
   readonly name: string;
-  /** What the manifest should say beside code and defaults. */
-  readonly manifest: Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>>;
+  /** What the manifest should say beside code; the rest stays as in the version that runs now, or has its default. */
+  readonly manifest: ManifestTerms;
 }
 
 export interface DeployDependencies {
@@ -43,7 +48,10 @@ export interface Deployment {
   /** What this deploy did on the ledger. */
   readonly change: 'created' | 'published' | 'reverted' | 'unchanged';
   readonly bundle: Bundle;
+  /** At the super node that was spoken to. */
   readonly allowance: AllowanceState;
+  /** At every super node that got one. */
+  readonly allowances: readonly AllowanceState[];
   readonly ready: number;
   readonly wanted: number;
 }
@@ -57,14 +65,16 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const { orb, owner, progress } = dependencies;
   progress.step(`Bundling ${options.file}`);
   const bundle = await bundleSource(options.file);
-  const manifest = makeManifest(options, bundle);
+  // What is wrong with the options is said before anything is asked.
+  makeManifest(options.manifest, bundle);
   progress.done(`Bundled ${options.file}: ${formatBytes(bundle.code.byteLength)}`);
   for (const warning of bundle.warnings.slice(0, 5)) progress.note(cleanText(warning));
 
   progress.step('Checking account and budget');
-  checkBudget(manifest, options);
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
+  const manifest = makeManifest({ ...place.terms, ...options.manifest }, bundle);
+  checkBudget(manifest, options);
   if (place.isNew) await checkFunds(orb, owner, options.budgetUnits);
 
   progress.update('Handing over the code');
@@ -76,17 +86,37 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
 
   progress.step('Opening the allowance');
-  const allowance = await ensureAllowance(
-    orb,
-    owner,
-    { superNode: network.superNode.id, functionId: place.identity.id, manifest },
-    options,
-  );
-  progress.done(`Allowance: ${formatMoney(allowance.leftUnits)} for this function`);
+  const allowances = await openAllowances(place.identity.id, network, manifest, options, dependencies);
+  const allowance = allowances[0];
+  if (!allowance) throw budgetInUse(options);
+  const leftUnits = allowances.reduce((sum, one) => sum + one.leftUnits, 0n);
+  progress.done(`Allowance: ${formatMoney(leftUnits)} for this function${allowances.length > 1 ? `, at ${allowances.length} super nodes` : ''}`);
 
   const replicas = await waitForSeeders(place.identity, manifest, dependencies);
   const url = `${gatewayOf(network, orb)}/fn/${place.identity.owner}/${place.identity.name}`;
-  return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, ...replicas };
+  return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, allowances, ...replicas };
+}
+
+/** Super nodes that the budget is shared by at most: each can spend its part, in league with a node, and no more. */
+const maxSuperNodes = 4;
+
+async function openAllowances(
+  functionId: FunctionId,
+  { superNode }: NetworkInfo,
+  manifest: Manifest,
+  options: BudgetOptions,
+  { orb, owner }: DeployDependencies,
+): Promise<readonly AllowanceState[]> {
+  const others = await otherSuperNodes(orb, superNode.id, functionId);
+  const superNodes = [superNode.id, ...others.map(({ id }) => id)].slice(0, maxSuperNodes);
+  return ensureAllowances(orb, owner, { superNodes, functionId, manifest }, options);
+}
+
+function budgetInUse({ budgetUnits }: BudgetOptions): OrbError {
+  return new OrbError('allowance-exceeded', {
+    message: `The budget of ${formatMoney(budgetUnits)} is held by allowances at other super nodes already.`,
+    hint: 'Raise --budget, or wait until they end: orb allowance show.',
+  });
 }
 
 /** How callers reach the super node: as it says itself, else as it was reached now. */
@@ -94,11 +124,11 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
   return (superNode.gateway ?? orb.url).replace(/\/$/, '');
 }
 
-function makeManifest({ manifest }: DeployOptions, { code, sha256 }: Bundle): Manifest {
+function makeManifest(terms: ManifestTerms, { code, sha256 }: Bundle): Manifest {
   return parseManifest({
     runtime: 'deno-2',
     priceCap: String(limits.rate.default),
-    ...manifest,
+    ...terms,
     v: 1,
     kind: 'bundle',
     code: { sha256, bytes: code.byteLength },
@@ -108,6 +138,8 @@ function makeManifest({ manifest }: DeployOptions, { code, sha256 }: Bundle): Ma
 interface Place {
   readonly identity: FunctionIdentity;
   readonly isNew: boolean;
+  /** Limits and terms of the version that runs now: what is not said anew stays. */
+  readonly terms: ManifestTerms;
 }
 
 /** Where the function goes: a new name, or one that this machine controls. @throws OrbError `name-taken` */
@@ -121,8 +153,8 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
   }
   const { holder, incarnation } = await orb.functions.nameState(owner.id, name);
   const identity = { chain: network.chain, owner: account.name, name, incarnation, id: functionId(owner.id, name, incarnation) };
-  if (holder === undefined) return { identity, isNew: true };
-  const { record } = await orb.functions.show(`${account.name}/${name}`);
+  if (holder === undefined) return { identity, isNew: true, terms: {} };
+  const { record, version } = await orb.functions.show(`${account.name}/${name}`);
   await files.openControl(identity, record.controlKey).catch((cause: unknown) => {
     throw new OrbError('name-taken', {
       message: `${account.name}/${name} exists, and this machine cannot change it: ${(cause as Error).message}`,
@@ -130,7 +162,13 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
       cause,
     });
   });
-  return { identity, isNew: false };
+  return { identity, isNew: false, terms: termsOf(version) };
+}
+
+function termsOf(version: FunctionInfo['version']): ManifestTerms {
+  if (!version) return {};
+  const { v: _, kind: __, code: ___, ...terms } = parseManifest(version['manifest']);
+  return terms;
 }
 
 async function publish(

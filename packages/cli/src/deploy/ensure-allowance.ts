@@ -2,7 +2,7 @@ import { OrbError, formatCredits, type AllowanceRecord, type FunctionId, type Ma
 import type { Orb, Owner } from '@orb/sdk';
 
 export interface BudgetOptions {
-  /** The most that the super node may hold for the function at a time, base units. @default 10 credits */
+  /** The most that super nodes may hold for the function at a time, all together, base units. @default 10 credits */
   readonly budgetUnits: bigint;
   /** How long an allowance lives, milliseconds. @default 30 days */
   readonly allowanceMs: number;
@@ -10,12 +10,14 @@ export interface BudgetOptions {
 
 export const budgetDefaults: BudgetOptions = { budgetUnits: 10_000_000_000n, allowanceMs: 30 * 86_400_000 };
 
-/** What stands after {@link ensureAllowance}. */
+/** What stands at one super node after {@link ensureAllowances}. */
 export interface AllowanceState {
   readonly id: string;
+  readonly superNode: SuperNodeId;
   readonly leftUnits: bigint;
   readonly expiresMs: number;
   readonly opened: boolean;
+  readonly openedUnits: bigint;
 }
 
 /** The most that one call of a version can cost, base units. */
@@ -33,36 +35,90 @@ export function checkBudget(manifest: Manifest, { budgetUnits }: BudgetOptions):
   });
 }
 
+/** What allowances are for. */
+export interface AllowanceTarget {
+  /** The super nodes that the function's calls enter at, most important first. */
+  readonly superNodes: readonly SuperNodeId[];
+  readonly functionId: FunctionId;
+  readonly manifest: Manifest;
+}
+
 /**
- * Sees that at least half the budget is open for the function on this super node: keeps the allowance there is, or opens
- * one for what is missing. Never more than the budget is open at a time.
+ * Sees that each super node holds about its share of the budget for the function: an equal part, but never too little for
+ * one call that runs to its limits, so that a small budget is shared by fewer. Keeps an allowance that has half its share
+ * left, opens another for what is missing. Never is more than the budget open in all.
  * @throws OrbError `insufficient-funds` naming what is there and what is needed
  */
-export async function ensureAllowance(
+export async function ensureAllowances(
   orb: Orb,
   payer: Owner,
-  target: { readonly superNode: SuperNodeId; readonly functionId: FunctionId; readonly manifest: Manifest },
+  { superNodes, functionId, manifest }: AllowanceTarget,
   options: BudgetOptions,
-): Promise<AllowanceState> {
-  const perCall = maxCallUnits(target.manifest);
-  const usable = (await orb.allowances.list(payer.id)).filter((allowance) => fits(allowance, target, perCall, options));
-  const left = usable.reduce((sum, allowance) => sum + BigInt(allowance.left), 0n);
-  const best = usable.toSorted((a, b) => (BigInt(a.left) < BigInt(b.left) ? 1 : -1))[0];
-  const missing = options.budgetUnits - left;
-  if (best && BigInt(best.left) >= perCall && (left * 2n >= options.budgetUnits || missing < perCall)) {
-    return { id: best.id, leftUnits: left, expiresMs: best.expires, opened: false };
+): Promise<readonly AllowanceState[]> {
+  const perCall = maxCallUnits(manifest);
+  const usable = (await orb.allowances.list(payer.id)).filter((allowance) => fits(allowance, functionId, perCall, options));
+  let open = usable.reduce((sum, { left }) => sum + BigInt(left), 0n);
+  const shared = superNodes.slice(0, Number(minOf(BigInt(superNodes.length), perCall === 0n ? 1n << 16n : options.budgetUnits / perCall)));
+  const share = options.budgetUnits / BigInt(Math.max(1, shared.length));
+  const states: AllowanceState[] = [];
+  for (const superNode of shared) {
+    const here = usable.filter((allowance) => allowance.superNode === superNode);
+    const state =
+      keep(here, superNode, share, perCall) ??
+      (await openMissing(orb, payer, { superNode, functionId, here, perCall, share, room: options.budgetUnits - open }, options));
+    if (state?.opened) open += state.openedUnits;
+    if (state) states.push(state);
   }
-  const opening = missing > perCall ? missing : perCall;
+  return states;
+}
+
+function leftOf(allowances: readonly AllowanceRecord[]): bigint {
+  return allowances.reduce((sum, { left }) => sum + BigInt(left), 0n);
+}
+
+function largestOf(allowances: readonly AllowanceRecord[]): AllowanceRecord | undefined {
+  return allowances.toSorted((a, b) => (BigInt(a.left) < BigInt(b.left) ? 1 : -1))[0];
+}
+
+/** The state of what there is, where that is enough. */
+function keep(here: readonly AllowanceRecord[], superNode: SuperNodeId, share: bigint, perCall: bigint): AllowanceState | undefined {
+  const best = largestOf(here);
+  const left = leftOf(here);
+  if (!best || BigInt(best.left) < perCall || (left * 2n < share && share - left >= perCall)) return undefined;
+  return { id: best.id, superNode, leftUnits: left, expiresMs: best.expires, opened: false, openedUnits: 0n };
+}
+
+interface Missing {
+  readonly superNode: SuperNodeId;
+  readonly functionId: FunctionId;
+  readonly here: readonly AllowanceRecord[];
+  readonly perCall: bigint;
+  readonly share: bigint;
+  /** What the budget leaves after all that is open, at any super node. */
+  readonly room: bigint;
+}
+
+/** @returns undefined when the budget has no room for a single call */
+async function openMissing(
+  orb: Orb,
+  payer: Owner,
+  { superNode, functionId, here, perCall, share, room }: Missing,
+  { allowanceMs }: BudgetOptions,
+): Promise<AllowanceState | undefined> {
+  const left = leftOf(here);
+  const missing = share - left > perCall ? share - left : perCall;
+  // What is there may be too small for a call, and still count: one call more than the budget is let pass here alone.
+  const opening = here.length > 0 && room < perCall ? perCall : minOf(missing, room);
+  if (opening < perCall || opening <= 0n) return undefined;
   await checkFunds(orb, payer, opening);
-  const expiresMs = Date.now() + options.allowanceMs;
-  const { id } = await orb.allowances.open(payer, {
-    superNode: target.superNode,
-    functions: [target.functionId],
-    maxUnits: opening,
-    maxPerCallUnits: perCall,
-    expiresMs,
-  });
-  return { id, leftUnits: left + opening, expiresMs, opened: true };
+  const expiresMs = Date.now() + allowanceMs;
+  const terms = { superNode, functions: [functionId], maxUnits: opening, maxPerCallUnits: perCall, expiresMs };
+  const { id } = await orb.allowances.open(payer, terms);
+  return { id, superNode, leftUnits: left + opening, expiresMs, opened: true, openedUnits: opening };
+}
+
+function minOf(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }
 
 /** @throws OrbError `insufficient-funds` */
@@ -75,15 +131,9 @@ export async function checkFunds(orb: Orb, payer: Owner, units: bigint): Promise
   });
 }
 
-function fits(
-  allowance: AllowanceRecord,
-  target: { superNode: SuperNodeId; functionId: FunctionId },
-  perCall: bigint,
-  { allowanceMs }: BudgetOptions,
-): boolean {
+function fits(allowance: AllowanceRecord, functionId: FunctionId, perCall: bigint, { allowanceMs }: BudgetOptions): boolean {
   return (
-    allowance.superNode === target.superNode &&
-    (allowance.functions === '*' || allowance.functions.includes(target.functionId)) &&
+    (allowance.functions === '*' || allowance.functions.includes(functionId)) &&
     BigInt(allowance.maxPerCall) >= perCall &&
     // One that ends soon is replaced in time.
     allowance.expires > Date.now() + allowanceMs / 10

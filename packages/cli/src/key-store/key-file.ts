@@ -3,7 +3,7 @@ import { OrbError, canonical, createSigner, hex32, isHex32, utf8, type Hex32, ty
 import { z } from 'zod';
 
 /** What a key is for; part of what its encryption authenticates, so that files cannot be swapped. */
-const keyPurposes = ['account', 'client-secret', 'recovery', 'node'] as const;
+const keyPurposes = ['account', 'client-secret', 'recovery', 'node', 'peer'] as const;
 type KeyPurpose = (typeof keyPurposes)[number];
 
 /* scrypt (RFC 7914) with N = 2^17, r = 8: 128 MiB and about 0.3 s for each guess of a passphrase. */

@@ -49,6 +49,7 @@ const exitOf: Readonly<Record<ErrorCode, ExitName>> = {
   'bad-sequence': 'conflict',
   'already-settled': 'conflict',
   'too-large': 'large',
+  'call-limit': 'function',
   'function-failed': 'function',
   'bad-response': 'function',
   'response-too-large': 'function',

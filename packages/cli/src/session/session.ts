@@ -45,6 +45,12 @@ export class Session {
     this.progress = createProgress(terminal, options.json);
   }
 
+  /** The same command's session, speaking to this gateway. */
+  at(gateway: string): Session {
+    const { terminal, signal, home } = this;
+    return new Session({ ...this.options, gateway }, { terminal, signal, home });
+  }
+
   /** Prints a result: as JSON with `--json`, else as people read it. Amounts in JSON are base units, as decimal strings. */
   result(value: unknown, human: () => string): void {
     this.terminal.print(
@@ -54,13 +60,28 @@ export class Session {
     );
   }
 
+  /** Addresses of super nodes, in order of preference: several, with commas between them, where they are known. */
+  async gateways(): Promise<readonly string[]> {
+    return (await this.gateway()).split(',').map((url) => url.trim()).filter(Boolean);
+  }
+
   async gateway(): Promise<string> {
-    return this.options.gateway ?? this.terminal.streams.env['ORB_GATEWAY'] ?? (await readProfile(this.home)).gateway ?? defaultGateway;
+    const profile = await readProfile(this.home);
+    return this.#chosenGateway ?? profile.gateway ?? profile.local?.gateway ?? defaultGateway;
+  }
+
+  /** The network of this computer, unless the command line or the environment names another. */
+  async localGateway(): Promise<string> {
+    return this.#chosenGateway ?? (await readProfile(this.home)).local?.gateway ?? defaultGateway;
+  }
+
+  get #chosenGateway(): string | undefined {
+    return this.options.gateway ?? (this.terminal.streams.env['ORB_GATEWAY'] || undefined);
   }
 
   /** The network, without an account. */
   async orb(): Promise<Orb> {
-    const url = await this.gateway();
+    const url = await this.gateways();
     return new Orb({ url, ...chainOf(await readProfile(this.home), url) });
   }
 
@@ -68,16 +89,21 @@ export class Session {
   async orbAs(name?: string): Promise<{ readonly orb: Orb; readonly owner: Owner; readonly name: string }> {
     const chosen = name ?? (await this.accountName());
     const signer = await this.keys.openAccount(chosen);
-    const url = await this.gateway();
+    const url = await this.gateways();
     const orb = new Orb({ url, account: { signer }, ...chainOf(await readProfile(this.home), url) });
-    await this.#pinChain(orb, url);
+    await this.#pinChain(orb);
     return { orb, owner: { id: accountId(signer.publicKey), signer }, name: chosen };
   }
 
-  /** `--account`, else ORB_ACCOUNT, else the default account, else the only one there is. @throws OrbError `key-store` */
+  /**
+   * `--account`, else ORB_ACCOUNT, else the default account, else on this computer's own network the one that it has
+   * made, else the only one there is. @throws OrbError `key-store`
+   */
   async accountName(): Promise<string> {
-    const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? (await readProfile(this.home)).account;
+    const profile = await readProfile(this.home);
+    const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? profile.account;
     if (chosen !== undefined) return chosen;
+    if (profile.local && profile.local.gateway === (await this.gateway())) return profile.local.account;
     const names = await this.keys.accounts();
     if (names.length === 1) return names[0]!;
     throw names.length === 0
@@ -88,19 +114,26 @@ export class Session {
         });
   }
 
+  /** `OWNER/NAME` as it is; `NAME` is a function of the chosen account. */
+  async ownPath(path: string): Promise<string> {
+    return path.includes('/') ? path : `${await this.accountName()}/${path}`;
+  }
+
   async changeProfile(change: (profile: Profile) => Profile): Promise<void> {
     await writeProfile(this.home, change(await readProfile(this.home)));
   }
 
   /** The first signature at an address binds it to its network: a swapped server is noticed from then on. */
-  async #pinChain(orb: Orb, url: string): Promise<void> {
+  async #pinChain(orb: Orb): Promise<void> {
     const { chain } = await orb.network();
+    const { url } = orb;
     const profile = await readProfile(this.home);
     if (profile.chains[url] !== chain) await writeProfile(this.home, { ...profile, chains: { ...profile.chains, [url]: chain } });
   }
 }
 
-function chainOf(profile: Profile, url: string): { chain?: string } {
-  const chain = profile.chains[url];
+/** Super nodes that are named together are one network's: what is known of one holds for all. */
+function chainOf(profile: Profile, urls: readonly string[]): { chain?: string } {
+  const chain = urls.map((url) => profile.chains[url]).find((known) => known !== undefined);
   return chain === undefined ? {} : { chain };
 }

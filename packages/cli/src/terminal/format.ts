@@ -9,10 +9,11 @@ export function formatUs(us: number): string {
   return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Bytes for people: `812 B`, `3.4 KiB`, `1.2 MiB`. */
+/** Bytes for people: `812 B`, `3.4 KiB`, `1.2 MiB`, `68.5 GiB`. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1_024) return `${bytes} B`;
-  return bytes < 1_048_576 ? `${(bytes / 1_024).toFixed(1)} KiB` : `${(bytes / 1_048_576).toFixed(1)} MiB`;
+  if (bytes < 1_048_576) return `${(bytes / 1_024).toFixed(1)} KiB`;
+  return bytes < 1_073_741_824 ? `${(bytes / 1_048_576).toFixed(1)} MiB` : `${(bytes / 1_073_741_824).toFixed(1)} GiB`;
 }
 
 /** Base units as credits with their word: `12.5 credits`. */

@@ -21,6 +21,8 @@ export class Terminal {
   readonly noteStyle: Style;
   /** True where stderr is a terminal, so that progress may move. */
   readonly live: boolean;
+  /** What a command that has said everything itself ends with. */
+  exitCode = 0;
 
   constructor(streams: Streams) {
     this.streams = streams;

@@ -40,7 +40,8 @@ export async function ensureDemoAccounts(url: string, home: string): Promise<Dem
   const accounts = { operator: await ensure('operator'), developer: await ensure('demo'), provider: await ensure('lender') };
   const { chain } = await orb.network();
   const profile = await readProfile(home);
-  await writeProfile(home, { ...profile, account: 'demo', gateway: url, chains: { ...profile.chains, [url]: chain } });
+  // What its owner has chosen stays: this is what commands fall back to.
+  await writeProfile(home, { ...profile, local: { gateway: url, account: 'demo' }, chains: { ...profile.chains, [url]: chain } });
   return accounts;
 }
 

@@ -44,16 +44,23 @@ export async function describeSummary(summary: NetworkSummary, folder: UpFolder,
   ].join('\n');
 }
 
-/** What to do next, for a network that stays up. */
-export function describeNext({ url }: NetworkSummary, folder: UpFolder, style: Style): string {
-  const gateway = url === 'http://127.0.0.1:7080' ? '' : ` --gateway ${url}`;
+/** What to do next, for a network that stays up. @param options.isDefault whether commands find it by themselves */
+export function describeNext(
+  { url }: NetworkSummary,
+  folder: UpFolder,
+  { isDefault }: { readonly isDefault: boolean },
+  style: Style,
+): string {
+  const there = isDefault ? '' : ` --gateway ${url} --account demo`;
+  const home = isDefault ? '' : `ORB_HOME=${folder.home} `;
+  const orb = process.env['npm_lifecycle_event'] ? 'npm run orb --' : 'orb';
   return [
     '',
-    `  ${style.strong('Next')} ${style.quiet('(in another terminal)')}`,
-    `    npm run orb -- status${gateway}`,
-    `    npm run orb -- account create YOUR-NAME${gateway}   ${style.quiet('then: fund, deploy FILE, call OWNER/NAME')}`,
+    `  ${style.strong('Next')} ${style.quiet('(in another terminal, as demo)')}`,
+    `    ${home}${orb} status${there}`,
+    `    ${home}${orb} deploy FILE${there}   ${style.quiet('then: call demo/NAME, logs demo/NAME --follow')}`,
     '',
-    style.quiet(`  Ctrl-C stops it; npm start brings it back with the same data. To remove everything: rm -r ${folder.path}`),
+    style.quiet(`  Ctrl-C stops it; the next start goes on with the same data. To remove the network: rm -r ${folder.path}`),
   ].join('\n');
 }
 

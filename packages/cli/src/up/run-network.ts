@@ -44,7 +44,7 @@ export interface NetworkSummary {
 }
 
 const defaultPorts = { gateway: 7080, links: 7443 };
-const example = fileURLToPath(new URL('../../../../examples/hello/hello.ts', import.meta.url));
+const example = fileURLToPath(new URL('../../templates/json/function.ts', import.meta.url));
 const portAttempts = 3;
 const bondUnits = 100n * unitsPerCredit;
 

@@ -22,20 +22,24 @@ const orphanGraceMs = 15_000;
 /** The folder that holds a whole network on one machine. One `orb up` uses it at a time. */
 export class UpFolder {
   readonly path: string;
+  /** ORB_HOME of the demo accounts. */
+  readonly home: string;
   #state: UpState = { v: 1, children: [] };
 
-  private constructor(path: string) {
+  private constructor(path: string, home: string) {
     this.path = path;
+    this.home = home;
   }
 
   /**
    * Takes the folder: waits for children that a crashed `up` has left, and ends those that stay.
    * @param options.orphanGraceMs how long such children may take to end by themselves. @default 15 s
+   * @param options.home ORB_HOME of the demo accounts. @default `home` in the folder
    * @throws OrbError `conflict` when another `orb up` uses it now
    */
-  static async take(path: string, options: { readonly orphanGraceMs?: number } = {}): Promise<UpFolder> {
-    const folder = new UpFolder(path);
-    for (const part of ['', 'home', 'logs', 'nodes']) await mkdir(join(path, part), { recursive: true, mode: 0o700 });
+  static async take(path: string, options: { readonly orphanGraceMs?: number; readonly home?: string } = {}): Promise<UpFolder> {
+    const folder = new UpFolder(path, options.home ?? join(path, 'home'));
+    for (const part of [folder.home, path, join(path, 'logs'), join(path, 'nodes')]) await mkdir(part, { recursive: true, mode: 0o700 });
     await folder.#lock();
     folder.#state = await folder.#read();
     for (const { pid } of folder.#state.children) await folder.#endOrphan(pid, options.orphanGraceMs ?? orphanGraceMs);
@@ -44,11 +48,6 @@ export class UpFolder {
 
   get state(): UpState {
     return this.#state;
-  }
-
-  /** ORB_HOME of the demo accounts. */
-  get home(): string {
-    return join(this.path, 'home');
   }
 
   get superNode(): string {

@@ -33,6 +33,14 @@ export interface FinalityStatus extends Pick<PeerSet, 'source' | 'needed'> {
   }[];
 }
 
+interface Highest {
+  readonly height: number;
+  readonly hash: Hex32;
+}
+
+/** Hexadecimal digits of a block's hash, which stands before what is kept for it. */
+const hashChars = 64;
+
 /**
  * Co-signatures of a ledger's blocks, kept beside it. They can be asked for again from those who made them, so they are
  * not flushed one by one.
@@ -42,6 +50,8 @@ export class CosignatureBook {
   readonly #configured: readonly Hex32[];
   readonly #db: ClassicLevel;
   readonly #heard = new Map<Hex32, number>();
+  /** Highest blocks of peers that have been found in the ledger: what is in it stays in it. */
+  readonly #seen = new Map<Hex32, string>();
 
   private constructor(ledger: Ledger, configured: readonly Hex32[], db: ClassicLevel) {
     this.#ledger = ledger;
@@ -72,31 +82,33 @@ export class CosignatureBook {
     const { key, cosignatures } = parseWith(cosignaturesMessageSchema, value, 'cosignatures');
     await this.#requirePeer(key);
     const batch = this.#db.batch();
-    let highest = -1;
+    let highest: Highest = { height: -1, hash: '' };
     for (const { height, hash, signature } of cosignatures) {
       const block = await this.#ledger.block(height);
       checkCosignature(block, { height, hash, key, signature });
-      batch.put(blockKey(height, key), signature);
-      highest = Math.max(highest, height);
+      batch.put(blockKey(height, key), `${hash}${signature}`);
+      if (height > highest.height) highest = { height, hash };
     }
-    highest = Math.max(highest, (await this.#heightOf(key)) ?? -1);
-    await batch.put(peerKey(key), String(highest)).write();
+    const before = await this.#highestOf(key);
+    if (before && before.height > highest.height) highest = before;
+    await batch.put(peerKey(key), `${highest.hash}${highest.height}`).write();
     this.#heard.set(key, performance.now());
-    return { height: highest };
+    return { height: highest.height };
   }
 
   /** The highest block that a key has co-signed here. @throws OrbError `forbidden` for whoever is no peer */
   async heightOf(key: Hex32): Promise<number | undefined> {
     await this.#requirePeer(key);
-    return this.#heightOf(key);
+    return (await this.#highestOf(key))?.height;
   }
 
   /** The co-signatures of a block by those who are peers now. */
   async of(height: number): Promise<readonly Cosignature[]> {
     const { peers } = await readPeerSet(this.#ledger, this.#configured);
     const keys = peers.flatMap((peer) => peer.keys);
-    const signatures = await this.#db.getMany(keys.map((key) => blockKey(height, key)));
-    return keys.flatMap((key, i) => (signatures[i] === undefined ? [] : [{ key, signature: signatures[i] }]));
+    const [found, block] = await Promise.all([this.#db.getMany(keys.map((key) => blockKey(height, key))), this.#ledger.block(height)]);
+    const hash = block && blockHash(block.header);
+    return keys.flatMap((key, i) => (hash && found[i]?.startsWith(hash) ? [{ key, signature: found[i].slice(hashChars) }] : []));
   }
 
   async status(): Promise<FinalityStatus> {
@@ -123,7 +135,7 @@ export class CosignatureBook {
   }
 
   async #standingOf({ keys }: Peer): Promise<{ height: number | null; heardMs: number | null }> {
-    const heights = (await Promise.all(keys.map((key) => this.#heightOf(key)))).filter((height) => height !== undefined);
+    const heights = (await Promise.all(keys.map((key) => this.#highestOf(key)))).flatMap((highest) => highest?.height ?? []);
     const heard = keys.flatMap((key) => this.#heard.get(key) ?? []);
     return {
       height: heights.length > 0 ? Math.max(...heights) : null,
@@ -131,9 +143,17 @@ export class CosignatureBook {
     };
   }
 
-  async #heightOf(key: Hex32): Promise<number | undefined> {
+  /** The highest block that a key has co-signed, as long as it is the one that this ledger holds. */
+  async #highestOf(key: Hex32): Promise<Highest | undefined> {
     const text = await this.#db.get(peerKey(key));
-    return text === undefined ? undefined : Number(text);
+    if (text === undefined) return undefined;
+    if (this.#seen.get(key) !== text) {
+      // A ledger that was brought back from a back-up has other blocks than those that peers have signed.
+      const block = await this.#ledger.block(Number(text.slice(hashChars)));
+      if (!block || blockHash(block.header) !== text.slice(0, hashChars)) return undefined;
+      this.#seen.set(key, text);
+    }
+    return { height: Number(text.slice(hashChars)), hash: text.slice(0, hashChars) };
   }
 }
 

@@ -93,6 +93,19 @@ describe('finality', () => {
     expect(finalityOf(header, cosignatures, [])).toEqual({ final: false, signed: 0, of: 0 });
   });
 
+  test('co-signatures of blocks that this ledger no longer has, brought back from a back-up, count for nothing', async () => {
+    await net.createAccount('eve');
+    for (const peer of [ann, bea, cid]) await book.add(await cosigned(peer, 1));
+    await book.close();
+    const older = await openLedger();
+    book = await CosignatureBook.open({ folder: join(folder, 'book'), peers: keys, ledger: older });
+    expect(await book.status()).toMatchObject({ final: null });
+    await new TestNetwork(older, clock).createAccount('fay');
+    expect(await book.status()).toMatchObject({ final: null, head: 1 });
+    expect(await book.of(1)).toEqual([]);
+    await older.close();
+  });
+
   test('without peers nothing is final, and nobody can co-sign', async () => {
     const alone = await CosignatureBook.open({ folder: join(folder, 'alone'), peers: [], ledger });
     expect(await alone.status()).toMatchObject({ source: 'none', final: null, peers: [] });

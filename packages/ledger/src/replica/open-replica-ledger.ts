@@ -1,22 +1,9 @@
-import {
-  asOrbError,
-  blockHeaderSchema,
-  canonical,
-  chainId,
-  isHex32,
-  OrbError,
-  parseBlock,
-  parseWith,
-  type Block,
-  type Genesis,
-  type Json,
-} from '@orb/protocol';
-import { defaultCheckpoint, type CheckpointOptions, type EmbeddedKeeping } from '../embedded/embedded-keeping.ts';
-import { openLedgerFolder, type Standing } from '../embedded/open-ledger-folder.ts';
-import { stateAtGenesis } from '../genesis.ts';
-import { checkFirstBlock } from '../re-execute.ts';
+import { asOrbError, chainId, OrbError, type Genesis } from '@orb/protocol';
+import { defaultCheckpoint, type CheckpointOptions } from '../embedded/embedded-keeping.ts';
+import { openLedgerFolder } from '../embedded/open-ledger-folder.ts';
 import { defaultBackOff } from './back-off.ts';
 import { EvidenceFiles } from './evidence.ts';
+import { takeFirstBlock } from './first-block.ts';
 import { refusal, ReplicaLedger, type ReplicaOptions, type ReplicaPatience } from './replica-ledger.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -30,7 +17,7 @@ export interface ReplicaLedgerOptions extends Partial<ReplicaPatience>, Partial<
   readonly checkpoint?: CheckpointOptions;
 }
 
-export const defaultPatience: ReplicaPatience = {
+const defaultPatience: ReplicaPatience = {
   backOff: defaultBackOff,
   arrivalMs: 30_000,
   aheadMs: 60_000,
@@ -50,7 +37,7 @@ export async function openReplicaLedger(options: ReplicaLedgerOptions): Promise<
   const { folder, genesis: given, upstream, checkpoint = defaultCheckpoint, clock = Date.now, ...rest } = options;
   const { genesis, keeping, standing: found } = await openLedgerFolder({ folder, genesis: given, checkpoint });
   try {
-    const standing = found ?? (await takeFirstBlock(genesis, upstream, keeping));
+    const standing = found ?? (await takeFirstBlock(genesis, await fetchFirstBlock(upstream), keeping));
     const evidence = await EvidenceFiles.open(folder);
     const proof = (await evidence.proven())?.evidence;
     const refused = proof && refusal(proof.height, proof.reason);
@@ -62,26 +49,11 @@ export async function openReplicaLedger(options: ReplicaLedgerOptions): Promise<
   }
 }
 
-async function takeFirstBlock(genesis: Genesis, upstream: Upstream, keeping: EmbeddedKeeping): Promise<Standing> {
-  const block = await fetchFirstBlock(upstream);
-  const state = stateAtGenesis(genesis);
-  const header = parseWith(blockHeaderSchema, block.header, 'header');
-  if (isHex32(header.chain) && header.chain !== chainId(genesis)) {
-    throw new OrbError('wrong-chain', {
-      message: `The upstream serves another ledger (${header.chain.slice(0, 12)}…) than the one asked for (${chainId(genesis).slice(0, 12)}…).`,
-      hint: 'Check the address, and the genesis that you were given.',
-    });
-  }
-  checkFirstBlock(block, header, genesis, state);
-  await keeping.append({ block, text: canonical(block as unknown as Json), delta: [] });
-  return { head: header, state };
-}
-
-async function fetchFirstBlock(upstream: Upstream): Promise<Block> {
+async function fetchFirstBlock(upstream: Upstream): Promise<unknown> {
   const ending = new AbortController();
   const timer = setTimeout(() => ending.abort(), firstBlockMs);
   try {
-    for await (const value of upstream.blocks(0, ending.signal)) return parseBlock(value);
+    for await (const value of upstream.blocks(0, ending.signal)) return value;
   } catch (error) {
     throw new OrbError('ledger-unavailable', {
       message: `The first block cannot be fetched: ${asOrbError(error).message}`,

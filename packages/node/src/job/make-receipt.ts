@@ -13,7 +13,7 @@ export interface SentBody {
 /** The node's claim about a job: never more run time than the ticket pays for, whole numbers within the formats' bounds. */
 export function makeReceipt(job: AcceptedJob, request: RequestBody, run: Run, usage: InvocationUsage, sent: SentBody): ReceiptRow {
   return receiptRow({
-    setupUs: bounded(run.setupUs, limits.jobMicroseconds),
+    setupUs: bounded(run.setupUs + (usage.setupUs ?? 0), limits.jobMicroseconds),
     runUs: bounded(usage.runUs, job.timeoutMs * 1000),
     cpuUs: bounded(usage.cpuUs, Number.MAX_SAFE_INTEGER),
     peakMemoryKiB: bounded(usage.peakMemoryKiB, Number.MAX_SAFE_INTEGER),

@@ -2,9 +2,7 @@ import type { InstancePool, PooledProgram, Program } from '@orb/sandbox';
 import { isOrbError } from '@orb/protocol';
 import type { SeededVersion, SeedShelf } from '../seeding/seed-shelf.ts';
 import type { Instances, Lease } from './instances.ts';
-
-/** How long a function may take to load, milliseconds: its top-level code runs unbilled. */
-const startTimeoutMs = 10_000;
+import { programOf } from './program-of.ts';
 
 /** The sandbox's pool, fed from the shelf. A function is a tenant of its own. */
 export class PooledInstances implements Instances {
@@ -57,10 +55,8 @@ export class PooledInstances implements Instances {
   }
 
   async #load(seeded: SeededVersion): Promise<Program> {
-    const { code, handler, image, memoryMiB } = seeded.manifest;
     try {
-      const common = { sha256: code.sha256, code: await this.#shelf.code(seeded), memoryMiB, startTimeoutMs };
-      return image === null ? { kind: "bundle", handler, ...common } : { kind: "image", handler: handler as "job" | "http", image, ...common };
+      return programOf(seeded.manifest, await this.#shelf.code(seeded));
     } catch (error) {
       // Code that is gone or spoilt is not seeded any more: the next offer says so, and the super node asks again.
       if (isOrbError(error)) await this.#shelf.remove(seeded.function, [seeded.version]);

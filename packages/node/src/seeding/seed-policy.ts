@@ -1,4 +1,4 @@
-import { tierSatisfies, type AccountId, type IsolationTier, type Manifest } from '@orb/protocol';
+import { tierOf, tierSatisfies, type AccountId, type IsolationTier, type Manifest } from '@orb/protocol';
 
 /** Whose functions, and which, this computer seeds. */
 export interface SeedPolicy {
@@ -35,10 +35,11 @@ function refuseAccount({ accept, allow, block }: SeedPolicy, account: AccountId)
 
 function refuseManifest({ maxMemoryMiB }: SeedPolicy, means: SeedMeans, manifest: Manifest): string | undefined {
   const { memoryMiB, runtime, isolation, labels, priceCap } = manifest;
+  const tier = tierOf(manifest, means.isolation);
   const most = Math.min(maxMemoryMiB, means.memoryMiB);
   if (memoryMiB > most) return `It wants ${memoryMiB} MiB of memory; this node gives a function at most ${most}.`;
   if (!means.runtimes.includes(runtime)) return `It needs the runtime ${runtime}; this node has ${means.runtimes.join(', ') || 'none'}.`;
-  if (!tierSatisfies(means.isolation, isolation)) return `It demands isolation ${isolation}; this node offers ${means.isolation}.`;
+  if (!tierSatisfies(tier, isolation)) return `It demands isolation ${isolation}; this node offers ${tier}.`;
   if (BigInt(priceCap) < means.rate) return `It pays at most ${priceCap} units per MiB·ms; this node asks ${means.rate}.`;
   const missing = Object.entries(labels).find(([name, value]) => means.labels[name] !== value);
   return missing && `It demands the label ${missing[0]}=${missing[1]}, which this node does not carry.`;

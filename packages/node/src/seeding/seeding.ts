@@ -1,5 +1,7 @@
-import { asOrbError, parseWith, seedRequestSchema, type ChainId, type SeedAnswer, type SeedRequest } from '@orb/protocol';
+import { asOrbError, OrbError, parseWith, seedRequestSchema, type ChainId, type SeedAnswer, type SeedRequest } from '@orb/protocol';
 import type { Link } from '@orb/link';
+import type { Program } from '@orb/sandbox';
+import { programOf } from '../job/program-of.ts';
 import type { SeedMeans, SeedPolicy } from './seed-policy.ts';
 import { refuseToSeed } from './seed-policy.ts';
 import type { SeedShelf } from './seed-shelf.ts';
@@ -12,12 +14,19 @@ export interface SeedingOptions {
   readonly maxAtOnce?: number;
   /** Bound on fetching one version's code, milliseconds. @default 120000 */
   readonly fetchTimeoutMs?: number;
+  /**
+   * How long a super node waits while an image is fetched, milliseconds; then it is told to ask again, and the fetching goes
+   * on. It waits for a minute at most. @default 45000
+   */
+  readonly prepareTimeoutMs?: number;
 }
 
 export interface SeedingDependencies {
   readonly shelf: SeedShelf;
   /** What this computer can do now. */
   readonly means: () => SeedMeans;
+  /** Fetches what a program needs beyond its code. */
+  readonly prepare: (program: Program) => Promise<void>;
 }
 
 /** Answers super nodes that ask this node to hold a version. */
@@ -64,8 +73,29 @@ export class Seeding {
     const signal = AbortSignal.timeout(this.#options.fetchTimeoutMs ?? 120_000);
     const { body } = await link.call('fetch-code', { sha256: manifest.code.sha256 }, undefined, { signal });
     const code = await body.bytes(manifest.code.bytes);
+    await this.#prepare(programOf(manifest, code));
     await this.#dependencies.shelf.add({ version, function: fn, account, name, manifest }, code, pin);
     return { seeding: true };
+  }
+
+  /** Who seeds a version is ready to run it: no job waits for what can be fetched before. */
+  #prepare(program: Program): Promise<void> {
+    return within(this.#options.prepareTimeoutMs ?? 45_000, this.#dependencies.prepare(program));
+  }
+}
+
+/** Resolves as the work does; rejects when it takes longer, and lets it go on. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  work.catch(() => undefined);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new OrbError('overloaded', { message: 'This node is still fetching the image: ask again.' })),
+    ms,
+  );
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

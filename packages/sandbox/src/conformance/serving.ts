@@ -72,9 +72,22 @@ export function servingConformance({ name, create, program }: ServingCase): void
     }
 
     it('gives method, path, query, headers and body, and sends status and body', async () => {
-      const result = await ask('/show?c=d', { method: 'PUT', headers: [['Host', 'orb.example'], ['X-Own', 'yes']], body: utf8('hello') });
+      const result = await ask('/show?c=d', {
+        method: 'PUT',
+        headers: [
+          ['Host', 'orb.example'],
+          ['X-Own', 'yes'],
+        ],
+        body: utf8('hello'),
+      });
       expect(result.status).toBe(202);
-      expect(JSON.parse(await textOf(result))).toEqual({ method: 'PUT', path: '/show?c=d', host: 'orb.example', own: 'yes', body: 'hello' });
+      expect(JSON.parse(await textOf(result))).toEqual({
+        method: 'PUT',
+        path: '/show?c=d',
+        host: 'orb.example',
+        own: 'yes',
+        body: 'hello',
+      });
       expect(result.headers).toContainEqual(['content-type', 'application/json']);
       const { outcome, runUs } = await result.finished;
       expect([outcome, runUs > 0]).toEqual(['ok', true]);

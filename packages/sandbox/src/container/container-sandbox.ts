@@ -80,7 +80,14 @@ export class ContainerSandbox implements Sandbox {
     this.#closed = true;
     const machine = await this.#machine;
     await Promise.all([...this.#instances].map((instance) => instance.kill()));
-    await Promise.all(this.#spares.map((spare) => spare.then(({ instance }) => instance.kill(), () => {})));
+    await Promise.all(
+      this.#spares.map((spare) =>
+        spare.then(
+          ({ instance }) => instance.kill(),
+          () => {},
+        ),
+      ),
+    );
     if (machine?.relayImage !== undefined) await this.#engine.sweep().catch(() => 0);
   }
 
@@ -96,7 +103,14 @@ export class ContainerSandbox implements Sandbox {
     if (program.handler === 'job') return new JobInstance({ program, image, plan: this.#commonPlan() }, { engine: this.#engine });
     const { channel, instance } = await this.#takeRelay();
     try {
-      await channel.startServer({ ...this.#commonPlan(), image: image.id, user: image.user, writable: image.writable, memoryMiB: program.memoryMiB, env: [`PORT=${image.port}`] });
+      await channel.startServer({
+        ...this.#commonPlan(),
+        image: image.id,
+        user: image.user,
+        writable: image.writable,
+        memoryMiB: program.memoryMiB,
+        env: [`PORT=${image.port}`],
+      });
       await instance.load({ ...program, code: utf8(JSON.stringify({ port: image.port })) });
       return instance;
     } catch (error) {
@@ -116,9 +130,14 @@ export class ContainerSandbox implements Sandbox {
   }
 
   async #findMachine(): Promise<Machine> {
-    const report = (trouble: string): Machine => ({ relayImage: undefined, report: { tier: 'process', runtimes: [], layers: [
-      { name: 'containers', active: false, stops: 'everything but what the kernel itself lets through', remedy: trouble },
-    ] } });
+    const report = (trouble: string): Machine => ({
+      relayImage: undefined,
+      report: {
+        tier: 'process',
+        runtimes: [],
+        layers: [{ name: 'containers', active: false, stops: 'everything but what the kernel itself lets through', remedy: trouble }],
+      },
+    });
     try {
       await this.#engine.ping();
       await this.#engine.sweep();
@@ -157,7 +176,11 @@ export class ContainerSandbox implements Sandbox {
   }
 
   async #openRelay(image: string): Promise<Relay> {
-    const channel = await RelayChannel.open(this.#relayPlan(image), { freezeAfterMs: this.#options.freezeAfterMs }, { engine: this.#engine });
+    const channel = await RelayChannel.open(
+      this.#relayPlan(image),
+      { freezeAfterMs: this.#options.freezeAfterMs },
+      { engine: this.#engine },
+    );
     const instance = new HostedInstance(channel);
     await instance.ready();
     return { channel, instance };
@@ -166,8 +189,21 @@ export class ContainerSandbox implements Sandbox {
   #relayPlan(image: string): ContainerPlan {
     const { owner, cpus, runtime } = this.#options;
     return {
-      owner, image, user: relayUser, memoryMiB: relayMemoryMiB, cpus, pids: relayPids, tmpMiB: 1, writable: [], env: [], command: relayCommand, entrypoint: [],
-      stdin: true, init: true, autoRemove: true, ...(runtime && { runtime }),
+      owner,
+      image,
+      user: relayUser,
+      memoryMiB: relayMemoryMiB,
+      cpus,
+      pids: relayPids,
+      tmpMiB: 1,
+      writable: [],
+      env: [],
+      command: relayCommand,
+      entrypoint: [],
+      stdin: true,
+      init: true,
+      autoRemove: true,
+      ...(runtime && { runtime }),
     };
   }
 }

@@ -19,7 +19,10 @@ describe.skipIf(reason !== undefined)(`containers${reason ? ` (${reason})` : ''}
     async program() {
       const images = new TestImages(daemon);
       const base = await images.base('served', { node: true, files: { 'app/function.mjs': servingSource, 'app/server.mjs': nodeServer } });
-      const image = await images.make(base, { name: 'served', changes: ['CMD ["node","--max-old-space-size=4000","/app/server.mjs"]', 'EXPOSE 3000'] });
+      const image = await images.make(base, {
+        name: 'served',
+        changes: ['CMD ["node","--max-old-space-size=4000","/app/server.mjs"]', 'EXPOSE 3000'],
+      });
       return imageProgram(image, 'http');
     },
   });

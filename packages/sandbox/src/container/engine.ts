@@ -9,7 +9,8 @@ import { ownerLabel } from './hardened-container.ts';
 /** Longest wait for one answer of the engine, milliseconds; starting and waiting for the end have bounds of their own. */
 const answerWithinMs = 30_000;
 /** Words of the engine when what the image names cannot be executed: the function's fault. */
-const cannotExecute = /executable file not found|no such file or directory|permission denied|exec format error|is a directory|not a directory|no command specified|starting container process caused|unable to find user/i;
+const cannotExecute =
+  /executable file not found|no such file or directory|permission denied|exec format error|is a directory|not a directory|no command specified|starting container process caused|unable to find user/i;
 
 /** The engine that this computer offers, and what of ours is in it. */
 export class Engine {
@@ -27,14 +28,20 @@ export class Engine {
     try {
       await this.docker.info();
     } catch (cause) {
-      throw new OrbError('sandbox-failed', { message: 'No Docker Engine answers.', hint: 'Start Docker (or a podman machine), and let this user reach its socket.', cause });
+      throw new OrbError('sandbox-failed', {
+        message: 'No Docker Engine answers.',
+        hint: 'Start Docker (or a podman machine), and let this user reach its socket.',
+        cause,
+      });
     }
   }
 
   /** @throws OrbError `load-failed` for what the function's image is to blame for, else `sandbox-failed` */
   async create(plan: ContainerCreateOptions): Promise<Container> {
     const name = `orb-${this.#owner}-${randomUUID().slice(0, 13)}`;
-    return this.#ask('make a container', () => this.docker.createContainer({ ...plan, name, abortSignal: AbortSignal.timeout(answerWithinMs) }));
+    return this.#ask('make a container', () =>
+      this.docker.createContainer({ ...plan, name, abortSignal: AbortSignal.timeout(answerWithinMs) }),
+    );
   }
 
   /** @throws as {@link create} does */
@@ -44,7 +51,9 @@ export class Engine {
 
   /** The container's standard streams; from before it starts, so that no byte is missed. @throws OrbError `sandbox-failed` */
   async attach(container: Container, stdin: boolean): Promise<Socket> {
-    const stream = await this.#ask('reach the container', () => container.attach({ stream: true, stdin, stdout: true, stderr: true, hijack: true }));
+    const stream = await this.#ask('reach the container', () =>
+      container.attach({ stream: true, stdin, stdout: true, stderr: true, hijack: true }),
+    );
     stream.on('error', () => {});
     return stream as Socket;
   }

@@ -13,23 +13,58 @@ import { ownerLabel } from './hardened-container.ts';
 const reason = whyNoDocker();
 
 /** Each: a script of a job, and how it must end. `says` is what it prints, `never` what it must not. */
-const tries: Record<string, { script: string; outcome?: string | RegExp; says?: RegExp; never?: RegExp; error?: RegExp; timeoutMs?: number }> = {
-  'being root': { script: 'id; grep -E "^(Cap|NoNew|Seccomp:)" /proc/self/status', says: /^uid=65534 gid=65534[^]*CapBnd:\s0+\n[^]*NoNewPrivs:\s1\n[^]*Seccomp:\s2/ },
-  'the environment of the node': { script: 'env | cut -d= -f1 | sort | tr "\\n" " "', says: /^(HOME |HOSTNAME |ORB_\w+ |PATH |PWD |SHLVL )+$/ },
+const tries: Record<
+  string,
+  { script: string; outcome?: string | RegExp; says?: RegExp; never?: RegExp; error?: RegExp; timeoutMs?: number }
+> = {
+  'being root': {
+    script: 'id; grep -E "^(Cap|NoNew|Seccomp:)" /proc/self/status',
+    says: /^uid=65534 gid=65534[^]*CapBnd:\s0+\n[^]*NoNewPrivs:\s1\n[^]*Seccomp:\s2/,
+  },
+  'the environment of the node': {
+    script: 'env | cut -d= -f1 | sort | tr "\\n" " "',
+    says: /^(HOME |HOSTNAME |ORB_\w+ |PATH |PWD |SHLVL )+$/,
+  },
   'writing to the root': { script: 'touch /x /bin/x /etc/hosts /etc/x 2>&1; echo', says: /(Read-only file system[^]*){3}/, never: /^$/ },
-  'running what it has written': { script: 'cat /bin/busybox > /tmp/echo; chmod +x /tmp/echo; /tmp/echo escaped 2>&1', outcome: 'function-failed', never: /escaped/ },
+  'running what it has written': {
+    script: 'cat /bin/busybox > /tmp/echo; chmod +x /tmp/echo; /tmp/echo escaped 2>&1',
+    outcome: 'function-failed',
+    never: /escaped/,
+  },
   'filling the disk': { script: 'dd if=/dev/zero of=/tmp/x bs=1M count=500 2>&1; echo; df -m /tmp', says: /No space left[^]*\s64\s/ },
-  'filling the disk with empty files': { script: 'i=0; while [ $i -lt 20000 ]; do echo > /tmp/$i || break; i=$((i+1)); done 2>/dev/null; [ $i -lt 17000 ] && echo stopped', says: /stopped/ },
-  'mounting': { script: 'mount -t tmpfs none /tmp 2>&1; mount -o remount,rw / 2>&1; true', says: /(permission denied[^]*){2}|not permitted/i },
-  'the kernel’s switches': { script: 'echo 1 > /proc/sys/kernel/sysrq; echo b > /proc/sysrq-trigger; echo x > /sys/kernel/uevent_helper; echo still here', says: /^still here\n$/ },
-  'the computer’s memory and disks': { script: 'head -c 10 /proc/kcore /dev/mem /dev/vda /dev/sda 2>/dev/null; ls /dev | tr "\\n" " "', never: /sd[a-z]|vd[a-z]|mem|kmsg|fuse/ },
+  'filling the disk with empty files': {
+    script: 'i=0; while [ $i -lt 20000 ]; do echo > /tmp/$i || break; i=$((i+1)); done 2>/dev/null; [ $i -lt 17000 ] && echo stopped',
+    says: /stopped/,
+  },
+  mounting: {
+    script: 'mount -t tmpfs none /tmp 2>&1; mount -o remount,rw / 2>&1; true',
+    says: /(permission denied[^]*){2}|not permitted/i,
+  },
+  'the kernel’s switches': {
+    script: 'echo 1 > /proc/sys/kernel/sysrq; echo b > /proc/sysrq-trigger; echo x > /sys/kernel/uevent_helper; echo still here',
+    says: /^still here\n$/,
+  },
+  'the computer’s memory and disks': {
+    script: 'head -c 10 /proc/kcore /dev/mem /dev/vda /dev/sda 2>/dev/null; ls /dev | tr "\\n" " "',
+    never: /sd[a-z]|vd[a-z]|mem|kmsg|fuse/,
+  },
   'the processes of others': { script: 'ps -o pid,args; kill -9 -1; echo', outcome: /ok|function-failed/, never: /vitest|dockerd|relay/ },
   'the engine’s socket': { script: 'ls -la /var/run/docker.sock /run/docker.sock 2>&1; true', says: /(No such file[^]*){2}/ },
   'any network card': { script: 'ip link | grep -c "^[0-9]"; cat /proc/net/route', says: /^1\nIface/ },
-  'the internet': { script: 'wget -q -T 2 -O - http://1.1.1.1/ 2>&1; ping -c 1 -W 1 1.1.1.1 2>&1; nslookup example.com 2>&1; echo', says: /unreachable|not permitted|denied/i },
-  'a fork bomb': { script: 'bomb() { bomb | bomb & }; bomb; sleep 100', outcome: /timed-out|function-failed|out-of-memory/, timeoutMs: 1_500 },
+  'the internet': {
+    script: 'wget -q -T 2 -O - http://1.1.1.1/ 2>&1; ping -c 1 -W 1 1.1.1.1 2>&1; nslookup example.com 2>&1; echo',
+    says: /unreachable|not permitted|denied/i,
+  },
+  'a fork bomb': {
+    script: 'bomb() { bomb | bomb & }; bomb; sleep 100',
+    outcome: /timed-out|function-failed|out-of-memory/,
+    timeoutMs: 1_500,
+  },
   'a memory bomb': { script: 'x=aaaaaaaa; while :; do x=$x$x; done', outcome: 'out-of-memory', error: /memory/ },
-  'a memory bomb in a file': { script: 'mkdir /tmp/d; cat /dev/zero > /tmp/d/a; cat /tmp/d/a /tmp/d/a /tmp/d/a | sort', outcome: /function-failed|out-of-memory/ },
+  'a memory bomb in a file': {
+    script: 'mkdir /tmp/d; cat /dev/zero > /tmp/d/a; cat /tmp/d/a /tmp/d/a /tmp/d/a | sort',
+    outcome: /function-failed|out-of-memory/,
+  },
   'an endless loop': { script: 'while :; do :; done', outcome: 'timed-out', timeoutMs: 300 },
   'a wait without an end': { script: 'sleep 1000', outcome: 'timed-out', timeoutMs: 300 },
   'closing its output and staying': { script: 'exec >&- 2>&-; sleep 1000', outcome: 'timed-out', timeoutMs: 500 },
@@ -46,12 +81,32 @@ const tries: Record<string, { script: string; outcome?: string | RegExp; says?: 
 /** One wall alone, everything else off: the container runs as root with the engine's most generous settings. */
 const walls: Record<string, { host: HostConfig; user?: string; script: string; without: RegExp; with: RegExp }> = {
   'read-only root': { host: { ReadonlyRootfs: true }, script: 'touch /x 2>&1 && echo written', without: /written/, with: /Read-only/ },
-  'no capabilities': { host: { CapDrop: ['ALL'] }, script: 'chmod 700 /tmp && mkdir /tmp/d && ( mount -t tmpfs none /tmp/d 2>&1 && echo mounted )', without: /mounted/, with: /denied|not permitted/ },
+  'no capabilities': {
+    host: { CapDrop: ['ALL'] },
+    script: 'chmod 700 /tmp && mkdir /tmp/d && ( mount -t tmpfs none /tmp/d 2>&1 && echo mounted )',
+    without: /mounted/,
+    with: /denied|not permitted/,
+  },
   'no network': { host: { NetworkMode: 'none' }, script: 'ip link | grep -c "^[0-9]"', without: /^([2-9]|\d\d)/, with: /^1\n/ },
   'own user': { host: {}, user: '65534:65534', script: 'chmod 777 /bin 2>&1 && echo changed', without: /changed/, with: /not permitted/ },
-  'process limit': { host: { PidsLimit: 8 }, script: 'for i in $(seq 20); do sleep 2 & done 2>&1; echo all', without: /^all\n$/, with: /fork/ },
-  'memory limit': { host: { Memory: 33_554_432, MemorySwap: 33_554_432 }, script: 'dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null && echo done', without: /done/, with: /^$/ },
-  'file limit': { host: { Ulimits: [{ Name: 'nofile', Soft: 16, Hard: 16 }] }, script: 'ulimit -n 64 2>&1; ulimit -n', without: /^64\n$/, with: /16\n$/ },
+  'process limit': {
+    host: { PidsLimit: 8 },
+    script: 'for i in $(seq 20); do sleep 2 & done 2>&1; echo all',
+    without: /^all\n$/,
+    with: /fork/,
+  },
+  'memory limit': {
+    host: { Memory: 33_554_432, MemorySwap: 33_554_432 },
+    script: 'dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null && echo done',
+    without: /done/,
+    with: /^$/,
+  },
+  'file limit': {
+    host: { Ulimits: [{ Name: 'nofile', Soft: 16, Hard: 16 }] },
+    script: 'ulimit -n 64 2>&1; ulimit -n',
+    without: /^64\n$/,
+    with: /16\n$/,
+  },
 };
 /** What a wall is taken away from. */
 const open: HostConfig = { CapAdd: ['SYS_ADMIN'], SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'], NetworkMode: 'host' };
@@ -113,7 +168,7 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
     const knocked: string[] = [];
     const servers: Server[] = [];
     const listen = async (where: string | { port: number; host: string }) => {
-      const server = createServer((socket) => (knocked.push(String(where)), socket.destroy()));
+      const server = createServer((socket) => (knocked.push(JSON.stringify(where)), socket.destroy()));
       server.listen(where);
       await once(server, 'listening');
       servers.push(server);
@@ -136,7 +191,11 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
 
   describe('a job of good will', () => {
     it('gets the body on standard input and each `arg` as an argument, and answers with what it prints', async () => {
-      const path = `/?${new URLSearchParams([['arg', 'cat; echo " $0 $1"'], ['arg', 'a b'], ['arg', '$(id)']]).toString()}`;
+      const path = `/?${new URLSearchParams([
+        ['arg', 'cat; echo " $0 $1"'],
+        ['arg', 'a b'],
+        ['arg', '$(id)'],
+      ]).toString()}`;
       const result = await instance.invoke(jobOf(undefined, { path, body: utf8('in') }));
       expect(await textOf(result)).toBe('in a b $(id)\n');
       expect([result.status, result.headers]).toEqual([200, [['content-type', 'text/plain; charset=utf-8']]]);
@@ -145,7 +204,9 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
     });
 
     it('is told whose job it is', async () => {
-      expect((await run('echo $ORB_CALL $ORB_JOB $ORB_ATTEMPT $ORB_FUNCTION', { job: 'job-x' })).text).toMatch(/^call-1 job-\S+ 1 alice\/hello\n$/);
+      expect((await run('echo $ORB_CALL $ORB_JOB $ORB_ATTEMPT $ORB_FUNCTION', { job: 'job-x' })).text).toMatch(
+        /^call-1 job-\S+ 1 alice\/hello\n$/,
+      );
     });
 
     it('answers JSON as JSON, and bytes as bytes', async () => {
@@ -191,7 +252,11 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
     it('is not billed when the image has no such program, or too many arguments come', async () => {
       const wrong = await images.make('shell:base', { name: 'wrong', changes: ['CMD ["/no/such/program"]'] });
       const instanceOfWrong = await sandbox.start(imageProgram(wrong, 'job'));
-      expect(await run('', {}, instanceOfWrong)).toMatchObject({ outcome: 'load-failed', error: expect.stringMatching(/no such file/) as string, runUs: 0 });
+      expect(await run('', {}, instanceOfWrong)).toMatchObject({
+        outcome: 'load-failed',
+        error: expect.stringMatching(/no such file/) as string,
+        runUs: 0,
+      });
       const path = `/?${'arg=x&'.repeat(65)}`;
       expect(await (await instance.invoke(jobOf(undefined, { path }))).finished).toMatchObject({ outcome: 'load-failed', runUs: 0 });
     });
@@ -210,7 +275,13 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
 });
 
 async function runBare({ docker }: DockerDaemon, host: HostConfig, user: string, script: string): Promise<string> {
-  const container = await docker.createContainer({ Image: 'shell:base', Cmd: ['/bin/sh', '-c', script], User: user, HostConfig: host, Tty: true });
+  const container = await docker.createContainer({
+    Image: 'shell:base',
+    Cmd: ['/bin/sh', '-c', script],
+    User: user,
+    HostConfig: host,
+    Tty: true,
+  });
   try {
     const stream = await container.attach({ stream: true, stdout: true, stderr: true });
     let text = '';

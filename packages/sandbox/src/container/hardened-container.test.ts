@@ -3,17 +3,36 @@ import { describe, expect, test } from 'vitest';
 import { hardenedContainer, readImage, type ContainerPlan } from './hardened-container.ts';
 
 const plan: ContainerPlan = {
-  image: 'sha256:abc', owner: 'test', user: '65534:65534', memoryMiB: 128, cpus: 0.5, pids: 64, writable: ['/tmp'], tmpMiB: 16, env: ['A=1'], stdin: true,
+  image: 'sha256:abc',
+  owner: 'test',
+  user: '65534:65534',
+  memoryMiB: 128,
+  cpus: 0.5,
+  pids: 64,
+  writable: ['/tmp'],
+  tmpMiB: 16,
+  env: ['A=1'],
+  stdin: true,
 };
 
 test('every container gets every wall', () => {
   const { HostConfig: host, ...rest } = hardenedContainer(plan);
   expect(host).toMatchObject({
-    CapDrop: ['ALL'], SecurityOpt: ['no-new-privileges:true'], Privileged: false, ReadonlyRootfs: true, NetworkMode: 'none', Memory: 134_217_728, MemorySwap: 134_217_728,
-    NanoCpus: 500_000_000, PidsLimit: 64, LogConfig: { Type: 'none' }, RestartPolicy: { Name: 'no' },
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges:true'],
+    Privileged: false,
+    ReadonlyRootfs: true,
+    NetworkMode: 'none',
+    Memory: 134_217_728,
+    MemorySwap: 134_217_728,
+    NanoCpus: 500_000_000,
+    PidsLimit: 64,
+    LogConfig: { Type: 'none' },
+    RestartPolicy: { Name: 'no' },
   });
   expect(host).not.toHaveProperty('CapAdd');
-  for (const hole of ['Binds', 'Mounts', 'Devices', 'PortBindings', 'VolumesFrom', 'GroupAdd', 'UsernsMode', 'Links']) expect(host).not.toHaveProperty(hole);
+  for (const hole of ['Binds', 'Mounts', 'Devices', 'PortBindings', 'VolumesFrom', 'GroupAdd', 'UsernsMode', 'Links'])
+    expect(host).not.toHaveProperty(hole);
   expect(rest).toMatchObject({ User: '65534:65534', Tty: false, Healthcheck: { Test: ['NONE'] } });
 });
 
@@ -23,28 +42,48 @@ test('a container beside the helper shares its empty network and its process tre
 });
 
 describe('of an image', () => {
-  const image = (config: object, more: object = {}) => ({ Id: 'sha256:abc', Os: 'linux', Config: { Cmd: ['run'], ...config }, ...more }) as unknown as ImageInspectInfo;
+  const image = (config: object, more: object = {}) =>
+    ({ Id: 'sha256:abc', Os: 'linux', Config: { Cmd: ['run'], ...config }, ...more }) as unknown as ImageInspectInfo;
 
   test.each([
-    ['', '65534:65534'], ['root', '65534:65534'], ['0', '65534:65534'], ['00', '65534:65534'], ['app', '65534:65534'], ['0:0', '65534:65534'], ['1000:0', '65534:65534'],
-    ['1000', '1000:65534'], ['1000:1000', '1000:1000'], ['65533:1', '65534:65534'], ['065533', '65534:65534'], ['4294967296', '65534:65534'], ['-1', '65534:65534'], ['1000:1000:0', '65534:65534'],
+    ['', '65534:65534'],
+    ['root', '65534:65534'],
+    ['0', '65534:65534'],
+    ['00', '65534:65534'],
+    ['app', '65534:65534'],
+    ['0:0', '65534:65534'],
+    ['1000:0', '65534:65534'],
+    ['1000', '1000:65534'],
+    ['1000:1000', '1000:1000'],
+    ['65533:1', '65534:65534'],
+    ['065533', '65534:65534'],
+    ['4294967296', '65534:65534'],
+    ['-1', '65534:65534'],
+    ['1000:1000:0', '65534:65534'],
   ])('the user %j becomes %s', (user, expected) => {
     expect(readImage(image({ User: user })).user).toBe(expected);
   });
 
-  test.each([[{ '3000/tcp': {} }, 3_000], [{ '80/tcp': {} }, 8_080], [{}, 8_080], [undefined, 8_080], [{ '3000/udp': {} }, 8_080], [{ '3000': {}, '4000': {} }, 8_080], [{ '99999/tcp': {} }, 8_080]])(
-    'ports %j give $PORT %i',
-    (exposed, port) => {
-      expect(readImage(image({ ExposedPorts: exposed })).port).toBe(port);
-    },
-  );
+  test.each([
+    [{ '3000/tcp': {} }, 3_000],
+    [{ '80/tcp': {} }, 8_080],
+    [{}, 8_080],
+    [undefined, 8_080],
+    [{ '3000/udp': {} }, 8_080],
+    [{ '3000': {}, '4000': {} }, 8_080],
+    [{ '99999/tcp': {} }, 8_080],
+  ])('ports %j give $PORT %i', (exposed, port) => {
+    expect(readImage(image({ ExposedPorts: exposed })).port).toBe(port);
+  });
 
   test('volumes become memory, and none can lie over what the engine mounts', () => {
     expect(readImage(image({ Volumes: { '/data': {}, '/var/lib/x': {}, '/tmp': {} } })).writable).toEqual(['/tmp', '/data', '/var/lib/x']);
     for (const path of ['/', '/proc', '/proc/sys', '/sys/fs', '/dev/shm', '/etc', '/a/../proc', 'data', '/a,exec', '/a:/b', '/a/./b/..']) {
       expect(() => readImage(image({ Volumes: { [path]: {} } })), path).toThrow(/volume/);
     }
-    expect(() => readImage(image({ Volumes: Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`/v${i}`, {}])) }))).toThrow(/9 volumes/);
+    expect(() => readImage(image({ Volumes: Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`/v${i}`, {}])) }))).toThrow(
+      /9 volumes/,
+    );
   });
 
   test('what is no image for here is refused', () => {

@@ -127,7 +127,14 @@ export function readImage(info: ImageInspectInfo): ImageFacts {
   const command = wordsOf(config?.Cmd);
   const entrypoint = wordsOf(config?.Entrypoint);
   if (command.length + entrypoint.length === 0) fail('it names no command');
-  return { id: info.Id, user: userOf(config?.User ?? ''), writable: ['/tmp', ...volumes.filter((path) => path !== '/tmp')], command, entrypoint, port: portOf(config?.ExposedPorts) };
+  return {
+    id: info.Id,
+    user: userOf(config?.User ?? ''),
+    writable: ['/tmp', ...volumes.filter((path) => path !== '/tmp')],
+    command,
+    entrypoint,
+    port: portOf(config?.ExposedPorts),
+  };
 }
 
 /** A declared volume would be a directory on the host without a limit: it becomes memory. What Docker itself mounts stays. */
@@ -148,7 +155,9 @@ function userOf(user: string): string {
 }
 
 function portOf(exposed: unknown): number {
-  const ports = Object.keys((exposed as Record<string, unknown> | undefined) ?? {}).flatMap((name) => /^(\d{1,5})(\/tcp)?$/.exec(name)?.[1] ?? []);
+  const ports = Object.keys((exposed as Record<string, unknown> | undefined) ?? {}).flatMap(
+    (name) => /^(\d{1,5})(\/tcp)?$/.exec(name)?.[1] ?? [],
+  );
   const port = Number(ports[0]);
   // Below 1024 only root may listen.
   return ports.length === 1 && port >= 1_024 && port <= 65_535 ? port : 8_080;

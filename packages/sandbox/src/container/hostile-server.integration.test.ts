@@ -105,8 +105,17 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
   beforeAll(async () => {
     daemon = await startDockerDaemon();
     images = new TestImages(daemon);
-    image = await images.make(await images.base('hostile', { node: true, files: { 'server.mjs': server } }), { name: 'hostile', changes: ['CMD ["node","/server.mjs"]'] });
-    sandbox = new ContainerSandbox({ owner: 'hostile', socketPath: daemon.socketPath, registries: { [daemon.registry]: null }, freezeAfterMs: 200, spares: 2 });
+    image = await images.make(await images.base('hostile', { node: true, files: { 'server.mjs': server } }), {
+      name: 'hostile',
+      changes: ['CMD ["node","/server.mjs"]'],
+    });
+    sandbox = new ContainerSandbox({
+      owner: 'hostile',
+      socketPath: daemon.socketPath,
+      registries: { [daemon.registry]: null },
+      freezeAfterMs: 200,
+      spares: 2,
+    });
   });
   afterAll(async () => {
     await sandbox?.close();
@@ -121,7 +130,8 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
       await instance.kill();
     }
   }
-  const ask = (instance: Instance, path: string, more: Partial<Invocation> = {}) => instance.invoke(jobOf(undefined, { job: `job-${++jobs}`, method: 'GET', path, ...more }));
+  const ask = (instance: Instance, path: string, more: Partial<Invocation> = {}) =>
+    instance.invoke(jobOf(undefined, { job: `job-${++jobs}`, method: 'GET', path, ...more }));
   const end = async (instance: Instance, path: string, more: Partial<Invocation> = {}) => {
     const result = await ask(instance, path, more);
     await bodyOf(result).catch(() => {});
@@ -160,7 +170,10 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
   it('that listens no more is given up, and replaced', async () => {
     await withOwn(async (instance) => {
       expect(await textOf(await ask(instance, '/deaf'))).toBe('deaf');
-      expect(await end(instance, '/fine')).toMatchObject({ outcome: 'function-failed', error: expect.stringMatching(/Nothing listens/) as string });
+      expect(await end(instance, '/fine')).toMatchObject({
+        outcome: 'function-failed',
+        error: expect.stringMatching(/Nothing listens/) as string,
+      });
       await instance.ended;
     });
   });
@@ -192,7 +205,9 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
   });
 
   it('gets no processor after its last answer: it is frozen until the next call', async () => {
-    const events = (await daemon.docker.getEvents({ filters: { event: ['pause'], type: ['container'] } })) as NodeJS.ReadableStream & { destroy(): void };
+    const events = (await daemon.docker.getEvents({ filters: { event: ['pause'], type: ['container'] } })) as NodeJS.ReadableStream & {
+      destroy(): void;
+    };
     try {
       await withOwn(async (instance) => {
         const paused = once(events, 'data');
@@ -219,8 +234,14 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
     });
 
     it('fails with its own last words', async () => {
-      const failing = await images.make('hostile:base', { name: 'failing', changes: ['ENV FAIL=no-such-database', 'CMD ["node","/server.mjs"]'] });
-      await expect(sandbox.start(imageProgram(failing, 'http'))).rejects.toMatchObject({ code: 'load-failed', message: 'The container ended with code 9: no-such-database' });
+      const failing = await images.make('hostile:base', {
+        name: 'failing',
+        changes: ['ENV FAIL=no-such-database', 'CMD ["node","/server.mjs"]'],
+      });
+      await expect(sandbox.start(imageProgram(failing, 'http'))).rejects.toMatchObject({
+        code: 'load-failed',
+        message: 'The container ended with code 9: no-such-database',
+      });
     });
   });
 });

@@ -12,14 +12,17 @@ export interface ImageReference {
   readonly digest: string;
 }
 
-const pattern = /^((?:[a-z0-9]+(?:[._-][a-z0-9]+)*)(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)(?::[\w][\w.-]{0,127})?@(sha256:[0-9a-f]{64})$/;
+const pattern =
+  /^((?:[a-z0-9]+(?:[._-][a-z0-9]+)*)(?::\d{1,5})?(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*)(?::[\w][\w.-]{0,127})?@(sha256:[0-9a-f]{64})$/;
 const dockerHub = 'docker.io';
 
 /** @throws OrbError `load-failed` for what is no reference by digest */
 export function parseImageReference(text: string): ImageReference {
   const [, name, digest] = (text.length <= 512 && pattern.exec(text)) || [];
   if (name === undefined || digest === undefined) {
-    throw new OrbError('load-failed', { message: `${JSON.stringify(text.slice(0, 100))} is no image by digest, such as ghcr.io/me/app@sha256:….` });
+    throw new OrbError('load-failed', {
+      message: `${JSON.stringify(text.slice(0, 100))} is no image by digest, such as ghcr.io/me/app@sha256:….`,
+    });
   }
   const [first = ''] = name.split('/');
   // The rule of Docker's own references: a first part with a dot, a port, or `localhost` is a host.
@@ -30,8 +33,25 @@ export function parseImageReference(text: string): ImageReference {
 /** Addresses that are not on the public internet (IANA's special-purpose registries). */
 function privateAddresses(): BlockList {
   const list = new BlockList();
-  const v4: [string, number][] = [['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.0.0.0', 24], ['192.168.0.0', 16], ['198.18.0.0', 15], ['224.0.0.0', 3]];
-  const v6: [string, number][] = [['::', 127], ['64:ff9b:1::', 48], ['fc00::', 7], ['fe80::', 10], ['ff00::', 8]];
+  const v4: [string, number][] = [
+    ['0.0.0.0', 8],
+    ['10.0.0.0', 8],
+    ['100.64.0.0', 10],
+    ['127.0.0.0', 8],
+    ['169.254.0.0', 16],
+    ['172.16.0.0', 12],
+    ['192.0.0.0', 24],
+    ['192.168.0.0', 16],
+    ['198.18.0.0', 15],
+    ['224.0.0.0', 3],
+  ];
+  const v6: [string, number][] = [
+    ['::', 127],
+    ['64:ff9b:1::', 48],
+    ['fc00::', 7],
+    ['fe80::', 10],
+    ['ff00::', 8],
+  ];
   for (const [address, bits] of v4) {
     list.addSubnet(address, bits, 'ipv4');
     list.addSubnet(`::ffff:${address}`, 96 + bits, 'ipv6');
@@ -48,7 +68,11 @@ function privateAddresses(): BlockList {
 export async function checkRegistryIsPublic(registry: string): Promise<void> {
   const host = registry.replace(/:\d+$/, '');
   const refuse = (why: string, cause?: unknown): never => {
-    throw new OrbError('load-failed', { message: `The registry ${registry} ${why}.`, hint: 'The provider can list it under registries.', cause });
+    throw new OrbError('load-failed', {
+      message: `The registry ${registry} ${why}.`,
+      hint: 'The provider can list it under registries.',
+      cause,
+    });
   };
   if (isIP(host) === 0 && !host.includes('.')) refuse('is not on the public internet');
   const found = await lookup(host, { all: true }).catch((error: unknown) => refuse('cannot be found', error));

@@ -37,7 +37,6 @@ interface Shelved {
  */
 export class ImageShelf {
   readonly #options: CheckedContainerOptions;
-  readonly #engine: Engine;
   readonly #docker: Docker;
   /** By digest. */
   readonly #images = new Map<string, Shelved>();
@@ -51,7 +50,6 @@ export class ImageShelf {
 
   constructor(options: CheckedContainerOptions, dependencies: { readonly engine: Engine }) {
     this.#options = options;
-    this.#engine = dependencies.engine;
     this.#docker = dependencies.engine.docker;
   }
 
@@ -68,12 +66,16 @@ export class ImageShelf {
     const images = await this.#docker.listImages({ filters: { reference: [`${this.#repository}:*`] } });
     for (const { RepoTags: tags, Size: bytes, Id: id } of images) {
       // The list leaves out every name that the filter did not ask for.
-      const { RepoDigests: digests, Metadata: metadata } = (await this.#docker.getImage(id).inspect()) as { RepoDigests?: string[]; Metadata?: { LastTagTime?: string } };
+      const { RepoDigests: digests, Metadata: metadata } = (await this.#docker.getImage(id).inspect()) as {
+        RepoDigests?: string[];
+        Metadata?: { LastTagTime?: string };
+      };
       const usedAtMs = Date.parse(metadata?.LastTagTime ?? '') || 0;
       for (const tag of tags ?? []) {
         const hex = tag.startsWith(`${this.#repository}:`) ? tag.slice(this.#repository.length + 1) : '';
         const text = digests?.find((digest) => digest.endsWith(`@sha256:${hex}`));
-        if (hex !== '') this.#images.set(`sha256:${hex}`, { reference: text === undefined ? undefined : parseImageReference(text), bytes, usedAtMs });
+        if (hex !== '')
+          this.#images.set(`sha256:${hex}`, { reference: text === undefined ? undefined : parseImageReference(text), bytes, usedAtMs });
       }
     }
   }
@@ -84,7 +86,8 @@ export class ImageShelf {
    */
   async hold(program: ImageProgram): Promise<HeldImage> {
     const reference = parseImageReference(program.image);
-    if (reference.digest !== `sha256:${program.sha256}`) throw new OrbError('load-failed', { message: 'The image is not the one of the version: its digest is another.' });
+    if (reference.digest !== `sha256:${program.sha256}`)
+      throw new OrbError('load-failed', { message: 'The image is not the one of the version: its digest is another.' });
     const { digest } = reference;
     this.#holders.set(digest, (this.#holders.get(digest) ?? 0) + 1);
     try {
@@ -105,7 +108,10 @@ export class ImageShelf {
   }
 
   async #find({ name, digest }: ImageReference): Promise<Docker.ImageInspectInfo | undefined> {
-    return this.#docker.getImage(`${name}@${digest}`).inspect().catch(() => undefined);
+    return this.#docker
+      .getImage(`${name}@${digest}`)
+      .inspect()
+      .catch(() => undefined);
   }
 
   async #fetch(reference: ImageReference, program: ImageProgram): Promise<Docker.ImageInspectInfo> {
@@ -147,9 +153,16 @@ export class ImageShelf {
   }
 
   /** A few compressed bytes can unfold to a whole disk: the disk itself is watched while they do. */
-  async #pullWatched(reference: ImageReference, totalBytes: number, login: { username: string; password: string } | undefined): Promise<void> {
+  async #pullWatched(
+    reference: ImageReference,
+    totalBytes: number,
+    login: { username: string; password: string } | undefined,
+  ): Promise<void> {
     const stop = new AbortController();
-    const timer = setTimeout(() => stop.abort(new OrbError('load-failed', { message: 'The image was not here in time.' })), this.#options.pullTimeoutMs);
+    const timer = setTimeout(
+      () => stop.abort(new OrbError('load-failed', { message: 'The image was not here in time.' })),
+      this.#options.pullTimeoutMs,
+    );
     const unwatch = await this.#watchDisk(stop, totalBytes);
     try {
       await pullImage(
@@ -173,7 +186,8 @@ export class ImageShelf {
     const most = this.#options.imageDiskMiB * mebibyte - this.usedBytes + totalBytes + othersBytes;
     const timer = setInterval(() => {
       void free().then((now) => {
-        if (before - now > most) stop.abort(new OrbError('store-full', { message: 'The image unfolds to more than the disk that is left for images.' }));
+        if (before - now > most)
+          stop.abort(new OrbError('store-full', { message: 'The image unfolds to more than the disk that is left for images.' }));
       });
     }, 100);
     return () => clearInterval(timer);
@@ -211,7 +225,10 @@ export class ImageShelf {
   async #evict(digest: string): Promise<void> {
     const shelved = this.#images.get(digest);
     this.#images.delete(digest);
-    const names = [`${this.#repository}:${digest.slice('sha256:'.length)}`, ...(shelved?.reference ? [`${shelved.reference.name}@${digest}`] : [])];
+    const names = [
+      `${this.#repository}:${digest.slice('sha256:'.length)}`,
+      ...(shelved?.reference ? [`${shelved.reference.name}@${digest}`] : []),
+    ];
     for (const name of names) {
       try {
         await this.#docker.getImage(name).remove();
@@ -225,7 +242,10 @@ export class ImageShelf {
   async #localDataRoot(): Promise<string | undefined> {
     const { DockerRootDir: root } = (await this.#docker.info()) as { DockerRootDir?: string };
     if (root === undefined || process.platform !== 'linux') return undefined;
-    return statfs(root).then(() => root, () => undefined);
+    return statfs(root).then(
+      () => root,
+      () => undefined,
+    );
   }
 
   get #repository(): string {

@@ -29,7 +29,13 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   afterAll(() => daemon?.stop());
 
   const sandboxOf = (owner: string, more: Partial<ContainerSandboxOptions> = {}): ContainerSandbox => {
-    const sandbox = new ContainerSandbox({ owner, socketPath: daemon.socketPath, registries: { [daemon.registry]: null }, spares: 0, ...more });
+    const sandbox = new ContainerSandbox({
+      owner,
+      socketPath: daemon.socketPath,
+      registries: { [daemon.registry]: null },
+      spares: 0,
+      ...more,
+    });
     open.push(sandbox);
     return sandbox;
   };
@@ -40,10 +46,19 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
     await daemon.docker.getImage(base).remove();
     return made;
   };
-  const isHere = async ({ reference }: TestImage) => daemon.docker.getImage(reference).inspect().then(() => true, () => false);
+  const isHere = async ({ reference }: TestImage) =>
+    daemon.docker
+      .getImage(reference)
+      .inspect()
+      .then(
+        () => true,
+        () => false,
+      );
   const runOn = async (sandbox: ContainerSandbox, image: TestImage, script: string) => {
     const instance = await sandbox.start(imageProgram(image, 'job'));
-    const result = await instance.invoke(jobOf(undefined, { timeoutMs: 30_000, path: `/?${new URLSearchParams({ arg: script }).toString()}` }));
+    const result = await instance.invoke(
+      jobOf(undefined, { timeoutMs: 30_000, path: `/?${new URLSearchParams({ arg: script }).toString()}` }),
+    );
     const text = await textOf(result);
     return { instance, text, ...(await result.finished) };
   };
@@ -82,7 +97,9 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
       const image = await large('private');
       const reference = image.reference.replace(daemon.registry, guarded.host);
       const program = { ...imageProgram(image, 'job'), image: reference };
-      await expect(sandboxOf('nologin', { registries: { [guarded.host]: null } }).prepare(program)).rejects.toMatchObject({ code: 'load-failed' });
+      await expect(sandboxOf('nologin', { registries: { [guarded.host]: null } }).prepare(program)).rejects.toMatchObject({
+        code: 'load-failed',
+      });
       await sandboxOf('login', { registries: { [guarded.host]: login } }).prepare(program);
     } finally {
       guarded.close();
@@ -96,9 +113,14 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
       const sandbox = sandboxOf('inside', { registries: {} });
       for (const host of [guarded.host, 'localhost:5000', '10.0.0.1:5000', '169.254.169.254', 'registry:5000']) {
         const program = { ...imageProgram(image, 'job'), image: image.reference.replace(daemon.registry, host) };
-        await expect(sandbox.prepare(program)).rejects.toMatchObject({ code: 'load-failed', message: expect.stringMatching(/public internet/) as string });
+        await expect(sandbox.prepare(program)).rejects.toMatchObject({
+          code: 'load-failed',
+          message: expect.stringMatching(/public internet/) as string,
+        });
       }
-      await expect(sandboxOf('listed', { registries: {}, onlyListedRegistries: true }).prepare(imageProgram(image, 'job'))).rejects.toMatchObject({ code: 'load-failed' });
+      await expect(
+        sandboxOf('listed', { registries: {}, onlyListedRegistries: true }).prepare(imageProgram(image, 'job')),
+      ).rejects.toMatchObject({ code: 'load-failed' });
       expect(guarded.asked).toEqual([]);
     } finally {
       guarded.close();
@@ -151,16 +173,29 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
     const bomb = await images.make(base, { name: 'bomb', changes: ['ENTRYPOINT ["/bin/sh","-c"]'] });
     await daemon.docker.getImage(base).remove();
     const sandbox = sandboxOf('bomb', { imageDiskMiB: 40 });
-    await expect(sandbox.prepare(imageProgram(bomb, 'job'))).rejects.toMatchObject({ code: 'store-full', message: expect.stringMatching(/unfolds|needs more disk/) as string });
+    await expect(sandbox.prepare(imageProgram(bomb, 'job'))).rejects.toMatchObject({
+      code: 'store-full',
+      message: expect.stringMatching(/unfolds|needs more disk/) as string,
+    });
     expect([await isHere(bomb), sandbox.imageBytes]).toEqual([false, 0]);
   });
 
   it('cannot choose root, a volume on the owner’s disk, or a check of their own', async () => {
     const base = await images.base('wishes');
-    const changes = ['ENTRYPOINT ["/bin/sh","-c"]', 'USER root', 'VOLUME /data', 'VOLUME /tmp', 'HEALTHCHECK --interval=1s CMD touch /tmp/checked'];
+    const changes = [
+      'ENTRYPOINT ["/bin/sh","-c"]',
+      'USER root',
+      'VOLUME /data',
+      'VOLUME /tmp',
+      'HEALTHCHECK --interval=1s CMD touch /tmp/checked',
+    ];
     const image = await images.make(base, { name: 'wishes', changes });
     const sandbox = sandboxOf('wishes', { tmpMiB: 8 });
-    const { text } = await runOn(sandbox, image, 'id -u; df -m /data | tail -1 | tr -s " " | cut -d" " -f1,2; echo x > /data/x && echo kept');
+    const { text } = await runOn(
+      sandbox,
+      image,
+      'id -u; df -m /data | tail -1 | tr -s " " | cut -d" " -f1,2; echo x > /data/x && echo kept',
+    );
     expect(text).toBe('65534\ntmpfs 8\nkept\n');
     const { Volumes: volumes } = await daemon.docker.listVolumes();
     expect(volumes ?? []).toEqual([]);
@@ -169,13 +204,19 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   });
 
   it('keep their own user where it is a number that is not root’s', async () => {
-    const image = await images.make(await images.base('user'), { name: 'user', changes: ['ENTRYPOINT ["/bin/sh","-c"]', 'USER 1000:1000'] });
+    const image = await images.make(await images.base('user'), {
+      name: 'user',
+      changes: ['ENTRYPOINT ["/bin/sh","-c"]', 'USER 1000:1000'],
+    });
     expect((await runOn(sandboxOf('user'), image, 'id -u; id -g; echo x > /tmp/x && echo kept')).text).toBe('1000\n1000\nkept\n');
   });
 
   it('and containers of a node that crashed: the processes end at once, the rest goes at the next start', async () => {
     const server = 'require("net").createServer().listen(process.env.PORT); process.on("SIGTERM", () => {})';
-    const image = await images.make(await images.base('crash', { node: true }), { name: 'crash', changes: [`CMD ["node","-e",${JSON.stringify(server)}]`] });
+    const image = await images.make(await images.base('crash', { node: true }), {
+      name: 'crash',
+      changes: [`CMD ["node","-e",${JSON.stringify(server)}]`],
+    });
     const { code, ...program } = imageProgram(image, 'http');
     const options = { owner: 'crashing', socketPath: daemon.socketPath, registries: { [daemon.registry]: null }, spares: 0 };
     const script = fileURLToPath(new URL('../../test/crashing-node.ts', import.meta.url));

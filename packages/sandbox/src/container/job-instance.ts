@@ -180,7 +180,11 @@ class JobRun implements JobHost {
       // Also when nobody is left to end it, no process runs for ever.
       cpuSeconds: Math.ceil(timeoutMs / 1000) + 1,
       env: [
-        `ORB_CALL=${context.call}`, `ORB_JOB=${context.job}`, `ORB_ATTEMPT=${context.attempt}`, `ORB_FUNCTION=${context.function}`, `ORB_VERSION=${context.version}`,
+        `ORB_CALL=${context.call}`,
+        `ORB_JOB=${context.job}`,
+        `ORB_ATTEMPT=${context.attempt}`,
+        `ORB_FUNCTION=${context.function}`,
+        `ORB_VERSION=${context.version}`,
       ],
       ...argumentsOf(this.#invocation.path, image),
     };
@@ -253,7 +257,8 @@ class JobRun implements JobHost {
 function argumentsOf(path: string, image: ImageFacts): Pick<ContainerPlan, 'command'> {
   const at = path.indexOf('?');
   const words = at < 0 ? [] : new URLSearchParams(path.slice(at)).getAll('arg');
-  if (words.length > maxArguments) throw new OrbError('load-failed', { message: `The call has ${words.length} arguments; the limit is ${maxArguments}.` });
+  if (words.length > maxArguments)
+    throw new OrbError('load-failed', { message: `The call has ${words.length} arguments; the limit is ${maxArguments}.` });
   // A NUL would cut an argument short.
   if (words.some((word) => word.includes('\0'))) throw new OrbError('load-failed', { message: 'An argument holds a NUL character.' });
   return words.length > 0 ? { command: [...image.command, ...words] } : {};

@@ -2,22 +2,13 @@ import { OrbError } from '@orb/protocol';
 import type { SandboxReport } from '../port.ts';
 import type { Engine } from './engine.ts';
 import { functionUser, hardenedContainer, type ContainerPlan } from './hardened-container.ts';
+import { trialCommand } from './relay-image.ts';
 import { StreamReader, Tail } from './stream-reader.ts';
 
 const trialTimeoutMs = 30_000;
 const trialOutputBytes = 65_536;
 
-/** Run in a container as a function's would be: says what it can do there. */
-const trial = `
-const fs = require('fs');
-const status = fs.readFileSync('/proc/self/status', 'utf8');
-const field = (name) => (new RegExp('^' + name + ':\\\\s*(\\\\S+)', 'm').exec(status) || [])[1];
-let wrote = true;
-try { fs.writeFileSync('/orb-trial', ''); fs.writeFileSync('/etc/orb-trial', ''); } catch (error) { wrote = error.code !== 'EROFS'; }
-const networks = Object.keys(require('os').networkInterfaces()).filter((name) => name !== 'lo');
-process.stdout.write(JSON.stringify({ uid: process.getuid(), effective: field('CapEff'), bounding: field('CapBnd'), noNewPrivs: field('NoNewPrivs'), seccomp: field('Seccomp'), wrote, networks }));
-`;
-
+/** What relay/trial.js says, run as a function's container would be. */
 interface Trial {
   readonly uid: number;
   readonly effective: string;
@@ -42,12 +33,37 @@ export async function probeEngine(plan: ContainerPlan, dependencies: { readonly 
   const none = /^0+$/;
   const layer = (name: string, active: boolean, stops: string, remedy: string) => ({ name, active, stops, ...(!active && { remedy }) });
   const walls = [
-    layer('containers: own user without capabilities', seen.uid === Number.parseInt(functionUser) && none.test(seen.effective) && none.test(seen.bounding) && seen.noNewPrivs === '1', 'mounts, devices, other users’ files and processes, set-user-id programs', 'Use an engine that follows User, CapDrop and no-new-privileges.'),
+    layer(
+      'containers: own user without capabilities',
+      seen.uid === Number.parseInt(functionUser) && none.test(seen.effective) && none.test(seen.bounding) && seen.noNewPrivs === '1',
+      'mounts, devices, other users’ files and processes, set-user-id programs',
+      'Use an engine that follows User, CapDrop and no-new-privileges.',
+    ),
     // gVisor has no such filter inside: its kernel is one.
-    layer('containers: seccomp', seen.seccomp === '2' || plan.runtime !== undefined, 'the system calls that most kernel bugs need', 'Start dockerd without --seccomp-profile=unconfined.'),
-    layer('containers: read-only root', !seen.wrote, 'changed programs, and files on the owner’s disk', 'Use an engine that follows ReadonlyRootfs.'),
-    layer('containers: no network', seen.networks.length === 0, 'every connection, to the internet and to the owner’s network', 'Use an engine that follows NetworkMode none.'),
-    layer('containers: limits', facts.MemoryLimit !== false && facts.CpuCfsQuota !== false && facts.PidsLimit !== false, 'memory, processor and fork bombs', 'Give the engine the memory, cpu and pids controllers (cgroup v2, or rootless Docker with delegation).'),
+    layer(
+      'containers: seccomp',
+      seen.seccomp === '2' || plan.runtime !== undefined,
+      'the system calls that most kernel bugs need',
+      'Start dockerd without --seccomp-profile=unconfined.',
+    ),
+    layer(
+      'containers: read-only root',
+      !seen.wrote,
+      'changed programs, and files on the owner’s disk',
+      'Use an engine that follows ReadonlyRootfs.',
+    ),
+    layer(
+      'containers: no network',
+      seen.networks.length === 0,
+      'every connection, to the internet and to the owner’s network',
+      'Use an engine that follows NetworkMode none.',
+    ),
+    layer(
+      'containers: limits',
+      facts.MemoryLimit !== false && facts.CpuCfsQuota !== false && facts.PidsLimit !== false,
+      'memory, processor and fork bombs',
+      'Give the engine the memory, cpu and pids controllers (cgroup v2, or rootless Docker with delegation).',
+    ),
   ];
   const strong = walls.every(({ active }) => active);
   return {
@@ -56,15 +72,27 @@ export async function probeEngine(plan: ContainerPlan, dependencies: { readonly 
     runtimes: strong ? ['container'] : [],
     layers: [
       ...walls,
-      layer('containers: swap limit', facts.SwapLimit !== false, 'memory pushed out to the owner’s disk', 'Boot with swapaccount=1 (cgroup v1), or without swap.'),
-      layer('containers: own kernel', plan.runtime !== undefined, 'bugs in the system calls of this computer’s kernel', 'Install gVisor and set the runtime to runsc; jobs only.'),
+      layer(
+        'containers: swap limit',
+        facts.SwapLimit !== false,
+        'memory pushed out to the owner’s disk',
+        'Boot with swapaccount=1 (cgroup v1), or without swap.',
+      ),
+      layer(
+        'containers: own kernel',
+        plan.runtime !== undefined,
+        'bugs in the system calls of this computer’s kernel',
+        'Install gVisor and set the runtime to runsc; jobs only.',
+      ),
     ],
   };
 }
 
 async function runTrial(plan: ContainerPlan, engine: Engine): Promise<Trial> {
   const { init: _, autoRemove: __, ...rest } = plan;
-  const container = await engine.create(hardenedContainer({ ...rest, user: functionUser, stdin: false, writable: ['/tmp'], command: ['/usr/bin/node', '-e', trial] }));
+  const container = await engine.create(
+    hardenedContainer({ ...rest, user: functionUser, stdin: false, writable: ['/tmp'], command: trialCommand }),
+  );
   try {
     const stream = await engine.attach(container, false);
     const output = new Tail(trialOutputBytes);
@@ -86,6 +114,9 @@ function parseTrial(output: string, errors: string): Trial {
   try {
     return JSON.parse(output) as Trial;
   } catch (cause) {
-    throw new OrbError('sandbox-failed', { message: `A trial container did not run: ${errors.trim().slice(-300) || 'it said nothing'}.`, cause });
+    throw new OrbError('sandbox-failed', {
+      message: `A trial container did not run: ${errors.trim().slice(-300) || 'it said nothing'}.`,
+      cause,
+    });
   }
 }

@@ -29,7 +29,10 @@ export async function pullImage(pull: Pull, dependencies: { readonly docker: Doc
   } catch (cause) {
     if (pull.signal.aborted) throw pull.signal.reason;
     const { message, json } = cause as { message: string; json?: { message?: string } };
-    throw new OrbError('load-failed', { message: `The image ${name} cannot be fetched: ${String(json?.message ?? message).slice(0, 500)}`, cause });
+    throw new OrbError('load-failed', {
+      message: `The image ${name} cannot be fetched: ${String(json?.message ?? message).slice(0, 500)}`,
+      cause,
+    });
   }
 }
 

@@ -80,7 +80,10 @@ export class RelayChannel implements Channel {
     this.#readPrinted(this.#output);
     const exit = server.wait({ condition: 'next-exit' });
     await this.#engine.start(server);
-    exit.then(() => this.#endWith(server), () => this.#end({ reason: 'The Docker Engine has gone.', outOfMemory: false }));
+    exit.then(
+      () => this.#endWith(server),
+      () => this.#end({ reason: 'The Docker Engine has gone.', outOfMemory: false }),
+    );
     const { State: state } = await this.#engine.inspect(server);
     this.#meter = new ContainerMeter(server, state.Pid);
   }
@@ -132,7 +135,9 @@ export class RelayChannel implements Channel {
     if (!server || (freeze && this.#busy)) return;
     this.#frozen = freeze;
     this.#changing = this.#changing
-      .then(() => (this.#ending ? undefined : freeze ? server.pause() : server.unpause()))
+      .then(async () => {
+        if (!this.#ending) await (freeze ? server.pause() : server.unpause());
+      })
       .catch(() => {
         // An engine that cannot freeze leaves it at the lowest weight.
       });
@@ -163,7 +168,11 @@ export class RelayChannel implements Channel {
     try {
       const info = await this.#engine.inspect(server);
       const gone = !info.State.OOMKilled && this.#complaint.toString().includes(goneWords);
-      this.#end(gone ? { reason: 'Nothing listens on $PORT in the container any more.', outOfMemory: false } : describeEnd(info, this.#printed.toString()));
+      this.#end(
+        gone
+          ? { reason: 'Nothing listens on $PORT in the container any more.', outOfMemory: false }
+          : describeEnd(info, this.#printed.toString()),
+      );
     } catch {
       this.#end(unknown);
     }

@@ -2,17 +2,21 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type Docker from 'dockerode';
 import { OrbError } from '@orb/protocol';
 import { sharedLibraries } from '../deno/deno-binary.ts';
 
-const source = dirname(dirname(fileURLToPath(import.meta.url)));
+const source = dirname(dirname(dirname(fileURLToPath(new URL('relay/main.js', import.meta.url)))));
 const folders = ['harness', 'container/relay'];
 const repository = 'orb-relay';
 /** Where everything stands inside. */
 export const relayCommand = ['/usr/bin/node', '--max-old-space-size=96', '--max-semi-space-size=2', '/orb/container/relay/main.js'];
+export const trialCommand = [
+  '/usr/bin/node',
+  `/orb/container/relay/${basename(fileURLToPath(new URL('relay/trial.js', import.meta.url)))}`,
+];
 
 /**
  * The engine's id of the image with the helper for HTTP containers: this computer's own Node and the relay, nothing else.
@@ -21,12 +25,18 @@ export const relayCommand = ['/usr/bin/node', '--max-old-space-size=96', '--max-
  */
 export async function relayImage(docker: Docker): Promise<string> {
   if (process.platform !== 'linux') {
-    throw new OrbError('sandbox-failed', { message: 'The helper for HTTP containers cannot be made from the Node of this system.', hint: 'Name an image with relayImage.' });
+    throw new OrbError('sandbox-failed', {
+      message: 'The helper for HTTP containers cannot be made from the Node of this system.',
+      hint: 'Name an image with relayImage.',
+    });
   }
   const node = realpathSync(process.execPath);
   const tag = contentOf(node);
   const name = `${repository}:${tag}`;
-  const known = await docker.getImage(name).inspect().catch(() => undefined);
+  const known = await docker
+    .getImage(name)
+    .inspect()
+    .catch(() => undefined);
   if (known) return known.Id;
   await importImage(docker, node, tag);
   const { Id: id } = await docker.getImage(name).inspect();
@@ -40,7 +50,9 @@ function contentOf(node: string): string {
 }
 
 function scripts(folder: string): string[] {
-  return readdirSync(join(source, folder)).filter((file) => file.endsWith('.js')).sort();
+  return readdirSync(join(source, folder))
+    .filter((file) => file.endsWith('.js'))
+    .sort();
 }
 
 async function importImage(docker: Docker, node: string, tag: string): Promise<void> {

@@ -12,7 +12,10 @@ test('the streams of a container are told apart wherever the bytes are cut', () 
   const bytes = Buffer.concat([frame(1, 'out'), frame(2, 'error'), frame(1, ''), frame(1, ' more'), frame(7, 'unknown'), frame(2, '!')]);
   for (let size = 1; size <= bytes.length; size++) {
     const said = ['', ''];
-    const reader = new StreamReader({ stdout: (piece) => (said[0] += Buffer.from(piece).toString()), stderr: (piece) => (said[1] += Buffer.from(piece).toString()) });
+    const reader = new StreamReader({
+      stdout: (piece) => (said[0] += Buffer.from(piece).toString()),
+      stderr: (piece) => (said[1] += Buffer.from(piece).toString()),
+    });
     for (let at = 0; at < bytes.length; at += size) reader.push(bytes.subarray(at, at + size));
     expect(said).toEqual(['out more', 'error!']);
   }

@@ -16,7 +16,7 @@ export class StreamReader {
   }
 
   push(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       if (this.#left === 0) {
         const taken = bytes.copy(this.#header, this.#headerFilled, at, at + headerBytes - this.#headerFilled);
         at += taken;

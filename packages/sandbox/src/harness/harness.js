@@ -37,6 +37,10 @@ export function createHarness(platform) {
     else if (type === toFunction.body) job.upload?.push(payload);
     else if (type === toFunction.bodyEnd) job.upload?.end();
     else if (type === toFunction.abort) job.abort(payload[0] === 1);
+    else if (type === toFunction.told) {
+      const { head, body } = split(payload);
+      job.asks?.tell(head, body);
+    }
   }
 
   /** @param {Uint8Array} payload */

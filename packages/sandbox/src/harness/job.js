@@ -1,4 +1,5 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
+import { Asks } from './asks.js';
 import {
   asBytes,
   bytesSet,
@@ -25,6 +26,7 @@ const { AbortController, DOMException } = globalThis;
 const badResponse = faults.indexOf('bad-response');
 const exhaustedMemory = faults.indexOf('out-of-memory');
 const outOfMemory = /allocat|memory/i;
+const plainName = /^[\x21-\x7e]{1,128}$/;
 
 /** The words of anything thrown, bounded; never throws itself. @param {unknown} thrown */
 export function messageOf(thrown) {
@@ -40,6 +42,16 @@ export function messageOf(thrown) {
 function wordsOf({ name, message }) {
   if (name !== 'NotCapable' || !textEndsWith(message, ' flag')) return message || name;
   return `A function has no ${textSplit(textSplit(message, 'Requires ')[1] ?? message, ', run again')[0]}`;
+}
+
+/** The name of an error, where it has one that can be shown; never throws itself. @param {unknown} thrown */
+function nameOf(thrown) {
+  try {
+    const name = hasInstance(Error, thrown) ? toText(/** @type {Error} */ (thrown).name) : '';
+    return matches(plainName, name) ? name : '';
+  } catch {
+    return '';
+  }
 }
 
 /** A buffer that the process's limits refuse is a RangeError in JavaScript. @param {unknown} thrown */
@@ -72,6 +84,9 @@ class Context {
 
   /** @param {Promise<unknown>} promise */
   waitUntil = (promise) => this.#job.waitUntil(promise);
+
+  /** @param {any} target @param {unknown} [input] @param {{ timeoutMs?: number }} [options] */
+  call = (target, input, options) => this.#job.ask(target, input, options);
 }
 
 export class Job {
@@ -100,6 +115,15 @@ export class Job {
     this.reader = undefined;
     /** A request body that is still arriving. */
     this.upload = undefined;
+    /** @type {Asks | undefined} */
+    this.asks = undefined;
+  }
+
+  /** @param {any} target @param {unknown} input @param {{ timeoutMs?: number }} [options] */
+  ask(target, input, options) {
+    const { shared, id } = this;
+    this.asks ??= new Asks((start, body) => shared.frame(toHost.ask, id, start, body));
+    return this.asks.ask(target, input, options);
   }
 
   get ctx() {
@@ -147,6 +171,7 @@ export class Job {
       : new DOMException('The caller has gone.', 'AbortError');
     this.over = true;
     this.upload?.fail(this.abortReason);
+    this.asks?.end(this.abortReason);
     this.onCredit?.();
     if (this.reader) whenSettled(this.reader.cancel(this.abortReason), undefined, () => {});
     this.controller?.abort(this.abortReason);
@@ -180,7 +205,11 @@ export class Job {
   fail(thrown, fault = faultOf(thrown)) {
     if (!this.wanted()) return;
     const message = messageOf(thrown);
-    this.shared.frame(toHost.failed, this.id, new Uint8Array([this.finish(), fault]), message);
+    const name = encode(nameOf(thrown));
+    const head = new Uint8Array(3 + name.length);
+    bytesSet(head, [this.finish(), fault, name.length], 0);
+    bytesSet(head, name, 3);
+    this.shared.frame(toHost.failed, this.id, head, message);
   }
 
   /** @param {string} message */

@@ -52,6 +52,7 @@ function contextOf(job) {
       return ctx.log;
     },
     waitUntil: ctx.waitUntil,
+    call: ctx.call,
     callbackWaitsForEmptyEventLoop: false,
     awsRequestId: context.job,
     functionName: context.function,

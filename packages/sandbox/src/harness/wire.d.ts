@@ -7,6 +7,7 @@ export declare const toFunction: {
   readonly abort: 5;
   readonly credit: 6;
   readonly ping: 7;
+  readonly told: 8;
 };
 export declare const toHost: {
   readonly ready: 65;
@@ -21,6 +22,7 @@ export declare const toHost: {
   readonly credit: 74;
   readonly pong: 75;
   readonly settled: 76;
+  readonly ask: 77;
 };
 export declare const settledFlag: 1;
 export declare const wholeFlag: 2;
@@ -35,6 +37,7 @@ export declare const windowBytes: number;
 export declare function pieceCost(bytes: number): number;
 export declare const maxFrameFromFunction: number;
 export declare const maxFrameFromHost: number;
+export declare const maxAskBytes: number;
 export declare const logLimits: { readonly lines: number; readonly bytes: number; readonly lineBytes: number };
 export declare function readU32(bytes: Uint8Array, at: number): number;
 export declare function writeU32(bytes: Uint8Array, at: number, value: number): void;

@@ -5,11 +5,11 @@
 // The host trusts nothing that arrives; the harness trusts the host.
 import { bytesSet, bytesSubarray } from './primordials.js';
 
-/** Host → function. `call`: u32 head length, JSON head, body. */
-export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, credit: 6, ping: 7 };
+/** Host → function. `call` and `told`: u32 head length, JSON head, body. */
+export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, credit: 6, ping: 7, told: 8 };
 /**
  * Function → host. `answer` and `head`: u8 flags, u16 status, u32 headers length, JSON headers, body (only `answer`).
- * `end`: u8 flags. `failed`: u8 flags, u8 fault, UTF-8 message. `log`: u8 level, UTF-8 text. `credit`: u32 bytes.
+ * `end`: u8 flags. `failed`: u8 flags, u8 fault, u8 length and text of the error's name, UTF-8 message. `log`: u8 level, UTF-8 text. `credit`: u32 bytes. `ask`: u32 number of the question, u32 head length, JSON head, body.
  */
 export const toHost = {
   ready: 65,
@@ -24,6 +24,7 @@ export const toHost = {
   credit: 74,
   pong: 75,
   settled: 76,
+  ask: 77,
 };
 /** Flag of `answer`, `end` and `failed`: nothing of the job is left running. */
 export const settledFlag = 1;
@@ -49,6 +50,9 @@ export const pieceCost = (bytes) => (bytes < 1_024 ? 1_024 : bytes);
 export const maxFrameFromFunction = inlineBytes + 65_536;
 /** No frame from the host is longer: the code and its head. */
 export const maxFrameFromHost = 0x7fffffff;
+
+/** The most bytes of input for a call of another function: limits.callInputBytes, in one frame. */
+export const maxAskBytes = 262_144;
 
 /** Bounds of what one job may log; harness and host both hold to them. */
 export const logLimits = { lines: 1_000, bytes: 262_144, lineBytes: 8_192 };

@@ -182,6 +182,10 @@ export class HostedInstance implements Instance, JobHost {
     if (!job.over) this.#frames.number(toFunction.credit, job.id, bytes);
   }
 
+  tell(job: HostedJob, head: object, body: Uint8Array): void {
+    if (this.#jobs.has(job.id)) this.#frames.withHead(toFunction.told, job.id, JSON.stringify(head), body);
+  }
+
   abandon(job: HostedJob): void {
     this.#cancel(job);
   }
@@ -272,6 +276,9 @@ export class HostedInstance implements Instance, JobHost {
         if (!job.answered) throw new TypeError('a job ended without an answer');
         job.finish('ok');
         break;
+      case toHost.ask:
+        job.ask(payload);
+        break;
       case toHost.log:
         if (!job.log(payload[0] ?? 0, Buffer.from(payload.subarray(1)).toString())) this.#onUselessFrame();
         break;
@@ -308,9 +315,11 @@ export class HostedInstance implements Instance, JobHost {
 
   #onFailed(job: HostedJob, payload: Uint8Array): void {
     const outcome = faults[payload[1] ?? 0] ?? 'function-failed';
-    const message = Buffer.from(payload.subarray(2)).toString();
+    const nameEnd = 3 + (payload[2] ?? 0);
+    const name = Buffer.from(payload.subarray(3, nameEnd)).toString();
+    const message = Buffer.from(payload.subarray(nameEnd)).toString();
     if (((payload[0] ?? 0) & settledFlag) === 0) this.#linger(job);
-    job.finish(outcome, message);
+    job.finish(outcome, message, name);
   }
 
   #onEarlyFrame(type: number, payload: Uint8Array): void {

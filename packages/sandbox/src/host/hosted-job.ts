@@ -1,8 +1,9 @@
-import { errorTable, limits, OrbError, outcomes } from '@orb/protocol';
+import { errorName, errorTable, limits, OrbError, outcomes } from '@orb/protocol';
 import type { Invocation, InvocationResult, InvocationUsage } from '../port.ts';
 import { chunkBytes, logLevels, logLimits, wholeFlag, windowBytes } from '../harness/wire.js';
 import type { AnswerHead } from './answer-head.ts';
 import type { MeterMark } from './cpu-meter.ts';
+import { JobAsks } from './job-asks.ts';
 import { ResponseBody } from './response-body.ts';
 
 export type JobOutcome = InvocationUsage['outcome'];
@@ -12,6 +13,8 @@ export interface JobHost {
   /** Takes the job's share of what the process has used, and forgets the job's claim on the process. */
   measure(job: HostedJob): Omit<InvocationUsage, 'outcome' | 'error'>;
   credit(job: HostedJob, bytes: number): void;
+  /** The answer to a question of the function. */
+  tell?(job: HostedJob, head: object, body: Uint8Array): void;
   /** The reader of the response has gone. */
   abandon(job: HostedJob): void;
 }
@@ -32,6 +35,7 @@ export class HostedJob {
   #body: ResponseBody | undefined;
   #received = 0;
   #limit: number = limits.bodyBytes;
+  #asking: JobAsks | undefined;
   #lines = 0;
   #lineBytes = 0;
   /** The whole answer is here; only what `waitUntil` was given may still run. */
@@ -64,7 +68,10 @@ export class HostedJob {
   answer(head: AnswerHead, settled: boolean): void {
     if (this.#result) return this.finish('bad-response', 'The function answered twice.');
     this.answered = true;
-    if (settled) this.#usage = { outcome: 'ok', ...this.#host.measure(this) };
+    if (settled) {
+      this.#usage = { outcome: 'ok', ...this.#host.measure(this) };
+      this.#asking?.end();
+    }
     // A copy, or the small body would keep the whole chunk that it arrived in.
     this.#start(head.status, head.headers, head.rest.slice());
   }
@@ -102,10 +109,16 @@ export class HostedJob {
   }
 
   /** Decides the outcome; later words about this job change nothing. */
-  finish(outcome: JobOutcome, error?: string): void {
+  finish(outcome: JobOutcome, error?: string, errorType = ''): void {
     if (this.#usage) return;
     const words = error?.slice(0, limits.errorMessageChars);
-    this.#usage = { outcome, ...(words !== undefined && { error: words }), ...this.#host.measure(this) };
+    this.#usage = {
+      outcome,
+      ...(words !== undefined && { error: words }),
+      ...(errorName.test(errorType) && { errorType }),
+      ...this.#host.measure(this),
+    };
+    this.#asking?.end();
     if (this.#result) {
       this.#result.completed = this.#usage;
       this.#onFinished?.(this.#usage);
@@ -115,6 +128,12 @@ export class HostedJob {
       const { code } = outcomes[outcome];
       this.#start(code === null ? 204 : errorTable[code].status, [], nothing);
     }
+  }
+
+  /** The function calls another. @throws TypeError for what the harness would not send */
+  ask(payload: Uint8Array): void {
+    this.#asking ??= new JobAsks(this.invocation, this.startedUs, (head, body) => this.#host.tell?.(this, head, body));
+    this.#asking.ask(payload);
   }
 
   /** @returns false for a line past the bounds, which the harness would not send */

@@ -103,7 +103,14 @@ export async function takeStatus(sources: StatusSources): Promise<Status> {
 
 function describeSuperNode(value: Json, { functions, self, peers }: StatusSources): Status['superNodes'][number] {
   const { id, address, gateway, account } = value as unknown as SuperNodeRecord;
-  return { id, address, gateway, account: functions.accountName(account) ?? account, self: id === self, presence: describePeer(peers.get(id)) };
+  return {
+    id,
+    address,
+    gateway,
+    account: functions.accountName(account) ?? account,
+    self: id === self,
+    presence: describePeer(peers.get(id)),
+  };
 }
 
 function describePeer(peer: PeerSession | undefined): PresenceStatus | null {

@@ -9,6 +9,7 @@ import type { GatewayContext } from './gateway-context.ts';
 import { pathBelow } from './path-below.ts';
 import { dropRest, readPieces, readWhole } from './read-body.ts';
 import { corsHeaders, sendReply } from './send-reply.ts';
+import { signedMessage } from './signed-message.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
 const notForwarded = new Set([
@@ -88,7 +89,7 @@ function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController,
     headers: forwardedHeaders(request.raw.rawHeaders),
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
-    identity: body instanceof RequestStream ? undefined : identify(request, body, context),
+    identity: body instanceof RequestStream ? undefined : identify(request, context),
     ...signatureOf(request),
     readAtUs: context.calls.nowUs(),
     abort,
@@ -98,9 +99,9 @@ function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController,
 const emptyBody = Buffer.alloc(0);
 
 /** Who signed a call; a signature that is there must be right, whether the function asks for one or not. */
-function identify(request: FastifyRequest, body: Uint8Array, { signedAccess, publicUrl }: GatewayContext): RequestIdentity | undefined {
+function identify(request: FastifyRequest, context: GatewayContext): RequestIdentity | undefined {
   if (request.headers['signature-input'] === undefined) return undefined;
-  return signedAccess.identify({ method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body });
+  return context.signedAccess.identify(signedMessage(context, request));
 }
 
 /** The signature as it came: a super node that runs the call checks it by itself. */

@@ -7,6 +7,7 @@ import type { SeedDependencies } from '../seeding/seed-function.ts';
 import type { CallContext } from '../steps/call-context.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { SignedAccess } from './signed-access.ts';
+import type { TokenBook } from './tokens/token-book.ts';
 import type { StatusFeed } from '../analytics/status-feed.ts';
 
 /** What the routes work with. */
@@ -19,6 +20,7 @@ export interface GatewayContext {
   readonly superNode: SuperNodeId;
   readonly software: string;
   readonly signedAccess: SignedAccess;
+  readonly tokens: TokenBook;
   readonly seeding: SeedDependencies;
   readonly statusFeed: StatusFeed;
   readonly faucet: Faucet | undefined;

@@ -9,4 +9,3 @@ export function pathBelow(url: string, segments: number): string {
   }
   return url.slice(at);
 }
-

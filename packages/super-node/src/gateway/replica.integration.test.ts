@@ -1,10 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { httpUpstream, openReplicaLedger, type ReplicaLedger } from '@orb/ledger/replica';
 import { TestNetwork, testSigner } from '@orb/ledger/testing';
 import { blockHash } from '@orb/protocol';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TestSuperNode } from '../testing/test-super-node.ts';
 
 let superNode: TestSuperNode;
@@ -70,4 +73,84 @@ test('following from beyond the head waits for it, and a height that is none is 
   await superNode.net.createAccount('carol');
   expect(JSON.parse(decoder.decode((await reader.read()).value))).toMatchObject({ header: { height: next } });
   ending.abort();
+});
+
+describe('through a proxy that cannot be trusted', () => {
+  let proxy: Server;
+  /** What becomes of a line that is on its way, and whether the connection breaks off behind it. */
+  let onLine: (line: string) => { readonly text: string; readonly broken?: boolean };
+
+  beforeEach(async () => {
+    onLine = (line) => ({ text: `${line}\n` });
+    proxy = createServer((request, response) => void forward(request, response));
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  });
+  afterEach(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+
+  async function forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const ending = new AbortController();
+    response.on('close', () => ending.abort());
+    try {
+      const answer = await fetch(`${superNode.url}${request.url}`, { signal: ending.signal });
+      response.writeHead(answer.status);
+      if (!request.url!.includes('/follow')) return void response.end(await answer.text());
+      let rest = '';
+      for await (const part of answer.body!.pipeThrough(new TextDecoderStream() as never) as unknown as AsyncIterable<string>) {
+        const lines = (rest + part).split('\n');
+        rest = lines.pop()!;
+        for (const line of lines) {
+          const { text, broken } = onLine(line);
+          response.write(text);
+          if (broken) return response.socket!.destroySoon();
+        }
+      }
+    } catch {
+      response.destroy();
+    }
+  }
+
+  const proxyUrl = () => `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+
+  test('a stream that is cut in the middle of a block is asked for again, and nothing of the half block is believed', async () => {
+    await superNode.net.createAccount('carol');
+    let cuts = 3;
+    onLine = (line) => (line.includes('"height":2,') && cuts-- > 0 ? { text: line.slice(0, 400), broken: true } : { text: `${line}\n` });
+    const replica = await openReplica(proxyUrl());
+    await reached(replica, superNode.net.ledger.head.height);
+    expect(cuts).toBeLessThan(1);
+    expect(blockHash(replica.head)).toBe(blockHash(superNode.net.ledger.head));
+    expect(await readdir(folder)).not.toContain('evidence');
+  });
+
+  test('a block that is changed on the way is refused and kept, and the right one is taken later', async () => {
+    await superNode.net.createAccount('carol');
+    let changes = 2;
+    onLine = (line) => ({ text: `${line.includes('"carol"') && changes-- > 0 ? line.replace('carol', 'mallo') : line}\n` });
+    const replica = await openReplica(proxyUrl());
+    await reached(replica, superNode.net.ledger.head.height);
+    expect(await replica.get('account-name/mallo')).toBeUndefined();
+    expect(await replica.get('account-name/carol')).toBeDefined();
+    expect(await readdir(join(folder, 'evidence'))).toHaveLength(1);
+  });
+
+  test('a line that never ends is not read to its end', async () => {
+    const endless = createServer((request, response) => {
+      if (!request.url!.includes('/follow'))
+        return void fetch(`${superNode.url}${request.url}`).then(async (answer) => response.end(await answer.text()));
+      const piece = Buffer.alloc(1024 * 1024, 'x');
+      const more = () => {
+        while (!response.destroyed && response.write(piece));
+        if (!response.destroyed) response.once('drain', more);
+      };
+      more();
+    });
+    await once(endless.listen(0, '127.0.0.1'), 'listening');
+    const replica = openReplica(`http://127.0.0.1:${(endless.address() as AddressInfo).port}`);
+    await expect(replica).rejects.toMatchObject({ code: 'ledger-unavailable', message: expect.stringContaining('longer than') });
+    endless.closeAllConnections();
+    endless.close();
+  });
 });

@@ -1,7 +1,8 @@
 import { checkSignedRequest, limits, OrbError, type AccountRecord, type ChainId, type RequestIdentity } from '@orb/protocol';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 
-interface SignedMessage {
+/** A request as far as its signature covers it. */
+export interface SignedMessage {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

@@ -15,7 +15,7 @@ export async function fetchCode(
 ): Promise<Uint8Array | undefined> {
   const held = await store.get(sha256);
   if (held) return held;
-  for (const { link } of [...peers.sessions()]) {
+  for (const { link } of Array.from(peers.sessions())) {
     try {
       const answer = await link.call('fetch-code', { sha256 }, undefined, { signal: AbortSignal.timeout(withinMs) });
       const code = await answer.body.bytes(limits.codeBytes);

@@ -73,7 +73,8 @@ export class KeepPeers {
           );
         },
         onDown: (reason) => {
-          if (this.#errors.get(id) !== reason.message) this.#deps.log.warn('no link to a super node', { superNode: id, address, reason: reason.message });
+          if (this.#errors.get(id) !== reason.message)
+            this.#deps.log.warn('no link to a super node', { superNode: id, address, reason: reason.message });
           this.#errors.set(id, reason.message);
         },
       },

@@ -121,7 +121,8 @@ export class PeerLinks implements LinkHandler {
   /** Code of functions on the ledger, for a super node whose nodes are to seed it. */
   async #sendCode(header: unknown): Promise<OutgoingAnswer> {
     const sha256 = (header as { sha256?: unknown } | null)?.sha256;
-    if (typeof sha256 !== 'string' || !isHex32(sha256)) throw new OrbError('invalid-request', { message: 'Code is asked for by its SHA-256.' });
+    if (typeof sha256 !== 'string' || !isHex32(sha256))
+      throw new OrbError('invalid-request', { message: 'Code is asked for by its SHA-256.' });
     const code = this.#deps.functions.usesCode(sha256) ? await this.#deps.store.get(sha256) : undefined;
     if (!code) throw new OrbError('not-found', { message: `The code ${sha256.slice(0, 12)}… is not held here.` });
     return { header: {}, body: code };

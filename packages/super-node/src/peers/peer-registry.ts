@@ -92,7 +92,10 @@ export class PeerRegistry {
   believe(session: PeerSession, presence: Presence, seeds?: ReadonlyMap<VersionId, number>): void {
     const now = this.#nowMs();
     if (Math.abs(presence.expires - now) > limits.signedRequestSkewMs) {
-      throw new OrbError('protocol-violation', { message: 'A presence ends at a time that is far from this clock.', hint: 'Check both clocks.' });
+      throw new OrbError('protocol-violation', {
+        message: 'A presence ends at a time that is far from this clock.',
+        hint: 'Check both clocks.',
+      });
     }
     this.#sequences.set(session.id, presence.sequence);
     session.presence = presence;
@@ -138,10 +141,7 @@ export class PeerRegistry {
   #holds(session: PeerSession, version: VersionId, avoid: ReadonlySet<unknown>): boolean {
     const now = this.#nowMs();
     return (
-      session.believedUntilMs > now &&
-      session.seeds.has(version) &&
-      !avoid.has(session) &&
-      (this.#distrusted.get(session.id) ?? 0) <= now
+      session.believedUntilMs > now && session.seeds.has(version) && !avoid.has(session) && (this.#distrusted.get(session.id) ?? 0) <= now
     );
   }
 

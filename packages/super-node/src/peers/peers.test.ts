@@ -33,7 +33,9 @@ async function start(names = ['a', 'b'], config: Parameters<typeof TestSuperNode
 /** Calls until presence has made its way: an answer other than "nobody holds a replica". */
 async function callWhenKnown(url: string, init?: RequestInit): Promise<Response> {
   let answer!: Response;
-  await expect.poll(async () => ((answer = await fetch(url, init)), answer.status === 503 ? (await answer.clone().text()) : '')).not.toContain('replica');
+  await expect
+    .poll(async () => ((answer = await fetch(url, init)), answer.status === 503 ? await answer.clone().text() : ''))
+    .not.toContain('replica');
   return answer;
 }
 
@@ -82,7 +84,11 @@ describe('a call that enters at one super node and runs on a node of another', (
 
   test('three hundred at once, from both sides: every answer reaches its own caller and every job is paid once', async () => {
     const net = await start();
-    for (const [name, to] of [['one', 'a'], ['two', 'b']] as const) await net.addNode(name, to, { offer: { slots: 40 } });
+    for (const [name, to] of [
+      ['one', 'a'],
+      ['two', 'b'],
+    ] as const)
+      await net.addNode(name, to, { offer: { slots: 40 } });
     await net.deploy('echo');
     for (const name of ['a', 'b']) await callWhenKnown(`${net.url(name)}/fn/bob/echo`);
     const answers = await Promise.all(
@@ -111,7 +117,11 @@ describe('a call that enters at one super node and runs on a node of another', (
 });
 
 /** Links to a super node as another one that is registered, to say whatever a test wants. */
-async function rawPeer(net: TestSuperNodes, to: string, answer: (call: IncomingCall) => Promise<OutgoingAnswer> = async () => ({ header: {} })) {
+async function rawPeer(
+  net: TestSuperNodes,
+  to: string,
+  answer: (call: IncomingCall) => Promise<OutgoingAnswer> = async () => ({ header: {} }),
+) {
   await net.register(raw, { linkAddress: 'wss://raw.test:1', gatewayUrl: 'http://127.0.0.1:1' });
   return new NamedTransport('raw', net.names).dial(net.peer(to).running.linkAddress, {
     identity: { chain: net.net.ledger.chain, role: 'super-node', signer: raw },
@@ -183,16 +193,21 @@ describe('money', () => {
 
 describe('a private function', () => {
   const signed = (net: TestSuperNodes, at: string, path: string, nonce?: string) =>
-    signRequest({ method: 'GET', url: `${net.url(at)}${path}`, body: new Uint8Array() }, net.net.ledger.chain, net.bob, Date.now(), nonce) as unknown as Record<
-      string,
-      string
-    >;
+    signRequest(
+      { method: 'GET', url: `${net.url(at)}${path}`, body: new Uint8Array() },
+      net.net.ledger.chain,
+      net.bob,
+      Date.now(),
+      nonce,
+    ) as unknown as Record<string, string>;
 
   test('answers its owner through another super node, which sees the owner’s own signature', async () => {
     const net = await start();
     await net.addNode('node', 'b', { run: () => ({ body: 'secret' }) });
     await net.deploy('hidden', { visibility: 'private' });
-    await expect.poll(async () => (await fetch(`${net.url('a')}/fn/bob/hidden/x?y`, { headers: signed(net, 'a', '/fn/bob/hidden/x?y') })).text()).toBe('secret');
+    await expect
+      .poll(async () => (await fetch(`${net.url('a')}/fn/bob/hidden/x?y`, { headers: signed(net, 'a', '/fn/bob/hidden/x?y') })).text())
+      .toBe('secret');
     expect((await fetch(`${net.url('a')}/fn/bob/hidden`)).status).toBe(401);
   });
 
@@ -213,7 +228,9 @@ describe('a private function', () => {
     } as unknown as ForwardRequest['signed'];
     expect(await ask({ signed: own, path: '/other' })).toMatchObject({ error: { code: 'unauthenticated' } });
     expect(await ask({ signed: own })).toMatchObject({ ended: 'answered' });
-    expect(await ask({ signed: own })).toMatchObject({ error: { code: 'unauthenticated', message: expect.stringContaining('used already') } });
+    expect(await ask({ signed: own })).toMatchObject({
+      error: { code: 'unauthenticated', message: expect.stringContaining('used already') },
+    });
     expect(node.jobs).toHaveLength(1);
     await link.close();
   });
@@ -327,7 +344,8 @@ describe('a host that lies', () => {
   ])('with a receipt for %s gets nothing through to the caller, and no more calls', async (_, lie) => {
     const net = await start(['a']);
     const version = await net.deploy('hello');
-    forwardFunction = (await ((await fetch(`${net.url('a')}/v1/functions/bob/hello`)).json() as Promise<{ record: { id: string } }>)).record.id;
+    forwardFunction = (await ((await fetch(`${net.url('a')}/v1/functions/bob/hello`)).json() as Promise<{ record: { id: string } }>)).record
+      .id;
     let asked = 0;
     const { tell } = await liar(net, version, (forward) => (asked++, proofOf(forward, 'poison', lie)));
     await tell();
@@ -356,7 +374,8 @@ describe('a host that lies', () => {
   test('but the same answer with a right receipt does get through', async () => {
     const net = await start(['a']);
     const version = await net.deploy('hello');
-    forwardFunction = (await ((await fetch(`${net.url('a')}/v1/functions/bob/hello`)).json() as Promise<{ record: { id: string } }>)).record.id;
+    forwardFunction = (await ((await fetch(`${net.url('a')}/v1/functions/bob/hello`)).json() as Promise<{ record: { id: string } }>)).record
+      .id;
     const { tell } = await liar(net, version, (forward) => proofOf(forward, 'fine'));
     await tell();
     expect(await (await fetch(`${net.url('a')}/fn/bob/hello`)).text()).toBe('fine');
@@ -365,14 +384,19 @@ describe('a host that lies', () => {
 
 describe('presence', () => {
   test.each([
-    ['played again', (net: TestSuperNodes, list: Uint8Array) => [signPresence(presenceOf(net, list), raw), signPresence(presenceOf(net, list), raw)]],
+    [
+      'played again',
+      (net: TestSuperNodes, list: Uint8Array) => [signPresence(presenceOf(net, list), raw), signPresence(presenceOf(net, list), raw)],
+    ],
   ])('that is %s closes the link', async (_, make) => {
     const net = await start(['a']);
     const list = encodeSeeds(new Map([[sha256('v'), 1]]));
     const link = await rawPeer(net, 'a');
     const [first] = make(net, list) as [ReturnType<typeof signPresence>];
     await link.call('presence', first, list);
-    await expect(link.call('presence', first, list)).rejects.toMatchObject({ code: expect.stringMatching(/protocol-violation|link-closed/) });
+    await expect(link.call('presence', first, list)).rejects.toMatchObject({
+      code: expect.stringMatching(/protocol-violation|link-closed/),
+    });
     await link.closed;
   });
 
@@ -387,7 +411,9 @@ describe('presence', () => {
     const net = await start(['a']);
     const list = encodeSeeds(new Map([[sha256('v'), 1]]));
     const link = await rawPeer(net, 'a');
-    await expect(link.call('presence', forge(presenceOf(net, list)), list)).rejects.toMatchObject({ code: expect.stringMatching(/protocol-violation|link-closed/) });
+    await expect(link.call('presence', forge(presenceOf(net, list)), list)).rejects.toMatchObject({
+      code: expect.stringMatching(/protocol-violation|link-closed/),
+    });
     await link.closed;
   });
 

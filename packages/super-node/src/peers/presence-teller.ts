@@ -1,4 +1,14 @@
-import { encodeSeeds, parseWith, presenceAnswerSchema, sha256, signPresence, type ChainId, type Hex32, type Signer, type SuperNodeId } from '@orb/protocol';
+import {
+  encodeSeeds,
+  parseWith,
+  presenceAnswerSchema,
+  sha256,
+  signPresence,
+  type ChainId,
+  type Hex32,
+  type Signer,
+  type SuperNodeId,
+} from '@orb/protocol';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import { presenceMs, type PeerRegistry, type PeerSession } from './peer-registry.ts';
 

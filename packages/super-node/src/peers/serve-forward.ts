@@ -11,6 +11,7 @@ import {
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { CallReply, CallRequest, CallTimes } from '../call.ts';
 import type { SignedAccess } from '../gateway/signed-access.ts';
+import { namesOf } from '../gateway/signed-message.ts';
 import { admitCall, type Admission } from '../steps/admit-call.ts';
 import type { CallContext } from '../steps/call-context.ts';
 import { pathBelow } from '../gateway/path-below.ts';
@@ -64,17 +65,21 @@ async function runForward(
     identity = identify(forward, arrival, signedAccess);
     const request = readForward(forward, arrival, identity);
     const admission = admitVersion(request, forward.version, calls);
-    return { identity, end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here' }) };
+    return {
+      identity,
+      end: await runCall(request, calls, admission, { call: forward.call, firstAttempt: forward.attempt, reach: 'here', waits: false }),
+    };
   } catch (error) {
     return { identity, end: { ended: 'given-up', started: false, attempts: 0, error: asOrbError(error) } };
   }
 }
 
 function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
-  const { owner, name, method, path, headers, mode, waitedUs } = forward;
+  const { owner, name, method, path, headers, mode, waitedUs, callers } = forward;
+  const origin = callers && { payer: undefined, path: callers };
   const { body, abort, arrivedUs, peer } = arrival;
   const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
-  return { owner, name, method, path, headers, mode, body, identity, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+  return { owner, name, method, path, headers, mode, body, identity, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
 }
 
 /** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */
@@ -90,14 +95,33 @@ function identify(
   if (!target.startsWith(called) || !/^([/?]|$)/.test(target.slice(called.length)) || pathBelow(target, 3) !== path) {
     throw new OrbError('unauthenticated', { message: 'The forwarded signature is for another request.' });
   }
-  return signedAccess.identify({ method, url: `${record.gateway.replace(/\/$/, '')}${target}`, headers, body });
+  return identifyByName(namesOf(record.gateway.replace(/\/$/, '')), (name) =>
+    signedAccess.identify({ method, url: `${name}${target}`, headers, body }),
+  );
+}
+
+/** The entry may have been called by any of its names. @throws OrbError what is wrong under the first of them */
+function identifyByName([name, ...more]: readonly string[], identifyAs: (name: string) => RequestIdentity | undefined) {
+  try {
+    return identifyAs(name!);
+  } catch (error) {
+    for (const other of more) {
+      try {
+        return identifyAs(other);
+      } catch {
+        // The first name's error says most: it is the one that the ledger holds.
+      }
+    }
+    throw error;
+  }
 }
 
 /** The entry has drawn the version by the owner's traffic; it must be one that takes calls here too. */
 function admitVersion(request: CallRequest, wanted: string, calls: CallContext): Admission {
   const { entry } = admitCall(request, calls);
   const version = entry.versions.find(([{ id }]) => id === wanted)?.[0];
-  if (!version) throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
+  if (!version)
+    throw new OrbError('no-node-fits', { message: `That version of ${entry.fullName} takes no calls here.`, retryAfterMs: 500 });
   return { entry, version };
 }
 
@@ -113,8 +137,9 @@ function answered(reply: CallReply, peer: PeerSession, call: IncomingCall, { ans
     else answersOut.add(peer, job, (received) => reply.acknowledge(received));
   };
   const trailer = (times: CallTimes): ForwardTrailer => {
-    const { ticket, receipt, error } = reply.proof!();
-    return { ticket, receipt, node, prcUs: times.prcUs, ...(error !== undefined && { error }) };
+    const { ticket, receipt, error, errorType } = reply.proof!();
+    const words = { ...(error !== undefined && { error }), ...(errorType !== undefined && { errorType }) };
+    return { ticket, receipt, node, prcUs: times.prcUs, ...words };
   };
   if (body instanceof Uint8Array) {
     waitForWord();

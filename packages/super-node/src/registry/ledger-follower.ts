@@ -21,10 +21,7 @@ export class LedgerFollower {
   #parameters: Parameters;
   #applied: Promise<void> = Promise.resolve();
 
-  private constructor(
-    parameters: Parameters,
-    { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies,
-  ) {
+  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies) {
     this.#ledger = ledger;
     this.#parameters = parameters;
     this.#follower = ledger.follow(fromHeight, ({ events }) => {

@@ -9,7 +9,7 @@ test('at the deadline the job is given up, and whoever is waited for is at fault
     let nowMs = 0;
     const dispatches = new Dispatches({ nowMs: () => nowMs });
     const abort = new AbortController();
-    const dispatch = dispatches.begin(ticketed, abort, 1_000);
+    const dispatch = dispatches.begin(ticketed, { abort }, 1_000);
     dispatch.waitsForCaller = waitsForCaller;
     nowMs = 999;
     dispatches.expireOverdue();

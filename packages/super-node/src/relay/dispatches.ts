@@ -1,4 +1,5 @@
-import type { JobId } from '@orb/protocol';
+import { limits, OrbError, type AccountId, type FunctionId, type JobId } from '@orb/protocol';
+import type { CallRequest } from '../call.ts';
 import type { Ticketed } from '../steps/issue-ticket.ts';
 
 /** A job that is out at its node. */
@@ -18,7 +19,21 @@ export interface Dispatch {
 
 interface Running extends Dispatch {
   readonly deadlineMs: number;
+  /** Functions that wait for this job, outermost first. */
+  readonly path: readonly FunctionId[];
+  /** Calls of other functions that it has made. */
+  calls: number;
   readonly abort: AbortController;
+}
+
+/** A job that makes a call: who pays for it, and what it is bound by. */
+export interface Calling {
+  readonly payer: AccountId;
+  /** The chain of functions that wait, outermost first, the caller last. */
+  readonly path: readonly FunctionId[];
+  readonly deadlineMs: number;
+  /** Aborts when the caller's own caller has gone. */
+  readonly signal: AbortSignal;
 }
 
 /** Jobs that are out at their nodes, with one clock for all their deadlines. */
@@ -34,8 +49,8 @@ export class Dispatches {
     return this.#running.size;
   }
 
-  /** @param abort ends the call at its node; also aborted by its caller's hanging up */
-  begin(ticketed: Ticketed, abort: AbortController, withinMs: number): Dispatch {
+  /** @param request its `abort` ends the call at its node; also aborted by its caller's hanging up */
+  begin(ticketed: Ticketed, { abort, origin }: Pick<CallRequest, 'abort' | 'origin'>, withinMs: number): Dispatch {
     const running: Running = {
       ticketed,
       started: true,
@@ -44,6 +59,8 @@ export class Dispatches {
       streaming: false,
       waitsForCaller: false,
       deadlineMs: this.#nowMs() + withinMs,
+      path: origin?.path ?? [],
+      calls: 0,
       abort,
     };
     this.#running.set(ticketed.job.id, running);
@@ -54,12 +71,29 @@ export class Dispatches {
     this.#running.delete(job);
   }
 
+  /** A job that is out at this node now. */
+  find(node: string, job: JobId): Ticketed | undefined {
+    const ticketed = this.#running.get(job)?.ticketed;
+    return ticketed?.node.id === node ? ticketed : undefined;
+  }
+
   /** What a node said about one of its own jobs. */
   markStarted(node: string, job: JobId, started: boolean): void {
     const running = this.#running.get(job);
     if (running?.ticketed.node.id !== node) return;
     running.started = started;
     running.cold ||= !started;
+  }
+
+  /** A job that is out at this node makes a call. @throws OrbError `not-found` when it is not, `call-limit` */
+  takeCall(node: string, job: JobId): Calling {
+    const running = this.#running.get(job);
+    if (running?.ticketed.node.id !== node) throw new OrbError('not-found', { message: 'That job is not under way on this node.' });
+    if (++running.calls > limits.callsPerJob)
+      throw new OrbError('call-limit', { message: `One job may make ${limits.callsPerJob} calls.` });
+    const { record } = running.ticketed.admission.entry;
+    const { deadlineMs, abort, path } = running;
+    return { payer: record.account, path: [...path, record.id], deadlineMs, signal: abort.signal };
   }
 
   /** Gives up on jobs that are overdue. Called a few times a second. */

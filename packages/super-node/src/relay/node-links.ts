@@ -6,8 +6,10 @@ import {
   parseWith,
   signedRootSchema,
   jobNoticeSchema,
+  logsSchema,
   stateKeys,
   type Hex32,
+  type JobId,
   type NodeRecord,
   type Offer,
 } from '@orb/protocol';
@@ -18,6 +20,8 @@ import type { Log } from '../log.ts';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Settlement } from '../settlement/settlement.ts';
+import type { LogBook } from '../logs/log-book.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { Dispatches } from './dispatches.ts';
 
 export interface NodeLinksDependencies {
@@ -28,10 +32,13 @@ export interface NodeLinksDependencies {
   readonly nodes: NodeRegistry;
   readonly settlement: Settlement;
   readonly dispatches: Dispatches;
+  readonly logs: LogBook;
   readonly log: Log;
   readonly nowMs: () => number;
   /** Nodes came, went or changed. */
   onChange(): void;
+  /** A function on a node calls another. */
+  nestedCall(call: IncomingCall, session: NodeSession): Promise<OutgoingAnswer>;
   onNodeUp(session: NodeSession): void;
   onNodeDown(session: NodeSession): void;
 }
@@ -75,9 +82,11 @@ export class NodeLinks implements LinkHandler {
     });
   }
 
-  async call({ method, header }: IncomingCall, link: Link): Promise<OutgoingAnswer> {
+  async call(call: IncomingCall, link: Link): Promise<OutgoingAnswer> {
+    const { method, header } = call;
     if (method === 'offer') return { header: this.#takeOffer(parseWith(offerSchema, header, 'offer'), link) };
     if (method === 'fetch-code') return this.#sendCode(parseWith(fetchCodeSchema, header, 'fetch-code').sha256, this.#session(link));
+    if (method === 'call') return this.#deps.nestedCall(call, this.#session(link));
     throw new OrbError('not-supported', { message: `A super node does not answer ${method.slice(0, 32)}.` });
   }
 
@@ -87,6 +96,9 @@ export class NodeLinks implements LinkHandler {
     try {
       if (method === 'setting-up' || method === 'started') {
         this.#deps.dispatches.markStarted(session.id, parseWith(jobNoticeSchema, header, method).job, method === 'started');
+      } else if (method === 'logs') {
+        const own = (job: JobId) => this.#deps.dispatches.find(session.id, job);
+        this.#deps.logs.take(session.id, parseWith(logsSchema, header, method), (job) => sourceOf(own(job)));
       } else if (method === 'receipts') {
         this.#deps.settlement
           .takeRoot(session, parseWith(signedRootSchema, header, 'root'))

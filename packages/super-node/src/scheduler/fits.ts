@@ -1,4 +1,4 @@
-import { tierSatisfies, type Manifest, type Offer, type VersionRecord } from '@orb/protocol';
+import { tierOf, tierSatisfies, type Manifest, type Offer, type VersionRecord } from '@orb/protocol';
 import type { NodeSession } from '../registry/node-registry.ts';
 
 /** {@link whyUnfit}, remembered for as long as the node's offer stays as it is. */
@@ -19,7 +19,8 @@ export function whyUnfit(offer: Offer, manifest: Manifest): string | undefined {
   if (!offer.accepting) return 'the node is paused';
   if (!offer.runtimes.includes(manifest.runtime)) return `runtime ${manifest.runtime} is not offered`;
   if (offer.memoryMiB < manifest.memoryMiB) return `memory: ${manifest.memoryMiB} MiB wanted, ${offer.memoryMiB} MiB offered`;
-  if (!tierSatisfies(offer.isolation, manifest.isolation)) return `isolation ${manifest.isolation} wanted, ${offer.isolation} offered`;
+  const tier = tierOf(manifest, offer.isolation);
+  if (!tierSatisfies(tier, manifest.isolation)) return `isolation ${manifest.isolation} wanted, ${tier} offered`;
   if (BigInt(offer.rate) > BigInt(manifest.priceCap)) return `price: ${offer.rate} asked, at most ${manifest.priceCap} allowed`;
   for (const [label, value] of Object.entries(manifest.labels)) {
     if (offer.labels[label] !== value) return `label ${label}=${value} is missing`;

@@ -1,4 +1,14 @@
-import { jobId, limits, OrbError, parseUnits, type AllowanceId, type AllowanceRecord, type JobId, type SuperNodeId } from '@orb/protocol';
+import {
+  jobId,
+  limits,
+  OrbError,
+  parseUnits,
+  type AccountId,
+  type AllowanceId,
+  type AllowanceRecord,
+  type JobId,
+  type SuperNodeId,
+} from '@orb/protocol';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { Journal, JournalEntry } from './journal.ts';
@@ -100,11 +110,12 @@ export class Allowances {
 
   /**
    * Sets money aside for one job and gives it its number.
+   * @param payer whose allowances: the owner's, or those of another function's owner that calls this one
    * @throws OrbError `payment-required` when no allowance covers it
    */
-  reserve(entry: FunctionEntry, units: bigint, runsUntilMs: number): Reservation {
-    const held = this.#byPayer.get(entry.record.account)?.find((candidate) => this.#covers(candidate, entry, units, runsUntilMs));
-    if (!held) throw new OrbError('payment-required', { message: `No allowance covers a call of ${entry.fullName} on this super node.` });
+  reserve(entry: FunctionEntry, units: bigint, runsUntilMs: number, payer: AccountId = entry.record.account): Reservation {
+    const held = this.#byPayer.get(payer)?.find((candidate) => this.#covers(candidate, entry, units, runsUntilMs));
+    if (!held) throw paymentRequired(entry, payer);
     if (held.next >= held.rangeEnd || units > held.perCall) this.#openRange(held, units);
     held.free -= units;
     const sequence = held.next++;
@@ -151,7 +162,7 @@ export class Allowances {
       maxPerCall >= units &&
       runsUntilMs + expiryMarginMs <= record.expires &&
       this.#now() < record.expires &&
-      (record.functions === '*' || record.functions.includes(entry.record.id))
+      (record.functions === '*' ? record.payer === entry.record.account : record.functions.includes(entry.record.id))
     );
   }
 
@@ -195,4 +206,13 @@ export class Allowances {
 
 function isClosed(record: AllowanceRecord, sequence: number): boolean {
   return sequence < record.closedBelow || record.closed.some(([first, last]) => first <= sequence && sequence <= last);
+}
+
+function paymentRequired({ fullName, record }: FunctionEntry, payer: AccountId): OrbError {
+  if (payer === record.account)
+    return new OrbError('payment-required', { message: `No allowance covers a call of ${fullName} on this super node.` });
+  return new OrbError('payment-required', {
+    message: `No allowance of the calling function’s owner covers a call of ${fullName} on this super node.`,
+    hint: `That owner can add one: orb allowance open ${fullName}.`,
+  });
 }

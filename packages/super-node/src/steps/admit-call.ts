@@ -17,7 +17,8 @@ export function admitCall(request: CallRequest, context: CallContext): Admission
   const entry = findFunction(request, context);
   checkSize(request);
   checkRight(request, entry);
-  const version = pickVersion(entry, Math.random());
+  checkChain(request, entry);
+  const version = request.version === undefined ? pickVersion(entry, Math.random()) : findVersion(entry, request.version);
   if (!version)
     throw new OrbError('no-node-fits', { message: `${entry.fullName} has no version that takes calls yet.`, retryAfterMs: 1_000 });
   return { entry, version };
@@ -42,9 +43,30 @@ function checkSize({ body, path, method }: CallRequest): void {
   if (path.length > limits.pathBytes) throw new OrbError('too-large', { message: `The path is longer than ${limits.pathBytes} bytes.` });
 }
 
-/** A private function answers its owner's keys alone; the gateway has checked the signature already. */
-function checkRight({ identity }: CallRequest, entry: FunctionEntry): void {
-  if (!isPrivate(entry)) return;
+/** Functions that call each other, or themselves, come to an end. */
+function checkChain({ origin }: CallRequest, { record, fullName }: FunctionEntry): void {
+  if (!origin) return;
+  if (origin.path.length >= limits.callDepth)
+    throw new OrbError('call-limit', {
+      message: `${fullName} would be function ${origin.path.length + 1} in one chain of calls; the limit is ${limits.callDepth}.`,
+    });
+  if (origin.path.filter((id) => id === record.id).length >= limits.callRepeats)
+    throw new OrbError('call-limit', {
+      message: `${fullName} stands ${limits.callRepeats} times in this chain of calls already: it calls itself in a circle.`,
+    });
+}
+
+/** @throws OrbError `not-found` for a version that takes no calls */
+function findVersion({ versions, fullName }: FunctionEntry, asked: string): VersionRecord {
+  const found = versions.find(([{ id, number }]) => id === asked || String(number) === asked);
+  if (!found) throw new OrbError('not-found', { message: `${fullName} has no version ${asked.slice(0, 64)} that takes calls.` });
+  return found[0];
+}
+
+/** A private function answers its owner alone; the gateway has checked signature or token already. */
+function checkRight({ identity, account }: CallRequest, entry: FunctionEntry): void {
+  if (!isPrivate(entry) || account === entry.record.account) return;
+  if (account !== undefined) throw new OrbError('forbidden', { message: `${entry.fullName} is private.` });
   if (!identity) throw new OrbError('unauthenticated', { message: `${entry.fullName} is private: sign the request.` });
   if (!entry.ownerKeys.has(identity.key)) throw new OrbError('forbidden', { message: `${entry.fullName} is private.` });
 }

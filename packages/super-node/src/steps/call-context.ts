@@ -7,6 +7,7 @@ import type { Allowances } from '../settlement/allowances.ts';
 import type { Journal } from '../settlement/journal.ts';
 import type { Settlement } from '../settlement/settlement.ts';
 import type { Log } from '../log.ts';
+import type { LogBook } from '../logs/log-book.ts';
 import type { RecentJobs } from '../analytics/recent-jobs.ts';
 import type { Dispatches } from '../relay/dispatches.ts';
 import type { TicketRoots } from '../relay/ticket-roots.ts';
@@ -26,6 +27,7 @@ export interface CallContext {
   readonly dispatches: Dispatches;
   readonly ticketRoots: TicketRoots;
   readonly recentJobs: RecentJobs;
+  readonly logs: LogBook;
   /** The network parameters in force. */
   parameters(): Parameters;
   /** True once the super node is on its way out. */

@@ -33,6 +33,7 @@ test('the root of a full batch never overtakes the last ticket that it covers', 
     nodes: { observe() {} },
     settlement: { lose() {} },
     log: { warn() {} },
+    logs: { say() {} },
   } as unknown as CallContext;
   const ticketed = {
     node,

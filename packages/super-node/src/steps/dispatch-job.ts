@@ -38,7 +38,7 @@ const answerMarginMs = 15_000;
 /** Sends the job to its node and collects the answer, or its head. Never throws: how it went is in the result. */
 export async function dispatchJob(request: CallRequest, context: CallContext, ticketed: Ticketed): Promise<Dispatched> {
   const { node, job } = ticketed;
-  const dispatch = context.dispatches.begin(ticketed, request.abort, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
+  const dispatch = context.dispatches.begin(ticketed, request, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
   const out: Outgoing = { request, context, ticketed, dispatch, sentAtUs: context.nowUs() };
   try {
     const run = runRequest(request, ticketed);

@@ -12,6 +12,7 @@ import {
   type RunTrailer,
 } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { Place } from '../scheduler/scheduler.ts';
 import { receiptFault } from '../settlement/job-entry.ts';
 import type { Dispatch } from '../relay/dispatches.ts';
@@ -110,6 +111,7 @@ export function endWithoutAnswer({ request, context, ticketed, dispatch, sentAtU
   // Only what was cancelled here: a node that says so of itself has failed.
   if (failure || (cause.code === 'cancelled' && request.abort.signal.aborted && !expired)) {
     context.settlement.cancel(job, { observedUs: context.nowUs() - sentAtUs, prcUs: sentAtUs - request.readAtUs });
+    context.logs.remember(sourceOf(ticketed));
     return { ended: 'cancelled', place: node, started, error: failure ?? cause };
   }
   const full = cause.code === 'node-refused' && fullReasons.has(cause.details?.['reason']);
@@ -126,6 +128,7 @@ export function endWithoutAnswer({ request, context, ticketed, dispatch, sentAtU
   }
   context.settlement.lose(job);
   context.log.warn('a job was lost', { job: job.id, node: node.id, function: fullName, code: cause.code, message: cause.message });
+  context.logs.say(sourceOf(ticketed), 'error', `The node was lost ${started ? 'while' : 'before'} it ran this.`);
   const message = started ? `The node was lost while it ran ${fullName}.` : `The node was lost before it ran ${fullName}.`;
   return { ended: 'lost', place: node, started, error: new OrbError('node-lost', { message, retryAfterMs: 1_000, cause }) };
 }

@@ -62,8 +62,13 @@ export async function forwardCall(
   }
 }
 
-function forwardRequest(request: CallRequest, context: CallContext, { entry, version }: Admission, { call, attempt }: Attempt): ForwardRequest {
-  const { owner, name, method, path, mode, headers, readAtUs } = request;
+function forwardRequest(
+  request: CallRequest,
+  context: CallContext,
+  { entry, version }: Admission,
+  { call, attempt }: Attempt,
+): ForwardRequest {
+  const { owner, name, method, path, mode, headers, readAtUs, origin } = request;
   return {
     call,
     attempt,
@@ -76,6 +81,7 @@ function forwardRequest(request: CallRequest, context: CallContext, { entry, ver
     mode,
     ...(!(request.body instanceof Uint8Array) && { streamed: true }),
     waitedUs: Math.max(0, context.nowUs() - readAtUs),
+    ...(origin && { callers: [...origin.path] }),
     // Nobody else need know who calls.
     ...(isPrivate(entry) && request.signed && { signed: request.signed }),
   };
@@ -83,15 +89,20 @@ function forwardRequest(request: CallRequest, context: CallContext, { entry, ver
 
 async function takeAnswer(forwarded: Forwarded, head: AnswerHead, answer: LinkAnswer): Promise<CallReply> {
   const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
-  const trailer = parseWith(forwardTrailerSchema, answer.completeTrailer ?? (await answer.trailer), 'forward trailer', 'protocol-violation');
+  const trailer = parseWith(
+    forwardTrailerSchema,
+    answer.completeTrailer ?? (await answer.trailer),
+    'forward trailer',
+    'protocol-violation',
+  );
   const ticket = ticketFromRow(trailer.ticket);
   const receipt = receiptFromRow(trailer.receipt);
   checkForwarded(forwarded, ticket, receipt, resultHash(head.status, sha256(body)));
   const { peer, admission } = forwarded;
   return {
-    ...replyHead(ticket, trailer.node, head),
+    ...replyHead(forwarded, ticket, trailer.node, head),
     body,
-    failure: failureOf(receipt, trailer.error, admission.entry.fullName),
+    failure: failureOf(receipt, trailer, admission.entry.fullName),
     times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
     acknowledge: (received) => peer.link.notify('received', { job: jobIdOf(ticket), received }),
   };
@@ -109,13 +120,22 @@ function passOn(
   const relay = new ForwardedRelay(forwarded, ticket, head, answer);
   return {
     ended: 'replied',
-    reply: { ...replyHead(ticket, node, head), body: relay, failure: undefined, times: undefined, acknowledge: () => relay.acknowledge() },
+    reply: { ...replyHead(forwarded, ticket, node, head), body: relay, failure: undefined, times: undefined, acknowledge: () => relay.acknowledge() },
     over: relay.over,
   };
 }
 
-function replyHead(ticket: Ticket, node: string, { status, headers }: AnswerHead) {
-  return { call: ticket.call, job: jobIdOf(ticket), node, attempt: ticket.attempt, status, headers };
+function replyHead({ admission: { version } }: Forwarded, ticket: Ticket, node: string, { status, headers }: AnswerHead) {
+  return {
+    call: ticket.call,
+    job: jobIdOf(ticket),
+    node,
+    attempt: ticket.attempt,
+    version: version.number,
+    memoryMiB: version.manifest.memoryMiB,
+    status,
+    headers,
+  };
 }
 
 /** The host did not run it, or its node was lost. */

@@ -28,7 +28,7 @@ export function issueTicket(
   const { rate } = node.offer;
   const maxCost = costOf(manifest.timeoutMs * 1000, manifest.memoryMiB, BigInt(rate));
   const notAfter = context.nowMs() + startWithinMs;
-  const { allowance, sequence, job } = context.allowances.reserve(entry, maxCost, notAfter + manifest.timeoutMs);
+  const { allowance, sequence, job } = context.allowances.reserve(entry, maxCost, notAfter + manifest.timeoutMs, request.origin?.payer);
   const ticket: Ticket = {
     allowance,
     sequence,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LinkAnswer } from '@orb/link';
 import { asOrbError, OrbError, parseWith, runTrailerSchema, type RunAnswer } from '@orb/protocol';
+import { sourceOf } from '../logs/log-source.ts';
 import type { CallTimes, JobProof, ReplyStream } from '../call.ts';
 import { endWithAnswer, endWithoutAnswer, type Answered, type Outgoing } from './end-job.ts';
 import { recordJob } from './record-job.ts';
@@ -93,7 +94,8 @@ export class ResponseRelay implements ReplyStream {
     const functionName = ticketed.admission.entry.fullName;
     context.recentJobs.add({ functionName, node: node.id, job, receipt, acknowledgement });
     await recordJob(answered, context);
-    const failure = failureOf(receipt, trailer.error, functionName);
+    const failure = failureOf(receipt, trailer, functionName);
+    if (failure) context.logs.say(sourceOf(answered), 'error', failure.message);
     if (failure || request.abort.signal.aborted) this.acknowledge();
     if (failure) throw failure;
   }

@@ -1,5 +1,6 @@
-import { OrbError, outcomes, receiptRow, ticketRow, type Receipt } from '@orb/protocol';
+import { OrbError, outcomes, receiptRow, ticketRow, type Receipt, type RunTrailer } from '@orb/protocol';
 import type { CallReply, CallTimes, JobProof } from '../call.ts';
+import { sourceOf } from '../logs/log-source.ts';
 import type { CallContext } from './call-context.ts';
 import type { AnsweredWhole, Streaming } from './dispatch-job.ts';
 import type { Answered } from './end-job.ts';
@@ -8,15 +9,19 @@ import type { Answered } from './end-job.ts';
 export function replyTo(answered: AnsweredWhole, context: CallContext): CallReply {
   const { job, node, head, body, receipt, trailer, acknowledgement, readAtUs, admission } = answered;
   context.recentJobs.add({ functionName: admission.entry.fullName, node: node.id, job, receipt, acknowledgement });
+  const failure = failureOf(receipt, trailer, admission.entry.fullName);
+  if (failure) context.logs.say(sourceOf(answered), 'error', failure.message);
   return {
     call: job.ticket.call,
     job: job.id,
     node: node.id,
     attempt: job.ticket.attempt,
+    version: admission.version.number,
+    memoryMiB: job.memoryMiB,
     status: head.status,
     headers: head.headers,
     body,
-    failure: failureOf(receipt, trailer.error, admission.entry.fullName),
+    failure,
     times: timesOf(answered),
     proof: () => proofOf(answered),
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
@@ -24,12 +29,14 @@ export function replyTo(answered: AnsweredWhole, context: CallContext): CallRepl
 }
 
 /** The caller's view of a job whose answer streams: its record is written before the stream ends. */
-export function replyWhileRunning({ ticketed: { job, node }, head, relay }: Streaming): CallReply {
+export function replyWhileRunning({ ticketed: { job, node, admission }, head, relay }: Streaming): CallReply {
   return {
     call: job.ticket.call,
     job: job.id,
     node: node.id,
     attempt: job.ticket.attempt,
+    version: admission.version.number,
+    memoryMiB: admission.version.manifest.memoryMiB,
     status: head.status,
     headers: head.headers,
     body: relay,
@@ -48,12 +55,16 @@ export function timesOf({ acknowledgement: { prcUs }, receipt: { setupUs, runUs 
 
 /** What another super node checks before it passes the reply on. */
 export function proofOf({ job, receipt, trailer }: Answered): JobProof {
-  return { ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error };
+  return { ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error, errorType: trailer.errorType };
 }
 
 /** The function’s failure in our words; undefined when it ended well. */
-export function failureOf(receipt: Receipt, message: string | undefined, fullName: string): OrbError | undefined {
+export function failureOf(
+  receipt: Receipt,
+  { error, errorType }: Pick<RunTrailer, 'error' | 'errorType'>,
+  fullName: string,
+): OrbError | undefined {
   const { code } = outcomes[receipt.outcome];
   if (code === null) return undefined;
-  return new OrbError(code, { message: message ?? `${fullName} failed.` });
+  return new OrbError(code, { message: error ?? `${fullName} failed.`, ...(errorType !== undefined && { details: { errorType } }) });
 }

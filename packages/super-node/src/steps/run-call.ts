@@ -16,8 +16,10 @@ import { replyTo, replyWhileRunning } from './reply-to.ts';
 export interface Course {
   readonly call: CallId;
   readonly firstAttempt: number;
-  /** `here` for a call that another super node has forwarded: it gets a slot of this one's nodes at once, or none. */
+  /** `here` for a call that another super node has forwarded, and for one that no other could check. */
   readonly reach: 'everywhere' | 'here';
+  /** Whether it may wait for a slot. */
+  readonly waits: boolean;
 }
 
 /** One attempt of a call. */
@@ -56,14 +58,14 @@ const maxTurnedAway = 8;
  * @throws OrbError when there is no place to try first: `no-node-fits`, `overloaded`, `cancelled`
  */
 export async function runCall(request: CallRequest, context: CallContext, admission: Admission, course: Course): Promise<CallEnd> {
-  const { call, firstAttempt } = course;
+  const { call, firstAttempt, waits } = course;
   const avoid = new Set<Place>();
   let reach: Reach = course.reach;
   let last: NotAnswered | undefined;
   let attempt = firstAttempt;
   let failed = firstAttempt - 1;
-  for (let turnedAway = 0; ; ) {
-    const place = await placeJob(request, context, admission, { call, attempt, reach, avoid }, last);
+  for (let turnedAway = 0; ;) {
+    const place = await placeJob(request, context, admission, { call, attempt, reach, avoid }, { waits, last });
     if (place === undefined) return giveUp(last!, attempt - firstAttempt);
     const answer = await tryPlace(request, context, admission, { call, attempt, reach, avoid }, place);
     if (answer.ended === 'replied') return answer;
@@ -106,11 +108,11 @@ async function placeJob(
   context: CallContext,
   { entry, version }: Admission,
   { reach, avoid }: Attempt,
-  last: NotAnswered | undefined,
+  { waits, last }: { readonly waits: boolean; readonly last: NotAnswered | undefined },
 ): Promise<Place | undefined> {
   const wish = { entry, version, reach, avoid, signal: request.abort.signal };
   try {
-    return reach === 'here' ? context.scheduler.placeNow(wish) : await context.scheduler.place(wish);
+    return waits ? await context.scheduler.place(wish) : context.scheduler.placeNow(wish);
   } catch (error) {
     if (last && isOrbError(error) && error.code === 'no-node-fits') return undefined;
     throw error;
@@ -119,13 +121,7 @@ async function placeJob(
 
 type Tried = AnsweredWhole | NotAnswered | Replied;
 
-async function tryPlace(
-  request: CallRequest,
-  context: CallContext,
-  admission: Admission,
-  attempt: Attempt,
-  place: Place,
-): Promise<Tried> {
+async function tryPlace(request: CallRequest, context: CallContext, admission: Admission, attempt: Attempt, place: Place): Promise<Tried> {
   let over: Promise<void> | undefined;
   try {
     const tried = isPeer(place)

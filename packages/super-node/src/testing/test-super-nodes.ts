@@ -91,7 +91,9 @@ export class TestSuperNodes {
   async heard(at: string, from: string, versions = 1): Promise<void> {
     const id = this.peer(from).running.id;
     for (;;) {
-      const status = (await (await fetch(`${this.url(at)}/v1/status`)).json()) as { superNodes: { id: string; presence: { versions: number } | null }[] };
+      const status = (await (await fetch(`${this.url(at)}/v1/status`)).json()) as {
+        superNodes: { id: string; presence: { versions: number } | null }[];
+      };
       if ((status.superNodes.find((one) => one.id === id)?.presence?.versions ?? -1) >= versions) return;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -144,7 +146,7 @@ export class TestSuperNodes {
 
   async stop(): Promise<void> {
     for (const node of this.nodes) await node.unlink();
-    for (const name of [...this.peers.keys()]) await this.stopPeer(name);
+    for (const name of Array.from(this.peers.keys())) await this.stopPeer(name);
     await this.net.ledger.close();
   }
 }

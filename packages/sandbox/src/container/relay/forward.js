@@ -14,8 +14,17 @@ const maxHeaderBytes = 65_536;
 const badResponse = 1;
 /** Belong to one connection (RFC 9110, 7.6.1); `expect` would wait for a server that may never say `100`. */
 const hopByHop = new Set([
-  'connection', 'content-length', 'expect', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer',
-  'transfer-encoding', 'upgrade',
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
 ]);
 
 /** Resolves when something listens. @param {number} port */
@@ -37,8 +46,7 @@ export class Forwarder {
   #agent = new Agent({ keepAlive: true, timeout: idleMs, maxSockets: 1_024, scheduling: 'lifo' });
   #port;
   #onGone;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #leaving;
+  #leaving = false;
 
   /** @param {number} port @param {() => void} onGone nothing listens there any more */
   constructor(port, onGone) {
@@ -63,8 +71,11 @@ export class Forwarder {
     }
   }
 
+  /** Once; what comes after is told the same. */
   #gone() {
-    this.#leaving ??= setTimeout(this.#onGone, lastWordsMs);
+    if (this.#leaving) return;
+    this.#leaving = true;
+    setTimeout(this.#onGone, lastWordsMs);
   }
 
   /** @param {any} job @param {any} body */
@@ -72,9 +83,19 @@ export class Forwarder {
     const { method, path } = job.head;
     const whole = body instanceof Uint8Array;
     const headers = requestHeaders(job);
-    if (whole && (body.length > 0 || !['GET', 'HEAD', 'DELETE', 'OPTIONS'].includes(method))) headers.push('content-length', String(body.length));
+    if (whole && (body.length > 0 || !['GET', 'HEAD', 'DELETE', 'OPTIONS'].includes(method)))
+      headers.push('content-length', String(body.length));
     if (!whole) headers.push('transfer-encoding', 'chunked');
-    const asked = request({ host, port: this.#port, method, path, headers, agent: this.#agent, maxHeaderSize: maxHeaderBytes, insecureHTTPParser: false });
+    const asked = request({
+      host,
+      port: this.#port,
+      method,
+      path,
+      headers,
+      agent: this.#agent,
+      maxHeaderSize: maxHeaderBytes,
+      insecureHTTPParser: false,
+    });
     /** @type {unknown} */
     let failure;
     const response = new Promise((resolve, reject) => {
@@ -141,7 +162,14 @@ function requestHeaders({ head, deadline }) {
     sent.push(name, value);
   }
   if (!named) sent.push('host', 'function.invalid');
-  const own = { call: context.call, job: context.job, attempt: context.attempt, function: context.function, version: context.version, deadline };
+  const own = {
+    call: context.call,
+    job: context.job,
+    attempt: context.attempt,
+    function: context.function,
+    version: context.version,
+    deadline,
+  };
   for (const [name, value] of Object.entries(own)) sent.push(`x-orb-${name}`, String(value));
   return sent;
 }
@@ -149,7 +177,8 @@ function requestHeaders({ head, deadline }) {
 /** @param {string[]} raw @returns {[string, string][]} */
 function pairs(raw) {
   const all = [];
-  for (let i = 0; i < raw.length; i += 2) if (!hopByHop.has(raw[i].toLowerCase())) all.push(/** @type {[string, string]} */ ([raw[i], raw[i + 1]]));
+  for (let i = 0; i < raw.length; i += 2)
+    if (!hopByHop.has(raw[i].toLowerCase())) all.push(/** @type {[string, string]} */ ([raw[i], raw[i + 1]]));
   return all;
 }
 

@@ -72,5 +72,5 @@ function u32(value) {
 
 /** @param {Uint8Array} bytes */
 function write(bytes) {
-  for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
+  for (let at = 0; at < bytes.length;) at += writeSync(1, bytes, at);
 }

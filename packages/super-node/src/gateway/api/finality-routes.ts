@@ -6,7 +6,10 @@ import { readJson, readNumber } from '../read-json.ts';
 import { notThere } from './ledger-routes.ts';
 
 /** Co-signatures of peers, and proofs that carry them. */
-export function finalityRoutes(app: FastifyInstance, { ledger, cosignatures, writeLimit }: GatewayContext): void {
+export function finalityRoutes(
+  app: FastifyInstance,
+  { ledger, cosignatures, writeLimit }: Pick<GatewayContext, 'ledger' | 'cosignatures' | 'writeLimit'>,
+): void {
   const of = async (height: number) => [...((await cosignatures?.of(height)) ?? [])];
 
   app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/cosignatures', async ({ query }) => {

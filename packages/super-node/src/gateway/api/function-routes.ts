@@ -1,17 +1,23 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { asOrbError, isHex32, limits, OrbError } from '@orb/protocol';
+import { asOrbError, isHex32, limits, OrbError, stateKeys, type VersionRecord } from '@orb/protocol';
+import { readLogQuery, sendLogs } from '../../logs/send-logs.ts';
 import { isPrivate, type FunctionEntry } from '../../registry/function-registry.ts';
 import { seedFunction } from '../../seeding/seed-function.ts';
 import { publicError } from '../errors.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readBody, readNumber } from '../read-json.ts';
+import { signedMessage } from '../signed-message.ts';
 
 interface FunctionPath {
   readonly Params: { owner: string; name: string };
 }
 
-/** The catalogue, code uploads and seeding. */
+interface OwnersPath extends FunctionPath {
+  readonly Querystring: Record<string, string | undefined>;
+}
+
+/** The catalogue, code uploads and downloads, logs and seeding. */
 export function functionRoutes(app: FastifyInstance, context: GatewayContext): void {
   app.get<{ Querystring: Record<string, string | undefined> }>('/v1/functions', async ({ query }) => {
     const limit = readNumber(query['limit'], 'limit', { min: 1, max: 1_000, default: 100 });
@@ -35,23 +41,44 @@ export function functionRoutes(app: FastifyInstance, context: GatewayContext): v
     return reply.code(held ? 200 : 201).send({ sha256 });
   });
 
+  app.get<OwnersPath>('/v1/functions/:owner/:name/logs', async (request, reply) => {
+    const entry = await ownFunction(context, request);
+    sendLogs(entry.record.id, readLogQuery(request.query), () => reply.hijack().raw, context.calls.logs);
+  });
+
+  app.get<OwnersPath>('/v1/functions/:owner/:name/code', async (request, reply) => {
+    const entry = await ownFunction(context, request);
+    const id = request.query['version'] ?? entry.versions[0]?.[0].id ?? '';
+    const version = isHex32(id) ? await context.ledger.get(stateKeys.version(entry.record.id, id)) : undefined;
+    if (!version) throw new OrbError('not-found', { message: `${entry.fullName} has no version ${id.slice(0, 64)}.` });
+    const { sha256 } = (version as unknown as VersionRecord).manifest.code;
+    const code = await context.store.get(sha256);
+    if (!code)
+      throw new OrbError('not-found', {
+        message: `The code of version ${id.slice(0, 12)}… is not held here any more.`,
+        hint: 'Ask another super node of this network.',
+      });
+    return reply.type('application/octet-stream').header('x-content-type-options', 'nosniff').send(Buffer.from(code));
+  });
+
   app.post<FunctionPath>('/v1/functions/:owner/:name/seed', async (request, reply) => {
-    context.writeLimit.take(request.ip);
-    await context.caughtUp();
-    context.signedAccess.requireAccount(signedMessage(context, request), request.params.owner);
-    const entry = findFunction(context, request.params);
+    const entry = await ownFunction(context, request);
     return reply.type('application/x-ndjson').send(Readable.from(seedLines(context, entry)));
   });
+}
+
+/** What only the owner may ask for. @throws OrbError `unauthenticated`, `forbidden`, `unknown-function`, `rate-limited` */
+async function ownFunction(context: GatewayContext, request: FastifyRequest<FunctionPath>): Promise<FunctionEntry> {
+  context.writeLimit.take(request.ip);
+  await context.caughtUp();
+  context.signedAccess.requireAccount(signedMessage(context, request), request.params.owner);
+  return findFunction(context, request.params);
 }
 
 /** Any account may bring code; whose it is, the ledger says. The account is named in the header `orb-account`. */
 function requireDeveloper(context: GatewayContext, request: FastifyRequest): void {
   const account = context.signedAccess.requireAccount(signedMessage(context, request), String(request.headers['orb-account'] ?? ''));
   if (!account.roles.includes('developer')) throw new OrbError('forbidden', { message: `${account.name} is not a developer account.` });
-}
-
-function signedMessage({ publicUrl }: GatewayContext, request: FastifyRequest) {
-  return { method: request.method, url: `${publicUrl}${request.raw.url}`, headers: request.headers, body: readBody(request) };
 }
 
 /** Seeds every version that takes calls; one line a step. */

@@ -7,7 +7,7 @@ import { readJson, readNumber } from '../read-json.ts';
 import { blockStream } from './block-stream.ts';
 
 /** The ledger for everyone to read, and for signed transactions to enter. */
-export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: GatewayContext): void {
+export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Pick<GatewayContext, 'ledger' | 'writeLimit'>): void {
   app.post('/v1/ledger/transactions', async (request) => {
     writeLimit.take(request.ip);
     return ledger.submit(parseTransaction(readJson(request)));

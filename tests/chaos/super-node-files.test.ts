@@ -35,6 +35,15 @@ async function comesBackWith(jobs: readonly string[]): Promise<void> {
   expect((await checkBooks(network)).total).toBe(0n);
 }
 
+test('stopped in good order under load: it ends with 0, calls end or are told to come again, and nothing answered is missing', async () => {
+  const load = new Load(network, { callers: 16, path: 'work', request: (index) => ({ event: { index } }) });
+  await load.served(200);
+  expect(await network.superNode.end('SIGINT')).toEqual({ code: 0, signal: null });
+  await load.stop();
+  for (const { status, error } of load.refused) expect({ status, retryable: error.retryable }).toEqual({ status: 503, retryable: true });
+  await comesBackWith(load.good.map(({ job }) => job));
+});
+
 /** Flips one bit, starts the super node, puts the bit back. @returns how the start ended */
 async function startDamaged(file: string, at: number): Promise<{ code: number | null; stderr: string }> {
   const bytes = await readFile(file);

@@ -1,0 +1,86 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { OrbError, isFunctionName } from '@orb/protocol';
+import { nameFromFile } from '../deploy/bundle-source.ts';
+import { deployFunction } from '../deploy/deploy-function.ts';
+import { budgetDefaults } from '../deploy/ensure-allowance.ts';
+import { FunctionFiles } from '../deploy/function-files.ts';
+import { devLoop, type DevEvent } from '../dev/dev-loop.ts';
+import { followLogs } from '../logs/follow-logs.ts';
+import { LogLines } from '../logs/log-lines.ts';
+import { reportError } from '../session/report-error.ts';
+import type { Session } from '../session/session.ts';
+import { shortId } from '../terminal/format.ts';
+import { createProgress } from '../terminal/progress.ts';
+import type { CommandContext } from './command-context.ts';
+
+/** `orb dev FILE` */
+export function addDevCommand(program: Command, context: CommandContext): void {
+  program
+    .command('dev')
+    .description('deploy a function to this computer’s network at every save, and show what it prints and how it fails')
+    .argument('<file>', 'TypeScript or JavaScript source')
+    .option('--name <name>', 'name of the function (default: from the file)', functionName)
+    .action(async (file: string, flags: { name?: string }, command: Command) => dev(context.session(command), file, flags.name));
+}
+
+function functionName(text: string): string {
+  if (!isFunctionName(text)) throw new InvalidArgumentError('It has 1 to 63 of a–z, 0–9 and single hyphens.');
+  return text;
+}
+
+async function dev(given: Session, file: string, wanted: string | undefined): Promise<void> {
+  const session = given.at(await given.localGateway());
+  const { signal, terminal, options } = session;
+  const name = functionNameOf(wanted ?? nameFromFile(file));
+  const { orb, owner, name: ownerName } = await session.orbAs();
+  refuseMainNetwork(await orb.network());
+  const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
+  const progress = createProgress(terminal, true);
+  const deploy = () => deployFunction({ file, name, manifest: {}, ...budgetDefaults }, { orb, owner, ownerName, files, progress, signal });
+  const path = `${ownerName}/${name}`;
+  let logs: Promise<void> | undefined;
+  const onEvent = (event: DevEvent) => {
+    showEvent(event, path, session);
+    // Without its log the function still answers.
+    if (event.type === 'deployed') logs ??= showLogs().catch((error: unknown) => void reportError(error, terminal, { json: false, verbose: false }));
+  };
+  const lines = new LogLines(terminal.style);
+  const showLogs = async () => {
+    const onLost = () => terminal.note(terminal.noteStyle.warn('! The network has gone; the log goes on when it is back.'));
+    for await (const entry of followLogs({ path, follow: true, tail: 0 }, { orb, owner, signal, onLost }))
+      terminal.print(options.json ? JSON.stringify({ type: 'log', ...entry }) : lines.render(entry));
+  };
+  await devLoop(file, { deploy, signal, onEvent });
+  await logs;
+}
+
+function functionNameOf(name: string): string {
+  if (isFunctionName(name)) return name;
+  throw new OrbError('invalid-request', {
+    message: `${JSON.stringify(name.slice(0, 80))} is not a function name.`,
+    hint: 'Choose one with --name: 1 to 63 of a–z, 0–9 and single hyphens.',
+  });
+}
+
+function refuseMainNetwork({ network, name }: { readonly network: string; readonly name: string }): void {
+  if (network === 'test') return;
+  throw new OrbError('not-supported', {
+    message: `${name} is a network of real money, and every save would be a version on its ledger.`,
+    hint: 'Start one of your own for development: orb up (npm start).',
+  });
+}
+
+function showEvent(event: DevEvent, path: string, { terminal, options }: Session): void {
+  if (event.type === 'failed') {
+    if (options.json) terminal.print(JSON.stringify({ type: 'failed', error: event.error.toJSON() }));
+    else reportError(event.error, terminal, { json: false, verbose: false });
+    return;
+  }
+  const { deployment, ms, isFirst } = event;
+  const { version, change, url } = deployment;
+  if (options.json) return terminal.print(JSON.stringify({ type: 'deployed', function: path, version, change, url, ms: Math.round(ms) }));
+  const { style } = terminal;
+  const words = change === 'unchanged' ? 'is deployed, unchanged' : `answers ${style.quiet(`version ${shortId(version)}`)}`;
+  terminal.print(`${style.good('✓')} ${style.strong(path)} ${words} ${style.quiet(`after ${Math.round(ms)} ms`)}`);
+  if (isFirst) terminal.print(`  ${style.accent(url)}\n${style.quiet('  Save the file to deploy again; Ctrl-C ends.')}`);
+}

@@ -1,0 +1,41 @@
+import { spawnSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { createCommandContext } from '../commands/command-context.ts';
+import { buildProgram } from '../program.ts';
+import { Terminal } from '../terminal/terminal.ts';
+import { commandWords } from './command-words.ts';
+import { completionScript, shells } from './completion-script.ts';
+
+const { stdin, stdout, stderr } = process;
+const context = createCommandContext({
+  terminal: new Terminal({ stdin, stdout, stderr, env: {} }),
+  signal: new AbortController().signal,
+  home: '/',
+});
+const tree = commandWords(buildProgram(context, ''));
+
+/** What bash offers for the last word. */
+function complete(...words: string[]): string[] {
+  const script = `${completionScript('bash', tree)}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _orb; printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const { stdout: text, stderr: errors } = spawnSync('bash', ['-c', script, 'bash', 'orb', ...words], { encoding: 'utf8' });
+  expect(errors).toBe('');
+  return text.split('\n').filter(Boolean);
+}
+
+test('bash completes commands, subcommands and options where the tree has them, past options that come before', () => {
+  expect(complete('de')).toEqual(expect.arrayContaining(['deploy', 'dev', 'decommission']));
+  expect(complete('account', '')).toEqual(expect.arrayContaining(['create', 'use', '--json']));
+  expect(complete('--account', 'alice', 'node', 'pa')).toEqual(['pause']);
+  expect(complete('deploy', 'hello.ts', '--mem')).toEqual(['--memory']);
+  expect(complete('deploy', 'hello.t')).toEqual([]);
+  expect(complete('supernode', 'start', '--stop')).toEqual([]);
+});
+
+test.each(shells)('the script of %s has every command of the tree', (shell) => {
+  const script = completionScript(shell, tree);
+  expect(tree.length).toBeGreaterThan(40);
+  for (const { path, words } of tree) {
+    if (path !== '') expect(script).toContain(`" ${path}"`);
+    for (const { word } of words) expect(script).toContain(shell === 'fish' ? word.replace(/^--/, '-l ') : word);
+  }
+});

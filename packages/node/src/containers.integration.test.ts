@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { WssTransport } from '@orb/link/wss';
+import { receiptFromRow, utf8 } from '@orb/protocol';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../sandbox/test/docker-daemon.ts';
+import { nodeServer, TestImages, type TestImage } from '../../sandbox/test/test-images.ts';
+import { chain, ScriptedSuperNode, testFunction, testSigner } from '../test/scripted-super-node.ts';
+import { startNode } from './compose.ts';
+import type { RunningNode } from './running-node.ts';
+
+const reason = whyNoDocker();
+
+describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (${reason})` : ''}`, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'orb-node-'));
+  const superNode = new ScriptedSuperNode(testSigner('node'));
+  let daemon: DockerDaemon;
+  let node: RunningNode;
+  let images: TestImages;
+
+  beforeAll(async () => {
+    daemon = await startDockerDaemon();
+    images = new TestImages(daemon);
+    await superNode.listen(new WssTransport());
+    node = await startNode({
+      dataFolder: folder,
+      chain,
+      signer: testSigner('node'),
+      label: 'containers',
+      superNodes: [{ address: superNode.address, key: superNode.signer.publicKey }],
+      caps: { memoryMiB: 512 },
+      containers: { socket: daemon.socketPath, registries: { [daemon.registry]: null } },
+    });
+    await superNode.linked();
+  });
+  afterAll(async () => {
+    await node?.stop();
+    await superNode.close();
+    await daemon?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const functionOf = (name: string, image: TestImage, handler: 'job' | 'http') =>
+    testFunction(name, Buffer.from(image.manifest).toString(), {
+      kind: 'image',
+      runtime: 'container',
+      handler,
+      image: image.reference,
+      concurrency: handler === 'job' ? 1 : 8,
+      // The node offers a weaker tier to bundles; images have this one wherever they run.
+      isolation: 'container',
+    });
+
+  test('offers both runtimes', () => {
+    expect(superNode.offers[0]!.runtimes).toEqual(['deno-2', 'container']);
+  });
+
+  test('seeds an image only once it is here, runs it for each call, and bills the run alone', async () => {
+    const image = await images.make(await images.base('upper'), { name: 'upper', changes: ['CMD ["tr","a-z","A-Z"]'] });
+    const fn = functionOf('upper', image, 'job');
+    expect(await superNode.seed(fn)).toEqual({ seeding: true });
+    await daemon.docker.getImage(image.reference).inspect();
+    const { header, body, trailer } = await superNode.run(fn, { body: utf8('hello') });
+    expect([header.status, Buffer.from(body).toString()]).toEqual([200, 'HELLO']);
+    const { outcome, setupUs, runUs } = receiptFromRow(trailer.receipt);
+    expect([outcome, runUs > 0]).toEqual(['ok', true]);
+    // Making the container takes longer than turning five letters.
+    expect(setupUs).toBeGreaterThan(runUs);
+  });
+
+  test('keeps a server warm', async () => {
+    const files = {
+      'app/server.mjs': nodeServer,
+      'app/function.mjs': 'let n = 0; export default { fetch: () => new Response(String(++n)) }',
+    };
+    const base = await images.base('counter', { node: true, files });
+    const fn = functionOf('counter', await images.make(base, { name: 'counter', changes: ['CMD ["node","/app/server.mjs"]'] }), 'http');
+    expect(await superNode.seed(fn)).toEqual({ seeding: true });
+    const counts = [];
+    for (let call = 0; call < 3; call++) counts.push(Buffer.from((await superNode.run(fn)).body).toString());
+    expect(counts).toEqual(['1', '2', '3']);
+  });
+
+  test('says why it does not seed an image that cannot be fetched', async () => {
+    const image = await images.make('upper:base', { name: 'gone', changes: ['CMD ["cat"]'] });
+    const elsewhere = { ...image, reference: image.reference.replace(daemon.registry, '10.255.255.1:5000') };
+    const answer = await superNode.seed(functionOf('gone', elsewhere, 'job'));
+    expect(answer).toMatchObject({ seeding: false, reason: expect.stringMatching(/public internet/) as string });
+  });
+});

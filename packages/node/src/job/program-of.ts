@@ -1,0 +1,13 @@
+import type { Manifest } from '@orb/protocol';
+import type { Program } from '@orb/sandbox';
+
+/** How long a function may take to load, milliseconds: its top-level code runs unbilled. */
+const bundleStartMs = 10_000;
+/** A server in a container may have a runtime of its own to start. */
+const imageStartMs = 60_000;
+
+/** What a version's manifest and code are to a sandbox. */
+export function programOf({ kind, code: { sha256 }, handler, image, memoryMiB }: Manifest, code: Uint8Array): Program {
+  if (kind !== 'image') return { kind: 'bundle', sha256, code, handler, memoryMiB, startTimeoutMs: bundleStartMs };
+  return { kind, sha256, code, image: image!, handler: handler === 'http' ? 'http' : 'job', memoryMiB, startTimeoutMs: imageStartMs };
+}

@@ -1,0 +1,29 @@
+// Run in a container as a function's would be: says what it can do there.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+
+const status = readFileSync('/proc/self/status', 'utf8');
+const field = (/** @type {string} */ name) => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
+
+process.stdout.write(
+  JSON.stringify({
+    uid: process.getuid?.(),
+    effective: field('CapEff'),
+    bounding: field('CapBnd'),
+    noNewPrivs: field('NoNewPrivs'),
+    seccomp: field('Seccomp'),
+    wrote: canWrite('/orb-trial') || canWrite('/orb/orb-trial'),
+    networks: Object.keys(networkInterfaces()).filter((name) => name !== 'lo'),
+  }),
+);
+
+/** @param {string} path */
+function canWrite(path) {
+  try {
+    writeFileSync(path, '');
+    return true;
+  } catch (error) {
+    // Not allowed is not enough: another user could be.
+    return /** @type {NodeJS.ErrnoException} */ (error).code !== 'EROFS';
+  }
+}

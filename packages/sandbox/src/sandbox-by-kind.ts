@@ -1,0 +1,35 @@
+import type { Instance, Program, Sandbox, SandboxReport } from './port.ts';
+
+export interface SandboxesByKind {
+  readonly bundle: Sandbox;
+  readonly image: Sandbox;
+}
+
+/**
+ * Two engines as one: each program goes to the one for its kind. The tier is that of bundles; an image always runs in a
+ * container, or not at all.
+ */
+export class SandboxByKind implements Sandbox {
+  readonly #kinds: SandboxesByKind;
+
+  constructor(dependencies: SandboxesByKind) {
+    this.#kinds = dependencies;
+  }
+
+  async probe(): Promise<SandboxReport> {
+    const [bundle, image] = await Promise.all([this.#kinds.bundle.probe(), this.#kinds.image.probe()]);
+    return { tier: bundle.tier, runtimes: [...bundle.runtimes, ...image.runtimes], layers: [...bundle.layers, ...image.layers] };
+  }
+
+  start(program: Program): Promise<Instance> {
+    return this.#kinds[program.kind].start(program);
+  }
+
+  async prepare(program: Program): Promise<void> {
+    await this.#kinds[program.kind].prepare?.(program);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#kinds.bundle.close(), this.#kinds.image.close()]);
+  }
+}
