@@ -35,6 +35,8 @@ const nodeConfigSchema = z.strictObject({
       slots: z.int().min(1).max(100_000).optional(),
       /** For code. */
       diskMiB: z.int().min(1).max(16_777_216).default(1_024),
+      /** Of one body that streams, in one direction. */
+      streamBytes: z.int().min(limits.bodyBytes).default(limits.streamBytes),
     })
     .prefault({}),
   /** Base units per MiB·ms. */

@@ -1,4 +1,4 @@
-import { OrbError, receiptFromRow, requestHash, resultHash, sha256, streamedRequestHash, utf8 } from '@orb/protocol';
+import { isStreamed, OrbError, receiptFromRow, requestHash, resultHash, sha256, streamedRequestHash, utf8, type RunAnswer } from '@orb/protocol';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ReceiptBook } from './receipts/receipt-book.ts';
 import type { InlineHandler } from '../test/inline-instances.ts';
@@ -138,6 +138,49 @@ describe('a job that is taken', () => {
     await t.superNode.run(t.fn);
     expect(t.node!.status()).toMatchObject({ running: 0, busyMiB: 0, jobs: { done: 1, askedUnits: String(2 * 128 * 10) } });
     expect(t.instances.leased).toBe(0);
+  });
+});
+
+describe('a stream', () => {
+  const large = new Uint8Array(1024 * 1024);
+  async function* many(count: number): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < count; i++) yield large;
+  }
+
+  test('is marked as one, and may be larger than a whole body, up to the limit of streams', async () => {
+    t = new TestNode(async ({ path }) => ({ streamed: true, body: many(path === '/more' ? 9 : 7), completed: undefined }));
+    await t.startSeeded({ caps: { streamBytes: 8 * 1024 * 1024 } });
+    const { answer } = await t.superNode.send(t.fn);
+    expect(isStreamed(answer.header as RunAnswer)).toBe(true);
+    expect(await answer.body.bytes(10_000_000)).toHaveLength(7 * 1024 * 1024);
+    const more = await t.superNode.run(t.fn, { request: { path: '/more' } });
+    expect(more.trailer.receipt[8]).toBe('response-too-large');
+    expect(more.body).toHaveLength(8 * 1024 * 1024);
+  });
+
+  test('of headers that fill their limit goes without its mark: as a whole body', async () => {
+    const headers = Array.from({ length: 100 }, (_, i): [string, string] => [`h${i}`, '']);
+    await started(async () => ({ streamed: true, headers, body: pieces('a'), completed: undefined }));
+    const { header } = await t.superNode.run(t.fn);
+    expect(header.headers).toHaveLength(100);
+  });
+
+  test('in the request may be larger than a whole body, up to the limit of streams', async () => {
+    t = new TestNode(async ({ body }) => {
+      let bytes = 0;
+      try {
+        for await (const piece of body as AsyncIterable<Uint8Array>) bytes += piece.length;
+      } catch (error) {
+        return { body: utf8(String(error)) };
+      }
+      return { body: utf8(String(bytes)) };
+    });
+    await t.startSeeded({ caps: { streamBytes: 8 * 1024 * 1024 } });
+    const ticket = { requestHash: streamedRequestHash('POST', '/') };
+    const fits = await t.superNode.run(t.fn, { body: many(8), ticket });
+    expect(fits.body.toString()).toBe(String(8 * 1024 * 1024));
+    expect(receiptFromRow(fits.trailer.receipt).bytesIn).toBe(8 * 1024 * 1024);
+    expect((await t.superNode.run(t.fn, { body: many(9), ticket })).body.toString()).toContain('larger than 8388608 bytes');
   });
 });
 
@@ -340,6 +383,25 @@ describe('when the caller or the link goes away', () => {
     const answer = await t.superNode.link!.call('unsettled', { batch: 1 });
     const { rows } = JSON.parse(Buffer.from(await answer.body.bytes(262_144)).toString());
     expect(rows[0][1][7]).toBe(resultHash(200, sha256('late')));
+  });
+
+  test('a stream whose link is lost is stopped: nobody can read it any more', async () => {
+    const told = Promise.withResolvers<void>();
+    await started(async ({ signal }) => ({
+      streamed: true,
+      body: (async function* () {
+        yield utf8('first');
+        await new Promise((resolve) => signal!.addEventListener('abort', resolve));
+        told.resolve();
+      })(),
+      completed: undefined,
+    }));
+    const { answer } = await t.superNode.send(t.fn);
+    await answer.body[Symbol.asyncIterator]().next();
+    await t.superNode.link!.close();
+    await told.promise;
+    await t.superNode.until(() => t.superNode.roots.length === 1);
+    expect(t.node!.status().running).toBe(0);
   });
 
   test('a stream whose reader leaves is read to its end and journalled', async () => {

@@ -1,5 +1,5 @@
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
-import { limits, runRequestSchema, sha256, type RunTrailer } from '@orb/protocol';
+import { limits, runRequestSchema, sha256, streamMark, type RunTrailer } from '@orb/protocol';
 import type { InvocationUsage } from '@orb/sandbox';
 import { z } from 'zod';
 import type { AcceptedJob, JobDesk } from './job/accept-job.ts';
@@ -18,6 +18,8 @@ export interface JobRoom {
   readonly desk: JobDesk;
   readonly instances: Instances;
   readonly tally: Tally;
+  /** The most bytes of a body that streams, in one direction. */
+  readonly streamBytes: number;
   /** Microseconds on one monotonic clock. */
   readonly nowUs: () => number;
 }
@@ -32,7 +34,7 @@ export async function serveJob(call: IncomingCall, session: LinkSession, room: J
   const { request, run } = await startJob(job, call, room);
   return run.body instanceof Uint8Array
     ? answerWhole(job, request, run, run.body, call, room)
-    : answerStream(job, request, run, new ResponseStream(run.body), room);
+    : answerStream(job, request, run, run.body, call, room);
 }
 
 function acceptJob(call: IncomingCall, session: LinkSession, room: JobRoom): AcceptedJob {
@@ -44,7 +46,7 @@ function acceptJob(call: IncomingCall, session: LinkSession, room: JobRoom): Acc
 /** From here to the receipt the job holds a slot; what keeps it from running gives the slot back. */
 async function startJob(job: AcceptedJob, call: IncomingCall, room: JobRoom): Promise<{ request: RequestBody; run: Run }> {
   try {
-    const request = await takeRequestBody(job, call.body, room.desk);
+    const request = await takeRequestBody(job, call.body, room);
     const run = await loadAndRun(job, request, call, room);
     return { request, run: checkHead(run) };
   } catch (error) {
@@ -95,7 +97,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
     version: ticket.version,
     memoryMiB: seeded.manifest.memoryMiB,
   };
-  const signal = cancelSignal(call.signal);
+  const { signal, cancel } = cancelSignal(call.signal);
   try {
     const result = await lease.instance.invoke({
       job: job.id,
@@ -107,11 +109,12 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       timeoutMs,
       context,
       signal,
+      maxResponseBytes: room.streamBytes,
       log: (level, line) => job.session.logs.write(job.id, seeded, level, line),
       call: (nested) => callFunction(job.session.link, job.id, nested),
     });
-    const { status, body, finished, completed } = result;
-    return { setupUs, release, status, headers: result.headers, body, finished, completed };
+    const { status, body, streamed = false, finished, completed } = result;
+    return { setupUs, release, status, headers: result.headers, body, streamed, finished, completed, cancel };
   } catch (error) {
     return { ...failedRun(setupUs, 'node-failed', String((error as Error).message)), release };
   }
@@ -141,14 +144,42 @@ async function answerWhole(
 /** A larger body may wait for its reader: a node that stops waits for it. */
 const sentAtOnceBytes = 16_384;
 
-/** The receipt is made when the function ends, whether or not anybody still reads. */
-function answerStream(job: AcceptedJob, request: RequestBody, run: Run, body: ResponseStream, room: JobRoom): OutgoingAnswer {
-  const trailer = Promise.all([endOf(run), body.ended]).then(([usage]) =>
-    finishJob(job, request, run, cutUsage(usage, body), body.sent(), room),
-  );
+/**
+ * The receipt is made when the function and its body have ended, whether or not anybody still reads. A body whose reader
+ * stands still after the function's end is cut off, so that its slot is not held for ever.
+ */
+function answerStream(
+  job: AcceptedJob,
+  request: RequestBody,
+  run: Run,
+  source: AsyncIterable<Uint8Array>,
+  call: IncomingCall,
+  room: JobRoom,
+): OutgoingAnswer {
+  const body = new ResponseStream(source, run.streamed ? room.streamBytes : limits.bodyBytes);
+  // What streams can be read by nobody once the link is gone: to run on would be for nothing.
+  if (run.streamed) call.signal.addEventListener('abort', () => run.cancel?.(call.signal.reason), { once: true });
+  const delivered = room.desk.delivering(call.signal);
+  const trailer = endOf(run)
+    .then(async (usage) => {
+      await body.ended(readerWaitMs);
+      return finishJob(job, request, run, cutUsage(usage, body), body.sent(), room);
+    })
+    .finally(delivered);
   trailer.catch(() => undefined);
-  return { header: { status: run.status, headers: run.headers }, body, trailer: () => trailer };
+  return { header: { status: run.status, headers: run.streamed ? marked(run.headers) : run.headers }, body, trailer: () => trailer };
 }
+
+/** How long the rest of a body may wait for its reader when the function has ended, milliseconds. */
+const readerWaitMs = 60_000;
+
+/** A head that is full already goes without the mark: its body is then taken whole. */
+function marked(headers: Run['headers']): Run['headers'] {
+  const chars = headers.reduce((sum, [name, value]) => sum + name.length + value.length, markChars);
+  return headers.length < limits.headersCount && chars <= limits.headersBytes ? [...headers, streamMark] : headers;
+}
+
+const markChars = streamMark[0].length + streamMark[1].length;
 
 /** An engine that breaks its word ends the job, not the node. */
 function endOf(run: Run): Promise<InvocationUsage> {
@@ -161,9 +192,10 @@ function endOf(run: Run): Promise<InvocationUsage> {
   }));
 }
 
-function cutUsage(usage: InvocationUsage, { tooLarge }: ResponseStream): InvocationUsage {
-  if (!tooLarge || usage.outcome !== 'ok') return usage;
-  return { ...usage, outcome: 'response-too-large', error: `The response is larger than ${limits.bodyBytes} bytes.` };
+function cutUsage(usage: InvocationUsage, { cut, limit }: ResponseStream): InvocationUsage {
+  if (cut === undefined || usage.outcome !== 'ok') return usage;
+  if (cut === 'unread') return { ...usage, outcome: 'cancelled', error: 'Nobody read the rest of the response.' };
+  return { ...usage, outcome: 'response-too-large', error: `The response is larger than ${limit} bytes.` };
 }
 
 /** Meters the job, gives its slot back, and resolves when its receipt is in the journal: only then may the answer end. */

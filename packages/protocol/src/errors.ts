@@ -26,6 +26,12 @@ export const errorTable = {
   'invalid-amount': rule(400, 'caller', 'The amount is not valid.'),
   'invalid-manifest': rule(400, 'caller', 'The manifest is not valid.'),
   'not-supported': rule(400, 'caller', 'Not supported yet.'),
+  'no-upgrade': rule(
+    501,
+    'network',
+    'Functions take no WebSocket connections yet.',
+    'Use server-sent events, or a streaming request and response.',
+  ),
   'bad-source': rule(400, 'caller', 'The source cannot be bundled.', 'Correct it and deploy again.'),
   'code-mismatch': rule(400, 'caller', 'The code does not have the hash that the manifest names.', 'Deploy again.'),
   unauthenticated: rule(401, 'caller', 'The request is not signed, or its signature is wrong.', 'Sign it with a key of the account.'),

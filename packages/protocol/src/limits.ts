@@ -6,6 +6,8 @@ export const limits = {
   codeBytes: 10 * 1024 * 1024,
   /** Request and response bodies of a synchronous call, as with AWS Lambda. */
   bodyBytes: 6 * 1024 * 1024,
+  /** The same for a body that streams, in one direction, where super node and node set no other limit. */
+  streamBytes: 16 * 1024 * 1024 * 1024,
   /** A call's path and query. */
   pathBytes: 4_096,
   /** All header names and values of a call together. */

@@ -132,6 +132,18 @@ export const runAnswerSchema = z.strictObject({ status: z.int().min(200).max(599
 /** The head of an answer as read. */
 export type RunAnswer = z.output<typeof runAnswerSchema>;
 
+/**
+ * Header that a node adds to the head of an answer whose body the function makes as it goes. Without it the body is whole,
+ * has at most limits.bodyBytes, and is not passed on before its receipt is there. Function and caller never see it: it
+ * speaks of one connection (RFC 9112 section 6.1).
+ */
+export const streamMark = ['transfer-encoding', 'chunked'] as const;
+
+/** Whether the body of an answer streams. */
+export function isStreamed({ headers }: RunAnswer): boolean {
+  return headers.some(([name]) => name === streamMark[0]);
+}
+
 /** Names of errors: printable ASCII without spaces. */
 export const errorName = /^[\x21-\x7e]{1,128}$/;
 

@@ -141,6 +141,8 @@ export const forwardRequestSchema = z.strictObject({
   mode: runRequestSchema.shape.mode,
   /** How long the call has been at the entry, microseconds: T_prc and T_rsp count from there. */
   waitedUs: z.int().min(0).max(maxWaitedUs),
+  /** The body streams: its hash stands in the receipt. */
+  streamed: z.literal(true).optional(),
   /** Where the function is private: who asked. */
   signed: callerSignature.optional(),
   /** Functions that wait for this call, outermost first, where a function makes it. */
@@ -151,7 +153,12 @@ export type ForwardRequest = z.output<typeof forwardRequestSchema>;
 
 /** How a forwarded call ended: the answer's head, its body follows; or why there is none. */
 export const forwardAnswerSchema = z.discriminatedUnion('ended', [
-  z.strictObject({ ended: z.literal('answered'), ...runAnswerSchema.shape }),
+  z.strictObject({
+    ended: z.literal('answered'),
+    ...runAnswerSchema.shape,
+    /** Where the body streams: which job makes it, and where. */
+    job: z.strictObject({ ticket: ticketRowSchema, node: hex32 }).optional(),
+  }),
   z.strictObject({
     ended: z.literal('failed'),
     /** False when no handler has been called: safe elsewhere. */

@@ -85,7 +85,7 @@ export interface Invocation {
   readonly timeoutMs: number;
   /** What the handler's `ctx` shows. */
   readonly context: InvocationContext;
-  /** Bytes of response body. @default limits.bodyBytes */
+  /** Bytes of response body; one that the function has whole never has more than limits.bodyBytes. @default limits.bodyBytes */
   readonly maxResponseBytes?: number;
   /** Aborts when the caller has gone: the handler's `ctx.signal` fires, and the outcome is `cancelled`. */
   readonly signal?: AbortSignal;
@@ -127,6 +127,8 @@ export interface InvocationResult {
   readonly headers: readonly (readonly [string, string])[];
   /** The whole body when it came in one piece, else its pieces as the function makes them. */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  /** True when the function makes the body as it goes; without it the body exists whole, even where it comes in pieces. */
+  readonly streamed?: boolean;
   /** Resolves when the job is over, after the last byte of the body. */
   readonly finished: Promise<InvocationUsage>;
   /** The same, when it is over already. */

@@ -1,7 +1,7 @@
 import { OrbError, isOrbError, limits, signRequest, type ChainId, type Signer } from '@orb/protocol';
 import { parseFunctionPath } from './function-path.ts';
 import type { Http, RequestFor } from './http.ts';
-import { readBytes } from './read-bounded.ts';
+import { piecesOf, readBytes } from './read-bounded.ts';
 
 /** What the super node says about a call. */
 export interface CallInfo {
@@ -49,10 +49,29 @@ export interface CallResult {
 export interface FunctionRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
-  readonly body?: Uint8Array | string;
+  /**
+   * A stream is sent as it is made (browsers: where they can); it cannot be sent a second time, so that a private
+   * function takes none.
+   */
+  readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
   /** As in {@link CallOptions}. @default true for GET, HEAD and OPTIONS (RFC 9110 section 9.2.1), else false */
   readonly mayRepeat?: boolean;
+}
+
+/** As in {@link CallOptions}. */
+export type StreamOptions = Pick<CallOptions, 'signal' | 'mayRepeat'>;
+
+/** A call whose output is read as it comes. */
+export interface CallStream {
+  readonly status: number;
+  readonly contentType: string;
+  /**
+   * The output's pieces; leaving the loop early cancels the call.
+   * @throws OrbError `link-closed` when it broke off: the function or its node failed, and what came is not all
+   */
+  readonly body: AsyncIterable<Uint8Array>;
+  readonly info: CallInfo;
 }
 
 interface CallDependencies {
@@ -73,19 +92,36 @@ export async function callFunction(
   input: unknown,
   options: CallOptions,
 ): Promise<CallResult> {
-  const bytes = input instanceof Uint8Array;
-  const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
-  const headers = { 'orb-mode': 'event', ...(body && { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }) };
-  const { response, info } = await fetchFunction(dependencies, path, {
-    method: 'POST',
-    headers,
-    ...(body && { body }),
-    ...(options.signal && { signal: options.signal }),
-    mayRepeat: options.mayRepeat ?? false,
-  });
-  if (!response.ok) throw await dependencies.http.errorOf(response);
+  const { response, info } = await openCall(dependencies, path, input, options);
   const output = await readOutput(response, options);
   return { status: response.status, ...output, info };
+}
+
+/**
+ * Calls a function with a bare event; its output can be read as the function makes it.
+ * @throws OrbError as {@link callFunction}, as far as it is known before the output's first byte
+ */
+export async function streamFunction(
+  dependencies: CallDependencies,
+  path: string,
+  input: unknown,
+  options: StreamOptions,
+): Promise<CallStream> {
+  const { response, info } = await openCall(dependencies, path, input, options);
+  return { status: response.status, contentType: contentTypeOf(response), body: streamBody(response), info };
+}
+
+async function openCall(dependencies: CallDependencies, path: string, input: unknown, { signal, mayRepeat = false }: StreamOptions) {
+  const bytes = input instanceof Uint8Array;
+  const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
+  if (body && body.byteLength > limits.bodyBytes) {
+    throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
+  }
+  const headers = { 'orb-mode': 'event', ...(body && { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }) };
+  const request = { method: 'POST', headers, mayRepeat, ...(body && { body }), ...(signal && { signal }) };
+  const opened = await fetchFunction(dependencies, path, request);
+  if (!opened.response.ok) throw await dependencies.http.errorOf(opened.response);
+  return opened;
 }
 
 /** Sends a web request to a function; the answer is the function's own, its body unread. */
@@ -95,7 +131,7 @@ export async function fetchFunction(
   request: FunctionRequest,
 ): Promise<{ response: Response; info: CallInfo }> {
   const unsigned = await sendRequest(dependencies, path, request, false);
-  if (unsigned.response.status !== 401 || !dependencies.signer) return unsigned;
+  if (unsigned.response.status !== 401 || !dependencies.signer || isStream(request.body)) return unsigned;
   // Only private functions ask who calls: a public one never learns it.
   await unsigned.response.body?.cancel();
   return sendRequest(dependencies, path, request, true);
@@ -106,16 +142,11 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
   const { method = 'POST', body } = request;
   const target = `/fn/${owner}/${name}${rest}`;
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-  if (bytes && bytes.byteLength > limits.bodyBytes) {
-    throw new OrbError('too-large', { message: `The body has ${bytes.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
-  }
   const signWith = signed && signer ? { signer, chain: await chain() } : undefined;
   const started = performance.now();
-  const mayRepeat = request.mayRepeat ?? safeMethods.has(method.toUpperCase());
-  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), {
-    mayRepeat,
-    signal: request.signal,
-  });
+  // A stream is gone once it has been read: no other gateway can get it.
+  const mayRepeat = !isStream(bytes) && (request.mayRepeat ?? safeMethods.has(method.toUpperCase()));
+  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), { mayRepeat, signal: request.signal });
   return { response, info: callInfo(response.headers, performance.now() - started) };
 }
 
@@ -123,18 +154,19 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
 function requestFor(
   request: FunctionRequest & { readonly method: string },
   target: string,
-  bytes: Uint8Array | undefined,
+  bytes: Uint8Array | AsyncIterable<Uint8Array> | undefined,
   signWith: { readonly signer: Signer; readonly chain: ChainId } | undefined,
 ): RequestFor {
   const { method, signal } = request;
   return (base) => {
     const headers = requestHeaders(request);
     if (signWith) {
-      const message = { method, url: `${base}${target}`, body: bytes ?? new Uint8Array() };
+      const message = { method, url: `${base}${target}`, body: bytes instanceof Uint8Array ? bytes : new Uint8Array() };
       const signature = signRequest(message, signWith.chain, signWith.signer, Date.now());
       for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
     }
-    return { method, headers, redirect: 'manual', ...(bytes && { body: bytes as Uint8Array<ArrayBuffer> }), ...(signal && { signal }) };
+    const sent = bytes && (isStream(bytes) ? { body: readableOf(bytes), duplex: 'half' as const } : { body: bytes as Uint8Array<ArrayBuffer> });
+    return { method, headers, redirect: 'manual', ...sent, ...(signal && { signal }) };
   };
 }
 
@@ -153,16 +185,55 @@ async function readOutput(
   response: Response,
   { outputLimit = limits.bodyBytes }: CallOptions,
 ): Promise<Omit<CallResult, 'status' | 'info'>> {
-  const contentType = response.headers.get('content-type') ?? '';
+  const contentType = contentTypeOf(response);
   try {
     const bytes = await readBytes(response, outputLimit);
     return { bytes, contentType, output: decodeOutput(bytes, contentType) };
   } catch (error) {
-    if (isOrbError(error)) throw error;
-    throw (error as Error).name === 'AbortError'
-      ? new OrbError('cancelled')
-      : new OrbError('link-closed', { message: 'The answer broke off.', cause: error });
+    throw asBroken(error);
   }
+}
+
+function contentTypeOf(response: Response): string {
+  return response.headers.get('content-type') ?? '';
+}
+
+/**
+ * The pieces of a response's body as they come; leaving the loop early cancels the call.
+ * @throws OrbError `link-closed` when it broke off, so that what came is not all of it; `cancelled`
+ */
+export async function* streamBody(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* piecesOf(response);
+  } catch (error) {
+    throw asBroken(error);
+  }
+}
+
+function asBroken(error: unknown): OrbError {
+  if (isOrbError(error)) return error;
+  return (error as Error).name === 'AbortError'
+    ? new OrbError('cancelled')
+    : new OrbError('link-closed', { message: 'The answer broke off: what came is not all of it.', cause: error });
+}
+
+function isStream(body: FunctionRequest['body']): body is AsyncIterable<Uint8Array> {
+  return body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array);
+}
+
+function readableOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  if (source instanceof ReadableStream) return source as ReadableStream<Uint8Array>;
+  const pieces = source[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await pieces.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await pieces.return?.();
+    },
+  });
 }
 
 function decodeOutput(bytes: Uint8Array, contentType: string): unknown {

@@ -14,7 +14,8 @@ export type {
   NodeInfo,
   SeedStep,
 } from './answers.ts';
-export type { CallInfo, CallOptions, CallResult, CallTimes, FunctionRequest } from './call.ts';
+export { streamBody } from './call.ts';
+export type { CallInfo, CallOptions, CallResult, CallStream, CallTimes, FunctionRequest, StreamOptions } from './call.ts';
 export { parseFunctionPath, type FunctionPath } from './function-path.ts';
 export type { FunctionKeys, Owner } from './functions-client.ts';
 export type { LedgerClient, SequencedKind, StateEntry } from './ledger-client.ts';

@@ -23,7 +23,17 @@ import {
   type NetworkInfo,
   type NodeInfo,
 } from './answers.ts';
-import { callFunction, fetchFunction, type CallInfo, type CallOptions, type CallResult, type FunctionRequest } from './call.ts';
+import {
+  callFunction,
+  fetchFunction,
+  streamFunction,
+  type CallInfo,
+  type CallOptions,
+  type CallResult,
+  type CallStream,
+  type FunctionRequest,
+  type StreamOptions,
+} from './call.ts';
 import { FunctionsClient, type Owner } from './functions-client.ts';
 import { Http, type HttpOptions } from './http.ts';
 import { LedgerClient } from './ledger-client.ts';
@@ -106,7 +116,15 @@ export class Orb {
     return callFunction(this.#caller(), path, input, options);
   }
 
-  /** Sends a web request to `OWNER/NAME[/path][?query]`; the answer is the function's own, its body unread. */
+  /**
+   * Calls `OWNER/NAME` and hands its output over as the function makes it.
+   * @throws OrbError as {@link call}, as far as it is known before the first byte
+   */
+  stream(path: string, input?: unknown, options: StreamOptions = {}): Promise<CallStream> {
+    return streamFunction(this.#caller(), path, input, options);
+  }
+
+  /** Sends a web request to `OWNER/NAME[/path][?query]`; the answer is the function's own, its body unread: it streams. */
   fetch(path: string, request: FunctionRequest = {}): Promise<{ readonly response: Response; readonly info: CallInfo }> {
     return fetchFunction(this.#caller(), path, { method: 'GET', ...request });
   }

@@ -51,7 +51,8 @@ export async function* readLines(response: Response, lineLimit: number): AsyncGe
   if (last.trim() !== '') yield parseJson(last);
 }
 
-async function* piecesOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
+/** The body as it arrives; leaving early tells the server to stop sending. */
+export async function* piecesOf(response: Response): AsyncGenerator<Uint8Array, void, undefined> {
   if (!response.body) return;
   const reader = response.body.getReader();
   let ended = false;

@@ -152,6 +152,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     parameters,
     stopping: () => stopping,
     durableReplies: config.durableReplies,
+    streamBytes: config.streamBytes,
     nowMs,
     nowUs,
   };
@@ -246,6 +247,7 @@ function gatewayGuards(
       treasury && faucetPerMinute > 0
         ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })
         : undefined,
+    streamIdleMs: config.streamIdleMs,
     callLimit: callsPerSecond === null ? undefined : new RateLimit({ perSecond: callsPerSecond, burst: 2 * callsPerSecond }, { nowMs }),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };

@@ -10,8 +10,9 @@ import type {
   RequestIdentity,
   TicketRow,
 } from '@orb/protocol';
+import type { RequestStream } from './streaming/request-stream.ts';
 
-/** A call as it enters: read whole, nothing checked but its size. */
+/** A call as it enters: its head read, and its body where it does not stream; nothing checked but sizes. */
 export interface CallRequest {
   readonly owner: string;
   readonly name: string;
@@ -20,7 +21,8 @@ export interface CallRequest {
   readonly path: string;
   readonly headers: readonly (readonly [string, string])[];
   readonly mode: 'http' | 'event';
-  readonly body: Uint8Array;
+  /** Whole, or on its way. */
+  readonly body: Uint8Array | RequestStream;
   /** Whoever signed the request; undefined for the public. */
   readonly identity: RequestIdentity | undefined;
   /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
@@ -56,17 +58,39 @@ export interface CallReply {
   readonly memoryMiB: number;
   readonly status: number;
   readonly headers: readonly (readonly [string, string])[];
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | ReplyStream;
   /** The function's failure, where it did not end well: the gateway says it in our words. */
   readonly failure: OrbError | undefined;
-  readonly times: { readonly prcUs: number; readonly setupUs: number; readonly runUs: number };
+  /** Undefined while the body streams: then they stand in its end. */
+  readonly times: CallTimes | undefined;
+  /** Of a job that runs here and streams: its ticket, before there is a receipt. */
+  readonly streamed?: { readonly ticket: TicketRow };
   /** Of a job that ran here: what another super node checks before it passes the reply on. */
-  readonly proof?: () => {
-    readonly ticket: TicketRow;
-    readonly receipt: ReceiptRow;
-    readonly error: string | undefined;
-    readonly errorType: string | undefined;
-  };
+  readonly proof?: () => JobProof;
   /** To be told when the last byte has left, or that it never will. */
   acknowledge(received: boolean): void;
+}
+
+/** What shows a third party which job a reply is of, and what its node says of it. */
+export interface JobProof {
+  readonly ticket: TicketRow;
+  readonly receipt: ReceiptRow;
+  readonly error: string | undefined;
+  readonly errorType: string | undefined;
+}
+
+/** Intervals of a call, microseconds. */
+export interface CallTimes {
+  readonly prcUs: number;
+  readonly setupUs: number;
+  readonly runUs: number;
+}
+
+/**
+ * A response's body as the node sends it. Iterate it once; leaving early cancels the job. It throws when the body is not
+ * to look complete: function or node failed, or its receipt does not cover it.
+ */
+export interface ReplyStream extends AsyncIterable<Uint8Array> {
+  /** Known at its end. */
+  readonly times: CallTimes | undefined;
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { hex32, OrbError, parseWith } from '@orb/protocol';
+import { hex32, limits, OrbError, parseWith } from '@orb/protocol';
 import { placementPolicies } from './scheduler/policies.ts';
 
 const listen = z.string().regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -48,6 +48,10 @@ export const superNodeConfigSchema = z.strictObject({
   faucetPerMinute: z.number().min(0).default(10),
   /** Disk for functions' code; beyond it uploads are refused. */
   codeQuotaMiB: z.int().min(10).default(20_480),
+  /** The most bytes of a body that streams, in one direction. */
+  streamBytes: z.int().min(limits.bodyBytes).default(limits.streamBytes),
+  /** How long a caller may take no byte of a response that streams, or send none of a request that does. */
+  streamIdleMs: z.int().min(100).max(900_000).default(60_000),
   maxWaitingCalls: z.int().min(0).max(1_000_000).default(1_000),
   maxWaitMs: z.int().min(0).max(60_000).default(5_000),
   settleEveryMs: z.int().min(20).max(60_000).default(250),

@@ -11,7 +11,8 @@ import { runCall } from './steps/run-call.ts';
  *   admit → place → ticket → dispatch → collect → record → reply
  *
  * Where another super node has the place, it does all from the ticket to the record, and this one checks and replies
- * (decision 130). Settlement and payment follow by themselves; nothing of the ledger is on a call's way.
+ * (decision 130). Settlement and payment follow by themselves; nothing of the ledger is on a call's way. A reply that
+ * streams leaves at once: its collecting and recording follow on its way, before its last byte (decision 140).
  * @throws OrbError what the caller is told: unknown-function, gone, forbidden, payment-required, no-node-fits, …
  */
 export async function handleCall(request: CallRequest, context: CallContext): Promise<CallReply> {

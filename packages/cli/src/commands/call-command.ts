@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
-import { OrbError, fromUtf8, limits } from '@orb/protocol';
-import { readBytes, type CallInfo } from '@orb/sdk';
+import { OrbError, asOrbError, fromUtf8, limits } from '@orb/protocol';
+import { readBytes, streamBody, type CallInfo, type CallStream, type Orb } from '@orb/sdk';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { shortId } from '../terminal/format.ts';
+import { StreamPrinter } from '../terminal/stream-printer.ts';
 import type { CommandContext } from './command-context.ts';
-import { readInput, type InputFlags } from './read-input.ts';
+import { readInput, streamInput, type InputFlags } from './read-input.ts';
 
 interface CallFlags extends InputFlags {
   readonly method?: string;
   readonly path?: string;
   readonly header?: readonly (readonly [string, string])[];
+  readonly buffer: boolean;
 }
 
 interface Answer {
@@ -32,6 +34,7 @@ export function addCallCommand(program: Command, context: CommandContext): void 
     .option('-X, --method <method>', 'send a web request with this method instead of an event')
     .option('--path <path>', 'path and query below the function, for a web request')
     .option('-H, --header <header>', 'a header, "name: value", for a web request; may be given more than once', collectHeader)
+    .option('--no-buffer', 'print the output as it comes, of any size; a web request also sends a file or stdin so')
     .action(async (path: string, word: string | undefined, flags: CallFlags, command: Command) =>
       call(context.session(command), path, word, flags),
     );
@@ -48,34 +51,82 @@ function collectHeader(text: string, previous: readonly (readonly [string, strin
 }
 
 async function call(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
+  if (!flags.buffer) return streamCall(session, path, word, flags);
   const body = await readInput(flags, word, session.terminal.streams.stdin);
   const answer = await sendCall(session, path, body, flags);
   if (session.options.verbose) describeCall(answer, session);
   if (session.options.json) session.result(jsonAnswer(answer), () => '');
   else await printOutput(answer.bytes, session);
-  if (answer.status >= 400)
-    throw new OrbError(answer.status === 404 ? 'not-found' : 'function-failed', { message: `The function answered ${answer.status}.` });
+  checkStatus(answer.status);
+}
+
+function checkStatus(status: number): void {
+  if (status >= 400)
+    throw new OrbError(status === 404 ? 'not-found' : 'function-failed', { message: `The function answered ${status}.` });
+}
+
+/** The output as it comes. */
+async function streamCall(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
+  if (session.options.json) throw new OrbError('invalid-request', { message: '--json needs the whole output: leave --no-buffer out.' });
+  const { stdin } = session.terminal.streams;
+  const source = isWeb(flags) ? await streamInput(flags, word, stdin) : undefined;
+  const { status, body, info } = await openCall(session, path, source ?? (await readInput(flags, word, stdin)), flags);
+  const printer = new StreamPrinter(session.terminal);
+  for await (const piece of body) await printer.print(piece);
+  printer.end();
+  if (session.options.verbose) describeCall({ status, info }, session);
+  checkStatus(status);
+}
+
+async function openCall(
+  session: Session,
+  path: string,
+  body: Uint8Array | AsyncIterable<Uint8Array> | undefined,
+  flags: CallFlags,
+): Promise<CallStream> {
+  const orb = await callerOf(session);
+  if (!isWeb(flags)) return orb.stream(path, body instanceof Uint8Array ? eventBody(body) : undefined, { signal: session.signal });
+  const { response, info } = await sendWeb(orb, session, path, body, flags);
+  return { status: response.status, contentType: contentTypeOf(response), body: streamBody(response), info };
+}
+
+function isWeb({ method, path, header }: CallFlags): boolean {
+  return method !== undefined || path !== undefined || header !== undefined;
 }
 
 async function sendCall(session: Session, path: string, body: Uint8Array | undefined, flags: CallFlags): Promise<Answer> {
-  // A key is opened only where a default account stands ready without questions: most functions are public.
   const orb = await callerOf(session);
-  const isWeb = flags.method !== undefined || flags.path !== undefined || flags.header !== undefined;
-  if (!isWeb) return orb.call(path, body && eventBody(body), { signal: session.signal });
+  if (!isWeb(flags)) return orb.call(path, body && eventBody(body), { signal: session.signal });
+  const { response, info } = await sendWeb(orb, session, path, body, flags);
+  const bytes = await readBytes(response, limits.bodyBytes).catch(suggestStreaming);
+  return { status: response.status, contentType: contentTypeOf(response), bytes, info };
+}
+
+function suggestStreaming(error: unknown): never {
+  const { code, message } = asOrbError(error);
+  if (code !== 'too-large') throw error;
+  throw new OrbError(code, { message, hint: 'Read it as it comes: orb call --no-buffer' });
+}
+
+async function sendWeb(
+  orb: Orb,
+  session: Session,
+  path: string,
+  body: Uint8Array | AsyncIterable<Uint8Array> | undefined,
+  flags: CallFlags,
+): Promise<{ readonly response: Response; readonly info: CallInfo }> {
   const method = (flags.method ?? (body ? 'POST' : 'GET')).toUpperCase();
   if (body && (method === 'GET' || method === 'HEAD'))
     throw new OrbError('invalid-request', { message: `A ${method} request has no body.`, hint: 'Choose another --method.' });
   const target = `${path}${flags.path === undefined ? '' : flags.path.startsWith('/') || flags.path.startsWith('?') ? flags.path : `/${flags.path}`}`;
-  const { response, info } = await orb.fetch(target, {
-    method,
-    headers: flags.header ?? [],
-    ...(body && { body }),
-    signal: session.signal,
-  });
-  const bytes = await readBytes(response, limits.bodyBytes);
-  return { status: response.status, contentType: response.headers.get('content-type') ?? '', bytes, info };
+  return orb.fetch(target, { method, headers: flags.header ?? [], ...(body && { body }), signal: session.signal });
 }
 
+function contentTypeOf(response: Response): string {
+  return response.headers.get('content-type') ?? '';
+}
+
+// A key is opened only where a default account stands ready without questions: most functions are public.
 async function callerOf(session: Session) {
   return session.options.account === undefined ? session.orb() : (await session.orbAs()).orb;
 }
@@ -109,7 +160,7 @@ function textOf(bytes: Uint8Array): string | undefined {
   }
 }
 
-function describeCall({ status, info }: Answer, { terminal }: Session): void {
+function describeCall({ status, info }: Pick<Answer, 'status' | 'info'>, { terminal }: Session): void {
   const { noteStyle: style } = terminal;
   const times = Object.entries(info.times).map(([name, ms]) => `${name} ${ms} ms`);
   terminal.note(style.quiet(`call ${info.call ?? '?'} · job ${info.job ?? '?'} · node ${shortId(info.node ?? '?')} · status ${status}`));

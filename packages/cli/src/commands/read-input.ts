@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { OrbError, limits } from '@orb/protocol';
 
@@ -10,8 +10,7 @@ export interface InputFlags {
 
 /** @param word `-` reads standard input. @throws OrbError `invalid-request`, `too-large` */
 export async function readInput(flags: InputFlags, word: string | undefined, stdin: Readable): Promise<Uint8Array | undefined> {
-  const given = [flags.data, flags.file, word].filter((source) => source !== undefined);
-  if (given.length > 1) throw new OrbError('invalid-request', { message: 'Give the input once: --data, --file or -.' });
+  checkOnce(flags, word);
   if (flags.data !== undefined) return bounded(new TextEncoder().encode(flags.data));
   if (flags.file !== undefined && flags.file !== '-') return readFileInput(flags.file);
   if (word === '-' || flags.file === '-') return readStream(stdin);
@@ -19,12 +18,31 @@ export async function readInput(flags: InputFlags, word: string | undefined, std
   return undefined;
 }
 
-async function readFileInput(path: string): Promise<Uint8Array> {
+/** A file or standard input as it comes, of any size; undefined for words on the command line. @throws OrbError `invalid-request` */
+export async function streamInput(flags: InputFlags, word: string | undefined, stdin: Readable): Promise<AsyncIterable<Uint8Array> | undefined> {
+  checkOnce(flags, word);
+  if (word === '-' || flags.file === '-') return stdin;
+  if (flags.file === undefined) return undefined;
+  return (await openFile(flags.file)).createReadStream();
+}
+
+function checkOnce(flags: InputFlags, word: string | undefined): void {
+  const given = [flags.data, flags.file, word].filter((source) => source !== undefined);
+  if (given.length > 1) throw new OrbError('invalid-request', { message: 'Give the input once: --data, --file or -.' });
+}
+
+async function openFile(path: string): Promise<FileHandle> {
   const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
     throw new OrbError('invalid-request', { message: `${path} cannot be read (${cause.code}).`, cause });
   });
+  if (!(await file.stat()).isDirectory()) return file;
+  await file.close();
+  throw new OrbError('invalid-request', { message: `${path} is a folder.` });
+}
+
+async function readFileInput(path: string): Promise<Uint8Array> {
+  const file = await openFile(path);
   try {
-    if ((await file.stat()).isDirectory()) throw new OrbError('invalid-request', { message: `${path} is a folder.` });
     return await readStream(file.createReadStream({ autoClose: false }));
   } finally {
     await file.close();

@@ -26,6 +26,7 @@ const exitOf: Readonly<Record<ErrorCode, ExitName>> = {
   'invalid-amount': 'usage',
   'invalid-manifest': 'usage',
   'not-supported': 'usage',
+  'no-upgrade': 'usage',
   'bad-source': 'source',
   'code-mismatch': 'source',
   unauthenticated: 'identity',

@@ -1,9 +1,12 @@
+import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
 import { cleanText } from './clean-text.ts';
 import { formatBytes, formatMoney, formatUs } from './format.ts';
 import { renderTimeline } from './job-timeline.ts';
 import { createStyle } from './style.ts';
+import { StreamPrinter } from './stream-printer.ts';
 import { renderTable } from './table.ts';
+import { Terminal } from './terminal.ts';
 
 const plain = createStyle(false);
 
@@ -39,4 +42,19 @@ test('a timeline shows every time ChainFaaS names, and says which are not known 
   expect(lines.map((line) => line.trim().slice(0, 5))).toEqual(['T_prc', 'T_prv', 'T_cmp', 'T_rsp', 'T_bil']);
   expect(lines[3]).toContain('█'.repeat(40));
   expect(lines[4]).toContain('not paid yet');
+});
+
+test('output that is printed as it comes: bytes to a pipe, clean text to a person, and a split character stays whole', async () => {
+  const printed = async (isTTY: boolean, ...pieces: Uint8Array[]) => {
+    const stdout = Object.assign(new PassThrough(), { isTTY });
+    const printer = new StreamPrinter(new Terminal({ stdin: new PassThrough(), stdout, stderr: new PassThrough(), env: {} }));
+    for (const piece of pieces) await printer.print(piece);
+    printer.end();
+    return stdout.read() as Buffer;
+  };
+  const euro = Buffer.from('€');
+  expect((await printed(true, Buffer.from('a\u001b[2J'), euro.subarray(0, 2), euro.subarray(2))).toString()).toBe('a\ufffd[2J€');
+  expect(await printed(false, Uint8Array.of(0, 255), Uint8Array.of(1))).toEqual(Buffer.of(0, 255, 1));
+  await expect(printed(true, Uint8Array.of(0, 255))).rejects.toMatchObject({ code: 'invalid-request', hint: expect.stringContaining('> FILE') });
+  await expect(printed(true, euro.subarray(0, 2))).rejects.toMatchObject({ code: 'invalid-request' });
 });

@@ -3,6 +3,12 @@ import type { LinkBody } from '@orb/link';
 import { isOrbError, limits, OrbError, requestHash, sha256, type Hex32 } from '@orb/protocol';
 import type { AcceptedJob, JobDesk } from './accept-job.ts';
 
+interface BodyRoom {
+  readonly desk: JobDesk;
+  /** The most bytes of a body that streams. */
+  readonly streamBytes: number;
+}
+
 /** A request's body as the handler gets it, and what the receipt says of it. */
 export interface RequestBody {
   readonly source: Uint8Array | AsyncIterable<Uint8Array>;
@@ -19,14 +25,18 @@ const bodyWaitMs = 30_000;
  * The body that the ticket names: whole and checked against the ticket's hash, or a stream that is hashed on its way.
  * @throws OrbError `node-refused` when the hash is another, `too-large`, `link-closed`, `cancelled`
  */
-export function takeRequestBody(job: AcceptedJob, body: LinkBody, desk: JobDesk): RequestBody | Promise<RequestBody> {
-  if (job.streamed) return new StreamedRequestBody(job, body);
+export function takeRequestBody(
+  job: AcceptedJob,
+  body: LinkBody,
+  { desk, streamBytes }: BodyRoom,
+): RequestBody | Promise<RequestBody> {
+  if (job.streamed) return new StreamedRequestBody(job, body, streamBytes);
   if (body.complete) return checkWhole(job, body.complete, desk);
   return waitForBody(body).then((bytes) => checkWhole(job, bytes, desk));
 }
 
 function checkWhole({ request, ticket }: AcceptedJob, bytes: Uint8Array, desk: JobDesk): RequestBody {
-  if (bytes.length > limits.bodyBytes) throw tooLarge();
+  if (bytes.length > limits.bodyBytes) throw tooLarge(limits.bodyBytes);
   if (requestHash(request.method, request.path, sha256(bytes)) !== ticket.requestHash) {
     desk.refuse('request-hash', 'the request is not the one that the ticket names');
   }
@@ -52,9 +62,9 @@ class StreamedRequestBody implements RequestBody {
   readonly #hash: Hash = createHash('sha256');
   bytes = 0;
 
-  constructor(job: AcceptedJob, body: LinkBody) {
+  constructor(job: AcceptedJob, body: LinkBody, limit: number) {
     this.#job = job;
-    this.source = this.#pour(body);
+    this.source = this.#pour(body, limit);
   }
 
   /** Of what the handler was given: all of it, unless the handler stopped reading. */
@@ -63,16 +73,16 @@ class StreamedRequestBody implements RequestBody {
     return requestHash(method, path, this.#hash.copy().digest('hex'));
   }
 
-  async *#pour(body: LinkBody): AsyncGenerator<Uint8Array> {
+  async *#pour(body: LinkBody, limit: number): AsyncGenerator<Uint8Array> {
     for await (const piece of body) {
       this.bytes += piece.length;
-      if (this.bytes > limits.bodyBytes) throw tooLarge();
+      if (this.bytes > limit) throw tooLarge(limit);
       this.#hash.update(piece);
       yield piece;
     }
   }
 }
 
-function tooLarge(): OrbError {
-  return new OrbError('too-large', { message: `The request’s body is larger than ${limits.bodyBytes} bytes.` });
+function tooLarge(limit: number): OrbError {
+  return new OrbError('too-large', { message: `The request’s body is larger than ${limit} bytes.` });
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { limits } from '@orb/protocol';
 import type { SentBody } from './make-receipt.ts';
 
 /**
@@ -7,27 +6,41 @@ import type { SentBody } from './make-receipt.ts';
  * thrown away, so that the function can come to its end.
  */
 export class ResponseStream implements AsyncIterable<Uint8Array> {
-  /** Resolves when the source has ended, whether all of it was sent or not. */
-  readonly ended: Promise<void>;
+  /** Bytes that may be sent. */
+  readonly limit: number;
   readonly #source: AsyncIterator<Uint8Array, unknown>;
   readonly #hash = createHash('sha256');
   readonly #end = Promise.withResolvers<void>();
   #bytes = 0;
   #left = false;
-  #tooLarge = false;
+  #cut: 'too-large' | 'unread' | undefined;
 
-  constructor(source: AsyncIterable<Uint8Array>) {
+  constructor(source: AsyncIterable<Uint8Array>, limit: number) {
     this.#source = source[Symbol.asyncIterator]();
-    this.ended = this.#end.promise;
+    this.limit = limit;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     return { next: () => this.#next(), return: () => this.#return() };
   }
 
-  /** The function made more than can be sent: the rest was cut off. */
-  get tooLarge(): boolean {
-    return this.#tooLarge;
+  /** Why the rest was cut off: the function made more than can be sent, or its reader stood still. */
+  get cut(): 'too-large' | 'unread' | undefined {
+    return this.#cut;
+  }
+
+  /** Resolves when the source has ended, whether all of it was sent or not; the rest is cut off when nothing is read for `idleMs`. */
+  async ended(idleMs: number): Promise<void> {
+    let seen = this.#bytes;
+    const timer = setInterval(() => {
+      if (this.#bytes !== seen) seen = this.#bytes;
+      else if (!this.#left) {
+        this.#cut = 'unread';
+        void this.#return();
+      }
+    }, idleMs);
+    await this.#end.promise;
+    clearInterval(timer);
   }
 
   /** What has been sent; once. */
@@ -38,8 +51,8 @@ export class ResponseStream implements AsyncIterable<Uint8Array> {
   async #next(): Promise<IteratorResult<Uint8Array>> {
     const piece = await this.#pull();
     if (piece === undefined || this.#left) return { done: true, value: undefined };
-    if (this.#bytes + piece.length > limits.bodyBytes) {
-      this.#tooLarge = true;
+    if (this.#bytes + piece.length > this.limit) {
+      this.#cut = 'too-large';
       return this.#return();
     }
     this.#bytes += piece.length;

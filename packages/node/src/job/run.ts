@@ -3,8 +3,11 @@ import type { InvocationResult, InvocationUsage } from '@orb/sandbox';
 
 /** A job's answer as it leaves this node, whether the handler made it or the job never reached it. */
 export interface Run extends InvocationResult {
+  readonly streamed: boolean;
   /** Received → handed to the handler, microseconds. */
   readonly setupUs: number;
+  /** Tells the handler that nobody wants its answer any more. */
+  readonly cancel?: (reason: unknown) => void;
   /** Gives the instance's place back. */
   readonly release?: () => void;
 }
@@ -14,7 +17,7 @@ const noBytes = new Uint8Array(0);
 /** A job that ended before or beside the handler: an answer without a body, its reason in the trailer. */
 export function failedRun(setupUs: number, outcome: Exclude<Outcome, 'lost' | 'ok'>, error: string): Run {
   const completed: InvocationUsage = { outcome, error, runUs: 0, cpuUs: 0, peakMemoryKiB: 0 };
-  return { setupUs, status: statusOf(outcome), headers: [], body: noBytes, finished: Promise.resolve(completed), completed };
+  return { setupUs, status: statusOf(outcome), headers: [], body: noBytes, streamed: false, finished: Promise.resolve(completed), completed };
 }
 
 /** What a failed start means for the job. @throws OrbError `node-refused` where the fault is this node's: nothing has run */
@@ -39,7 +42,7 @@ export function checkHead(run: Run): Run {
   const spoil = (usage: InvocationUsage): InvocationUsage => (usage.outcome === 'ok' ? { ...usage, ...fault } : usage);
   const { body } = run;
   const over = body instanceof Uint8Array ? run.finished : readAway(body).then(() => run.finished);
-  return { ...run, status: statusOf(fault.outcome), headers: [], body: noBytes, finished: over.then(spoil), completed: undefined };
+  return { ...run, status: statusOf(fault.outcome), headers: [], body: noBytes, streamed: false, finished: over.then(spoil), completed: undefined };
 }
 
 const lowerCase = /^[^A-Z]*$/;

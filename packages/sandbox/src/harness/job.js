@@ -16,7 +16,7 @@ import {
   whenSettled,
   toText,
 } from './primordials.js';
-import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, windowBytes, writeU32 } from './wire.js';
+import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, wholeFlag, windowBytes, writeU32 } from './wire.js';
 
 const maxMessageChars = 1_024;
 /** Turns of the microtask queue that a second chunk may take before the first is sent without it. */
@@ -266,7 +266,7 @@ export class Job {
    * @param {Promise<any> | undefined} second the read of the next chunk of `this.reader`, if there is one
    */
   async stream(status, headers, first, second) {
-    this.shared.frame(toHost.head, this.id, head(0, status, headers), undefined);
+    this.shared.frame(toHost.head, this.id, head(second ? 0 : wholeFlag, status, headers), undefined);
     await this.send(first);
     for (let next = second; next; next = this.reader?.read()) {
       const { done, value } = await next;

@@ -17,9 +17,20 @@ import {
   whenSettled,
 } from './primordials.js';
 import { answerLambda, callLambda } from './lambda.js';
+import { bufferedBytes } from './wire.js';
 
 const { Request, Response, URLSearchParams, ReadableStream, Headers } = globalThis;
 
+/** As the gateway says it. */
+const tooLarge = jsonStringify({
+  error: {
+    code: 'too-large',
+    message: `The body is larger than ${bufferedBytes} bytes, the limit of a handler that gets it whole.`,
+    hint: 'A handler with fetch() can read a larger one as a stream.',
+    faultOf: 'caller',
+    retryable: false,
+  },
+});
 const jsonHeaders = '[["content-type","application/json"]]';
 const bytesHeaders = '[["content-type","application/octet-stream"]]';
 
@@ -50,12 +61,7 @@ export function findShape(exports, name) {
 /** `export default (input, ctx) => output`. @param {Function} handler @param {any} job @param {any} body */
 function callJson(handler, job, body) {
   if (!asBytes(body)) {
-    whenSettled(
-      body.bytes(),
-      (/** @type {Uint8Array} */ bytes) => callJson(handler, job, bytes),
-      (/** @type {unknown} */ thrown) => job.fail(thrown),
-    );
-    return;
+    return gather(job, body, (bytes) => callJson(handler, job, bytes));
   }
   run(
     job,
@@ -79,17 +85,24 @@ function callFetch(target, job, body) {
 /** `export const handler = (event, context) => …`. @param {Function} handler @param {any} job @param {any} body */
 function runLambda(handler, job, body) {
   if (!asBytes(body)) {
-    whenSettled(
-      body.bytes(),
-      (/** @type {Uint8Array} */ bytes) => runLambda(handler, job, bytes),
-      (/** @type {unknown} */ thrown) => job.fail(thrown),
-    );
-    return;
+    return gather(job, body, (bytes) => runLambda(handler, job, bytes));
   }
   run(
     job,
     (result) => answerLambda(job, result),
     () => callLambda(handler, job, body),
+  );
+}
+
+/**
+ * Waits for a body that arrives in pieces, for a handler that wants it whole.
+ * @param {any} job @param {any} upload @param {(bytes: Uint8Array) => void} call
+ */
+function gather(job, upload, call) {
+  whenSettled(
+    upload.bytes(),
+    (/** @type {Uint8Array | undefined} */ bytes) => (bytes ? call(bytes) : job.answer(413, jsonHeaders, tooLarge)),
+    (/** @type {unknown} */ thrown) => job.fail(thrown),
   );
 }
 

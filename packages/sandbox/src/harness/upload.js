@@ -1,5 +1,6 @@
 // A request body that arrives in pieces, for a handler that may read it, or may not.
 import { arrayPush, arrayShift, bytesSet, bytesSlice } from './primordials.js';
+import { bufferedBytes } from './wire.js';
 
 const { ReadableStream } = globalThis;
 
@@ -62,13 +63,14 @@ export class Upload {
     );
   }
 
-  /** All of it. @returns {Promise<Uint8Array>} */
+  /** All of it; undefined when that is more than a handler may be given whole. @returns {Promise<Uint8Array | undefined>} */
   async bytes() {
     const pieces = [];
     let length = 0;
     for (let piece = await this.take(); piece; piece = await this.take()) {
-      arrayPush(pieces, piece);
       length += piece.length;
+      if (length > bufferedBytes) return undefined;
+      arrayPush(pieces, piece);
     }
     const whole = new Uint8Array(length);
     let at = 0;

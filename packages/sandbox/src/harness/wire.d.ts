@@ -25,6 +25,8 @@ export declare const toHost: {
   readonly ask: 77;
 };
 export declare const settledFlag: 1;
+export declare const wholeFlag: 2;
+export declare const bufferedBytes: number;
 export declare const faults: readonly ['function-failed', 'bad-response', 'out-of-memory'];
 export declare const logLevels: readonly ['debug', 'info', 'warn', 'error'];
 export declare const headerBytes: 9;

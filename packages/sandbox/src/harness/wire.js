@@ -28,6 +28,10 @@ export const toHost = {
 };
 /** Flag of `answer`, `end` and `failed`: nothing of the job is left running. */
 export const settledFlag = 1;
+/** Flag of `head`: the body exists whole already and only its way is in pieces. */
+export const wholeFlag = 2;
+/** A request body that arrives in pieces, for a handler that wants it whole: the most it may have. */
+export const bufferedBytes = 6_291_456;
 /** Faults of a `failed` frame, by number. */
 export const faults = ['function-failed', 'bad-response', 'out-of-memory'];
 /** Log levels, by number. */

@@ -1,6 +1,6 @@
 import { errorName, errorTable, limits, OrbError, outcomes } from '@orb/protocol';
 import type { Invocation, InvocationResult, InvocationUsage } from '../port.ts';
-import { chunkBytes, logLevels, logLimits, windowBytes } from '../harness/wire.js';
+import { chunkBytes, logLevels, logLimits, wholeFlag, windowBytes } from '../harness/wire.js';
 import type { AnswerHead } from './answer-head.ts';
 import type { MeterMark } from './cpu-meter.ts';
 import { JobAsks } from './job-asks.ts';
@@ -34,6 +34,7 @@ export class HostedJob {
   #usage: InvocationUsage | undefined;
   #body: ResponseBody | undefined;
   #received = 0;
+  #limit: number = limits.bodyBytes;
   #asking: JobAsks | undefined;
   #lines = 0;
   #lineBytes = 0;
@@ -82,15 +83,17 @@ export class HostedJob {
       (bytes) => this.#host.credit(this, bytes),
       () => this.#host.abandon(this),
     );
-    this.#start(head.status, head.headers, this.#body);
+    const streamed = (head.flags & wholeFlag) === 0;
+    const { maxResponseBytes = limits.bodyBytes } = this.invocation;
+    this.#limit = streamed ? maxResponseBytes : Math.min(maxResponseBytes, limits.bodyBytes);
+    this.#start(head.status, head.headers, this.#body, streamed);
   }
 
   chunk(piece: Uint8Array): void {
     const body = this.#body;
     if (!body || this.answered) return this.finish('bad-response', 'The function sent a body without a head.');
     this.#received += piece.length;
-    const limit = this.invocation.maxResponseBytes ?? limits.bodyBytes;
-    if (this.#received > limit) return this.finish('response-too-large', `The function returned more than ${limit} bytes.`);
+    if (this.#received > this.#limit) return this.finish('response-too-large', `The function returned more than ${this.#limit} bytes.`);
     // The harness sends a piece as long as any credit is left, so the last one may overdraw it by its own size.
     if (piece.length === 0 || piece.length > chunkBytes || body.waiting >= windowBytes)
       return this.finish('bad-response', 'The function sent more than it was given credit for.');
@@ -144,10 +147,10 @@ export class HostedJob {
     return true;
   }
 
-  #start(status: number, headers: InvocationResult['headers'], body: InvocationResult['body']): void {
+  #start(status: number, headers: InvocationResult['headers'], body: InvocationResult['body'], streamed = false): void {
     const completed = this.#usage;
     const finished = completed ? Promise.resolve(completed) : new Promise<InvocationUsage>((resolve) => (this.#onFinished = resolve));
-    this.#result = { status, headers, body, finished, completed };
+    this.#result = { status, headers, body, streamed, finished, completed };
     this.#resolve(this.#result);
   }
 }

@@ -1,8 +1,9 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { asOrbError, isOrbError, limits, OrbError } from '@orb/protocol';
 import type { Log } from '../log.ts';
 import { fromFastify, sendError } from './errors.ts';
-import { corsHeaders } from './function-route.ts';
+import { dropRest, readWhole } from './read-body.ts';
+import { corsHeaders } from './send-reply.ts';
 
 export interface GatewayOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
@@ -16,18 +17,23 @@ export function createApp(options: GatewayOptions, log: Log): FastifyInstance {
     bodyLimit: limits.bodyBytes,
     trustProxy: options.trustedProxies.length > 0 && [...options.trustedProxies],
     routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
-    // A caller that trickles its request ties up a socket for this long at most.
-    requestTimeout: 60_000,
     keepAliveTimeout: 72_000,
     forceCloseConnections: true,
     ...(options.tls && { https: { ...options.tls, minVersion: 'TLSv1.3' as const } }),
   }) as unknown as FastifyInstance;
+  // Bodies have limits of their own: one that streams may take as long as its function does.
+  app.server.requestTimeout = 0;
+  app.server.headersTimeout = 60_000;
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', (request: FastifyRequest, _payload, done: (error: Error | null, body?: Buffer) => void) =>
+    readWhole(request.raw, request.routeOptions.bodyLimit, done),
+  );
   app.setErrorHandler((error, request, reply) => {
     const known = isOrbError(error) ? error : fromFastify(error as Error);
     if (known.code === 'internal') log.error('a request failed', { url: request.url, error: String((error as Error).stack) });
-    sendError(reply.hijack().raw, asOrbError(known), headersFor(request.url));
+    const { raw } = reply.hijack();
+    raw.once('close', () => dropRest(request.raw));
+    sendError(raw, asOrbError(known), headersFor(request.url));
   });
   app.setNotFoundHandler((request, reply) => {
     sendError(

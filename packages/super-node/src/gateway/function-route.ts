@@ -3,10 +3,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
-import { belowFunction } from './below-function.ts';
+import { RequestStream } from '../streaming/request-stream.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { pathBelow } from './path-below.ts';
+import { dropRest, readPieces, readWhole } from './read-body.ts';
+import { corsHeaders, sendReply } from './send-reply.ts';
 import { signedMessage } from './signed-message.ts';
 
 /** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
@@ -26,37 +28,30 @@ const notForwarded = new Set([
   'signature-input',
   'content-digest',
 ]);
-/** What a function may not say for the whole host that it shares with others. */
-const notReturned = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'alt-svc',
-  'clear-site-data',
-  'service-worker-allowed',
-  'strict-transport-security',
-  'orb-call',
-  'orb-job',
-  'orb-node',
-  'orb-attempt',
-  'server-timing',
-]);
-const exposed = 'orb-call, orb-job, orb-node, orb-attempt, server-timing';
-
 interface FunctionPath {
   Params: { readonly owner: string; readonly name: string };
 }
 
-/** `ANY /fn/OWNER/NAME[/path]` */
+/** `ANY /fn/OWNER/NAME[/path]`, and which bodies stream. */
 export function functionRoute(app: FastifyInstance, context: GatewayContext): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (request: FastifyRequest, _payload, done: (error: Error | null, body?: Buffer | RequestStream) => void) => {
+    if (streams(request.raw)) done(null, new RequestStream(readPieces(request.raw, context.streamIdleMs), context.calls.streamBytes));
+    else readWhole(request.raw, limits.bodyBytes, done);
+  });
   const handler = (request: FastifyRequest<FunctionPath>, reply: FastifyReply) => answerCall(request, reply, context);
   app.all('/fn/:owner/:name', handler);
   app.all('/fn/:owner/:name/*', handler);
+}
+
+/**
+ * A body of unknown length, or of more than is taken whole, streams. An event is whole by its nature, and a signature
+ * covers a whole body.
+ */
+function streams({ headers }: IncomingMessage): boolean {
+  if (headers['orb-mode'] === 'event' || headers['signature-input'] !== undefined) return false;
+  const length = headers['content-length'];
+  return length === undefined || Number(length) > limits.bodyBytes;
 }
 
 async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyReply, context: GatewayContext): Promise<void> {
@@ -66,13 +61,18 @@ async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyR
   raw.on('close', () => {
     answered?.acknowledge(raw.writableFinished);
     if (!raw.writableFinished) abort.abort();
+    dropRest(request.raw);
   });
   try {
     if (isPreflight(request.raw)) return sendPreflight(request.raw, raw);
+    if (request.headers.upgrade?.toLowerCase() === 'websocket') throw new OrbError('no-upgrade');
     context.callLimit?.take(request.ip);
     answered = await handleCall(readCall(request, abort, context), context.calls);
     context.statusFeed.changed();
-    sendReply(raw, request, answered);
+    if (raw.destroyed) answered.acknowledge(false);
+    // An overdue job is given up; where that is because the caller takes nothing, nothing else would end the connection.
+    if (!(answered.body instanceof Uint8Array)) abort.signal.addEventListener('abort', () => raw.destroy());
+    sendReply(request, raw, answered, context.streamIdleMs);
   } catch (error) {
     sendError(raw, asOrbError(error), corsHeaders);
   }
@@ -80,7 +80,7 @@ async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyR
 
 function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController, context: GatewayContext): CallRequest {
   const { owner, name } = request.params;
-  const body = Buffer.isBuffer(request.body) ? request.body : emptyBody;
+  const body = Buffer.isBuffer(request.body) || request.body instanceof RequestStream ? request.body : emptyBody;
   return {
     owner,
     name,
@@ -89,7 +89,7 @@ function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController,
     headers: forwardedHeaders(request.raw.rawHeaders),
     mode: request.headers['orb-mode'] === 'event' ? 'event' : 'http',
     body,
-    identity: identify(request, context),
+    identity: body instanceof RequestStream ? undefined : identify(request, context),
     ...signatureOf(request),
     readAtUs: context.calls.nowUs(),
     abort,
@@ -127,38 +127,11 @@ function forwardedHeaders(rawHeaders: readonly string[]): [string, string][] {
   return headers;
 }
 
-function sendReply(raw: ServerResponse, { method, params }: FastifyRequest<FunctionPath>, reply: CallReply): void {
-  const headers = replyHeaders(reply);
-  if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
-  const names = new Set<string>();
-  for (const [name, value] of reply.headers) {
-    const lower = name.toLowerCase();
-    if (notReturned.has(lower)) continue;
-    names.add(lower);
-    headers.push(name, belowFunction(lower, value, `/fn/${params.owner}/${params.name}`));
-  }
-  if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
-  const bodyless = reply.status === 204 || reply.status === 304;
-  if (!bodyless) headers.push('content-length', String(reply.body.byteLength));
-  raw.writeHead(reply.status, headers);
-  raw.end(method === 'HEAD' || bodyless ? undefined : reply.body);
-}
-
-function replyHeaders({ call, job, node, attempt, times }: CallReply): string[] {
-  const { prcUs, setupUs, runUs } = times;
-  const ms = (us: number) => (us / 1000).toFixed(3);
-  const timing = `prc;dur=${ms(prcUs)}, setup;dur=${ms(setupUs)}, run;dur=${ms(runUs)}, prv;dur=${ms(prcUs + setupUs)}, cmp;dur=${ms(setupUs + runUs)}`;
-  return ['orb-call', call, 'orb-job', job, 'orb-node', node, 'orb-attempt', String(attempt), 'server-timing', timing];
-}
-
-/** Functions are public addresses: a page of any origin may read their answers, refusals included. */
-export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
-
 function isPreflight({ method, headers }: IncomingMessage): boolean {
   return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
 }
 
-/** Functions are public addresses: any page may call them, without credentials. */
+/** Any page may call. */
 function sendPreflight({ headers }: IncomingMessage, raw: ServerResponse): void {
   const asked = headers['access-control-request-headers'];
   raw.writeHead(204, {

@@ -24,6 +24,8 @@ export interface GatewayContext {
   readonly seeding: SeedDependencies;
   readonly statusFeed: StatusFeed;
   readonly faucet: Faucet | undefined;
+  /** How long a caller may take no byte of a response that streams, or send none of a request that does. */
+  readonly streamIdleMs: number;
   /** Calls per caller's address; undefined: no limit. */
   readonly callLimit: RateLimit | undefined;
   /** Changes and uploads per address. */

@@ -147,11 +147,12 @@ describe('refusals', () => {
     expect((await fetch(url)).status).toBe(200);
   });
 
-  test('too large a body: 413', async () => {
+  test('too large an event: 413', async () => {
     const net = await start();
     await net.addNode('node');
     const url = await net.deploy('hello');
-    expect(await errorOf(await fetch(url, { method: 'POST', body: new Uint8Array(limits.bodyBytes + 1) }))).toMatchObject({
+    const event = { method: 'POST', headers: { 'orb-mode': 'event' }, body: new Uint8Array(limits.bodyBytes + 1) };
+    expect(await errorOf(await fetch(url, event))).toMatchObject({
       status: 413,
       code: 'too-large',
     });

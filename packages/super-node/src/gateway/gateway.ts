@@ -8,19 +8,25 @@ import { createApp, type GatewayOptions } from './app.ts';
 import { functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { invokeRoute } from './lambda/invoke-route.ts';
+import { dropRest } from './read-body.ts';
 import { tokenRoutes } from './tokens/token-routes.ts';
 
 /** The HTTP side of a super node: calls, the API, the status page. */
 export function createGateway(options: GatewayOptions, context: GatewayContext): FastifyInstance {
   const app = createApp(options, context.log);
-  functionRoute(app, context);
-  networkRoutes(app, context);
-  functionRoutes(app, context);
-  ledgerRoutes(app, context);
-  tokenRoutes(app, context);
-  invokeRoute(app, context);
-  finalityRoutes(app, context);
-  statusPage(app);
+  void app.register(async (calls) => functionRoute(calls as unknown as FastifyInstance, context));
+  void app.register(async (rest) => {
+    const api = rest as unknown as FastifyInstance;
+    // A GET's body is read by nobody.
+    api.addHook('onResponse', async (request) => dropRest(request.raw));
+    networkRoutes(api, context);
+    functionRoutes(api, context);
+    ledgerRoutes(api, context);
+    tokenRoutes(api, context);
+    invokeRoute(api, context);
+    finalityRoutes(api, context);
+    statusPage(api);
+  });
   return app;
 }
 

@@ -356,6 +356,21 @@ describe('a host that lies', () => {
     expect(asked).toBe(1);
   });
 
+  test('with a receipt for another result at the end of a stream breaks the stream off, and gets no more calls', async () => {
+    const net = await start(['a']);
+    const version = await net.deploy('hello');
+    forwardFunction = (await ((await fetch(`${net.url('a')}/v1/functions/bob/hello`)).json() as Promise<{ record: { id: string } }>)).record.id;
+    const { tell } = await liar(net, version, (forward) => {
+      const { body, trailer } = proofOf(forward, 'poison', { result: 'other' });
+      const header = { ended: 'answered', status: 200, headers: [], job: { ticket: trailer.ticket, node: trailer.node } };
+      return { header, body, trailer };
+    });
+    await tell();
+    await expect((await fetch(`${net.url('a')}/fn/bob/hello`)).text()).rejects.toThrow();
+    expect(net.peer('a').warnings.join()).toContain('another result');
+    expect((await fetch(`${net.url('a')}/fn/bob/hello`)).status).toBe(503);
+  });
+
   test('but the same answer with a right receipt does get through', async () => {
     const net = await start(['a']);
     const version = await net.deploy('hello');

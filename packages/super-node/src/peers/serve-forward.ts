@@ -9,13 +9,14 @@ import {
   type RequestIdentity,
 } from '@orb/protocol';
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
-import type { CallReply, CallRequest } from '../call.ts';
+import type { CallReply, CallRequest, CallTimes } from '../call.ts';
 import type { SignedAccess } from '../gateway/signed-access.ts';
 import { namesOf } from '../gateway/signed-message.ts';
 import { admitCall, type Admission } from '../steps/admit-call.ts';
 import type { CallContext } from '../steps/call-context.ts';
 import { pathBelow } from '../gateway/path-below.ts';
 import { runCall, type CallEnd } from '../steps/run-call.ts';
+import { RequestStream } from '../streaming/request-stream.ts';
 import type { AnswersOut } from './answers-out.ts';
 import type { PeerSession } from './peer-registry.ts';
 
@@ -33,7 +34,9 @@ export async function serveForward(call: IncomingCall, peer: PeerSession, deps: 
   const { calls } = deps;
   const arrivedUs = calls.nowUs();
   const forward = parseWith(forwardRequestSchema, call.header, 'forward');
-  const body = call.body.complete ?? (await call.body.bytes(limits.bodyBytes));
+  const body = forward.streamed
+    ? new RequestStream(call.body, calls.streamBytes)
+    : (call.body.complete ?? (await call.body.bytes(limits.bodyBytes)));
   const abort = new AbortController();
   if (call.signal.aborted) abort.abort();
   call.signal.addEventListener('abort', () => abort.abort(), { once: true });
@@ -45,7 +48,7 @@ export async function serveForward(call: IncomingCall, peer: PeerSession, deps: 
 }
 
 interface Arrival {
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | RequestStream;
   readonly peer: PeerSession;
   readonly abort: AbortController;
   /** Microseconds on this process's monotonic clock. */
@@ -86,6 +89,7 @@ function identify(
   signedAccess: SignedAccess,
 ): RequestIdentity | undefined {
   if (!signed) return undefined;
+  if (!(body instanceof Uint8Array)) throw new OrbError('unauthenticated', { message: 'A signature covers a whole body; this one streams.' });
   const { target, ...headers } = signed;
   const called = `/fn/${owner}/${name}`;
   if (!target.startsWith(called) || !/^([/?]|$)/.test(target.slice(called.length)) || pathBelow(target, 3) !== path) {
@@ -127,17 +131,23 @@ function failed({ started, attempts, error }: Extract<CallEnd, { ended: 'given-u
 }
 
 function answered(reply: CallReply, peer: PeerSession, call: IncomingCall, { answersOut }: ServeForwardDependencies): OutgoingAnswer {
-  const { status, headers, body, times, node, job } = reply;
-  const { ticket, receipt, error, errorType } = reply.proof!();
-  if (call.signal.aborted) reply.acknowledge(false);
-  else answersOut.add(peer, job, (received) => reply.acknowledge(received));
-  const trailer: ForwardTrailer = {
-    ticket,
-    receipt,
-    node,
-    prcUs: times.prcUs,
-    ...(error !== undefined && { error }),
-    ...(errorType !== undefined && { errorType }),
+  const { status, headers, body, node, job, streamed } = reply;
+  const waitForWord = () => {
+    if (call.signal.aborted) reply.acknowledge(false);
+    else answersOut.add(peer, job, (received) => reply.acknowledge(received));
   };
-  return { header: { ended: 'answered', status, headers }, body, trailer };
+  const trailer = (times: CallTimes): ForwardTrailer => {
+    const { ticket, receipt, error, errorType } = reply.proof!();
+    const words = { ...(error !== undefined && { error }), ...(errorType !== undefined && { errorType }) };
+    return { ticket, receipt, node, prcUs: times.prcUs, ...words };
+  };
+  if (body instanceof Uint8Array) {
+    waitForWord();
+    return { header: { ended: 'answered', status, headers }, body, trailer: trailer(reply.times!) };
+  }
+  const end = () => {
+    waitForWord();
+    return trailer(body.times!);
+  };
+  return { header: { ended: 'answered', status, headers, job: { ticket: streamed!.ticket, node } }, body, trailer: end };
 }

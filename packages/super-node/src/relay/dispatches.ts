@@ -11,6 +11,10 @@ export interface Dispatch {
   cold: boolean;
   /** True when the node took too long. */
   expired: boolean;
+  /** True once the answer's head is here and its body streams. */
+  streaming: boolean;
+  /** True while the node has done its part and the caller has not taken it: then no delay is the node's fault. */
+  waitsForCaller: boolean;
 }
 
 interface Running extends Dispatch {
@@ -52,6 +56,8 @@ export class Dispatches {
       started: true,
       cold: false,
       expired: false,
+      streaming: false,
+      waitsForCaller: false,
       deadlineMs: this.#nowMs() + withinMs,
       path: origin?.path ?? [],
       calls: 0,
@@ -95,7 +101,7 @@ export class Dispatches {
     const now = this.#nowMs();
     for (const running of this.#running.values()) {
       if (running.deadlineMs > now) continue;
-      running.expired = true;
+      running.expired = !running.waitsForCaller;
       running.abort.abort();
     }
   }

@@ -6,6 +6,7 @@ import {
   receiptRow,
   ticketRow,
   type Acknowledgement,
+  type Hex32,
   type JobId,
   type NodeId,
   type Receipt,
@@ -34,21 +35,31 @@ export function receiptCost(ticket: Ticket, receipt: Receipt, memoryMiB: number)
   return outcomes[receipt.outcome].billed ? costOf(receipt.runUs, memoryMiB, BigInt(ticket.rate)) : 0n;
 }
 
+/** What a receipt is held against. */
+export interface ReceiptFacts {
+  readonly memoryMiB: number;
+  /** Dispatch → receipt, microseconds. */
+  readonly observedUs: number;
+  /** The parameters' `runToleranceMs`. */
+  readonly toleranceMs: number;
+  /** Hash of a streamed request as far as it was read, empty where that cannot be; undefined for a whole request. */
+  readonly streamedHash?: Hex32 | '' | undefined;
+}
+
 /**
  * Why the contract would refuse a receipt, found before the caller is answered; undefined when all is right.
- * @param toleranceMs the parameters' `runToleranceMs`
  */
 export function receiptFault(
   ticket: Ticket,
   receipt: Receipt,
-  memoryMiB: number,
-  observedUs: number,
-  toleranceMs: number,
+  { memoryMiB, observedUs, toleranceMs, streamedHash }: ReceiptFacts,
 ): string | undefined {
   const cost = receiptCost(ticket, receipt, memoryMiB);
   if (cost > BigInt(ticket.maxCost)) return `it costs ${cost} base units, more than the ticket's ${ticket.maxCost}`;
   if (billedMs(receipt.runUs) > billedMs(observedUs) + toleranceMs) return 'it claims more run time than was observed';
-  if (receipt.requestHash !== '' && receipt.requestHash !== ticket.requestHash) return 'it covers another request';
+  const ownHash = streamedHash ?? ticket.requestHash;
+  if (receipt.requestHash !== ownHash && (receipt.requestHash !== '' || streamedHash !== undefined)) return 'it covers another request';
+  if (streamedHash === '') return 'it covers another request';
   return undefined;
 }
 

@@ -37,7 +37,7 @@ function checkSize({ body, path, method }: CallRequest): void {
   if (!/^[\x21-\x7e]*$/.test(path) || method.length > 16) {
     throw new OrbError('invalid-request', { message: 'The path must be printable ASCII: percent-encode everything else (RFC 3986).' });
   }
-  if (body.byteLength > limits.bodyBytes) {
+  if (body instanceof Uint8Array && body.byteLength > limits.bodyBytes) {
     throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
   }
   if (path.length > limits.pathBytes) throw new OrbError('too-large', { message: `The path is longer than ${limits.pathBytes} bytes.` });

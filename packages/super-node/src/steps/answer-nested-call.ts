@@ -2,6 +2,7 @@ import { limits, nestedCallSchema, OrbError, parseWith, type NestedCallRequest }
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
+import { takeWhole } from '../streaming/take-whole.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import type { Calling } from '../relay/dispatches.ts';
 import type { CallContext } from './call-context.ts';
@@ -69,7 +70,7 @@ function readNested(
 }
 
 async function answer(request: CallRequest, call: IncomingCall, context: CallContext): Promise<OutgoingAnswer> {
-  const reply = await handleCall(request, context);
+  const reply = await takeWhole(await handleCall(request, context));
   const { failure, status, headers, body } = reply;
   if (failure) {
     reply.acknowledge(!call.signal.aborted);

@@ -34,6 +34,8 @@ export interface CallContext {
   readonly stopping: () => boolean;
   /** Wait for the disk, not only for the write, before a reply. */
   readonly durableReplies: boolean;
+  /** The most bytes of a response that streams. */
+  readonly streamBytes: number;
   /** Wall clock, milliseconds. */
   readonly nowMs: () => number;
   /** Monotonic clock, microseconds. */

@@ -8,14 +8,11 @@ import {
   OrbError,
   parseWith,
   receiptFromRow,
-  requestHash,
   resultHash,
   sha256,
   ticketFromRow,
   type ForwardAnswer,
   type ForwardRequest,
-  type ForwardTrailer,
-  type Receipt,
   type Ticket,
 } from '@orb/protocol';
 import type { LinkAnswer } from '@orb/link';
@@ -24,9 +21,11 @@ import type { PeerSession } from '../peers/peer-registry.ts';
 import { isPrivate } from '../registry/function-registry.ts';
 import type { Admission } from './admit-call.ts';
 import type { CallContext } from './call-context.ts';
-import type { NotAnswered } from './dispatch-job.ts';
+import { blameHost, checkForwarded, checkTicket, type AnswerHead, type Forwarded } from './check-forwarded.ts';
+import type { NotAnswered } from './end-job.ts';
+import { ForwardedRelay } from './relay-forwarded.ts';
 import { failureOf } from './reply-to.ts';
-import type { Attempt } from './run-call.ts';
+import type { Attempt, Replied } from './run-call.ts';
 
 /** A host has its own clock for its nodes; one that is later than that by this much counts as lost. */
 const hostMarginMs = 20_000;
@@ -44,14 +43,16 @@ export async function forwardCall(
   admission: Admission,
   peer: PeerSession,
   attempt: Attempt,
-): Promise<{ readonly ended: 'replied'; readonly reply: CallReply } | NotAnswered> {
+): Promise<Replied | NotAnswered> {
   const late = AbortSignal.timeout(admission.version.manifest.timeoutMs + hostMarginMs);
   try {
     const signal = AbortSignal.any([request.abort.signal, late]);
     const answer = await peer.link.call('forward', forwardRequest(request, context, admission, attempt), request.body, { signal });
     const head = parseWith(forwardAnswerSchema, answer.header, 'forward answer', 'protocol-violation');
     if (head.ended === 'failed') return notAnswered(head, admission, peer);
-    return { ended: 'replied', reply: await takeAnswer(request, admission, peer, attempt, head, answer) };
+    const forwarded: Forwarded = { request, context, admission, peer, call: attempt.call };
+    if (head.job) return passOn(forwarded, head.job, head, answer);
+    return { ended: 'replied', reply: await takeAnswer(forwarded, head, answer) };
   } catch (cause) {
     const error = asOrbError(cause);
     if (request.abort.signal.aborted) return { ended: 'cancelled', place: peer, started: true, error: new OrbError('cancelled') };
@@ -78,6 +79,7 @@ function forwardRequest(
     path,
     headers: headers as [string, string][],
     mode,
+    ...(!(request.body instanceof Uint8Array) && { streamed: true }),
     waitedUs: Math.max(0, context.nowUs() - readAtUs),
     ...(origin && { callers: [...origin.path] }),
     // Nobody else need know who calls.
@@ -85,14 +87,7 @@ function forwardRequest(
   };
 }
 
-async function takeAnswer(
-  request: CallRequest,
-  { entry, version }: Admission,
-  peer: PeerSession,
-  { call }: Attempt,
-  head: Extract<ForwardAnswer, { ended: 'answered' }>,
-  answer: LinkAnswer,
-): Promise<CallReply> {
+async function takeAnswer(forwarded: Forwarded, head: AnswerHead, answer: LinkAnswer): Promise<CallReply> {
   const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
   const trailer = parseWith(
     forwardTrailerSchema,
@@ -102,52 +97,44 @@ async function takeAnswer(
   );
   const ticket = ticketFromRow(trailer.ticket);
   const receipt = receiptFromRow(trailer.receipt);
-  const asked = requestHash(request.method, request.path, sha256(request.body));
-  checkProof(ticket, receipt, { call, function: entry.record.id, version: version.id, asked, got: resultHash(head.status, sha256(body)) });
-  return reply(peer, head, body, { ticket, receipt, trailer }, { entry, version });
+  checkForwarded(forwarded, ticket, receipt, resultHash(head.status, sha256(body)));
+  const { peer, admission } = forwarded;
+  return {
+    ...replyHead(forwarded, ticket, trailer.node, head),
+    body,
+    failure: failureOf(receipt, trailer, admission.entry.fullName),
+    times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    acknowledge: (received) => peer.link.notify('received', { job: jobIdOf(ticket), received }),
+  };
 }
 
-interface Expected {
-  readonly call: string;
-  readonly function: string;
-  readonly version: string;
-  readonly asked: string;
-  readonly got: string;
+/** The answer streams: what it says is checked as far as it can be now, and the rest at its end. */
+function passOn(
+  forwarded: Forwarded,
+  { ticket: row, node }: NonNullable<AnswerHead['job']>,
+  head: AnswerHead,
+  answer: LinkAnswer,
+): Replied {
+  const ticket = ticketFromRow(row);
+  checkTicket(forwarded, ticket);
+  const relay = new ForwardedRelay(forwarded, ticket, head, answer);
+  return {
+    ended: 'replied',
+    reply: { ...replyHead(forwarded, ticket, node, head), body: relay, failure: undefined, times: undefined, acknowledge: () => relay.acknowledge() },
+    over: relay.over,
+  };
 }
 
-/** @throws OrbError `protocol-violation` unless ticket and receipt are about this very call and this very answer */
-function checkProof(ticket: Ticket, receipt: Receipt, expected: Expected): void {
-  const wrong =
-    (ticket.call !== expected.call && 'another call') ||
-    (ticket.function !== expected.function && 'another function') ||
-    (ticket.version !== expected.version && 'another version') ||
-    (ticket.requestHash !== expected.asked && 'another request') ||
-    (receipt.requestHash !== '' && receipt.requestHash !== expected.asked && 'another request') ||
-    (receipt.resultHash !== expected.got && 'another result');
-  if (wrong) throw new OrbError('protocol-violation', { message: `The other super node shows a job of ${wrong}.` });
-}
-
-function reply(
-  peer: PeerSession,
-  head: Extract<ForwardAnswer, { ended: 'answered' }>,
-  body: Uint8Array,
-  { ticket, receipt, trailer }: { ticket: Ticket; receipt: Receipt; trailer: ForwardTrailer },
-  { entry, version }: Admission,
-): CallReply {
-  const job = jobIdOf(ticket);
+function replyHead({ admission: { version } }: Forwarded, ticket: Ticket, node: string, { status, headers }: AnswerHead) {
   return {
     call: ticket.call,
-    job,
-    node: trailer.node,
+    job: jobIdOf(ticket),
+    node,
     attempt: ticket.attempt,
-    status: head.status,
-    headers: head.headers,
-    body,
     version: version.number,
     memoryMiB: version.manifest.memoryMiB,
-    failure: failureOf(receipt, trailer, entry.fullName),
-    times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
-    acknowledge: (received) => peer.link.notify('received', { job, received }),
+    status,
+    headers,
   };
 }
 
@@ -168,16 +155,6 @@ function turnedAway(error: OrbError, { version }: Admission, peer: PeerSession):
 }
 
 /** No answer, or a wrong one: the host had the call, so it may have run. */
-function lost(cause: OrbError, context: CallContext, { entry }: Admission, peer: PeerSession): NotAnswered {
-  context.log.warn('a forwarded call was lost', { host: peer.id, function: entry.fullName, code: cause.code, message: cause.message });
-  if (cause.code === 'protocol-violation') {
-    context.peers.distrust(peer.id);
-    void peer.link.close(cause);
-  }
-  const error = new OrbError('node-lost', {
-    message: `The super node that ran ${entry.fullName} was lost.`,
-    retryAfterMs: 1_000,
-    cause,
-  });
-  return { ended: 'lost', place: peer, started: true, error };
+function lost(cause: OrbError, context: CallContext, admission: Admission, peer: PeerSession): NotAnswered {
+  return { ended: 'lost', place: peer, started: true, error: blameHost(cause, { context, admission, peer }) };
 }

@@ -1,4 +1,4 @@
-import { costOf, OrbError, requestHash, sha256, type Ticket } from '@orb/protocol';
+import { costOf, OrbError, requestHash, sha256, streamedRequestHash, type Hex32, type Ticket } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
 import type { Attempt } from './run-call.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
@@ -39,7 +39,7 @@ export function issueTicket(
     parameters: context.parameters().version,
     rate,
     maxCost: maxCost.toString(),
-    requestHash: requestHash(request.method, request.path, sha256(request.body)),
+    requestHash: hashOf(request),
     notAfter,
   };
   if (!context.nodes.isLive(node)) {
@@ -47,4 +47,9 @@ export function issueTicket(
     throw new OrbError('node-lost');
   }
   return { admission: { entry, version }, node, job: context.settlement.open(node.id, job, ticket, manifest.memoryMiB, maxCost) };
+}
+
+/** A streamed body's hash is known at its end: the receipt will hold it. */
+function hashOf({ method, path, body }: CallRequest): Hex32 {
+  return body instanceof Uint8Array ? requestHash(method, path, sha256(body)) : streamedRequestHash(method, path);
 }

@@ -1,5 +1,5 @@
 import type { Admission } from './admit-call.ts';
-import type { NotAnswered } from './dispatch-job.ts';
+import type { NotAnswered } from './end-job.ts';
 
 /** Nodes that one call asks before it gives up: each has said no, and is not asked again. */
 const maxRefusals = 8;

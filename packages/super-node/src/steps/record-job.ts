@@ -1,5 +1,5 @@
 import type { CallContext } from './call-context.ts';
-import type { Answered } from './dispatch-job.ts';
+import type { Answered } from './end-job.ts';
 
 /** Writes the job's record; only then may the reply leave. @throws OrbError `ledger-unavailable` */
 export async function recordJob(

@@ -1,11 +1,12 @@
 import { OrbError, outcomes, receiptRow, ticketRow, type Receipt, type RunTrailer } from '@orb/protocol';
-import type { CallReply } from '../call.ts';
+import type { CallReply, CallTimes, JobProof } from '../call.ts';
 import { sourceOf } from '../logs/log-source.ts';
 import type { CallContext } from './call-context.ts';
-import type { Answered } from './dispatch-job.ts';
+import type { AnsweredWhole, Streaming } from './dispatch-job.ts';
+import type { Answered } from './end-job.ts';
 
 /** The caller's view of a recorded job. */
-export function replyTo(answered: Answered, context: CallContext): CallReply {
+export function replyTo(answered: AnsweredWhole, context: CallContext): CallReply {
   const { job, node, head, body, receipt, trailer, acknowledgement, readAtUs, admission } = answered;
   context.recentJobs.add({ functionName: admission.entry.fullName, node: node.id, job, receipt, acknowledgement });
   const failure = failureOf(receipt, trailer, admission.entry.fullName);
@@ -21,10 +22,40 @@ export function replyTo(answered: Answered, context: CallContext): CallReply {
     headers: head.headers,
     body,
     failure,
-    times: { prcUs: acknowledgement.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
-    proof: () => ({ ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error, errorType: trailer.errorType }),
+    times: timesOf(answered),
+    proof: () => proofOf(answered),
     acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
   };
+}
+
+/** The caller's view of a job whose answer streams: its record is written before the stream ends. */
+export function replyWhileRunning({ ticketed: { job, node, admission }, head, relay }: Streaming): CallReply {
+  return {
+    call: job.ticket.call,
+    job: job.id,
+    node: node.id,
+    attempt: job.ticket.attempt,
+    version: admission.version.number,
+    memoryMiB: admission.version.manifest.memoryMiB,
+    status: head.status,
+    headers: head.headers,
+    body: relay,
+    failure: undefined,
+    times: undefined,
+    streamed: { ticket: ticketRow(job.ticket) },
+    proof: () => relay.proof(),
+    acknowledge: () => relay.acknowledge(),
+  };
+}
+
+/** A job's times, from its receipt. */
+export function timesOf({ acknowledgement: { prcUs }, receipt: { setupUs, runUs } }: Answered): CallTimes {
+  return { prcUs, setupUs, runUs };
+}
+
+/** What another super node checks before it passes the reply on. */
+export function proofOf({ job, receipt, trailer }: Answered): JobProof {
+  return { ticket: ticketRow(job.ticket), receipt: receiptRow(receipt), error: trailer.error, errorType: trailer.errorType };
 }
 
 /** The function’s failure in our words; undefined when it ended well. */

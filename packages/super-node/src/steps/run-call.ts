@@ -4,12 +4,13 @@ import { isPeer, type Place, type Reach } from '../scheduler/scheduler.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import type { Admission } from './admit-call.ts';
 import type { CallContext } from './call-context.ts';
-import { dispatchJob, type Answered, type NotAnswered } from './dispatch-job.ts';
+import { dispatchJob, type AnsweredWhole } from './dispatch-job.ts';
+import type { NotAnswered } from './end-job.ts';
 import { forwardCall } from './forward-call.ts';
 import { issueTicket } from './issue-ticket.ts';
 import { mayTryAgain } from './may-try-again.ts';
 import { recordJob } from './record-job.ts';
-import { replyTo } from './reply-to.ts';
+import { replyTo, replyWhileRunning } from './reply-to.ts';
 
 /** What a call starts with. */
 export interface Course {
@@ -30,8 +31,16 @@ export interface Attempt {
   readonly avoid: ReadonlySet<Place>;
 }
 
-/** How a call ended: with a reply whose record is written, or without one. */
-export type CallEnd = { readonly ended: 'replied'; readonly reply: CallReply } | GivenUp;
+/** How a call ended: with a reply, or without one. */
+export type CallEnd = Replied | GivenUp;
+
+/** The record is written; of a reply that streams it will be, before its last byte. */
+export interface Replied {
+  readonly ended: 'replied';
+  readonly reply: CallReply;
+  /** Resolves when a reply that streams is over, and its slot free. */
+  readonly over?: Promise<void>;
+}
 
 /** No reply: why, whether a handler may have been called, and how many jobs were tried. */
 interface GivenUp {
@@ -64,6 +73,8 @@ export async function runCall(request: CallRequest, context: CallContext, admiss
     last = answer;
     const tried = answer.attempts ?? 1;
     attempt += tried;
+    // A request that streams can be sent again only while all of it is here.
+    if (!(request.body instanceof Uint8Array || request.body.replayable)) return giveUp(answer, attempt - firstAttempt);
     if (answer.place === 'here') {
       if (reach === 'here') return giveUp(answer, attempt - firstAttempt);
       reach = 'elsewhere';
@@ -77,7 +88,7 @@ export async function runCall(request: CallRequest, context: CallContext, admiss
   }
 }
 
-async function finish(answer: Answered, context: CallContext, attempts: number): Promise<CallEnd> {
+async function finish(answer: AnsweredWhole, context: CallContext, attempts: number): Promise<CallEnd> {
   try {
     await recordJob(answer, context);
     return { ended: 'replied', reply: replyTo(answer, context) };
@@ -108,15 +119,19 @@ async function placeJob(
   }
 }
 
-type Tried = Answered | NotAnswered | Extract<CallEnd, { ended: 'replied' }>;
+type Tried = AnsweredWhole | NotAnswered | Replied;
 
 async function tryPlace(request: CallRequest, context: CallContext, admission: Admission, attempt: Attempt, place: Place): Promise<Tried> {
+  let over: Promise<void> | undefined;
   try {
-    return isPeer(place)
+    const tried = isPeer(place)
       ? await forwardCall(request, context, admission, place, attempt)
       : await runHere(request, context, admission, place, attempt);
+    if (tried.ended === 'replied') over = tried.over;
+    return tried;
   } finally {
-    context.scheduler.release(place);
+    if (over) void over.then(() => context.scheduler.release(place));
+    else context.scheduler.release(place);
   }
 }
 
@@ -126,9 +141,12 @@ async function runHere(
   admission: Admission,
   node: NodeSession,
   attempt: Attempt,
-): Promise<Answered | NotAnswered> {
+): Promise<Tried> {
   try {
-    return await dispatchJob(request, context, issueTicket(request, context, admission, node, attempt));
+    const dispatched = await dispatchJob(request, context, issueTicket(request, context, admission, node, attempt));
+    return dispatched.ended === 'streaming'
+      ? { ended: 'replied', reply: replyWhileRunning(dispatched), over: dispatched.relay.over }
+      : dispatched;
   } catch (error) {
     // Another super node may hold an allowance that covers it.
     if (isOrbError(error) && error.code === 'payment-required') {

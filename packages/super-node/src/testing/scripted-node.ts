@@ -1,18 +1,23 @@
+import { createHash } from 'node:crypto';
 import {
   nodeId,
   receiptRow,
   receiptText,
+  requestHash,
   resultHash,
   rowsRoot,
   runRequestSchema,
   sha256,
   signRoot,
+  streamedRequestHash,
+  streamMark,
   superNodeId,
   utf8,
   type Offer,
   type Receipt,
   type ReceiptRow,
   type RunRequest,
+  type RunTrailer,
   type Signer,
   type TicketRow,
 } from '@orb/protocol';
@@ -23,6 +28,8 @@ export interface Script {
   readonly offer?: Partial<Offer>;
   /** What the function does; throws to refuse the job, never settles to hang. */
   run?(request: RunRequest, body: Uint8Array, node: ScriptedNode): Promise<Answer> | Answer;
+  /** What a function does that streams, in place of `run`: its answer's pieces, made of its request's as they come. */
+  stream?(request: RunRequest, body: AsyncIterable<Uint8Array>, call: IncomingCall): AsyncIterable<Uint8Array>;
   /** Changes the receipt before it is sent: a liar. */
   lie?(receipt: Receipt): Receipt;
   /** Refuses to seed, with this reason. */
@@ -51,6 +58,7 @@ export class ScriptedNode implements LinkHandler {
   readonly #network: { readonly transport: LinkTransport; readonly chain: string; readonly superNode: string };
   #link: Link | undefined;
   #batch = 0;
+  readonly #rows = new Map<number, [TicketRow, ReceiptRow]>();
 
   constructor(
     signer: Signer,
@@ -102,9 +110,12 @@ export class ScriptedNode implements LinkHandler {
     return this.#link!.closed;
   }
 
-  async call({ method, header, body }: IncomingCall): Promise<OutgoingAnswer> {
+  async call(call: IncomingCall): Promise<OutgoingAnswer> {
+    const { method, header, body } = call;
+    if (method === 'run' && this.#script.stream) return this.#stream(runRequestSchema.parse(header), call);
     if (method === 'seed') return { header: this.#seed(header as { version: string }) };
     if (method === 'run') return this.#run(runRequestSchema.parse(header), await body.bytes(10_000_000));
+    if (method === 'unsettled') return this.#showBatch((header as { batch: number }).batch);
     return { header: {} };
   }
 
@@ -134,17 +145,49 @@ export class ScriptedNode implements LinkHandler {
       resultHash: resultHash(status, sha256(bytes)),
       outcome: answer.outcome ?? 'ok',
     };
+    return { header: { status, headers: answer.headers ?? [] }, body: bytes, trailer: this.#trailer(request, honest, answer.error) };
+  }
+
+  /** The receipt is made when the last piece has been, as a real node does. */
+  #stream(request: RunRequest, call: IncomingCall): OutgoingAnswer {
+    this.jobs.push(request);
+    const [sent, read] = [new Tee(), new Tee()];
+    const pieces = this.#script.stream!(request, read.pass(call.body), call);
+    const trailer = () => {
+      const { method, path } = request;
+      const streamed = request.ticket[9] === streamedRequestHash(method, path);
+      return this.#trailer(request, {
+        setupUs: 0,
+        runUs: 1,
+        cpuUs: 0,
+        peakMemoryKiB: 0,
+        bytesIn: read.bytes,
+        bytesOut: sent.bytes,
+        requestHash: streamed ? requestHash(method, path, read.sha256()) : '',
+        resultHash: resultHash(200, sent.sha256()),
+        outcome: 'ok',
+      });
+    };
+    return { header: { status: 200, headers: [[...streamMark]] }, body: sent.pass(pieces), trailer };
+  }
+
+  #trailer({ ticket }: RunRequest, honest: Receipt, error?: string): RunTrailer {
     const receipt = receiptRow(this.#script.lie?.(honest) ?? honest);
     const batch = ++this.#batch;
-    if (!this.#script.silent) setImmediate(() => this.#signRoot(batch, request.ticket, receipt));
-    const trailer = { receipt, batch, index: 0, ...(answer.error !== undefined && { error: answer.error }) };
-    return { header: { status, headers: answer.headers ?? [] }, body: bytes, trailer };
+    this.#rows.set(batch, [ticket, receipt]);
+    if (!this.#script.silent) setImmediate(() => this.#signRoot(batch, ticket, receipt));
+    return { receipt, batch, index: 0, ...(error !== undefined && { error }) };
   }
 
   #signRoot(batch: number, ticket: TicketRow, receipt: ReceiptRow): void {
     const root = rowsRoot([receiptText(ticket, receipt)]);
     const ids = { chain: this.#network.chain, superNode: superNodeId(this.#network.superNode), node: this.id };
     this.notify('receipts', { batch, count: 1, root, signature: signRoot('receipts', { ...ids, batch, count: 1, root }, this.signer) });
+  }
+
+  #showBatch(batch: number): OutgoingAnswer {
+    const row = this.#rows.get(batch);
+    return { header: {}, body: utf8(JSON.stringify({ root: null, rows: row ? [row] : [] })) };
   }
 
   async #sendOffer(): Promise<void> {
@@ -165,5 +208,23 @@ export class ScriptedNode implements LinkHandler {
       ...this.#script.offer,
     };
     await this.#link!.call('offer', offer);
+  }
+}
+
+/** Counts and hashes what passes. */
+class Tee {
+  bytes = 0;
+  readonly #hash = createHash('sha256');
+
+  async *pass(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const piece of source) {
+      this.bytes += piece.length;
+      this.#hash.update(piece);
+      yield piece;
+    }
+  }
+
+  sha256(): string {
+    return this.#hash.digest('hex');
   }
 }

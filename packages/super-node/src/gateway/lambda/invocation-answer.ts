@@ -1,5 +1,5 @@
 import { utf8, type ErrorCode, type OrbError } from '@orb/protocol';
-import type { CallReply } from '../../call.ts';
+import type { WholeReply } from '../../streaming/take-whole.ts';
 
 /** Lambda's names for what ends a function without an error of its own. */
 const errorTypes: Partial<Record<ErrorCode, string>> = {
@@ -11,7 +11,7 @@ const errorTypes: Partial<Record<ErrorCode, string>> = {
 };
 
 /** The payload of an answered invocation: the result, or Lambda's description of the function's error. */
-export function payloadOf({ failure, status, body }: CallReply): Uint8Array {
+export function payloadOf({ failure, status, body }: WholeReply): Uint8Array {
   if (failure) return utf8(JSON.stringify(describeFailure(failure)));
   return status === 204 && body.byteLength === 0 ? utf8('null') : body;
 }
@@ -31,7 +31,7 @@ function describeFailure(failure: OrbError) {
 const tailBytes = 4_096;
 
 /** What Lambda writes about a call and what the function wrote, as it is sent: base64. @param written lines of this call */
-export function logTail({ call, version, times, memoryMiB }: CallReply, written: readonly string[]): string {
+export function logTail({ call, version, times, memoryMiB }: WholeReply, written: readonly string[]): string {
   const billedMs = Math.ceil(times.runUs / 1000);
   const report = [
     `REPORT RequestId: ${call}`,

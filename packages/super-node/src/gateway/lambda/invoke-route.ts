@@ -4,6 +4,7 @@ import { asOrbError, fromUtf8, OrbError, utf8 } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../../call.ts';
 import { handleCall } from '../../handle-call.ts';
 import { admitCall } from '../../steps/admit-call.ts';
+import { takeWhole, type WholeReply } from '../../streaming/take-whole.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readBody } from '../read-json.ts';
 import type { Token } from '../tokens/token-book.ts';
@@ -35,10 +36,11 @@ async function invoke(request: FastifyRequest, reply: FastifyReply, context: Gat
     const type = request.headers['x-amz-invocation-type'] ?? 'RequestResponse';
     if (type === 'DryRun') return sendDryRun(raw, call, context);
     if (type !== 'RequestResponse') throw refuseType(type);
-    answered = await handleCall(call, context.calls);
+    const whole = await takeWhole(await handleCall(call, context.calls));
+    answered = whole;
     context.statusFeed.changed();
-    const tail = request.headers['x-amz-log-type'] === 'Tail' ? logTail(answered, linesOf(answered, call, context)) : undefined;
-    sendInvocation(raw, answered, tail);
+    const tail = request.headers['x-amz-log-type'] === 'Tail' ? logTail(whole, linesOf(whole, call, context)) : undefined;
+    sendInvocation(raw, whole, tail);
   } catch (error) {
     sendLambdaError(raw, asOrbError(error));
   }
@@ -140,7 +142,7 @@ function linesOf({ job }: CallReply, { owner, name, account }: CallRequest, { ca
   return entries.flatMap((line) => (line.job === job && 'text' in line ? [`${line.level.toUpperCase()}\t${line.text}`] : []));
 }
 
-function sendInvocation(raw: ServerResponse, reply: CallReply, tail: string | undefined): void {
+function sendInvocation(raw: ServerResponse, reply: WholeReply, tail: string | undefined): void {
   const { failure, call, job, node, version } = reply;
   const named = ['x-amzn-requestid', call, 'orb-call', call, 'orb-job', job, 'orb-node', node];
   if (failure && !isFunctionError(failure)) return sendLambdaError(raw, failure, named);
