@@ -13,7 +13,7 @@ describe('errors', () => {
       expect(code).toMatch(/^[a-z]+(-[a-z]+)*$/);
       expect(message, code).toMatch(/\.$/);
       if (faultOf === 'caller') expect(status, code).toBeLessThan(500);
-      if (faultOf === 'function') expect([502, 504], code).toContain(status);
+      if (faultOf === 'function') expect([502, 504, 508], code).toContain(status);
       if (status === 503) expect(retryable, code).toBe(true);
     }
   });

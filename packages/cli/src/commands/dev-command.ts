@@ -36,7 +36,8 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
   refuseMainNetwork(await orb.network());
   const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
   const progress = createProgress(terminal, true);
-  const deploy = () => deployFunction({ file, name, manifest: {}, ...budgetDefaults }, { orb, owner, ownerName, files, progress, signal });
+  const deploy = () =>
+    deployFunction({ source: { file }, name, manifest: {}, ...budgetDefaults }, { orb, owner, ownerName, files, progress, signal });
   const path = `${ownerName}/${name}`;
   let logs: Promise<void> | undefined;
   const onEvent = (event: DevEvent) => {
