@@ -47,8 +47,8 @@ async function sandboxFinding(): Promise<Finding> {
 
 /** The ports of the network that `orb up` would start here. */
 async function portFindings(session: Session, isReached: boolean): Promise<readonly Finding[]> {
-  const local = new URL(await session.localGateway());
-  const isOurs = isReached && (await session.gateway()) === local.origin;
+  const local = new URL((await session.localGateway()).split(',')[0]!);
+  const isOurs = isReached && (await session.gateway()).split(',').includes(local.origin);
   const gateway = await examinePort(Number(local.port) || 7080, 'callers', isOurs ? 'the network of this computer' : undefined);
   return isOurs ? [gateway] : [gateway, await examinePort(7443, 'nodes', undefined)];
 }

@@ -47,7 +47,7 @@ async function up(session: Session, { once, data, nodes, superNodes, port }: UpF
       runNetwork({ nodes, superNodes, ...(port !== undefined && { port }) }, { folder, processes, progress, signal }),
     );
     const text = session.options.json ? '' : await describeSummary(summary, folder, terminal.style);
-    const isDefault = folder.home === session.home && (await session.gateway()) === summary.url;
+    const isDefault = folder.home === session.home && (await session.gateway()).split(',').includes(summary.url);
     session.result(summaryJson(summary, folder), () =>
       once ? text : `${text}\n${describeNext(summary, folder, { isDefault }, terminal.style)}`,
     );

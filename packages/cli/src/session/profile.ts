@@ -12,7 +12,7 @@ const profileSchema = z.object({
   gateway: z.string().max(2_048).optional(),
   account: z.string().max(64).optional(),
   /** The network that `orb up` runs on this computer, and who deploys there: used where nothing else is chosen. */
-  local: z.object({ gateway: z.string().max(256), account: z.string().max(64) }).optional(),
+  local: z.object({ gateway: z.string().max(2_048), account: z.string().max(64) }).optional(),
   /** The chain that was found at each gateway when its owner first signed something there. */
   chains: z.record(z.string().max(256), hex32).default({}),
 });

@@ -106,7 +106,8 @@ export class Session {
     const profile = await readProfile(this.home);
     const chosen = this.options.account ?? this.terminal.streams.env['ORB_ACCOUNT'] ?? profile.account;
     if (chosen !== undefined) return chosen;
-    if (profile.local && profile.local.gateway === (await this.gateway())) return profile.local.account;
+    const local = profile.local?.gateway.split(',') ?? [];
+    if (profile.local && (await this.gateway()).split(',').every((url) => local.includes(url))) return profile.local.account;
     const names = await this.keys.accounts();
     if (names.length === 1) return names[0]!;
     throw names.length === 0

@@ -136,7 +136,7 @@ async function bringUpOthers(
   progress.step(count === 1 ? 'Starting a second super node' : `Starting ${count} more super nodes`);
   const others = await startMoreSuperNodes(url, count, operator, dependencies);
   const profile = await readProfile(folder.home);
-  await writeProfile(folder.home, { ...profile, gateway: [url, ...others].join(',') });
+  await writeProfile(folder.home, { ...profile, local: { gateway: [url, ...others].join(','), account: 'demo' } });
   progress.done(`${count === 1 ? 'Second super node' : `${count} more super nodes`} at ${others.join(', ')}`);
   return others;
 }
