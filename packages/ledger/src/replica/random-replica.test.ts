@@ -16,41 +16,45 @@ const genesis = testGenesis({ disputeWindowMs: 2_000, graceMs: 1_000, runToleran
 const runs = Number(process.env['ORB_RANDOM_RUNS'] ?? 4);
 const seed = Number(process.env['ORB_RANDOM_SEED'] ?? 5);
 
-test('whatever anybody tries, through the orderer or through a peer, both give the same answers and come to the same state', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(operationArbitrary, fc.boolean()), { minLength: 20, maxLength: 60 }), async (operations) => {
-      const folder = await mkdtemp(join(tmpdir(), 'orb-random-'));
-      const clock = new TestClock();
-      const source = await createMemoryLedger({ genesis, ordererKey: orderer, clock: clock.read });
-      const open = () => openReplicaLedger({ folder, genesis, upstream: ledgerUpstream(source), clock: clock.read });
-      let replica = await open();
-      try {
-        await setRandomStage(new TestNetwork(source, clock));
-        for (const [i, [operation, throughPeer]] of operations.entries()) {
-          const transaction = await transactionOf(operation as Operation, new TestNetwork(source, clock));
-          if (!transaction) continue;
-          const outcome = (ledger: typeof source | typeof replica) =>
-            ledger.submit(transaction).catch((error: unknown) => (isOrbError(error) ? error.toJSON() : Promise.reject(error)));
-          const first = await outcome(throughPeer ? replica : source);
-          // Refused ones are refused again, others are there already: the answers are the same.
-          const second = await outcome(throughPeer ? source : replica);
-          expect(second).toEqual(first);
-          if (i === operations.length >> 1) {
-            await replica.close();
-            replica = await open();
+test(
+  'whatever anybody tries, through the orderer or through a peer, both give the same answers and come to the same state',
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(operationArbitrary, fc.boolean()), { minLength: 20, maxLength: 60 }), async (operations) => {
+        const folder = await mkdtemp(join(tmpdir(), 'orb-random-'));
+        const clock = new TestClock();
+        const source = await createMemoryLedger({ genesis, ordererKey: orderer, clock: clock.read });
+        const open = () => openReplicaLedger({ folder, genesis, upstream: ledgerUpstream(source), clock: clock.read });
+        let replica = await open();
+        try {
+          await setRandomStage(new TestNetwork(source, clock));
+          for (const [i, [operation, throughPeer]] of operations.entries()) {
+            const transaction = await transactionOf(operation as Operation, new TestNetwork(source, clock));
+            if (!transaction) continue;
+            const outcome = (ledger: typeof source | typeof replica) =>
+              ledger.submit(transaction).catch((error: unknown) => (isOrbError(error) ? error.toJSON() : Promise.reject(error)));
+            const first = await outcome(throughPeer ? replica : source);
+            // Refused ones are refused again, others are there already: the answers are the same.
+            const second = await outcome(throughPeer ? source : replica);
+            expect(second).toEqual(first);
+            if (i === operations.length >> 1) {
+              await replica.close();
+              replica = await open();
+            }
           }
+          const target = source.head.height;
+          await new Promise<void>((resolve) => void replica.follow(target, () => resolve()));
+          expect(replica.head).toEqual(source.head);
+          expect(await replica.range('', { limit: 1_000 })).toEqual(await source.range('', { limit: 1_000 }));
+          expect(replica.audit()).toMatchObject({ ok: true, total: 0n });
+          expect(replica.status.error).toBeUndefined();
+        } finally {
+          await Promise.all([replica.close(), source.close()]);
+          await rm(folder, { recursive: true, force: true });
         }
-        const target = source.head.height;
-        await new Promise<void>((resolve) => void replica.follow(target, () => resolve()));
-        expect(replica.head).toEqual(source.head);
-        expect(await replica.range('', { limit: 1_000 })).toEqual(await source.range('', { limit: 1_000 }));
-        expect(replica.audit()).toMatchObject({ ok: true, total: 0n });
-        expect(replica.status.error).toBeUndefined();
-      } finally {
-        await Promise.all([replica.close(), source.close()]);
-        await rm(folder, { recursive: true, force: true });
-      }
-    }),
-    { numRuns: runs, seed, endOnFailure: true },
-  );
-}, 60_000 + runs * 3_000);
+      }),
+      { numRuns: runs, seed, endOnFailure: true },
+    );
+  },
+  60_000 + runs * 3_000,
+);
