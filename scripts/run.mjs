@@ -38,6 +38,7 @@ const scripts = {
     debian: [],
   },
   docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },
+  tarball: { commands: [{ name: 'tarball', argv: ['scripts/pack.ts'] }], debian: [] },
   bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: ['bubblewrap'] },
 };
 

@@ -5,6 +5,7 @@ import { blockHash, type BlockHeader } from '@orb/protocol';
 import { Orb, type LedgerFinality } from '@orb/sdk';
 import { Network } from './network.ts';
 import type { OrbProcess } from './orb-process.ts';
+import { SecondSuperNode } from './second-super-node.ts';
 import { until } from './until.ts';
 
 interface Ready {
@@ -151,6 +152,20 @@ test('a back-up is made while everything runs, and restored to the same ledger; 
   const run = await network.orb(['ledger', 'restore', file, '--folder', join(network.folder, 'damaged')]);
   expect(run.code).not.toBe(0);
   expect(run.stderr).toContain('Block 4 is refused');
+});
+
+test('a second super node co-signs with its own key, once it is listed, and serves the finality and proofs of the first', async () => {
+  const second = await SecondSuperNode.join(network);
+  const { superNode } = await second.get<{ superNode: { key: string } }>('/v1/network');
+  await network.superNode.end('SIGTERM');
+  await network.configure({ peers: [annKey, beaKey, superNode.key] });
+  await network.startSuperNode();
+  const { final } = await finality('all three to have signed all', ({ needed, final: to, head: of }) => needed === 3 && to === of);
+  expect((await new Orb({ url: second.gateway }).ledger.finality())!.final).toBeGreaterThanOrEqual(final!);
+  await second.process.end('SIGTERM');
+  await network.superNode.end('SIGTERM');
+  await network.configure({ peers: [annKey, beaKey] });
+  await network.startSuperNode();
 });
 
 test('an orderer that goes on from an older back-up is found out by its peers: refused, kept as evidence, and final no more', async () => {
