@@ -32,7 +32,13 @@ const scripts = {
   'test-fast': { commands: [{ name: 'tests', argv: [vitest, 'run', '--project', 'fast'] }], debian: [] },
   verify: { commands: [...gates, tests], debian: testPackages },
   format: { commands: [{ name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '.'] }], debian: [] },
+  // 1,000 runs of about 100 random operations on every engine of the ledger: a quarter of an hour or more.
+  soak: {
+    commands: [{ name: 'soak', argv: [vitest, 'run', 'packages/ledger/src/random-operations.test.ts'], env: { ORB_RANDOM_RUNS: '1000' } }],
+    debian: [],
+  },
   docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },
+  tarball: { commands: [{ name: 'tarball', argv: ['scripts/pack.ts'] }], debian: [] },
   bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: ['bubblewrap'] },
 };
 
@@ -55,7 +61,10 @@ async function runAll(commands, cwd) {
   for (const command of commands) {
     const isLast = command === commands.at(-1);
     if (commands.length > 1) console.error(`\n— ${command.name}`);
-    const { code, stopped } = await runChild(node, isLast ? [...command.argv, ...args] : command.argv, { cwd });
+    const { code, stopped } = await runChild(node, isLast ? [...command.argv, ...args] : command.argv, {
+      cwd,
+      env: { ...command.env, ...process.env },
+    });
     if (stopped) return code;
     if (code !== 0) failures.push({ command, code });
   }

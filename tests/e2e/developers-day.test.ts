@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Network } from './network.ts';
 import type { OrbProcess } from './orb-process.ts';
+import { SecondSuperNode } from './second-super-node.ts';
 import { until } from './until.ts';
 
 let network: Network;
@@ -185,4 +186,21 @@ test('every template of orb init passes its own type check, deploys and answers;
   await writeFile(join(used, 'mine.txt'), 'mine');
   expect(await network.orb(['init', used])).toMatchObject({ code: 6, stderr: expect.stringContaining('mine.txt') });
   expect(await network.orb(['init', join(network.folder, 'Not A Name')])).toMatchObject({ code: 2 });
+});
+
+test('orb logs shows what a function wrote at any super node of the network, asked through whichever', async () => {
+  await network.deploy('roams', "export default (n: number) => { console.log('roaming', n); return n; };");
+  const second = await SecondSuperNode.join(network);
+  // The second has no node of its own: the call runs at the first.
+  const answer = await until('the second super node to know the function', async () => {
+    const each = await second.call('roams', { event: 1 });
+    return each.status === 200 && each;
+  });
+  const shown = await network.orb(['logs', 'roams', '--gateway', second.gateway, '--json']);
+  expect(shown).toMatchObject({ code: 0 });
+  expect(JSON.parse(shown.stdout.split('\n')[0]!)).toMatchObject({ text: 'roaming 1', job: answer.job });
+  // One that is away is told, and the other's log is shown all the same.
+  await second.process.end('SIGINT');
+  const alone = await network.orb(['logs', 'roams', '--json']);
+  expect(alone).toMatchObject({ code: 0, stdout: expect.stringContaining('roaming 1'), stderr: expect.stringContaining(second.gateway) });
 });

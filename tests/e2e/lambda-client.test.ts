@@ -22,7 +22,7 @@ beforeAll(async () => {
   network = await Network.start({ nodes: ['ant'] });
   await network.deploy(
     'sum',
-    'export const handler = async ({ a, b }, context) => ({ sum: a + b, name: context.functionName, arn: context.invokedFunctionArn });',
+    'export const handler = async ({ a, b }, context) => { console.log("adding", a, "and", b); return { sum: a + b, name: context.functionName, arn: context.invokedFunctionArn }; };',
   );
   await network.deploy('plain', 'export default (input) => input?.nothing ? undefined : { got: input };', ['--private']);
   await network.deploy(
@@ -92,7 +92,7 @@ describe('AWS’s own client with another endpoint', () => {
   test('gets the tail of the log', async () => {
     const { LogResult } = await invoke({ LogType: 'Tail', event: { a: 1, b: 2 } });
     expect(Buffer.from(LogResult!, 'base64').toString()).toMatch(
-      /^START RequestId: [0-9a-f]{32} Version: 1\nEND RequestId: .*\nREPORT RequestId: .*\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB/,
+      /^START RequestId: [0-9a-f]{32} Version: 1\nINFO\tadding 1 and 2\nEND RequestId: .*\nREPORT RequestId: .*\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB/,
     );
   });
 
@@ -141,7 +141,10 @@ describe('a token', () => {
     await network.ok('account', 'create', 'mallory', '--role', 'developer');
     const mallory = clientOf(await network.ok<never>('token', 'create', '--account', 'mallory'));
     expect(await refusal({ FunctionName: 'alice/plain' }, mallory)).toMatchObject({ name: 'AccessDeniedException', status: 403 });
-    expect(await invoke({ event: { a: 1, b: 1 } }, mallory)).toMatchObject({ json: { sum: 2 } });
+    const { json, LogResult } = await invoke({ event: { a: 1, b: 1 }, LogType: 'Tail' }, mallory);
+    expect(json).toMatchObject({ sum: 2 });
+    // What a function writes is for its owner.
+    expect(Buffer.from(LogResult!, 'base64').toString()).not.toContain('adding');
     mallory.destroy();
   });
 

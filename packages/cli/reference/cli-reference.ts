@@ -9,6 +9,7 @@ const environment: readonly (readonly [string, string])[] = [
   ['`ORB_HOME`', 'folder of keys, profile and descriptors; default `~/.orb`'],
   ['`ORB_GATEWAY`', 'address of the super node, as `--gateway`'],
   ['`ORB_ACCOUNT`', 'account to act as, as `--account`'],
+  ['`ORB_REGISTRY_LOGIN`', '`NAME:PASSWORD` with which `orb deploy --image` reads a private registry'],
   ['`ORB_PASSPHRASE`', 'passphrase of encrypted keys; `--passphrase-file` goes before it'],
   ['`NO_COLOR`, `FORCE_COLOR`', 'colour never, colour also in pipes'],
 ];

@@ -166,8 +166,12 @@ export async function askNode(folder: string, request: ControlRequest): Promise<
 
 /** What this computer can enforce around strangers' code, found by trying it. */
 export async function probeSandbox(): Promise<SandboxReport> {
-  const { DenoSandbox } = await import('@orb/sandbox/deno');
-  const sandbox = new DenoSandbox();
+  const [{ SandboxByKind }, { DenoSandbox }, { ContainerSandbox }] = await Promise.all([
+    import('@orb/sandbox'),
+    import('@orb/sandbox/deno'),
+    import('@orb/sandbox/container'),
+  ]);
+  const sandbox = new SandboxByKind({ bundle: new DenoSandbox(), image: new ContainerSandbox({ owner: 'doctor', spares: 0 }) });
   try {
     return await sandbox.probe();
   } finally {

@@ -17,7 +17,7 @@ import {
 } from '@orb/protocol';
 import { checkConservation } from './contracts/conservation.ts';
 import type { Environment } from './contracts/context.ts';
-import { executePrepared } from './contracts/execute.ts';
+import { executePrepared, type Execution } from './contracts/execute.ts';
 import { treasuryOf } from './contracts/genesis-state.ts';
 import { preparedLeaf, type PreparedTransaction } from './contracts/prepared.ts';
 import type { View, Writes } from './contracts/state.ts';
@@ -80,7 +80,11 @@ export class BlockBuilder implements View {
 
   /** Runs a transaction. @throws OrbError why it is refused; then the block does not hold it */
   add(prepared: PreparedTransaction): void {
-    const execution = runContract(prepared, this, this.env);
+    this.take(prepared, runContract(prepared, this, this.env));
+  }
+
+  /** Takes a transaction that has been run: what it read is what stands here, which the caller has checked. */
+  take(prepared: PreparedTransaction, execution: Execution): void {
     for (const [key, value] of execution.writes) this.#writes.set(key, value);
     this.#accepted.push(prepared);
     this.#deltas.push(deltaOf(execution));
@@ -126,7 +130,7 @@ export class BlockBuilder implements View {
 }
 
 /** A contract that breaks must not break the engine: whatever it throws refuses the one transaction. */
-function runContract(prepared: PreparedTransaction, view: View, env: Environment): ReturnType<typeof executePrepared> {
+function runContract(prepared: PreparedTransaction, view: View, env: Environment): Execution {
   try {
     return executePrepared(prepared, view, env);
   } catch (error) {

@@ -42,12 +42,12 @@ export function lastWith(places: readonly JobsPlace[], sequence: number): JobsPl
 }
 
 /** Which jobs a transaction moved, bucket by bucket. */
-function bucketsOf({ rows, steps }: TransactionDelta): Map<string, number[]> {
+function bucketsOf({ rows, steps, refunds = [] }: TransactionDelta): Map<string, number[]> {
   const buckets = new Map<string, number[]>();
   for (const [allowance, pairs] of rows) {
     for (let i = 0; i < pairs.length; i += 2) listAt(buckets, jobBucket(allowance, pairs[i]!)).push(pairs[i]!);
   }
-  for (const { id } of steps) {
+  for (const { id } of [...steps, ...refunds]) {
     const { allowance, sequence } = parseJobId(id)!;
     listAt(buckets, jobBucket(allowance, sequence)).push(sequence);
   }

@@ -3,7 +3,7 @@ import type { BlockBase } from './block-builder.ts';
 import { prepareTransaction, type PreparedTransaction } from './contracts/prepared.ts';
 import type { Keeping } from './keeping.ts';
 import { KeptLedger, type KeptLedgerOptions } from './kept-ledger.ts';
-import { Orderer } from './orderer.ts';
+import { Orderer, type OrdererDependencies, type TransactionOrderer } from './orderer.ts';
 import type { Committed } from './port.ts';
 
 /** Milliseconds since 1970; injected so that tests and replays own time. */
@@ -15,17 +15,24 @@ export interface EngineOptions extends KeptLedgerOptions {
   readonly clock: Clock;
 }
 
+export interface EngineDependencies {
+  readonly keeping: Keeping;
+  /** @default {@link Orderer}, which runs one transaction after the other */
+  readonly makeOrderer?: (dependencies: OrdererDependencies) => TransactionOrderer;
+}
+
 /** A ledger that orders: its own blocks over some keeping, which every engine of this package shares. */
 export class LedgerEngine extends KeptLedger {
   readonly #clock: Clock;
-  readonly #orderer: Orderer;
+  readonly #orderer: TransactionOrderer;
   readonly #known = new Map<TransactionId, Promise<Committed>>();
   #closed: Promise<void> | undefined;
 
-  constructor(options: EngineOptions, dependencies: { readonly keeping: Keeping }) {
+  constructor(options: EngineOptions, dependencies: EngineDependencies) {
     super(options, dependencies);
     this.#clock = options.clock;
-    this.#orderer = new Orderer({
+    const makeOrderer = dependencies.makeOrderer ?? ((base) => new Orderer(base));
+    this.#orderer = makeOrderer({
       keeping: dependencies.keeping,
       ordererKey: options.ordererKey,
       base: () => this.#nextBase(),

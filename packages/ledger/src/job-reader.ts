@@ -15,32 +15,58 @@ import { isBilled } from './contracts/job-rules.ts';
 import { closingStates } from './contracts/job-steps.ts';
 import { settlementRow } from './contracts/settlement.ts';
 import { Overlay, type View } from './contracts/state.ts';
-import type { BlockDelta } from './delta.ts';
-import type { Keeping } from './keeping.ts';
+import type { TransactionDelta } from './delta.ts';
+import type { Keeping, KeptBlock } from './keeping.ts';
 import type { CommittedBlock, LedgerEvent } from './port.ts';
 
 /** A job's whole story, from the state while it is open, from its block once it is closed. */
 export async function readJob(id: string, state: View, env: Environment, keeping: Keeping): Promise<JobRecord | undefined> {
   const open = state.get(stateKeys.job(id)) as OpenJobRecord | undefined;
-  if (open) return jobRecord(bookOf(state, env, open.superNode), open, 0n, undefined);
+  if (open) return jobRecord(bookOf(state, env, open.superNode), open, undefined);
   const parts = parseJobId(id);
   const place = parts && (await keeping.jobPlace(parts.allowance, parts.sequence));
   const kept = place && (await keeping.read(place.height));
-  if (!kept) return undefined;
-  const { rows, steps } = kept.delta[place.index]!;
+  return kept && jobAt(id, kept, place.index, { state, env, keeping });
+}
+
+interface Reading {
+  readonly state: View;
+  readonly env: Environment;
+  readonly keeping: Keeping;
+}
+
+/** What a transaction says of a job. */
+async function jobAt(id: string, { block, delta }: KeptBlock, index: number, reading: Reading): Promise<JobRecord | undefined> {
+  const { rows, steps, refunds = [] } = delta[index]!;
+  const refund = refunds.find((one) => one.id === id);
+  if (refund) return refundedJob(refund, block, reading);
   const step = steps.findLast((record) => record.id === id);
   if (step) return step;
-  const pairs = rows.find(([allowance]) => allowance === parts.allowance)?.[1] ?? [];
+  const { allowance, sequence } = parseJobId(id)!;
+  const pairs = rows.find(([of]) => of === allowance)?.[1] ?? [];
   for (let i = 0; i < pairs.length; i += 2) {
-    if (pairs[i] === parts.sequence) return rowRecord(kept.block, place.index, pairs[i + 1]!, state, env);
+    if (pairs[i] === sequence) return rowRecord(block, index, pairs[i + 1]!, reading.state, reading.env);
   }
   return undefined;
 }
 
+/** A job as it was when it was paid, and the refund. */
+async function refundedJob(
+  { id, settlement, height }: NonNullable<TransactionDelta['refunds']>[number],
+  { header }: Block,
+  reading: Reading,
+): Promise<JobRecord | undefined> {
+  const kept = await reading.keeping.read(height);
+  const index = kept?.delta.findIndex(({ writes }) => writes.some(([key, value]) => key === settlement && value !== null)) ?? -1;
+  const paid = index < 0 ? undefined : await jobAt(id, kept!, index, reading);
+  return paid && { ...paid, state: 'refunded', changes: [...paid.changes, { to: 'refunded', height: header.height, time: header.time }] };
+}
+
 /** A block with what it did, as followers get it. */
-export function committedBlock(block: Block, delta: BlockDelta, state: View, env: Environment): CommittedBlock {
+export async function committedBlock(kept: KeptBlock, state: View, env: Environment, keeping: Keeping): Promise<CommittedBlock> {
+  const { block, delta } = kept;
   const events: LedgerEvent[] = [];
-  delta.forEach(({ writes, rows, steps }, index) => {
+  for (const [index, { writes, rows, steps, refunds = [] }] of delta.entries()) {
     for (const [key, value] of writes) events.push({ type: 'record', key, value });
     for (const [, pairs] of rows) {
       for (let i = 1; i < pairs.length; i += 2) {
@@ -49,7 +75,11 @@ export function committedBlock(block: Block, delta: BlockDelta, state: View, env
       }
     }
     for (const job of steps) events.push({ type: 'job', job });
-  });
+    for (const refund of refunds) {
+      const job = await refundedJob(refund, block, { state, env, keeping });
+      if (job) events.push({ type: 'job', job });
+    }
+  }
   return { block, results: delta.map(({ id, rejections }) => ({ id, rejections })), events };
 }
 

@@ -142,6 +142,6 @@ export abstract class KeptLedger implements Ledger {
 
   async #committed(height: number): Promise<CommittedBlock> {
     const { block, delta } = await this.#kept(height);
-    return committedBlock(block, delta, this.state, environmentOf(this.base(this.#head.time)));
+    return committedBlock({ block, delta }, this.state, environmentOf(this.base(this.#head.time)), this.keeping);
   }
 }

@@ -16,7 +16,16 @@ const sliceMs = 8;
 /** Transactions between two looks at the clock. */
 const executedTogether = 16;
 
-interface OrdererDependencies {
+/** What puts transactions in order, one way or another. */
+export interface TransactionOrderer {
+  /** @throws OrbError why it was refused, or `ledger-unavailable` */
+  submit(prepared: PreparedTransaction): Promise<Committed>;
+  /** Resolves when nothing waits any more. */
+  idle(): Promise<void>;
+}
+
+/** What an orderer stands on. */
+export interface OrdererDependencies {
   readonly keeping: Keeping;
   readonly ordererKey: Signer;
   /** What the next block stands on. */
@@ -37,7 +46,7 @@ interface Waiting {
  * Puts transactions in order and makes blocks of them. What comes while a block is being flushed makes up the next one,
  * so that one flush serves many.
  */
-export class Orderer {
+export class Orderer implements TransactionOrderer {
   readonly #dependencies: OrdererDependencies;
   #queue: Waiting[] = [];
   #queuedBytes = 0;
@@ -116,6 +125,8 @@ export class Orderer {
           bytes += size;
         }
       });
+      // What comes after refusals alone belongs to a block that begins now, with the time of now.
+      if (accepted.length === 0) break;
       if (performance.now() >= sliceEnds) {
         await nextTurn();
         sliceEnds = performance.now() + sliceMs;

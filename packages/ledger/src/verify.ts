@@ -57,7 +57,7 @@ async function runBlock(block: Block, header: BlockHeader, previous: BlockHeader
   let closed = 0;
   for (const { rows, steps } of builder.deltas) {
     for (const [, pairs] of rows) closed += pairs.length / 2;
-    closed += steps.filter(({ state: job }) => job === 'paid' || job === 'failed').length;
+    closed += steps.filter(({ state: job }) => job === 'paid' || job === 'failed' || job === 'expired').length;
   }
   return closed;
 }

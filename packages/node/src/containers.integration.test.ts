@@ -1,16 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WssTransport } from '@orb/link/wss';
 import { receiptFromRow, utf8 } from '@orb/protocol';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../sandbox/test/docker-daemon.ts';
-import { nodeServer, TestImages, type TestImage } from '../../sandbox/test/test-images.ts';
+import { TestImages, type TestImage } from '../../sandbox/test/test-images.ts';
 import { chain, ScriptedSuperNode, testFunction, testSigner } from '../test/scripted-super-node.ts';
 import { startNode } from './compose.ts';
 import type { RunningNode } from './running-node.ts';
 
 const reason = whyNoDocker();
+const recipesUrl = new URL('../../../examples/containers/recipes.json', import.meta.url);
+type Recipe = { readonly files: Record<string, string>; readonly node: boolean; readonly changes: string[] };
+const recipes = JSON.parse(readFileSync(recipesUrl, 'utf8')) as Record<'word-count' | 'visits', Recipe>;
 
 describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (${reason})` : ''}`, () => {
   const folder = mkdtempSync(join(tmpdir(), 'orb-node-'));
@@ -52,38 +55,43 @@ describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (
       isolation: 'container',
     });
 
+  /** One of examples/containers, made as its recipe says. */
+  const example = async (name: 'word-count' | 'visits') => {
+    const { files, node: withNode, changes } = recipes[name];
+    const content = Object.entries(files).map(([path, file]) => [path, readFileSync(new URL(file, recipesUrl))] as const);
+    return images.make(await images.base(name, { node: withNode, files: Object.fromEntries(content) }), { name, changes });
+  };
+
   test('offers both runtimes', () => {
     expect(superNode.offers[0]!.runtimes).toEqual(['deno-2', 'container']);
   });
 
   test('seeds an image only once it is here, runs it for each call, and bills the run alone', async () => {
-    const image = await images.make(await images.base('upper'), { name: 'upper', changes: ['CMD ["tr","a-z","A-Z"]'] });
-    const fn = functionOf('upper', image, 'job');
+    const image = await example('word-count');
+    const fn = functionOf('word-count', image, 'job');
     expect(await superNode.seed(fn)).toEqual({ seeding: true });
     await daemon.docker.getImage(image.reference).inspect();
-    const { header, body, trailer } = await superNode.run(fn, { body: utf8('hello') });
-    expect([header.status, Buffer.from(body).toString()]).toEqual([200, 'HELLO']);
+    const { header, body, trailer } = await superNode.run(fn, { body: utf8('three small words') });
+    expect([header.status, Buffer.from(body).toString()]).toEqual([200, '3\n']);
     const { outcome, setupUs, runUs } = receiptFromRow(trailer.receipt);
     expect([outcome, runUs > 0]).toEqual(['ok', true]);
-    // Making the container takes longer than turning five letters.
+    // Making the container takes longer than counting three words.
     expect(setupUs).toBeGreaterThan(runUs);
+    const lines = await superNode.run(fn, { body: utf8('a\nb\n'), request: { path: '/?arg=-l' } });
+    expect(Buffer.from(lines.body).toString()).toBe('2\n');
   });
 
   test('keeps a server warm', async () => {
-    const files = {
-      'app/server.mjs': nodeServer,
-      'app/function.mjs': 'let n = 0; export default { fetch: () => new Response(String(++n)) }',
-    };
-    const base = await images.base('counter', { node: true, files });
-    const fn = functionOf('counter', await images.make(base, { name: 'counter', changes: ['CMD ["node","/app/server.mjs"]'] }), 'http');
+    const fn = functionOf('visits', await example('visits'), 'http');
     expect(await superNode.seed(fn)).toEqual({ seeding: true });
-    const counts = [];
-    for (let call = 0; call < 3; call++) counts.push(Buffer.from((await superNode.run(fn)).body).toString());
-    expect(counts).toEqual(['1', '2', '3']);
+    for (const visits of [1, 2, 3]) {
+      const { body } = await superNode.run(fn, { request: { path: '/hall' } });
+      expect(JSON.parse(Buffer.from(body).toString())).toMatchObject({ path: '/hall', visits });
+    }
   });
 
   test('says why it does not seed an image that cannot be fetched', async () => {
-    const image = await images.make('upper:base', { name: 'gone', changes: ['CMD ["cat"]'] });
+    const image = await images.make('word-count:base', { name: 'gone', changes: ['CMD ["cat"]'] });
     const elsewhere = { ...image, reference: image.reference.replace(daemon.registry, '10.255.255.1:5000') };
     const answer = await superNode.seed(functionOf('gone', elsewhere, 'job'));
     expect(answer).toMatchObject({ seeding: false, reason: expect.stringMatching(/public internet/) as string });

@@ -8,7 +8,6 @@ import {
   checkBlock,
   checkInclusion,
   genesisSchema,
-  parametersSchema,
   parseBlock,
   resultsHash,
   signBlock,
@@ -16,6 +15,7 @@ import {
   type Block,
   type BlockHeader,
 } from './block.ts';
+import { parametersSchema } from './parameters.ts';
 
 const vectors = JSON.parse(readFileSync(new URL('../vectors/chain.json', import.meta.url), 'utf8'));
 const { chain } = sampleIds;

@@ -5,37 +5,9 @@ import { OrbError, type ErrorCode } from './errors.ts';
 import type { ChainId, TransactionId } from './ids.ts';
 import { limits } from './limits.ts';
 import { merkleLeaf, merkleRoot, merkleRootFromPath } from './merkle.ts';
-import { hex32, hex64, instantMs, parseWith, units } from './schema.ts';
+import { parametersSchema } from './parameters.ts';
+import { hex32, hex64, instantMs, parseWith } from './schema.ts';
 import { parseTransaction, type Transaction } from './transaction.ts';
-
-/** Rules and prices of a network; immutable, a change makes the next version. */
-export const parametersSchema = z.strictObject({
-  version: z.int().min(1),
-  /** Height from which this version holds. */
-  fromHeight: z.int().min(0),
-  /** Shares of a job's cost in basis points; the provider takes what is left. */
-  split: z.strictObject({
-    relayBps: z.int().min(0).max(5_000),
-    commissionBps: z.int().min(0).max(2_000),
-    seedingBps: z.int().min(0).max(2_000),
-  }),
-  /** How long a paid job can be disputed; credits vest after it. */
-  disputeWindowMs: z
-    .int()
-    .min(0)
-    .max(30 * 86_400_000),
-  /** How long a super node may take to acknowledge a finished job. */
-  graceMs: z.int().min(1_000).max(86_400_000),
-  /** How much more run time a node may bill than the super node observed. */
-  runToleranceMs: z.int().min(0).max(60_000),
-  /** The smallest bond of a super node, base units. */
-  minBond: units,
-  /** Faucet of a test network, base units per grant and for ever per account; `0` where there is none. */
-  faucetGrant: units,
-  faucetTotal: units,
-});
-/** Rules and prices as read. */
-export type Parameters = z.output<typeof parametersSchema>;
 
 /** The first fact of a network. Its hash is the chain id. */
 export const genesisSchema = z.strictObject({

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { blockHeaderSchema, genesisSchema, inclusionProofSchema, parametersSchema } from './block.ts';
+import { blockHeaderSchema, genesisSchema, inclusionProofSchema } from './block.ts';
 import { labels } from './canonical.ts';
 import { descriptorSchema } from './descriptor.ts';
 import { outcomes } from './job.ts';
 import { limits } from './limits.ts';
 import { linkExporterLabel, linkHelloSchema, linkRoles } from './link-handshake.ts';
 import { manifestSchema } from './manifest.ts';
+import { parametersSchema } from './parameters.ts';
 import { callStates, jobStates } from './states.ts';
 import { controlActionSchema, transactionBodies } from './transaction.ts';
 

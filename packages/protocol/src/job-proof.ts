@@ -127,6 +127,15 @@ export function rowsOfJob(transaction: Transaction, job: JobId): ProvenRow[] {
       return transaction.body.receipts.filter(([id]) => id === job).map(([, receipt]) => ({ node: transaction.body.node, receipt }));
     case 'job.acknowledge':
       return transaction.body.acknowledgements.filter(([id]) => id === job).map(([, acknowledgement]) => ({ acknowledgement }));
+    case 'job.claim':
+      return transaction.body.claims
+        .filter(({ ticket }) => isIt(ticket))
+        .map(({ ticket, receipt }) => ({ node: transaction.body.node, ticket, receipt }));
+    // These move a job without saying anything new of it.
+    case 'job.conclude':
+      return transaction.body.jobs.filter((id) => id === job).map(() => ({}));
+    case 'job.refund':
+      return transaction.body.job === job ? [{ node: transaction.body.row[0] }] : [];
     default:
       return [];
   }

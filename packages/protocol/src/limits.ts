@@ -20,6 +20,14 @@ export const limits = {
   settlementRows: 256,
   /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
   rowsPerLeaf: 8,
+  /** Rows under a root that a proof may name: far above what one tick or one settlement has. */
+  provenRows: 1_048_576,
+  /** Rows of one `job.claim`: each carries its proofs. */
+  claimRows: 16,
+  /** Keys of one account. */
+  accountKeys: 3,
+  /** Accounts that decide together on parameters and disputes. */
+  peers: 64,
   functionsPerAllowance: 64,
   /** Versions that one super node tells others it has seeders for: a list of about a megabyte. */
   presenceVersions: 30_000,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parametersSchema } from './block.ts';
+import { parametersSchema } from './parameters.ts';
 import { limits } from './limits.ts';
 import { billedMs, costOf, formatCredits, isUnits, maxUnits, parseCredits, parseUnits, shareOf } from './money.ts';
 

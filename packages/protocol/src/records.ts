@@ -33,7 +33,27 @@ export const stateKeys = {
   parameters: (version: number) => `parameters/${version}`,
   /** Number of the version of the parameters that holds now. */
   currentParameters: 'parameters',
+  /** Ledger time at which a version of the parameters was replaced. */
+  parametersEnd: (version: number) => `parameters-end/${version}`,
   supply: 'supply',
+  /** Number of a super node's settlements, and the first whose record is kept. */
+  settlements: (superNode: SuperNodeId) => `settlements/${superNode}`,
+  /** What one settlement closed, for as long as that can be disputed. */
+  settlement: (superNode: SuperNodeId, number: number) => `settlement/${superNode}/${String(number).padStart(12, '0')}`,
+  /** A node has claimed a closed job: it does so once. */
+  claimed: (id: JobId, node: NodeId) => `claimed/${id}/${node}`,
+  /** A payment for a node was taken back: it is once. */
+  refunded: (id: JobId, node: NodeId) => `refunded/${id}/${node}`,
+  /** Votes on one subject so far; by the hash of the subject's canonical JSON. */
+  vote: (subject: Hex32) => `vote/${subject}`,
+  /** Root over the pieces of a version's code. */
+  codeRoot: (fn: FunctionId, version: VersionId) => `code-root/${fn}/${version}`,
+  /** The last seeding challenge of a super node for a function. */
+  challenge: (superNode: SuperNodeId, fn: FunctionId) => `challenge/${superNode}/${fn}`,
+  /** Commission that waits for the peers. */
+  commissionPool: (superNode: SuperNodeId) => `credit/commission/${superNode}`,
+  /** The seeding share of a function's jobs, which waits for its seeders. */
+  seedingPool: (fn: FunctionId, superNode: SuperNodeId) => `credit/seeding-${fn}/${superNode}`,
 } as const;
 
 /** A person or organisation. */
@@ -45,6 +65,12 @@ export interface AccountRecord {
   readonly roles: readonly Role[];
   /** Number of the last transaction it signed; the next one is one more. */
   readonly sequence: number;
+  /** May give the account new keys, after a delay. */
+  readonly recoveryKey?: Hex32;
+  /** Recoveries asked for so far. */
+  readonly recoveries?: number;
+  /** Keys that the account will have when the time has come, unless it says no. */
+  readonly recovery?: { readonly keys: readonly Hex32[]; readonly due: number };
 }
 
 /** Money that its account can spend. Only the treasury's is negative, by as much as all others hold. */
@@ -65,6 +91,10 @@ export interface SuperNodeRecord {
   /** Where callers go: https://… or http://127.0.0.1:… */
   readonly gateway: string;
   readonly bond: Units;
+  /** Part of the bond that has been called back, and when it may go. */
+  readonly unbonding?: { readonly units: Units; readonly due: number };
+  /** Part of the bond that open claims hold. */
+  readonly bondReserved?: Units;
 }
 
 /** A lent computer. */
@@ -122,6 +152,10 @@ export interface AllowanceRecord {
   readonly closedBelow: number;
   /** Closed sequences above it, as ascending, disjoint `[first, last]` runs. */
   readonly closed: readonly (readonly [number, number])[];
+  /** Jobs that are open, and what of `left` they hold. Absent when there are none. */
+  readonly open?: { readonly jobs: number; readonly units: Units };
+  /** Released while jobs were open: what they leave goes to the payer when the last one closes. */
+  readonly released?: true;
 }
 
 /** What an account has earned at one super node. */
@@ -141,6 +175,54 @@ export interface OpenJobRecord {
   readonly receipt: ReceiptRow | null;
   readonly acknowledgement: AcknowledgementRow | null;
   readonly changes: JobRecord['changes'];
+  /** What it holds for its payment, and of what: its allowance, or the bond of a super node that issued too much. */
+  readonly holds: { readonly units: Units; readonly of: 'allowance' | 'bond' };
+  /** Until when the super node may answer a receipt; after it, silence pays. */
+  readonly answerBy?: number;
+  /** In dispute: what decides until then; after it, nobody pays. */
+  readonly disputedUntil?: number;
+  /** Its sequence is closed: a node has answered the word that it was lost. */
+  readonly reopened?: true;
+}
+
+/** What one settlement closed. */
+export interface SettlementRecord {
+  readonly number: number;
+  readonly height: number;
+  /** When it was settled, and until when that can be disputed. */
+  readonly time: number;
+  readonly until: number;
+  readonly count: number;
+  /** `rowsRoot` over the texts of the closed rows. */
+  readonly root: Hex32;
+}
+
+/** Numbers of a super node's settlements: those from `first` to before `next` have records. */
+export interface SettlementsRecord {
+  readonly first: number;
+  readonly next: number;
+}
+
+/** Votes on one subject. */
+export interface VoteRecord {
+  readonly accounts: readonly AccountId[];
+}
+
+/** Root over the pieces of a version's code. */
+export interface CodeRootRecord {
+  readonly root: Hex32;
+  readonly pieces: number;
+}
+
+/** A seeding challenge, open or over. */
+export interface ChallengeRecord {
+  readonly number: number;
+  readonly version: VersionId;
+  /** With a node's id it says which piece the node must show. */
+  readonly seed: Hex32;
+  readonly due: number;
+  readonly answers: readonly { readonly node: NodeId; readonly account: AccountId }[];
+  readonly paid: boolean;
 }
 
 /**
@@ -169,8 +251,10 @@ export interface JobRecord {
   readonly payments: readonly {
     readonly account: AccountId;
     readonly units: Units;
-    readonly reason: 'provider' | 'relay' | 'commission' | 'seeding';
+    readonly reason: 'provider' | 'relay' | 'commission' | 'seeding' | 'royalty';
   }[];
+  /** The super node had issued more than the allowance: its bond paid, and the provider alone. Absent otherwise. */
+  readonly paidFrom?: 'bond';
   /** Every change: what, in which block, at which ledger time. */
   readonly changes: readonly { readonly to: JobRecord['state']; readonly height: number; readonly time: number }[];
 }

@@ -160,6 +160,30 @@ export const jobTransitions: readonly Transition<JobState>[] = [
     pays: 'payer',
   },
   {
+    from: 'done',
+    to: 'paid',
+    by: 'contract',
+    proof: 'votes of a quorum of peers, in a dispute',
+    ledger: 'payment',
+    pays: 'payer',
+  },
+  {
+    from: 'done',
+    to: 'expired',
+    by: 'clock',
+    proof: 'not received, and nobody has decided otherwise within the dispute window',
+    ledger: 'job with fault',
+    pays: 'nobody',
+  },
+  {
+    from: 'failed',
+    to: 'done',
+    by: 'node',
+    proof: 'ticket under the super node’s root, receipt, and the super node’s word that the job was lost',
+    ledger: 'times, result hash, outcome, cost',
+    pays: 'nobody',
+  },
+  {
     from: 'received',
     to: 'paid',
     by: 'contract',
@@ -177,10 +201,13 @@ export const jobTransitions: readonly Transition<JobState>[] = [
   },
 ];
 
-/** States that nothing leads out of. A paid job is closed too, but for a refund inside the dispute window. */
+/**
+ * States that nothing leads out of. A paid job is closed too, but for a refund inside the dispute window; so is a
+ * failed one, but for the node's answer to the word that it was lost.
+ */
 export const terminalCallStates = ['done', 'failed', 'cancelled', 'dead'] as const satisfies readonly CallState[];
 /** The same for jobs. */
-export const terminalJobStates = ['refunded', 'failed', 'expired'] as const satisfies readonly JobState[];
+export const terminalJobStates = ['refunded', 'expired'] as const satisfies readonly JobState[];
 
 /** True when the table permits the move. */
 export function canMove<State extends string>(table: readonly Transition<State>[], from: State, to: State): boolean {

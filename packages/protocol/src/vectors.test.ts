@@ -132,9 +132,24 @@ describe('golden vectors', () => {
     }
   });
 
+  test('row proofs: the leaf of eight texts, and up from there; what proves nothing leads elsewhere', () => {
+    const { root, proofs, refused, closedRows } = read('row-proofs.json');
+    const hash = (...parts: Buffer[]) => Buffer.from(sha256(Buffer.concat(parts)), 'hex');
+    for (const { text, proof } of proofs) {
+      // Eleven rows make two leaves, so each leaf's path is the other one.
+      const own = hash(Buffer.of(0), Buffer.from(proof.leaf.join('\n')));
+      const other = Buffer.from(proof.path[0], 'hex');
+      expect(hash(Buffer.of(1), ...(proof.place < 8 ? [own, other] : [other, own])).toString('hex')).toBe(root);
+      expect(proof.leaf[proof.place % 8]).toBe(text);
+      expect(proof.path).toHaveLength(1);
+    }
+    for (const one of refused) expect(one.root, one.name).not.toBe(root);
+    for (const { row, text } of closedRows) expect(text).toBe(JSON.stringify(row));
+  });
+
   test('transactions: statement and id recomputed, every signature right, every kind there', () => {
     const { transactions } = read('transactions.json');
-    expect(new Set(transactions.map((one: { transaction: { kind: string } }) => one.transaction.kind)).size).toBe(16);
+    expect(new Set(transactions.map((one: { transaction: { kind: string } }) => one.transaction.kind)).size).toBe(31);
     for (const { transaction, statement, id } of transactions) {
       const { signatures, ...unsigned } = transaction;
       expect(statement).toBe(labelled('orb/transaction/1', unsigned));

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Json } from '../src/index.ts';
 import { canonicalVectors, idVectors, keyVectors, manifestVectors, merkleVectors, moneyVectors } from './format-vectors.ts';
-import { rootVectors, rowVectors } from './job-vectors.ts';
+import { rootVectors, rowProofVectors, rowVectors } from './job-vectors.ts';
 import { chainVectors, transactionVectors } from './ledger-vectors.ts';
 import { descriptorVectors, ed25519Vectors, handshakeVectors, signedRequestVectors, stateVectors } from './peer-vectors.ts';
 
@@ -15,6 +15,7 @@ export const vectorFiles: Readonly<Record<string, () => Json>> = {
   'merkle.json': merkleVectors,
   'rows.json': rowVectors,
   'roots.json': rootVectors,
+  'row-proofs.json': rowProofVectors,
   'transactions.json': transactionVectors,
   'chain.json': chainVectors,
   'descriptor.json': descriptorVectors,

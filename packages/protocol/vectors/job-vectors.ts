@@ -1,5 +1,6 @@
 import {
   acknowledgementRow,
+  closedRowText,
   jobIdOf,
   jobRowSchema,
   jobTimes,
@@ -10,17 +11,20 @@ import {
   requestHash,
   resultHash,
   rootBytes,
+  rowProof,
   rowsRoot,
+  rowsRootFromProof,
   sha256,
   signRoot,
   streamedRequestHash,
   ticketRow,
   ticketText,
   type Json,
+  type RowProof,
 } from '../src/index.ts';
 import { refusalOf } from './format-vectors.ts';
 import { keyOf, sampleAcknowledgement, sampleIds, sampleReceipt, sampleTicket } from './sample.ts';
-import { sampleReceiptsRoot, sampleRows } from './sample-transactions.ts';
+import { sampleClosedRows, sampleReceiptsRoot, sampleRows, sampleTickets } from './sample-transactions.ts';
 
 export function rowVectors(): Json {
   const ticket = sampleTicket(0);
@@ -85,5 +89,30 @@ export function rootVectors(): Json {
       key: keyOf('node').publicKey,
       signature: signRoot('receipts', sampleReceiptsRoot, keyOf('node')),
     },
+  };
+}
+
+export function rowProofVectors(): Json {
+  const proofs = [0, 7, 8, 10].map((place) => ({ text: sampleTickets[place]!, proof: rowProof(sampleTickets, place) }));
+  const { text, proof } = proofs[3]!;
+  const refused: Record<string, { text: string; proof: RowProof }> = {
+    'another text': { text: sampleTickets[9]!, proof },
+    'another place': { text, proof: { ...proof, place: 2 } },
+    'a place outside': { text, proof: { ...proof, place: 11 } },
+    'another count': { text, proof: { ...proof, count: 12 } },
+    'a shorter leaf': { text, proof: { ...proof, leaf: proof.leaf.slice(1), place: 9 } },
+    'a shorter path': { text, proof: { ...proof, path: [] } },
+  };
+  const root = rowsRoot(sampleTickets);
+  return {
+    about: 'That a row stands under a root. Refused: what leads to no root, or to another one.',
+    root,
+    proofs: proofs as unknown as Json,
+    refused: Object.entries(refused).map(([name, one]) => ({
+      name,
+      ...one,
+      root: rowsRootFromProof(one.text, one.proof) ?? null,
+    })) as unknown as Json,
+    closedRows: sampleClosedRows.map((row) => ({ row, text: closedRowText(row) })) as unknown as Json,
   };
 }

@@ -1,13 +1,17 @@
 import {
   acknowledgementRow,
+  closedRowText,
   jobId,
   jobRow,
   receiptRow,
   receiptText,
+  rowProof,
   rowsRoot,
   signRoot,
   signTransaction,
   ticketRow,
+  ticketText,
+  type ClosedRow,
   type Transaction,
   type TransactionBody,
   type TransactionKind,
@@ -20,6 +24,7 @@ import {
   sampleReceipt,
   sampleTicket,
   sampleTime,
+  vectorHash,
   type keyNumbers,
 } from './sample.ts';
 
@@ -45,6 +50,30 @@ export const sampleReceiptsRoot = {
   count: sampleRows.length,
   root: rowsRoot(sampleRows.map(([ticket, receipt]) => receiptText(ticket, receipt))),
 };
+
+/** Tickets of one tick, more than share a leaf. */
+export const sampleTickets = Array.from({ length: 11 }, (_, n) => ticketText(ticketRow(sampleTicket(n))));
+
+const sampleTicketsRoot = { chain: sampleIds.chain, superNode, node, batch: 1, count: sampleTickets.length, root: rowsRoot(sampleTickets) };
+
+/** What a settlement has closed: a payment, and the word that a job was lost. */
+export const sampleClosedRows: readonly ClosedRow[] = [
+  [
+    node,
+    'paid',
+    'allowance',
+    allowance,
+    developer,
+    sampleIds.function,
+    1,
+    [
+      [0, '3840', '0'],
+      [1, '5120', '0'],
+    ],
+  ],
+  [node, 'lost', 'allowance', allowance, developer, sampleIds.function, 1, [[9, '0', '0']]],
+];
+export const sampleClosedTexts = sampleClosedRows.map(closedRowText);
 
 /** For each kind a valid body and who signs it. */
 const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBody<K>, signers: readonly Holder[]] } = {
@@ -116,6 +145,49 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
     ['superNode'],
   ],
   'credit.sweep': [{ account: provider, superNodes: [superNode], at: 1_800_000_000_000 }, ['provider']],
+  'account.rotate': [
+    { account: developer, sequence: 4, keys: [keyOf('other').publicKey], recoveryKey: keyOf('recovery').publicKey },
+    ['developer', 'other'],
+  ],
+  'account.recover': [{ account: developer, number: 1, keys: [keyOf('other').publicKey] }, ['recovery']],
+  'account.cancel-recovery': [{ account: developer, sequence: 5 }, ['developer']],
+  'account.finish-recovery': [{ account: developer, number: 1 }, []],
+  'super-node.unbond': [{ account: operator, sequence: 2, superNode, units: '1000000000000' }, ['operator']],
+  'super-node.withdraw': [{ superNode, due: sampleTime + 604_800_000 }, []],
+  'job.claim': [
+    {
+      superNode,
+      node,
+      batch: 1,
+      count: sampleTickets.length,
+      root: sampleTicketsRoot.root,
+      signature: signRoot('tickets', sampleTicketsRoot, keyOf('superNode')),
+      claims: [
+        { ticket: ticketRow(sampleTicket(1)), receipt: receiptRow(sampleReceipt(1)), proof: rowProof(sampleTickets, 1), closed: null },
+        {
+          ticket: ticketRow(sampleTicket(9)),
+          receipt: receiptRow(sampleReceipt(2)),
+          proof: rowProof(sampleTickets, 9),
+          closed: { settlement: 1, row: sampleClosedRows[1]!, proof: rowProof(sampleClosedTexts, 1) },
+        },
+      ],
+    },
+    ['node'],
+  ],
+  'job.conclude': [{ superNode, jobs: sequences.map((n) => jobId(allowance, n)), at: sampleTime }, []],
+  'job.refund': [
+    { superNode, settlement: 1, job: jobId(allowance, 0), row: sampleClosedRows[0]!, proof: rowProof(sampleClosedTexts, 0) },
+    ['superNode', 'provider'],
+  ],
+  'peer.vote': [
+    { account: operator, sequence: 3, subject: { type: 'dispute', superNode, job: jobId(allowance, 0), pay: true } },
+    ['operator'],
+  ],
+  'reward.commission': [{ superNodes: [superNode], at: sampleTime }, []],
+  'seeding.root': [{ function: sampleIds.function, version: sampleIds.version, root: vectorHash('pieces'), pieces: 5 }, ['control']],
+  'seeding.challenge': [{ superNode, function: sampleIds.function, version: sampleIds.version, number: 1 }, ['superNode']],
+  'seeding.answer': [{ superNode, function: sampleIds.function, number: 1, node, piece: 'c0de', path: [vectorHash('sibling')] }, ['node']],
+  'seeding.pay': [{ superNode, function: sampleIds.function, number: 1 }, []],
 };
 
 /** A valid, signed transaction of a kind. */

@@ -2,6 +2,8 @@ import { Option, type Command } from 'commander';
 import { OrbError, formatCredits, isFunctionName, limits } from '@orb/protocol';
 import { nameFromFile } from '../deploy/bundle-source.ts';
 import { deployFunction, type Deployment, type ManifestTerms } from '../deploy/deploy-function.ts';
+import { parseImagePlace } from '../deploy/image-registry.ts';
+import type { CodeSource } from '../deploy/read-code.ts';
 import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
 import type { Session } from '../session/session.ts';
@@ -11,6 +13,7 @@ import type { CommandContext } from './command-context.ts';
 import { baseUnits, credits, duration, memory, wholeNumber } from './option-values.ts';
 
 interface DeployFlags {
+  readonly image?: string;
   readonly name?: string;
   readonly memory?: number;
   readonly timeout?: number;
@@ -33,8 +36,9 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     .description(
       'bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version, with the limits of the one before unless told otherwise',
     )
-    .argument('<file>', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
-    .option('--name <name>', 'name of the function (default: from the file)')
+    .argument('[file]', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
+    .option('--image <reference>', 'a container image instead of a file, as docker pull takes it')
+    .option('--name <name>', 'name of the function (default: from the file or image)')
     .option(
       '--memory <MiB>',
       `memory limit, which is what is billed (default: ${limits.memoryMiB.default})`,
@@ -60,7 +64,10 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
       `calls that one instance may run at once (default: ${limits.concurrency.default})`,
       wholeNumber(limits.concurrency.min, limits.concurrency.max),
     )
-    .option('--handler <export>', 'which export answers (default: fetch, then default, then handler)')
+    .option(
+      '--handler <export>',
+      'which export answers (default: fetch, then default, then handler); of an image job or http (default: http if it names a port)',
+    )
     .option('--private', 'only the owner may call it')
     .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
@@ -76,11 +83,12 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
         .default(budgetDefaults.allowanceMs, '30d'),
     )
     .option('--print-descriptor', 'print the signed descriptor as well')
-    .action(async (file: string, flags: DeployFlags, command: Command) => deploy(context.session(command), file, flags));
+    .action(async (file: string | undefined, flags: DeployFlags, command: Command) => deploy(context.session(command), file, flags));
 }
 
-async function deploy(session: Session, file: string, flags: DeployFlags): Promise<void> {
-  const name = flags.name ?? nameFromFile(file);
+async function deploy(session: Session, file: string | undefined, flags: DeployFlags): Promise<void> {
+  const source = sourceOf(file, flags, session);
+  const name = flags.name ?? nameFromFile('file' in source ? source.file : parseImagePlace(source.image).path);
   if (!isFunctionName(name)) {
     throw new OrbError('invalid-request', {
       message: `${JSON.stringify(name.slice(0, 80))} is not a function name.`,
@@ -89,7 +97,7 @@ async function deploy(session: Session, file: string, flags: DeployFlags): Promi
   }
   const { orb, owner, name: ownerName } = await session.orbAs();
   const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
-  const options = { file, name, manifest: manifestFlags(flags), budgetUnits: flags.budget, allowanceMs: flags.allowanceFor };
+  const options = { source, name, manifest: manifestFlags(flags), budgetUnits: flags.budget, allowanceMs: flags.allowanceFor };
   const { progress, signal } = session;
   const deployment = await deployFunction(options, { orb, owner, ownerName, files, progress, signal }).catch((error: unknown) => {
     progress.fail();
@@ -100,6 +108,15 @@ async function deploy(session: Session, file: string, flags: DeployFlags): Promi
     const lines = [describeDeployment(deployment, files, session)];
     if (flags.printDescriptor) lines.push('', JSON.stringify(descriptor, null, 2));
     return lines.join('\n');
+  });
+}
+
+function sourceOf(file: string | undefined, { image, handler }: DeployFlags, { terminal }: Session): CodeSource {
+  if (image !== undefined && file === undefined) return { image, handler, login: terminal.streams.env['ORB_REGISTRY_LOGIN'] };
+  if (file !== undefined && image === undefined) return { file };
+  throw new OrbError('invalid-request', {
+    message: 'Give either a source file or --image.',
+    hint: 'orb deploy hello.ts, or orb deploy --image ghcr.io/me/app:1',
   });
 }
 

@@ -5,8 +5,8 @@ import { deployFunction } from '../deploy/deploy-function.ts';
 import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
 import { devLoop, type DevEvent } from '../dev/dev-loop.ts';
-import { followLogs } from '../logs/follow-logs.ts';
 import { LogLines } from '../logs/log-lines.ts';
+import { readLogs } from '../logs/read-logs.ts';
 import { reportError } from '../session/report-error.ts';
 import type { Session } from '../session/session.ts';
 import { shortId } from '../terminal/format.ts';
@@ -36,7 +36,7 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
   refuseMainNetwork(await orb.network());
   const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
   const progress = createProgress(terminal, true);
-  const deploy = () => deployFunction({ file, name, manifest: {}, ...budgetDefaults }, { orb, owner, ownerName, files, progress, signal });
+  const deploy = () => deployFunction({ source: { file }, name, manifest: {}, ...budgetDefaults }, { orb, owner, ownerName, files, progress, signal });
   const path = `${ownerName}/${name}`;
   let logs: Promise<void> | undefined;
   const onEvent = (event: DevEvent) => {
@@ -48,7 +48,7 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
   const lines = new LogLines(terminal.style);
   const showLogs = async () => {
     const onLost = () => terminal.note(terminal.noteStyle.warn('! The network has gone; the log goes on when it is back.'));
-    for await (const entry of followLogs({ path, follow: true, tail: 0 }, { orb, owner, signal, onLost }))
+    for await (const entry of readLogs({ path, follow: true, tail: 0 }, { orb, owner, signal, onLost }))
       terminal.print(options.json ? JSON.stringify({ type: 'log', ...entry }) : lines.render(entry));
   };
   await devLoop(file, { deploy, signal, onEvent });

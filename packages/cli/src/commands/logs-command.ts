@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { followLogs } from '../logs/follow-logs.ts';
 import { LogLines } from '../logs/log-lines.ts';
+import { readLogs } from '../logs/read-logs.ts';
 import type { Session } from '../session/session.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
@@ -31,7 +31,7 @@ async function showLogs(session: Session, given: string, { follow = false, tail 
     if (!isLost) terminal.note(terminal.noteStyle.warn(`! ${message} Trying again …`));
     isLost = true;
   };
-  for await (const entry of followLogs({ path, follow, tail }, { orb, owner, signal, onLost })) {
+  for await (const entry of readLogs({ path, follow, tail }, { orb, owner, signal, onLost })) {
     isLost = false;
     terminal.print(options.json ? JSON.stringify(entry) : lines.render(entry));
   }

@@ -15,18 +15,18 @@ import {
 } from '@orb/protocol';
 import type { FunctionInfo, NetworkInfo, Orb, Owner } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
-import { formatBytes, formatMoney } from '../terminal/format.ts';
+import { formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
-import { bundleSource, type Bundle } from './bundle-source.ts';
 import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import { checkBudget, checkFunds, ensureAllowances, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
 import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
+import { readCode, readingOf, type CodeForDeploy, type CodeSource } from './read-code.ts';
 
 /** What an owner may say in a manifest. */
-export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'code'>>;
+export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image'>>;
 
 export interface DeployOptions extends BudgetOptions {
-  readonly file: string;
+  readonly source: CodeSource;
   readonly name: string;
   /** What the manifest should say beside code; the rest stays as in the version that runs now, or has its default. */
   readonly manifest: ManifestTerms;
@@ -47,7 +47,7 @@ export interface Deployment {
   readonly version: VersionId;
   /** What this deploy did on the ledger. */
   readonly change: 'created' | 'published' | 'reverted' | 'unchanged';
-  readonly bundle: Bundle;
+  readonly bundle: CodeForDeploy;
   /** At the super node that was spoken to. */
   readonly allowance: AllowanceState;
   /** At every super node that got one. */
@@ -57,23 +57,23 @@ export interface Deployment {
 }
 
 /**
- * Source file → a function that answers: bundle, ledger, allowance, code, seeders.
+ * Source file or image → a function that answers: reading, ledger, allowance, code, seeders.
  * Each step may be repeated: a deploy that was interrupted is finished by deploying again.
  * @throws OrbError for each thing that can be wrong, before anything is changed where it can be known before
  */
 export async function deployFunction(options: DeployOptions, dependencies: DeployDependencies): Promise<Deployment> {
   const { orb, owner, progress } = dependencies;
-  progress.step(`Bundling ${options.file}`);
-  const bundle = await bundleSource(options.file);
+  progress.step(readingOf(options.source));
+  const bundle = await readCode(options.source);
   // What is wrong with the options is said before anything is asked.
-  makeManifest(options.manifest, bundle);
-  progress.done(`Bundled ${options.file}: ${formatBytes(bundle.code.byteLength)}`);
+  makeManifest({}, options.manifest, bundle);
+  progress.done(cleanText(bundle.summary));
   for (const warning of bundle.warnings.slice(0, 5)) progress.note(cleanText(warning));
 
   progress.step('Checking account and budget');
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
-  const manifest = makeManifest({ ...place.terms, ...options.manifest }, bundle);
+  const manifest = makeManifest(place.terms, options.manifest, bundle);
   checkBudget(manifest, options);
   if (place.isNew) await checkFunds(orb, owner, options.budgetUnits);
 
@@ -126,13 +126,14 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
   return (superNode.gateway ?? orb.url).replace(/\/$/, '');
 }
 
-function makeManifest(terms: ManifestTerms, { code, sha256 }: Bundle): Manifest {
+/** @param before terms of an earlier version @param terms what the owner says now */
+function makeManifest(before: ManifestTerms, terms: ManifestTerms, { code, sha256, manifest: own }: CodeForDeploy): Manifest {
   return parseManifest({
-    runtime: 'deno-2',
     priceCap: String(limits.rate.default),
+    ...before,
+    ...own,
     ...terms,
     v: 1,
-    kind: 'bundle',
     code: { sha256, bytes: code.byteLength },
   } satisfies ManifestInput);
 }
@@ -169,8 +170,11 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
 
 function termsOf(version: FunctionInfo['version']): ManifestTerms {
   if (!version) return {};
-  const { v: _, kind: __, code: ___, ...terms } = parseManifest(version['manifest']);
-  return terms;
+  const { v: _, kind, runtime: __, code: ___, image: ____, ...terms } = parseManifest(version['manifest']);
+  if (kind === 'bundle') return terms;
+  // How an image answers is found anew for each.
+  const { handler: _____, concurrency: ______, ...rest } = terms;
+  return rest;
 }
 
 async function publish(

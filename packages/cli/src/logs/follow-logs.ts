@@ -4,9 +4,8 @@ import type { LogEntry, Orb, Owner } from '@orb/sdk';
 export interface FollowLogsOptions {
   /** `OWNER/NAME` */
   readonly path: string;
-  readonly follow: boolean;
-  /** The newest entries to begin with. */
-  readonly tail: number;
+  /** Goes on after this entry; 0 begins with what comes from now on and what the super node holds. */
+  readonly after: number;
 }
 
 export interface FollowLogsDependencies {
@@ -19,41 +18,41 @@ export interface FollowLogsDependencies {
 
 /** The first and the longest wait before a super node that has gone is tried again. */
 const retryMs = { first: 250, most: 5_000 };
+const heldAtMost = 1_000;
 
-/** A function's log; while following, it goes on where it was when the super node comes back. Ends when `signal` aborts. */
+/** A function's log at one super node as it comes; it goes on where it was when the super node comes back. Ends when `signal` aborts. */
 export async function* followLogs(
-  { path, follow, tail }: FollowLogsOptions,
+  { path, after }: FollowLogsOptions,
   { orb, owner, signal, onLost }: FollowLogsDependencies,
 ): AsyncGenerator<LogEntry, void, undefined> {
-  let after = 0;
-  let wanted = tail;
+  let last = after;
   let waitMs = retryMs.first;
-  for (;;) {
+  while (!signal.aborted) {
     try {
-      for await (const entry of orb.functions.logs(path, owner, { follow, tail: wanted, after, signal })) {
-        after = entry.seq;
-        wanted = 1_000;
+      for await (const entry of orb.functions.logs(path, owner, { follow: true, tail: heldAtMost, after: last, signal })) {
+        last = entry.seq;
         waitMs = retryMs.first;
         yield entry;
       }
-      if (!follow) return;
     } catch (error) {
       if (signal.aborted) return;
-      if (!follow || !isOrbError(error) || !error.retryable) throw error;
+      if (!isOrbError(error) || !error.retryable) throw error;
       onLost(error);
     }
     await pause(waitMs, signal);
-    if (signal.aborted) return;
     waitMs = Math.min(waitMs * 2, retryMs.most);
   }
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
+    const done = () => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', done);
       resolve();
-    });
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+    if (signal.aborted) done();
   });
 }

@@ -197,7 +197,7 @@ async function deployExample(
   const files = new FunctionFiles({ home: folder.home }, { keys });
   const orb = new Orb({ url, account: { signer: developer.signer } });
   return deployFunction(
-    { file: example, name: 'hello', manifest: { replicas: nodes }, ...budgetDefaults },
+    { source: { file: example }, name: 'hello', manifest: { replicas: nodes }, ...budgetDefaults },
     { orb, owner: developer, ownerName: developer.name, files, progress: nestedProgress(progress, 'Deploying demo/hello'), signal },
   );
 }

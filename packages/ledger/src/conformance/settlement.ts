@@ -340,6 +340,8 @@ export function settlementConformance(open: OpenLedger): void {
           stateKeys.allowance(allowance),
           stateKeys.credit(accountId(alice.publicKey), id),
           stateKeys.credit(accountId(owner.publicKey), id),
+          stateKeys.settlement(id, 1),
+          stateKeys.settlements(id),
         ].sort(),
       );
       await ledger.close();

@@ -1,6 +1,16 @@
-import { allowanceId, OrbError, parseUnits, stateKeys, type AllowanceRecord, type Parameters, type TransactionBody } from '@orb/protocol';
+import {
+  allowanceId,
+  OrbError,
+  parseUnits,
+  stateKeys,
+  type AllowanceRecord,
+  type Parameters,
+  type SuperNodeRecord,
+  type TransactionBody,
+} from '@orb/protocol';
 import { addUnits, positiveUnits, takeUnits } from './balances.ts';
 import { actAs, type Context } from './context.ts';
+import { standingBond } from './super-nodes.ts';
 
 /** `allowance.open`: money moves from available to held; only jobs of this super node can take it from there. */
 export function openAllowance(context: Context, body: TransactionBody<'allowance.open'>): void {
@@ -9,8 +19,10 @@ export function openAllowance(context: Context, body: TransactionBody<'allowance
   const maxUnits = positiveUnits(maxText, 'An allowance');
   positiveUnits(perCallText, 'The maximum per call');
   actAs(context, payer, sequence);
-  if (state.get(stateKeys.superNode(superNode)) === undefined)
-    throw new OrbError('not-found', { message: `There is no super node ${superNode}.` });
+  const host = state.read<SuperNodeRecord>(stateKeys.superNode(superNode));
+  if (!host) throw new OrbError('not-found', { message: `There is no super node ${superNode}.` });
+  if (host.unbonding && standingBond(host) === 0n)
+    throw new OrbError('gone', { message: 'This super node is leaving: its bond is called back.' });
   if (expires <= env.time) throw new OrbError('invalid-request', { message: 'The allowance would have expired already.' });
   if (functions !== '*') requireFunctions(context, functions);
   takeUnits(context, payer, maxUnits);
@@ -30,13 +42,14 @@ export function openAllowance(context: Context, body: TransactionBody<'allowance
 }
 
 /**
- * `allowance.release`: what is left goes back to the payer, when no job of it can be settled any more. Anybody may ask
- * for it, because it can go nowhere else.
+ * `allowance.release`: what is left goes back to the payer, when no job of it can be settled any more. What open jobs
+ * hold stays until they close, and then goes where it belongs. Anybody may ask for it.
  */
 export function releaseAllowance(context: Context, { allowance: id }: TransactionBody<'allowance.release'>): void {
   const { state, env } = context;
   const allowance = state.read<AllowanceRecord>(stateKeys.allowance(id));
-  if (!allowance) throw new OrbError('not-found', { message: `There is no allowance ${id}, or it has been released.` });
+  if (!allowance || allowance.released)
+    throw new OrbError('not-found', { message: `There is no allowance ${id}, or it has been released.` });
   const due = settlementDeadline(allowance, env.parameters);
   if (env.time <= due) {
     throw new OrbError('conflict', {
@@ -44,9 +57,11 @@ export function releaseAllowance(context: Context, { allowance: id }: Transactio
       details: { due },
     });
   }
-  const left = parseUnits(allowance.left);
-  if (left > 0n) addUnits(context, allowance.payer, left);
-  state.delete(stateKeys.allowance(id));
+  const held = parseUnits(allowance.open?.units ?? '0');
+  const free = parseUnits(allowance.left) - held;
+  if (free > 0n) addUnits(context, allowance.payer, free);
+  if (allowance.open) state.put(stateKeys.allowance(id), { ...allowance, left: String(held), released: true } satisfies AllowanceRecord);
+  else state.delete(stateKeys.allowance(id));
 }
 
 /** Ledger time until which jobs of an allowance can be settled; after it, what is left can be released. */

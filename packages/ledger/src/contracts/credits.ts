@@ -24,6 +24,29 @@ export function addCredit(before: CreditRecord | undefined, units: bigint, time:
   return { vested, vesting: next };
 }
 
+/**
+ * A credit without units that came to it when payments vested at `until`: they wait in the first step from there on.
+ * @returns null when nothing is left, undefined when there is not as much
+ */
+export function takeCredit(before: CreditRecord | undefined, units: bigint, until: number): CreditRecord | null | undefined {
+  const { vested, vesting } = before ?? nothing;
+  let rest = units;
+  const next = vesting.map(([when, waiting]): [number, string] => {
+    const taken = when < until ? 0n : rest < BigInt(waiting) ? rest : BigInt(waiting);
+    rest -= taken;
+    return [when, String(BigInt(waiting) - taken)];
+  });
+  if (rest > 0n) return undefined;
+  const left = next.filter(([, waiting]) => waiting !== '0');
+  return left.length === 0 && vested === '0' ? null : { vested, vesting: left };
+}
+
+/** What has vested of a credit: its units, and the credit without them; null when nothing is left. */
+export function takeVested(before: CreditRecord, time: number): { units: bigint; left: CreditRecord | null } {
+  const { vested, vesting } = vest(before, time);
+  return { units: BigInt(vested), left: vesting.length === 0 ? null : { vested: '0', vesting } };
+}
+
 /** The credit at a time: what is due moves to vested. */
 function vest(credit: CreditRecord, time: number): CreditRecord {
   const waiting = credit.vesting.findIndex(([when]) => when > time);
@@ -40,17 +63,17 @@ export function sweepCredits(context: Context, { account: id, superNodes }: Tran
   const account = requireAccount(context, id);
   if (new Set(superNodes).size !== superNodes.length) throw new OrbError('invalid-request', { message: 'A super node is named twice.' });
   if (!superNodes.every((superNode) => signedBySuperNode(context, superNode))) requireAccountSignature(context, account);
-  // The shares for commission and seeding wait here for the rules that hand them out.
-  if (id === env.treasury) throw new OrbError('forbidden', { message: 'The pool of the treasury is not swept.' });
+  // What the treasury's account earns as anybody does would look redeemed, and could be burned.
+  if (id === env.treasury) throw new OrbError('forbidden', { message: 'The treasury does not sweep.' });
   let swept = 0n;
   for (const superNode of superNodes) {
     const key = stateKeys.credit(id, superNode);
     const before = state.read<CreditRecord>(key);
     if (!before) continue;
-    const { vested, vesting } = vest(before, env.time);
-    swept += BigInt(vested);
-    if (vesting.length === 0) state.delete(key);
-    else state.put(key, { vested: '0', vesting } satisfies CreditRecord);
+    const { units, left } = takeVested(before, env.time);
+    swept += units;
+    if (left) state.put(key, left);
+    else state.delete(key);
   }
   if (swept === 0n) {
     throw new OrbError('insufficient-funds', {

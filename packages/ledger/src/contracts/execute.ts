@@ -1,6 +1,8 @@
 import { OrbError, type Transaction, type TransactionResult } from '@orb/protocol';
-import { createAccount } from './accounts.ts';
+import { cancelRecovery, createAccount, finishRecovery, recoverAccount, rotateKeys } from './accounts.ts';
 import { openAllowance, releaseAllowance } from './allowances.ts';
+import { claimJobs } from './claims.ts';
+import { concludeJobs } from './conclusions.ts';
 import type { Context, Environment } from './context.ts';
 import { sweepCredits } from './credits.ts';
 import { controlFunction, createFunction } from './functions.ts';
@@ -8,11 +10,15 @@ import type { JobChange } from './job-book.ts';
 import { acknowledgeJobs, assignJobs, finishJobs, type JobsOutcome } from './jobs.ts';
 import { registerNode, retireNode } from './nodes.ts';
 import { prepareTransaction, type PreparedTransaction } from './prepared.ts';
+import { refundJob } from './refunds.ts';
+import { payCommission } from './rewards.ts';
+import { answerChallenge, challengeSeeders, paySeeders, setCodeRoot } from './seeding.ts';
 import { settleJobs } from './settlement.ts';
 import { Overlay, type View, type Writes } from './state.ts';
-import { registerSuperNode } from './super-nodes.ts';
+import { registerSuperNode, unbond, withdrawBond } from './super-nodes.ts';
 import { transfer } from './transfers.ts';
 import { burn, mint } from './treasury.ts';
+import { votePeer } from './votes.ts';
 
 /** What a transaction did. The engine keeps the writes and tells the changes to whoever follows. */
 export interface Execution {
@@ -76,5 +82,35 @@ function run(context: Context, { kind, body }: Transaction): JobsOutcome | void 
       return settleJobs(context, body);
     case 'credit.sweep':
       return sweepCredits(context, body);
+    case 'account.rotate':
+      return rotateKeys(context, body);
+    case 'account.recover':
+      return recoverAccount(context, body);
+    case 'account.cancel-recovery':
+      return cancelRecovery(context, body);
+    case 'account.finish-recovery':
+      return finishRecovery(context, body);
+    case 'super-node.unbond':
+      return unbond(context, body);
+    case 'super-node.withdraw':
+      return withdrawBond(context, body);
+    case 'job.claim':
+      return claimJobs(context, body);
+    case 'job.conclude':
+      return concludeJobs(context, body);
+    case 'job.refund':
+      return refundJob(context, body);
+    case 'peer.vote':
+      return votePeer(context, body);
+    case 'reward.commission':
+      return payCommission(context, body);
+    case 'seeding.root':
+      return setCodeRoot(context, body);
+    case 'seeding.challenge':
+      return challengeSeeders(context, body);
+    case 'seeding.answer':
+      return answerChallenge(context, body);
+    case 'seeding.pay':
+      return paySeeders(context, body);
   }
 }

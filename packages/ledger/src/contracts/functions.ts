@@ -81,6 +81,8 @@ function act(context: Context, before: FunctionRecord, action: ControlAction): P
       return { state: 'decommissioned' };
     case 'rotate':
       requireDifferentKeys(action.controlKey, action.recoveryKey);
+      // A stolen client secret must not take away what the owner gets the function back with.
+      if (action.recoveryKey !== before.recoveryKey) requireSignature(context, before.recoveryKey, 'recovery key of the function');
       return { controlKey: action.controlKey, recoveryKey: action.recoveryKey };
   }
 }

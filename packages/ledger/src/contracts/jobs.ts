@@ -63,13 +63,19 @@ export function acknowledgeJobs(context: Context, { superNode, acknowledgements 
       const open = openJobOf(book, id);
       if ('code' in open) return open;
       if (open.acknowledgement?.[0] === true) return refusal('already-settled', 'The job has been acknowledged already.');
+      if (isTooLate(book, open) && acknowledgement[0] !== true) return refusal('conflict', 'The time to answer is over: silence pays.');
       return moveJob(book, { ...open, acknowledgement });
     },
   );
 }
 
+/** Once the time to answer is over, a super node can still say that a job was received, but nothing against it. */
+export function isTooLate(book: JobBook, { receipt, answerBy, disputedUntil }: OpenJobRecord): boolean {
+  return receipt !== null && disputedUntil === undefined && answerBy !== undefined && book.context.env.time > answerBy;
+}
+
 /** Runs every row by itself: one that fails changes nothing and is named; the others go on. */
-function eachRow<Row>(
+export function eachRow<Row>(
   book: JobBook,
   rows: readonly Row[],
   idOf: (row: Row) => string,
@@ -84,11 +90,13 @@ function eachRow<Row>(
   return { rejections, changes: book.changes };
 }
 
+/** The id of the job that a ticket's row assigns. */
 export function jobIdOfTicket(ticket: TicketRow): string {
   return jobId(ticket[0], ticket[1]);
 }
 
-function openJobOf(book: JobBook, id: string): OpenJobRecord | Refusal {
+/** An open job of the book's super node. */
+export function openJobOf(book: JobBook, id: string): OpenJobRecord | Refusal {
   const open = book.openJob(id);
   if (!open) return refusal('not-found', 'There is no such open job.');
   if (open.superNode !== book.superNode.id) return refusal('forbidden', 'The job belongs to another super node.');

@@ -1,7 +1,7 @@
 import { accountId, functionId, jobId, nodeId, stateKeys, superNodeId, type Json, type TicketRow, type Transaction } from '@orb/protocol';
 import type { Environment } from './context.ts';
 import { executePrepared, type Execution } from './execute.ts';
-import { prepareTransaction } from './prepared.ts';
+import { prepareTransaction, type PreparedTransaction } from './prepared.ts';
 import { KeyNotLoaded, LoadedView } from './state.ts';
 
 /** Reads one key of the committed state. */
@@ -12,8 +12,13 @@ export type LoadKey = (key: string) => Promise<Json | undefined>;
  * contract asks for, running it again each time. The result is that of a run with everything at hand.
  * @throws OrbError why it is refused
  */
-export async function executeLoading(transaction: Transaction, env: Environment, load: LoadKey): Promise<Execution> {
-  const prepared = prepareTransaction(transaction);
+export function executeLoading(transaction: Transaction, env: Environment, load: LoadKey): Promise<Execution> {
+  return executePreparedLoading(prepareTransaction(transaction), env, load);
+}
+
+/** {@link executeLoading} for a transaction whose bytes are at hand. */
+export async function executePreparedLoading(prepared: PreparedTransaction, env: Environment, load: LoadKey): Promise<Execution> {
+  const { transaction } = prepared;
   const entries = new Map<string, Json | undefined>();
   await Promise.all(keysNamedBy(transaction, env).map(async (key) => entries.set(key, await load(key))));
   for (;;) {
@@ -69,6 +74,34 @@ function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasu
     }
     case 'credit.sweep':
       return [...account(body.account), ...body.superNodes.flatMap((id) => [stateKeys.superNode(id), stateKeys.credit(body.account, id)])];
+    case 'account.rotate':
+    case 'account.recover':
+    case 'account.cancel-recovery':
+    case 'account.finish-recovery':
+    case 'peer.vote':
+      return [stateKeys.account(body.account)];
+    case 'super-node.unbond':
+      return [stateKeys.account(body.account), stateKeys.superNode(body.superNode)];
+    case 'super-node.withdraw':
+      return [stateKeys.superNode(body.superNode)];
+    case 'job.claim':
+      return [
+        stateKeys.superNode(body.superNode),
+        stateKeys.node(body.node),
+        ...unique(body.claims.flatMap(({ ticket }) => ticketKeys(ticket))),
+      ];
+    case 'job.conclude':
+      return [stateKeys.superNode(body.superNode), ...body.jobs.map(stateKeys.job)];
+    case 'job.refund':
+      return [stateKeys.superNode(body.superNode), stateKeys.settlement(body.superNode, body.settlement)];
+    case 'reward.commission':
+      return body.superNodes.map(stateKeys.commissionPool);
+    case 'seeding.root':
+      return [stateKeys.function(body.function), stateKeys.version(body.function, body.version)];
+    case 'seeding.challenge':
+    case 'seeding.answer':
+    case 'seeding.pay':
+      return [stateKeys.challenge(body.superNode, body.function)];
   }
 }
 

@@ -15,7 +15,7 @@ import type { Context } from './context.ts';
 import { JobBook } from './job-book.ts';
 import { refusal, type Refusal } from './job-rules.ts';
 import { loseJob, moveJob } from './job-steps.ts';
-import { jobIdOfTicket, type JobsOutcome } from './jobs.ts';
+import { isTooLate, jobIdOfTicket, type JobsOutcome } from './jobs.ts';
 import { actAsSuperNode } from './super-nodes.ts';
 
 type Settlement = TransactionBody<'job.settle'>;
@@ -76,6 +76,7 @@ function settleRow(book: JobBook, node: string, [ticket, receipt, acknowledgemen
   const other = checkSame(open, node, ticket, receipt);
   if (other) return other;
   if (open.acknowledgement?.[0] === true && open.receipt) return refusal('already-settled', 'The job has been acknowledged already.');
+  if (isTooLate(book, open) && acknowledgement[0] !== true) return refusal('conflict', 'The time to answer is over: silence pays.');
   return moveJob(book, { ...open, receipt, acknowledgement: open.acknowledgement?.[0] === true ? open.acknowledgement : acknowledgement });
 }
 

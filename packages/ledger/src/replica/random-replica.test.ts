@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
 import { orderer, testGenesis, TestClock, TestNetwork } from '../testing/network.ts';
-import { operationArbitrary, setRandomStage, transactionOf, type Operation } from '../testing/random-operations.ts';
+import { operationArbitrary, type Operation } from '../testing/random-arbitraries.ts';
+import { setRandomStage, transactionOf } from '../testing/random-operations.ts';
 import { openReplicaLedger } from './open-replica-ledger.ts';
 import { ledgerUpstream } from './upstream.ts';
 
@@ -50,6 +51,6 @@ test('whatever anybody tries, through the orderer or through a peer, both give t
         await rm(folder, { recursive: true, force: true });
       }
     }),
-    { numRuns: runs, seed },
+    { numRuns: runs, seed, endOnFailure: true },
   );
-}, 60_000);
+}, 60_000 + runs * 3_000);

@@ -127,7 +127,8 @@ export class LogOutbox {
   #drop(bucket: FunctionBucket): void {
     bucket.dropped++;
     this.#owing.add(bucket);
-    this.#tellTimer ??= setTimeout(() => {
+    if (this.#tellTimer) return;
+    this.#tellTimer = setTimeout(() => {
       this.#tellTimer = undefined;
       for (const owing of this.#owing) this.#tell(owing);
     }, this.#options.tellDroppedMs).unref();

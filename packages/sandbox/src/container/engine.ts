@@ -8,6 +8,10 @@ import { ownerLabel } from './hardened-container.ts';
 
 /** Longest wait for one answer of the engine, milliseconds; starting and waiting for the end have bounds of their own. */
 const answerWithinMs = 30_000;
+/** 128 and the number of SIGKILL. */
+const killed = 137;
+const oomReportMs = 40;
+const oomReportTries = 10;
 /** Words of the engine when what the image names cannot be executed: the function's fault. */
 const cannotExecute =
   /executable file not found|no such file or directory|permission denied|exec format error|is a directory|not a directory|no command specified|starting container process caused|unable to find user/i;
@@ -60,6 +64,19 @@ export class Engine {
 
   async inspect(container: Container): Promise<ContainerInspectInfo> {
     return this.#ask('look at the container', () => container.inspect({ abortSignal: AbortSignal.timeout(answerWithinMs) }));
+  }
+
+  /**
+   * A container that has ended. The engine hears of a lack of memory on another way than of the end: one that was killed
+   * is asked after a few times.
+   */
+  async inspectEnded(container: Container): Promise<ContainerInspectInfo> {
+    for (let times = 0; ; times++) {
+      const info = await this.inspect(container);
+      const { Running: running, ExitCode: code, OOMKilled: exhausted } = info.State;
+      if (running || code !== killed || exhausted || times === oomReportTries) return info;
+      await new Promise((resolve) => setTimeout(resolve, oomReportMs));
+    }
   }
 
   /** Ends it and forgets it, with its anonymous volumes. Never throws: what stays is swept later. */

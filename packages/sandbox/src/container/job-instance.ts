@@ -242,7 +242,7 @@ class JobRun implements JobHost {
     this.#endedUs = performance.now() * 1000;
     // Its time is over; only words are fetched now.
     clearTimeout(this.#job.timer);
-    const [info] = await Promise.all([this.#engine.inspect(container), Promise.race([drained, after(drainWithinMs)])]);
+    const [info] = await Promise.all([this.#engine.inspectEnded(container), Promise.race([drained, after(drainWithinMs)])]);
     for (const line of this.#stderr.toString().split('\n')) if (line.trim() !== '') this.#job.log(2, line);
     const { reason, outOfMemory } = describeEnd(info, this.#stderr.toString());
     if (outOfMemory) return this.#job.finish('out-of-memory', reason);

@@ -166,7 +166,7 @@ export class RelayChannel implements Channel {
     const unknown = { reason: 'The helper of the container has ended.', outOfMemory: false };
     if (!server) return this.#end(unknown);
     try {
-      const info = await this.#engine.inspect(server);
+      const info = await this.#engine.inspectEnded(server);
       const gone = !info.State.OOMKilled && this.#complaint.toString().includes(goneWords);
       this.#end(
         gone

@@ -30,8 +30,9 @@ export function readLogQuery(query: Readonly<Record<string, string | undefined>>
  */
 export function sendLogs(fn: FunctionId, { after, tail, follow }: LogQuery, open: () => ServerResponse, book: LogBook): void {
   let skipped = 0;
-  let raw: ServerResponse | undefined;
+  const reader: { raw?: ServerResponse } = {};
   const send = (entry: LogEntry) => {
+    const { raw } = reader;
     if (!raw) return;
     if (raw.writableLength > backlogBytes) {
       skipped += 'dropped' in entry ? entry.dropped : 1;
@@ -43,7 +44,7 @@ export function sendLogs(fn: FunctionId, { after, tail, follow }: LogQuery, open
   };
   const stop = follow ? book.follow(fn, send) : undefined;
   const response = open();
-  raw = response;
+  reader.raw = response;
   response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
   response.flushHeaders();
   for (const entry of book.read(fn, after, tail)) response.write(`${JSON.stringify(entry)}\n`);

@@ -27,8 +27,11 @@ function describeFailure(failure: OrbError) {
   return { errorMessage: failure.message, errorType, trace: [] };
 }
 
-/** What Lambda writes about a call, base64, at most 4 KB of it: start, end and bill. */
-export function logTail({ call, version, times, memoryMiB }: CallReply): string {
+/** As with Lambda, the newest 4 KB of a call's log. */
+const tailBytes = 4_096;
+
+/** What Lambda writes about a call and what the function wrote, as it is sent: base64. @param written lines of this call */
+export function logTail({ call, version, times, memoryMiB }: CallReply, written: readonly string[]): string {
   const billedMs = Math.ceil(times.runUs / 1000);
   const report = [
     `REPORT RequestId: ${call}`,
@@ -37,6 +40,8 @@ export function logTail({ call, version, times, memoryMiB }: CallReply): string 
     `Memory Size: ${memoryMiB} MB`,
     ...(times.setupUs >= 1_000 ? [`Init Duration: ${(times.setupUs / 1000).toFixed(2)} ms`] : []),
   ];
-  const lines = [`START RequestId: ${call} Version: ${version}`, `END RequestId: ${call}`, report.join('\t')];
-  return Buffer.from(`${lines.join('\n')}\n`).toString('base64');
+  const lines = [`START RequestId: ${call} Version: ${version}`, ...written, `END RequestId: ${call}`, report.join('\t')];
+  return Buffer.from(`${lines.join('\n')}\n`)
+    .subarray(-tailBytes)
+    .toString('base64');
 }

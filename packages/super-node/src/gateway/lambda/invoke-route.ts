@@ -37,7 +37,8 @@ async function invoke(request: FastifyRequest, reply: FastifyReply, context: Gat
     if (type !== 'RequestResponse') throw refuseType(type);
     answered = await handleCall(call, context.calls);
     context.statusFeed.changed();
-    sendInvocation(raw, request, answered);
+    const tail = request.headers['x-amz-log-type'] === 'Tail' ? logTail(answered, linesOf(answered, call, context)) : undefined;
+    sendInvocation(raw, answered, tail);
   } catch (error) {
     sendLambdaError(raw, asOrbError(error));
   }
@@ -131,7 +132,15 @@ function sendDryRun(raw: ServerResponse, call: CallRequest, context: GatewayCont
   raw.end();
 }
 
-function sendInvocation(raw: ServerResponse, { headers }: FastifyRequest, reply: CallReply): void {
+/** What the function wrote in this call, for its owner alone; nodes send it before the answer. */
+function linesOf({ job }: CallReply, { owner, name, account }: CallRequest, { calls }: GatewayContext): string[] {
+  const entry = calls.functions.find(owner, name);
+  if (!entry || entry.record.account !== account) return [];
+  const entries = calls.logs.read(entry.record.id, 0, Number.MAX_SAFE_INTEGER);
+  return entries.flatMap((line) => (line.job === job && 'text' in line ? [`${line.level.toUpperCase()}\t${line.text}`] : []));
+}
+
+function sendInvocation(raw: ServerResponse, reply: CallReply, tail: string | undefined): void {
   const { failure, call, job, node, version } = reply;
   const named = ['x-amzn-requestid', call, 'orb-call', call, 'orb-job', job, 'orb-node', node];
   if (failure && !isFunctionError(failure)) return sendLambdaError(raw, failure, named);
@@ -145,7 +154,7 @@ function sendInvocation(raw: ServerResponse, { headers }: FastifyRequest, reply:
     'x-amz-executed-version',
     String(version),
     ...(failure ? ['x-amz-function-error', 'Unhandled'] : []),
-    ...(headers['x-amz-log-type'] === 'Tail' ? ['x-amz-log-result', logTail(reply)] : []),
+    ...(tail === undefined ? [] : ['x-amz-log-result', tail]),
   ]);
   raw.end(payload);
 }
