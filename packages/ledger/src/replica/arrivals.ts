@@ -18,10 +18,14 @@ export class Arrivals {
     return new Promise((resolve, reject) => this.#awaited.set(id, { resolve, reject }));
   }
 
-  /** The upstream says in which block it is: if that one comes without it, the upstream has lied. */
-  expect(id: TransactionId, height: number): void {
+  /**
+   * The upstream says in which block it is: if that one comes without it, the upstream has lied.
+   * @returns whether it is still awaited
+   */
+  expect(id: TransactionId, height: number): boolean {
     const awaited = this.#awaited.get(id);
     if (awaited) awaited.height = height;
+    return awaited !== undefined;
   }
 
   /** Ends the waiting for one transaction without an answer of the replica's own. */

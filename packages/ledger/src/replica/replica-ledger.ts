@@ -117,22 +117,25 @@ export class ReplicaLedger extends KeptLedger {
   async #forward({ id, transaction }: PreparedTransaction): Promise<Committed> {
     const arrived = this.#arrivals.wait(id);
     arrived.catch(() => undefined);
-    const place = await this.keeping.locate(id);
-    if (place) {
-      this.#arrivals.fail(id, closedError());
-      return this.standing(id, place);
-    }
     let timer: NodeJS.Timeout | undefined;
+    // In the tick of the call: what is submitted together is to share a block.
     void this.#upstream.submit(transaction, this.#ending.signal).then(
       async ({ height }) => {
-        this.#arrivals.expect(id, height);
+        if (!this.#arrivals.expect(id, height)) return;
         timer = setTimeout(() => this.#arrivals.fail(id, lateError(height)), this.#options.arrivalMs);
         // It may have been there before this replica was asked.
         if (height <= this.head.height && !(await this.keeping.locate(id))) this.#arrivals.fail(id, notThere(id, height));
       },
       (error: unknown) => this.#arrivals.fail(id, asOrbError(error)),
     );
-    return arrived.finally(() => clearTimeout(timer));
+    try {
+      const place = await this.keeping.locate(id);
+      if (!place) return await arrived;
+      this.#arrivals.fail(id, closedError());
+      return await this.standing(id, place);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #followUpstream(): Promise<void> {
