@@ -121,35 +121,27 @@ test('a request is read while its answer is written', async () => {
   expect((await outcomeOf(answer.headers.get('orb-job')!)).outcome).toBe('ok');
 });
 
-test(
-  `${bigMiB} MiB come down whole, and no process grows with them`,
-  async () => {
-    const bytes = bigMiB * mebibyte;
-    const watch = new MemoryWatch(network);
-    const since = performance.now();
-    const answer = await fetch(url(`/make?n=${bytes}`));
-    expect(await hashOf(answer.body!)).toEqual(await hashOf(blocks(bytes)));
-    console.log(`down: ${(bigMiB / ((performance.now() - since) / 1000)).toFixed(0)} MiB/s; ${watch.stop()}`);
-    expect(watch.growthMiB).toBeLessThan(growthMiB);
-  },
-  600_000,
-);
+test(`${bigMiB} MiB come down whole, and no process grows with them`, async () => {
+  const bytes = bigMiB * mebibyte;
+  const watch = new MemoryWatch(network);
+  const since = performance.now();
+  const answer = await fetch(url(`/make?n=${bytes}`));
+  expect(await hashOf(answer.body!)).toEqual(await hashOf(blocks(bytes)));
+  console.log(`down: ${(bigMiB / ((performance.now() - since) / 1000)).toFixed(0)} MiB/s; ${watch.stop()}`);
+  expect(watch.growthMiB).toBeLessThan(growthMiB);
+}, 600_000);
 
-test(
-  `${bigMiB} MiB go up and come back whole, and no process grows with them`,
-  async () => {
-    const bytes = bigMiB * mebibyte;
-    const watch = new MemoryWatch(network);
-    const since = performance.now();
-    const answer = await upload('/echo', blocks(bytes));
-    expect(await hashOf(answer.body!)).toEqual(await hashOf(blocks(bytes)));
-    console.log(`up and down: ${(bigMiB / ((performance.now() - since) / 1000)).toFixed(0)} MiB/s; ${watch.stop()}`);
-    expect(watch.growthMiB).toBeLessThan(growthMiB);
-    const { receipt } = await ledgerJob(answer.headers.get('orb-job')!);
-    expect(receipt.slice(4, 6)).toEqual([bytes, bytes]);
-  },
-  600_000,
-);
+test(`${bigMiB} MiB go up and come back whole, and no process grows with them`, async () => {
+  const bytes = bigMiB * mebibyte;
+  const watch = new MemoryWatch(network);
+  const since = performance.now();
+  const answer = await upload('/echo', blocks(bytes));
+  expect(await hashOf(answer.body!)).toEqual(await hashOf(blocks(bytes)));
+  console.log(`up and down: ${(bigMiB / ((performance.now() - since) / 1000)).toFixed(0)} MiB/s; ${watch.stop()}`);
+  expect(watch.growthMiB).toBeLessThan(growthMiB);
+  const { receipt } = await ledgerJob(answer.headers.get('orb-job')!);
+  expect(receipt.slice(4, 6)).toEqual([bytes, bytes]);
+}, 600_000);
 
 test('a caller that does not read stops the function: nothing piles up on the way', async () => {
   const watch = new MemoryWatch(network);
@@ -179,7 +171,8 @@ test('a caller that hangs up stops the function and pays for what ran, not for i
 test('a handler that wants its body whole has the limit of whole bodies', async () => {
   const jsonUrl = `${network.gateway}/fn/alice/json`;
   const headers = { 'content-type': 'application/octet-stream' };
-  const send = (bytes: number) => fetch(jsonUrl, { method: 'POST', headers, duplex: 'half', body: ReadableStream.from(blocks(bytes)) } as unknown as RequestInit);
+  const send = (bytes: number) =>
+    fetch(jsonUrl, { method: 'POST', headers, duplex: 'half', body: ReadableStream.from(blocks(bytes)) } as unknown as RequestInit);
   expect(await (await send(3 * mebibyte)).json()).toEqual({ bytes: 3 * mebibyte });
   const large = await send(7 * mebibyte);
   expect([large.status, await large.json()]).toMatchObject([413, { error: { code: 'too-large' } }]);
@@ -187,7 +180,12 @@ test('a handler that wants its body whole has the limit of whole bodies', async 
 
 test('the SDK sends and reads streams, events answer as streams too, and an answer that breaks off is an error', async () => {
   const orb = network.orbClient;
-  const { response } = await orb.fetch('alice/flow/echo', { method: 'POST', body: (async function* () { yield* blocks(300_000); })() });
+  const { response } = await orb.fetch('alice/flow/echo', {
+    method: 'POST',
+    body: (async function* () {
+      yield* blocks(300_000);
+    })(),
+  });
   expect(await hashOf(response.body!)).toEqual(await hashOf(blocks(300_000)));
   const { body } = await orb.stream('alice/count-down', { from: 3 });
   expect(Buffer.concat(await Array.fromAsync(body)).toString()).toBe('3\n2\n1\n0\n');
@@ -202,7 +200,9 @@ test('orb call --no-buffer prints as it comes, and sends a file of any size', as
   expect(call.running).toBe(true);
   await call.end('SIGINT');
   const file = await network.write('large', 'x'.repeat(8 * mebibyte));
-  const sent = await network.ok<string>('call', 'alice/flow', '-X', 'POST', '--path', '/count', '-f', file, '--no-buffer').catch((error: Error) => error.message);
+  const sent = await network
+    .ok<string>('call', 'alice/flow', '-X', 'POST', '--path', '/count', '-f', file, '--no-buffer')
+    .catch((error: Error) => error.message);
   expect(sent).toContain('--json');
   const run = await network.orb(['call', 'alice/flow', '-X', 'POST', '--path', '/count', '-f', file, '--no-buffer']);
   expect([run.code, run.stdout]).toEqual([0, JSON.stringify({ bytes: 8 * mebibyte })]);

@@ -1,4 +1,14 @@
-import { isStreamed, OrbError, receiptFromRow, requestHash, resultHash, sha256, streamedRequestHash, utf8, type RunAnswer } from '@orb/protocol';
+import {
+  isStreamed,
+  OrbError,
+  receiptFromRow,
+  requestHash,
+  resultHash,
+  sha256,
+  streamedRequestHash,
+  utf8,
+  type RunAnswer,
+} from '@orb/protocol';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ReceiptBook } from './receipts/receipt-book.ts';
 import type { InlineHandler } from '../test/inline-instances.ts';

@@ -61,8 +61,7 @@ async function call(session: Session, path: string, word: string | undefined, fl
 }
 
 function checkStatus(status: number): void {
-  if (status >= 400)
-    throw new OrbError(status === 404 ? 'not-found' : 'function-failed', { message: `The function answered ${status}.` });
+  if (status >= 400) throw new OrbError(status === 404 ? 'not-found' : 'function-failed', { message: `The function answered ${status}.` });
 }
 
 /** The output as it comes. */

@@ -19,7 +19,11 @@ export async function readInput(flags: InputFlags, word: string | undefined, std
 }
 
 /** A file or standard input as it comes, of any size; undefined for words on the command line. @throws OrbError `invalid-request` */
-export async function streamInput(flags: InputFlags, word: string | undefined, stdin: Readable): Promise<AsyncIterable<Uint8Array> | undefined> {
+export async function streamInput(
+  flags: InputFlags,
+  word: string | undefined,
+  stdin: Readable,
+): Promise<AsyncIterable<Uint8Array> | undefined> {
   checkOnce(flags, word);
   if (word === '-' || flags.file === '-') return stdin;
   if (flags.file === undefined) return undefined;

@@ -8,7 +8,8 @@ const lingerMs = 5_000;
 
 /** Reads a body of at most `limit` bytes into one array. */
 export function readWhole(request: IncomingMessage, limit: number, done: (error: Error | null, body?: Buffer) => void): void {
-  const tooLarge = () => new OrbError('too-large', { message: `The body is larger than ${limit} bytes, which is what this address takes.` });
+  const tooLarge = () =>
+    new OrbError('too-large', { message: `The body is larger than ${limit} bytes, which is what this address takes.` });
   if (Number(request.headers['content-length'] ?? 0) > limit) return done(tooLarge());
   const pieces: Buffer[] = [];
   let length = 0;

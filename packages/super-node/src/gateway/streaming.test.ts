@@ -1,7 +1,8 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { sha256, streamedRequestHash, utf8, type Receipt } from '@orb/protocol';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
+import { Journal } from '../settlement/journal.ts';
 import type { Script } from '../testing/scripted-node.ts';
 import { TestSuperNode } from '../testing/test-super-node.ts';
 
@@ -38,7 +39,8 @@ const job = async (net: TestSuperNode, response: Response, state: string) => {
   await expect.poll(async () => (await net.net.ledger.job(id))?.state, { timeout: 5_000 }).toBe(state);
   return (await net.net.ledger.job(id))!;
 };
-const running = async (net: TestSuperNode) => ((await (await fetch(`${net.url}/v1/status`)).json()) as { totals: { running: number } }).totals.running;
+const running = async (net: TestSuperNode) =>
+  ((await (await fetch(`${net.url}/v1/status`)).json()) as { totals: { running: number } }).totals.running;
 
 describe('a response that streams', () => {
   test('its first byte is with the caller before its last is made, and it is paid', async () => {
@@ -62,7 +64,11 @@ describe('a response that streams', () => {
   });
 
   test('its times follow as a trailer', async () => {
-    const { url } = await start({ async *stream() { yield utf8('a'); } });
+    const { url } = await start({
+      async *stream() {
+        yield utf8('a');
+      },
+    });
     const answer = await new Promise<IncomingMessage>((resolve) => httpRequest(url, resolve).end());
     await text(answer);
     expect(answer.trailers['server-timing']).toMatch(/^prc;dur=[\d.]+, setup/);
@@ -116,12 +122,26 @@ describe('a response that streams', () => {
     await expect.poll(() => running(net)).toBe(0);
   });
 
-  test('the record is written before the stream ends', async () => {
-    const { net, url } = await start({ async *stream() { yield utf8('a'); } });
-    const answer = await fetch(url);
-    await answer.text();
-    const { jobs } = (await (await fetch(`${net.url}/v1/jobs`)).json()) as { jobs: { id: string }[] };
-    expect(jobs.map(({ id }) => id)).toContain(answer.headers.get('orb-job'));
+  test('the stream does not end before its record is written', async () => {
+    const { url } = await start({
+      async *stream() {
+        yield utf8('all of it');
+      },
+    });
+    const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const written = vi.spyOn(Journal.prototype, 'written').mockImplementation(() => (asked.resolve(), gate.promise));
+    try {
+      let ended = false;
+      const answer = await fetch(url);
+      const whole = answer.text().then((words) => ((ended = true), words));
+      await asked.promise;
+      for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+      expect(ended).toBe(false);
+      gate.resolve();
+      expect(await whole).toBe('all of it');
+    } finally {
+      written.mockRestore();
+    }
   });
 
   test('a result hash that does not cover what was sent breaks the connection off, and the node gets nothing', async () => {
@@ -171,7 +191,11 @@ describe('a response that streams', () => {
   });
 
   test('HEAD gets the head alone', async () => {
-    const { net, url } = await start({ async *stream() { yield utf8('body'); } });
+    const { net, url } = await start({
+      async *stream() {
+        yield utf8('body');
+      },
+    });
     const answer = await fetch(url, { method: 'HEAD' });
     expect([answer.status, await answer.text()]).toEqual([200, '']);
     await job(net, answer, 'paid');
@@ -244,7 +268,11 @@ describe('a request that streams', () => {
   test('a node that refuses before it has taken much: another one gets the whole of it', async () => {
     const net = (superNode = await TestSuperNode.start({ placement: 'random' }));
     const refuse = () => {
-      throw Object.assign(new Error('no'), { name: 'OrbError', code: 'node-refused', toJSON: () => ({ code: 'node-refused', message: 'busy' }) });
+      throw Object.assign(new Error('no'), {
+        name: 'OrbError',
+        code: 'node-refused',
+        toJSON: () => ({ code: 'node-refused', message: 'busy' }),
+      });
     };
     await net.addNode('refuses', { stream: refuse });
     await net.addNode('works', { stream: (_request, body) => body });
@@ -253,7 +281,14 @@ describe('a request that streams', () => {
   });
 
   test('a caller that sends nothing for too long is told, and holds no slot', async () => {
-    const { net, url } = await start({ async *stream(_request, body) { yield utf8(await text(body)); } }, { streamIdleMs: 100 });
+    const { net, url } = await start(
+      {
+        async *stream(_request, body) {
+          yield utf8(await text(body));
+        },
+      },
+      { streamIdleMs: 100 },
+    );
     const pending = httpRequest(url, { method: 'POST', headers: { 'transfer-encoding': 'chunked' } });
     pending.on('error', () => undefined);
     pending.write('a');
@@ -276,7 +311,11 @@ async function* text100(): AsyncGenerator<Uint8Array> {
 test('a WebSocket upgrade is refused in words', async () => {
   const { url } = await start({});
   const socket = new WebSocket(url.replace('http', 'ws'));
-  const answer = await new Promise<IncomingMessage>((resolve) => socket.on('unexpected-response', (_request, response) => resolve(response)));
+  const answer = await new Promise<IncomingMessage>((resolve) =>
+    socket.on('unexpected-response', (_request, response) => resolve(response)),
+  );
   expect(answer.statusCode).toBe(501);
-  expect(JSON.parse(await text(answer))).toMatchObject({ error: { code: 'no-upgrade', hint: expect.stringContaining('server-sent events') } });
+  expect(JSON.parse(await text(answer))).toMatchObject({
+    error: { code: 'no-upgrade', hint: expect.stringContaining('server-sent events') },
+  });
 });

@@ -40,9 +40,7 @@ export function checkTicket({ request: { method, path, body }, admission: { entr
 /** @throws OrbError `protocol-violation` unless ticket and receipt are about this very call and this very answer. @param got hash of the answer */
 export function checkForwarded(forwarded: Forwarded, ticket: Ticket, receipt: Receipt, got: Hex32): void {
   checkTicket(forwarded, ticket);
-  refuse(
-    (!coversRequest(forwarded.request, ticket, receipt) && 'another request') || (receipt.resultHash !== got && 'another result'),
-  );
+  refuse((!coversRequest(forwarded.request, ticket, receipt) && 'another request') || (receipt.resultHash !== got && 'another result'));
 }
 
 /** Of a request that streams, the receipt covers as much as it says was read. */

@@ -71,7 +71,9 @@ export class ForwardedRelay implements ReplyStream {
     this.#bytes += piece.length;
     const { streamBytes } = this.#forwarded.context;
     if (this.#bytes > streamBytes) {
-      throw new OrbError('response-too-large', { message: `The response is larger than ${streamBytes} bytes, the limit of a stream here.` });
+      throw new OrbError('response-too-large', {
+        message: `The response is larger than ${streamBytes} bytes, the limit of a stream here.`,
+      });
     }
     this.#hash.update(piece);
     return piece;

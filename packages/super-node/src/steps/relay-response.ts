@@ -78,7 +78,9 @@ export class ResponseRelay implements ReplyStream {
   #pass(piece: Uint8Array): Uint8Array {
     this.#bytes += piece.length;
     if (this.#bytes > this.#limit) {
-      throw new OrbError('response-too-large', { message: `The response is larger than ${this.#limit} bytes, the limit of a stream here.` });
+      throw new OrbError('response-too-large', {
+        message: `The response is larger than ${this.#limit} bytes, the limit of a stream here.`,
+      });
     }
     this.#hash.update(piece);
     return piece;

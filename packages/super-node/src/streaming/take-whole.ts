@@ -20,7 +20,9 @@ export async function takeWhole(reply: CallReply): Promise<WholeReply> {
     for await (const piece of stream) {
       bytes += piece.length;
       if (bytes > limits.bodyBytes) {
-        throw new OrbError('response-too-large', { message: `The response is larger than ${limits.bodyBytes} bytes, the limit of one that is taken whole.` });
+        throw new OrbError('response-too-large', {
+          message: `The response is larger than ${limits.bodyBytes} bytes, the limit of one that is taken whole.`,
+        });
       }
       pieces.push(piece);
     }
