@@ -101,7 +101,20 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
   const node: LentNode = new LentNode(
     { chain, id, facts },
-    { lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes: caps.streamBytes },
+    {
+      lending,
+      shelf,
+      seeding,
+      evidence,
+      accounts: byKey,
+      nowMs,
+      log: on.log,
+      desk,
+      instances,
+      tally,
+      nowUs,
+      streamBytes: caps.streamBytes,
+    },
   );
   const identity = { chain, role: 'node', signer } as const;
   const links = new SuperLinks({ superNodes: config.superNodes, identity }, { transport: on.transport, handler: node, log: on.log });

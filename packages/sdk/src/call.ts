@@ -146,7 +146,10 @@ async function sendRequest({ http, chain, signer }: CallDependencies, path: stri
   const started = performance.now();
   // A stream is gone once it has been read: no other gateway can get it.
   const mayRepeat = !isStream(bytes) && (request.mayRepeat ?? safeMethods.has(method.toUpperCase()));
-  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), { mayRepeat, signal: request.signal });
+  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), {
+    mayRepeat,
+    signal: request.signal,
+  });
   return { response, info: callInfo(response.headers, performance.now() - started) };
 }
 
@@ -165,7 +168,8 @@ function requestFor(
       const signature = signRequest(message, signWith.chain, signWith.signer, Date.now());
       for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
     }
-    const sent = bytes && (isStream(bytes) ? { body: readableOf(bytes), duplex: 'half' as const } : { body: bytes as Uint8Array<ArrayBuffer> });
+    const sent =
+      bytes && (isStream(bytes) ? { body: readableOf(bytes), duplex: 'half' as const } : { body: bytes as Uint8Array<ArrayBuffer> });
     return { method, headers, redirect: 'manual', ...sent, ...(signal && { signal }) };
   };
 }

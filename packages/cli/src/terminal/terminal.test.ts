@@ -55,6 +55,9 @@ test('output that is printed as it comes: bytes to a pipe, clean text to a perso
   const euro = Buffer.from('€');
   expect((await printed(true, Buffer.from('a\u001b[2J'), euro.subarray(0, 2), euro.subarray(2))).toString()).toBe('a\ufffd[2J€');
   expect(await printed(false, Uint8Array.of(0, 255), Uint8Array.of(1))).toEqual(Buffer.of(0, 255, 1));
-  await expect(printed(true, Uint8Array.of(0, 255))).rejects.toMatchObject({ code: 'invalid-request', hint: expect.stringContaining('> FILE') });
+  await expect(printed(true, Uint8Array.of(0, 255))).rejects.toMatchObject({
+    code: 'invalid-request',
+    hint: expect.stringContaining('> FILE'),
+  });
   await expect(printed(true, euro.subarray(0, 2))).rejects.toMatchObject({ code: 'invalid-request' });
 });

@@ -25,11 +25,7 @@ const bodyWaitMs = 30_000;
  * The body that the ticket names: whole and checked against the ticket's hash, or a stream that is hashed on its way.
  * @throws OrbError `node-refused` when the hash is another, `too-large`, `link-closed`, `cancelled`
  */
-export function takeRequestBody(
-  job: AcceptedJob,
-  body: LinkBody,
-  { desk, streamBytes }: BodyRoom,
-): RequestBody | Promise<RequestBody> {
+export function takeRequestBody(job: AcceptedJob, body: LinkBody, { desk, streamBytes }: BodyRoom): RequestBody | Promise<RequestBody> {
   if (job.streamed) return new StreamedRequestBody(job, body, streamBytes);
   if (body.complete) return checkWhole(job, body.complete, desk);
   return waitForBody(body).then((bytes) => checkWhole(job, bytes, desk));

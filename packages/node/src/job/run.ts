@@ -17,7 +17,15 @@ const noBytes = new Uint8Array(0);
 /** A job that ended before or beside the handler: an answer without a body, its reason in the trailer. */
 export function failedRun(setupUs: number, outcome: Exclude<Outcome, 'lost' | 'ok'>, error: string): Run {
   const completed: InvocationUsage = { outcome, error, runUs: 0, cpuUs: 0, peakMemoryKiB: 0 };
-  return { setupUs, status: statusOf(outcome), headers: [], body: noBytes, streamed: false, finished: Promise.resolve(completed), completed };
+  return {
+    setupUs,
+    status: statusOf(outcome),
+    headers: [],
+    body: noBytes,
+    streamed: false,
+    finished: Promise.resolve(completed),
+    completed,
+  };
 }
 
 /** What a failed start means for the job. @throws OrbError `node-refused` where the fault is this node's: nothing has run */
@@ -42,7 +50,15 @@ export function checkHead(run: Run): Run {
   const spoil = (usage: InvocationUsage): InvocationUsage => (usage.outcome === 'ok' ? { ...usage, ...fault } : usage);
   const { body } = run;
   const over = body instanceof Uint8Array ? run.finished : readAway(body).then(() => run.finished);
-  return { ...run, status: statusOf(fault.outcome), headers: [], body: noBytes, streamed: false, finished: over.then(spoil), completed: undefined };
+  return {
+    ...run,
+    status: statusOf(fault.outcome),
+    headers: [],
+    body: noBytes,
+    streamed: false,
+    finished: over.then(spoil),
+    completed: undefined,
+  };
 }
 
 const lowerCase = /^[^A-Z]*$/;

@@ -280,6 +280,19 @@ describe('a node that goes wrong', () => {
     });
   }
 
+  test('a caller that leaves while the reply is being sent pays for the work, and leaves no gap in the allowance', async () => {
+    const net = await start();
+    await net.addNode('node', { run: () => ({ body: new Uint8Array(limits.bodyBytes) }) });
+    const url = await net.deploy('large');
+    for (let i = 0; i < 3; i++) {
+      const abort = new AbortController();
+      const { headers } = await fetch(url, { signal: abort.signal });
+      abort.abort();
+      const state = async () => (await net.net.ledger.job(headers.get('orb-job')!))?.state;
+      await expect.poll(state, { timeout: 5_000 }).toBe('paid');
+    }
+  });
+
   test('a caller that hangs up stops the work', async () => {
     const net = await start();
     const node = await net.addNode('node', { run: never });

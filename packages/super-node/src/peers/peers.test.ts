@@ -359,7 +359,8 @@ describe('a host that lies', () => {
   test('with a receipt for another result at the end of a stream breaks the stream off, and gets no more calls', async () => {
     const net = await start(['a']);
     const version = await net.deploy('hello');
-    forwardFunction = (await ((await fetch(`${net.url('a')}/v1/functions/bob/hello`)).json() as Promise<{ record: { id: string } }>)).record.id;
+    forwardFunction = (await ((await fetch(`${net.url('a')}/v1/functions/bob/hello`)).json() as Promise<{ record: { id: string } }>)).record
+      .id;
     const { tell } = await liar(net, version, (forward) => {
       const { body, trailer } = proofOf(forward, 'poison', { result: 'other' });
       const header = { ended: 'answered', status: 200, headers: [], job: { ticket: trailer.ticket, node: trailer.node } };

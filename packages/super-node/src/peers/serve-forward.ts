@@ -89,7 +89,8 @@ function identify(
   signedAccess: SignedAccess,
 ): RequestIdentity | undefined {
   if (!signed) return undefined;
-  if (!(body instanceof Uint8Array)) throw new OrbError('unauthenticated', { message: 'A signature covers a whole body; this one streams.' });
+  if (!(body instanceof Uint8Array))
+    throw new OrbError('unauthenticated', { message: 'A signature covers a whole body; this one streams.' });
   const { target, ...headers } = signed;
   const called = `/fn/${owner}/${name}`;
   if (!target.startsWith(called) || !/^([/?]|$)/.test(target.slice(called.length)) || pathBelow(target, 3) !== path) {

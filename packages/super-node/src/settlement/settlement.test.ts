@@ -257,6 +257,22 @@ describe('settlement', () => {
     expect(started.settlement.settledBatch(nodeId(net.node.publicKey))).toBe(1_001);
   });
 
+  test('a root that overtakes a large answer waits for it: the job counts as received when it has come', async () => {
+    const net = await setUp();
+    const started = await net.start();
+    const job = net.open(started);
+    const row = { ticket: job.ticket, receipt };
+    const root = signedRoot(net, 1, [row]);
+    const answer = { root, rows: [[ticketRow(row.ticket), receiptRow(row.receipt)]] } as UnsettledAnswer;
+    const taken = started.settlement.takeRoot(sessionOf(net, new Map([[1, answer]])), root);
+    await new Promise(setImmediate);
+    record(started.settlement, job, 1, 0);
+    started.settlement.acknowledge(job, true, 5_000);
+    await taken;
+    await started.settlement.settle();
+    expect(await net.ledger.job(job.id)).toMatchObject({ state: 'paid' });
+  });
+
   test('a node that shows receipts of another job’s ticket is refused', async () => {
     const net = await setUp();
     const started = await net.start();

@@ -80,6 +80,7 @@ export class Settlement {
   readonly #deps: SettlementDependencies;
   readonly #jobs = new Map<JobId, JobEntry>();
   readonly #lost = new Set<JobEntry>();
+  readonly #ending = new Map<JobEntry, (() => void)[]>();
   readonly #batches = new NodeBatches();
   #submitting: Promise<void> = Promise.resolve();
   #lastFailureMs = 0;
@@ -202,6 +203,7 @@ export class Settlement {
       batch,
       index,
     ]);
+    this.#hasEnded(job);
   }
 
   /** The last byte of the reply went out, or the caller was gone before. */
@@ -216,6 +218,7 @@ export class Settlement {
     job.lostAtMs = 0;
     this.#lost.add(job);
     this.#deps.journal.append(lostEntry(job));
+    this.#hasEnded(job);
   }
 
   /** Its node is gone without a receipt; it may come back with one. */
@@ -223,6 +226,7 @@ export class Settlement {
     job.lostAtMs = this.#deps.now();
     this.#lost.add(job);
     this.#deps.journal.append(lostEntry(job));
+    this.#hasEnded(job);
   }
 
   /** Its caller hung up: the node will show a receipt for what ran until it heard of that, and is paid for it. */
@@ -231,6 +235,7 @@ export class Settlement {
     job.acknowledgement = { received: true, observedUs: observedUs + cancelGraceUs, prcUs, rspUs: observedUs, doneAtMs: job.lostAtMs };
     this.#lost.add(job);
     this.#deps.journal.append(lostEntry(job));
+    this.#hasEnded(job);
   }
 
   /**
@@ -243,10 +248,9 @@ export class Settlement {
     }
     // The answers that the root covers came before it, but their calls take a few microtasks to get here.
     await new Promise(setImmediate);
-    const known = this.#batches.get(session.id, root.batch);
-    if (known?.signature !== undefined) return;
-    if (!known || !isComplete(known, root.count)) await this.#fetchMissing(session, root.batch);
+    await this.#completeBatch(session, root);
     const batch = this.#batches.get(session.id, root.batch);
+    if (batch?.signature !== undefined) return;
     if (!batch || !isComplete(batch, root.count))
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
@@ -397,16 +401,46 @@ export class Settlement {
     check.unref();
   }
 
-  async #fetchMissing(session: NodeSession, number: number): Promise<void> {
+  /** A large answer is still on its way when its root is here: waits for that, and asks for what will not come by itself. */
+  async #completeBatch(session: NodeSession, { batch: number, count }: SignedRoot): Promise<void> {
+    for (;;) {
+      const batch = this.#batches.get(session.id, number);
+      if (batch && (batch.signature !== undefined || isComplete(batch, count))) return;
+      const underWay = await this.#fetchMissing(session, number);
+      if (underWay.length === 0) return;
+      await Promise.all(underWay.map((job) => this.#endOf(job)));
+    }
+  }
+
+  /** Resolves when a job that is under way has its receipt, or is given up. */
+  #endOf(job: JobEntry): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ending.set(job, [...(this.#ending.get(job) ?? []), resolve]);
+    return promise;
+  }
+
+  #hasEnded(job: JobEntry): void {
+    for (const resolve of this.#ending.get(job) ?? []) resolve();
+    this.#ending.delete(job);
+  }
+
+  /** @returns the jobs of the batch whose answers are still on their way */
+  async #fetchMissing(session: NodeSession, number: number): Promise<JobEntry[]> {
+    const underWay: JobEntry[] = [];
     const answer = await session.link.call('unsettled', { batch: number });
     const { rows } = parseWith(unsettledAnswerSchema, JSON.parse(fromUtf8(await answer.body.bytes(limits.transactionBytes))), 'unsettled');
     for (const [index, [ticketForm, receiptForm]] of rows.entries()) {
       if (this.#batches.get(session.id, number)?.jobs[index]) continue;
       const ticket = ticketFromRow(ticketForm);
       const id = `${ticket.allowance}-${ticket.sequence}`;
-      const job = this.#jobs.get(id) ?? (await this.#restoreJob(session.id, ticket));
+      const known = this.#jobs.get(id);
+      const job = known ?? (await this.#restoreJob(session.id, ticket));
       if (job.node !== session.id || JSON.stringify(ticketRow(job.ticket)) !== JSON.stringify(ticketForm)) {
         throw new OrbError('protocol-violation', { message: `The node shows a receipt for a job that is not its own: ${id}.` });
+      }
+      if (known && isUnderWay(known)) {
+        underWay.push(known);
+        continue;
       }
       job.receipt = receiptFromRow(receiptForm);
       // The reply never had this result: the caller was told to try again.
@@ -421,6 +455,7 @@ export class Settlement {
       this.#batches.place(job, number, index);
       this.#deps.journal.append(['done', job.node, ticketForm, receiptForm, acknowledgementRow(job.acknowledgement), number, index]);
     }
+    return underWay;
   }
 
   async #restoreJob(node: NodeId, ticket: Ticket): Promise<JobEntry> {
@@ -448,6 +483,11 @@ export class Settlement {
     if (this.#deps.journal.bytes < journalRewriteBytes) return;
     this.#deps.journal.rewrite([...this.journalEntries(), ...this.#deps.allowances.journalEntries()]);
   }
+}
+
+/** Its ticket is out, and nothing has come back yet. */
+function isUnderWay({ receipt, acknowledgement, lostAtMs }: JobEntry): boolean {
+  return !receipt && !acknowledgement && lostAtMs === undefined;
 }
 
 function lostEntry({ node, ticket, acknowledgement }: JobEntry): JournalEntry {

@@ -120,7 +120,13 @@ function passOn(
   const relay = new ForwardedRelay(forwarded, ticket, head, answer);
   return {
     ended: 'replied',
-    reply: { ...replyHead(forwarded, ticket, node, head), body: relay, failure: undefined, times: undefined, acknowledge: () => relay.acknowledge() },
+    reply: {
+      ...replyHead(forwarded, ticket, node, head),
+      body: relay,
+      failure: undefined,
+      times: undefined,
+      acknowledge: () => relay.acknowledge(),
+    },
     over: relay.over,
   };
 }

@@ -24,7 +24,9 @@ export function replyTo(answered: AnsweredWhole, context: CallContext): CallRepl
     failure,
     times: timesOf(answered),
     proof: () => proofOf(answered),
-    acknowledge: (received) => context.settlement.acknowledge(job, received, context.nowUs() - readAtUs),
+    // Who leaves while the reply is being handed over has had the work done, and pays for it: otherwise hanging up would be
+    // a way to have a stranger's computer for nothing, and leave a gap in the allowance each time.
+    acknowledge: () => context.settlement.acknowledge(job, true, context.nowUs() - readAtUs),
   };
 }
 
