@@ -23,7 +23,8 @@ const app = new Hono();
 app.use(requestId(), secureHeaders(), timing());
 app.use('/teas/*', etag());
 app.use('/api/*', cors({ origin: 'https://shop.example', allowMethods: ['GET', 'POST'] }));
-app.use('/admin/*', basicAuth({ username: 'ada', password: 'lovelace' }));
+// Whoever names the shop twice gets in: for an example, so that no real credential stands in a public bundle.
+app.use('/admin/*', basicAuth({ verifyUser: (username, password) => username === 'tea' && password === username }));
 app.use(async (c, next) => {
   const before = Date.now();
   await next();

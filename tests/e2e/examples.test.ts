@@ -42,7 +42,7 @@ describe('a Hono application', () => {
     });
     expect(await network.call('shop/api/orders', json({ tea: 'coffee' }))).toMatchObject({ status: 422 });
     expect((await network.call('shop/admin/stock')).status).toBe(401);
-    const authorization = `Basic ${btoa('ada:lovelace')}`;
+    const authorization = `Basic ${btoa('tea:tea')}`;
     expect((await network.call('shop/admin/stock', { headers: { authorization } })).json).toEqual(['assam', 'sencha']);
     const tea = await network.call('shop/teas/sencha');
     const again = await network.call('shop/teas/sencha', { headers: { 'if-none-match': tea.headers.get('etag')! } });

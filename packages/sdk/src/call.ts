@@ -230,9 +230,9 @@ function readableOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Arra
   const pieces = source[Symbol.asyncIterator]();
   return new ReadableStream({
     async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done === true) controller.close();
-      else controller.enqueue(value);
+      const next = await pieces.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(next.value);
     },
     async cancel() {
       await pieces.return?.();

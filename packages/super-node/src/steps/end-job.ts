@@ -50,7 +50,7 @@ export interface NotAnswered {
 }
 
 /** Request read → node has the job, microseconds. */
-export function prcUsOf({ request, ticketed, sentAtUs }: Outgoing): number {
+function prcUsOf({ request, ticketed, sentAtUs }: Outgoing): number {
   return sentAtUs - request.readAtUs + Math.round((ticketed.node.link.rttMs ?? 0) * 500);
 }
 
