@@ -59,7 +59,7 @@ describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (
   const example = async (name: 'word-count' | 'visits') => {
     const { files, node: withNode, changes } = recipes[name];
     const content = Object.entries(files).map(([path, file]) => [path, readFileSync(new URL(file, recipesUrl))] as const);
-    return images.make(await images.base(name, { node: withNode, files: Object.fromEntries(content) }), { name, changes });
+    return images.make(await images.base({ node: withNode, files: Object.fromEntries(content) }), { name, changes });
   };
 
   test('offers both runtimes', () => {
@@ -91,7 +91,7 @@ describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (
   });
 
   test('says why it does not seed an image that cannot be fetched', async () => {
-    const image = await images.make('word-count:base', { name: 'gone', changes: ['CMD ["cat"]'] });
+    const image = await images.make(await images.base(), { name: 'gone', changes: ['CMD ["cat"]'] });
     const elsewhere = { ...image, reference: image.reference.replace(daemon.registry, '10.255.255.1:5000') };
     const answer = await superNode.seed(functionOf('gone', elsewhere, 'job'));
     expect(answer).toMatchObject({ seeding: false, reason: expect.stringMatching(/public internet/) as string });

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type Docker from 'dockerode';
+import { gzipSync } from 'node:zlib';
 import { sharedLibraries } from '../src/deno/deno-binary.ts';
 import type { ImageProgram } from '../src/port.ts';
 import { findProgram, type DockerDaemon } from './docker-daemon.ts';
@@ -60,6 +60,17 @@ const commands = [
   'seq',
 ];
 
+/** The one repository that they are all in. */
+const repository = 'test/images';
+
+/** A layer of files, in the registry. */
+export interface TestLayer {
+  readonly digest: string;
+  readonly size: number;
+  /** The digest of its tar, which is the same unless it is compressed. */
+  readonly diffId: string;
+}
+
 /** Makes images of BusyBox and this computer's Node without any network, and puts them into the registry. */
 export class TestImages {
   readonly #daemon: DockerDaemon;
@@ -68,11 +79,10 @@ export class TestImages {
     this.#daemon = daemon;
   }
 
-  /** A root of BusyBox, with Node where asked, and files. @param files text by path */
+  /** A root of BusyBox, with Node where asked, and files by path. */
   async base(
-    name: string,
-    options: { readonly node?: boolean; readonly files?: Readonly<Record<string, string | Uint8Array>> } = {},
-  ): Promise<string> {
+    options: { readonly node?: boolean; readonly files?: Readonly<Record<string, string | Uint8Array>>; readonly compress?: boolean } = {},
+  ): Promise<TestLayer> {
     const root = mkdtempSync(join(tmpdir(), 'orb-image-'));
     try {
       put(findProgram('busybox')!, join(root, 'bin/busybox'));
@@ -83,42 +93,79 @@ export class TestImages {
         writeFileSync(join(root, path), content);
       }
       mkdirSync(join(root, 'tmp'), { recursive: true });
-      const tar = spawn('tar', ['-C', root, '-c', '.'], { stdio: ['ignore', 'pipe', 'ignore'] });
-      const reply = await this.#daemon.docker.importImage(tar.stdout, { repo: name, tag: 'base', changes: ['ENV PATH=/usr/bin:/bin'] });
-      for await (const _ of reply);
-      return `${name}:base`;
+      const tar = execFileSync('tar', ['-C', root, '--owner=0', '--group=0', '-c', '.'], { maxBuffer: 2 ** 30 });
+      const blob = options.compress ? gzipSync(tar, { level: 1 }) : tar;
+      return { ...(await this.#putBlob(blob)), diffId: digestOf(tar) };
     } finally {
       rmSync(root, { recursive: true, force: true });
     }
   }
 
-  /** An image made from another, which shares its files; pushed, and forgotten here, so that it has to be fetched. */
-  async make(base: string, recipe: ImageRecipe): Promise<TestImage> {
-    const { docker, registry } = this.#daemon;
-    const repo = `${registry}/test/${recipe.name}`;
-    const container = await docker.createContainer({ Image: base, Cmd: ['/bin/true'], NetworkDisabled: true });
-    await container.commit({ repo, tag: 'latest', changes: recipe.changes });
-    await container.remove();
-    const image = docker.getImage(`${repo}:latest`);
-    await finish(docker, await image.push({ authconfig: { key: Buffer.from('{}').toString('base64') } }));
-    await image.remove();
-    const made = await this.#manifest(repo);
-    await docker
-      .getImage(`${repo}@${made.digest}`)
-      .remove()
-      .catch(() => {});
-    return made;
+  /** An image of a layer, in the registry alone: it has to be fetched. */
+  async make(layer: TestLayer, recipe: ImageRecipe): Promise<TestImage> {
+    const config = {
+      architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+      os: 'linux',
+      config: configOf(['ENV PATH=/usr/bin:/bin', ...recipe.changes]),
+      rootfs: { type: 'layers', diff_ids: [layer.diffId] },
+      history: [{ created_by: recipe.name }],
+    };
+    const type = 'application/vnd.docker.distribution.manifest.v2+json';
+    const manifest = {
+      schemaVersion: 2,
+      mediaType: type,
+      config: {
+        mediaType: 'application/vnd.docker.container.image.v1+json',
+        ...(await this.#putBlob(Buffer.from(JSON.stringify(config)))),
+      },
+      layers: [{ mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip', size: layer.size, digest: layer.digest }],
+    };
+    const bytes = Buffer.from(JSON.stringify(manifest));
+    await this.#put(`/manifests/${recipe.name}`, bytes, type);
+    const digest = digestOf(bytes);
+    return { reference: `${this.#daemon.registry}/${repository}@${digest}`, digest, manifest: bytes };
   }
 
-  async #manifest(repo: string): Promise<TestImage> {
-    const [host, ...path] = repo.split('/');
-    const response = await fetch(`http://${host}/v2/${path.join('/')}/manifests/latest`, {
-      headers: { accept: 'application/vnd.docker.distribution.manifest.v2+json' },
-    });
-    const manifest = new Uint8Array(await response.arrayBuffer());
-    const digest = `sha256:${createHash('sha256').update(manifest).digest('hex')}`;
-    return { reference: `${repo}@${digest}`, digest, manifest };
+  async #putBlob(bytes: Uint8Array): Promise<{ digest: string; size: number }> {
+    const digest = digestOf(bytes);
+    const begun = await fetch(`http://${this.#daemon.registry}/v2/${repository}/blobs/uploads/`, { method: 'POST' });
+    const url = new URL(begun.headers.get('location')!);
+    url.searchParams.set('digest', digest);
+    await this.#send(url, bytes, 'application/octet-stream');
+    return { digest, size: bytes.length };
   }
+
+  async #put(path: string, bytes: Uint8Array, type: string): Promise<void> {
+    await this.#send(new URL(`http://${this.#daemon.registry}/v2/${repository}${path}`), bytes, type);
+  }
+
+  async #send(url: URL, bytes: Uint8Array, type: string): Promise<void> {
+    const answer = await fetch(url, { method: 'PUT', body: bytes as Uint8Array<ArrayBuffer>, headers: { 'content-type': type } });
+    if (!answer.ok) throw new Error(`The tests' registry answered ${answer.status}: ${await answer.text()}`);
+  }
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/** An image's configuration from lines of a Dockerfile. */
+function configOf(lines: readonly string[]): Record<string, unknown> {
+  const env: string[] = [];
+  const config: Record<string, unknown> = { Env: env };
+  const add = (field: string, key: string) => (config[field] = { ...(config[field] as object | undefined), [key]: {} });
+  for (const line of lines) {
+    const [, word = '', rest = ''] = /^(\w+) (.*)$/s.exec(line) ?? [];
+    if (word === 'ENV') env.push(rest);
+    else if (word === 'CMD') config['Cmd'] = JSON.parse(rest);
+    else if (word === 'ENTRYPOINT') config['Entrypoint'] = JSON.parse(rest);
+    else if (word === 'USER') config['User'] = rest;
+    else if (word === 'EXPOSE') add('ExposedPorts', `${rest}/tcp`);
+    else if (word === 'VOLUME') add('Volumes', rest);
+    else if (word === 'HEALTHCHECK') config['Healthcheck'] = { Test: ['CMD-SHELL', rest], Interval: 1e9 };
+    else throw new Error(`The tests know no ${line}`);
+  }
+  return config;
 }
 
 /** A version of such an image. */
@@ -167,14 +214,4 @@ function putNode(root: string): void {
 function put(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   cpSync(realpathSync(from), to);
-}
-
-async function finish(docker: Docker, stream: NodeJS.ReadableStream): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    docker.modem.followProgress(stream, (error: Error | null, lines: { error?: string }[]) => {
-      const failed = error ?? lines.find((line) => line.error !== undefined)?.error;
-      if (failed) reject(new Error(String(failed)));
-      else resolve();
-    });
-  });
 }

@@ -18,7 +18,7 @@ describe.skipIf(reason !== undefined)(`containers${reason ? ` (${reason})` : ''}
     create: () => new ContainerSandbox({ owner: 'conformance', socketPath: daemon.socketPath, registries: { [daemon.registry]: null } }),
     async program() {
       const images = new TestImages(daemon);
-      const base = await images.base('served', { node: true, files: { 'app/function.mjs': servingSource, 'app/server.mjs': nodeServer } });
+      const base = await images.base({ node: true, files: { 'app/function.mjs': servingSource, 'app/server.mjs': nodeServer } });
       const image = await images.make(base, {
         name: 'served',
         changes: ['CMD ["node","--max-old-space-size=4000","/app/server.mjs"]', 'EXPOSE 3000'],

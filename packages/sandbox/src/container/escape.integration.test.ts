@@ -6,7 +6,7 @@ import { utf8 } from '@orb/protocol';
 import { bodyOf, jobOf, textOf } from '../conformance.ts';
 import type { Instance, Invocation } from '../port.ts';
 import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../test/docker-daemon.ts';
-import { imageProgram, TestImages, type TestImage } from '../../test/test-images.ts';
+import { imageProgram, TestImages, type TestImage, type TestLayer } from '../../test/test-images.ts';
 import { ContainerSandbox } from './container-sandbox.ts';
 import { ownerLabel } from './hardened-container.ts';
 
@@ -115,6 +115,7 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
   let daemon: DockerDaemon;
   let sandbox: ContainerSandbox;
   let images: TestImages;
+  let layer: TestLayer;
   let shell: TestImage;
   let instance: Instance;
   let jobs = 0;
@@ -122,7 +123,8 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
   beforeAll(async () => {
     daemon = await startDockerDaemon();
     images = new TestImages(daemon);
-    shell = await images.make(await images.base('shell'), { name: 'shell', changes: ['ENTRYPOINT ["/bin/sh","-c"]'] });
+    layer = await images.base();
+    shell = await images.make(layer, { name: 'shell', changes: ['ENTRYPOINT ["/bin/sh","-c"]'] });
     sandbox = new ContainerSandbox({ owner: 'escape', socketPath: daemon.socketPath, registries: { [daemon.registry]: null }, spares: 0 });
     instance = await sandbox.start(imageProgram(shell, 'job'));
   });
@@ -177,7 +179,7 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
     try {
       const { port } = (await listen({ port: 0, host: '0.0.0.0' })) as { port: number };
       await listen('\0orb-escape-test');
-      const node = await images.make(await images.base('node', { node: true }), { name: 'node', changes: ['ENTRYPOINT ["node","-e"]'] });
+      const node = await images.make(await images.base({ node: true }), { name: 'node', changes: ['ENTRYPOINT ["node","-e"]'] });
       const nodes = await sandbox.start(imageProgram(node, 'job'));
       const script = `const net = require('net'); for (const to of [{ port: ${port}, host: '127.0.0.1' }, { port: ${port}, host: '172.17.0.1' }, { path: '\\0orb-escape-test' }])
         net.connect(to).on('connect', () => console.log('reached')).on('error', (e) => console.log(e.code))`;
@@ -250,7 +252,7 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
     });
 
     it('is not billed when the image has no such program, or too many arguments come', async () => {
-      const wrong = await images.make('shell:base', { name: 'wrong', changes: ['CMD ["/no/such/program"]'] });
+      const wrong = await images.make(layer, { name: 'wrong', changes: ['CMD ["/no/such/program"]'] });
       const instanceOfWrong = await sandbox.start(imageProgram(wrong, 'job'));
       expect(await run('', {}, instanceOfWrong)).toMatchObject({
         outcome: 'load-failed',
@@ -265,19 +267,19 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
   describe.concurrent('one wall alone stops what it is there for', () => {
     for (const [name, { host, user = '0:0', script, ...words }] of Object.entries(walls)) {
       it(name, async () => {
-        const bare = await runBare(daemon, { ...open }, '0:0', script);
+        const bare = await runBare(daemon, shell.reference, { ...open }, '0:0', script);
         expect(bare).toMatch(words.without);
         const capabilities = 'CapDrop' in host ? { CapAdd: [] } : {};
-        expect(await runBare(daemon, { ...open, ...capabilities, ...host }, user, script)).toMatch(words.with);
+        expect(await runBare(daemon, shell.reference, { ...open, ...capabilities, ...host }, user, script)).toMatch(words.with);
       });
     }
   });
 });
 
-async function runBare({ docker }: DockerDaemon, host: HostConfig, user: string, script: string): Promise<string> {
+async function runBare({ docker }: DockerDaemon, image: string, host: HostConfig, user: string, script: string): Promise<string> {
   const container = await docker.createContainer({
-    Image: 'shell:base',
-    Cmd: ['/bin/sh', '-c', script],
+    Image: image,
+    Cmd: [script],
     User: user,
     HostConfig: host,
     Tty: true,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bodyOf, jobOf, textOf } from '../conformance.ts';
 import type { Instance, Invocation } from '../port.ts';
 import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../test/docker-daemon.ts';
-import { imageProgram, TestImages, type TestImage } from '../../test/test-images.ts';
+import { imageProgram, TestImages, type TestImage, type TestLayer } from '../../test/test-images.ts';
 import { ContainerSandbox } from './container-sandbox.ts';
 
 const reason = whyNoDocker();
@@ -99,13 +99,15 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
   let daemon: DockerDaemon;
   let sandbox: ContainerSandbox;
   let images: TestImages;
+  let layer: TestLayer;
   let image: TestImage;
   let jobs = 0;
 
   beforeAll(async () => {
     daemon = await startDockerDaemon();
     images = new TestImages(daemon);
-    image = await images.make(await images.base('hostile', { node: true, files: { 'server.mjs': server } }), {
+    layer = await images.base({ node: true, files: { 'server.mjs': server } });
+    image = await images.make(layer, {
       name: 'hostile',
       changes: ['CMD ["node","/server.mjs"]'],
     });
@@ -229,12 +231,12 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
 
   describe('while it starts', () => {
     it('is given up when it does not listen in time', async () => {
-      const deaf = await images.make('hostile:base', { name: 'deaf', changes: ['ENV DEAF=1', 'CMD ["node","/server.mjs"]'] });
+      const deaf = await images.make(layer, { name: 'deaf', changes: ['ENV DEAF=1', 'CMD ["node","/server.mjs"]'] });
       await expect(sandbox.start(imageProgram(deaf, 'http', { startTimeoutMs: 700 }))).rejects.toMatchObject({ code: 'timed-out' });
     });
 
     it('fails with its own last words', async () => {
-      const failing = await images.make('hostile:base', {
+      const failing = await images.make(layer, {
         name: 'failing',
         changes: ['ENV FAIL=no-such-database', 'CMD ["node","/server.mjs"]'],
       });

@@ -41,10 +41,8 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   };
   /** Four MiB that nothing else has. */
   const large = async (name: string): Promise<TestImage> => {
-    const base = await images.base(name, { files: { 'data/blob': randomBytes(4 * mebibyte) } });
-    const made = await images.make(base, { name, changes: ['ENTRYPOINT ["/bin/sh","-c"]'] });
-    await daemon.docker.getImage(base).remove();
-    return made;
+    const base = await images.base({ files: { 'data/blob': randomBytes(4 * mebibyte) } });
+    return images.make(base, { name, changes: ['ENTRYPOINT ["/bin/sh","-c"]'] });
   };
   const isHere = async ({ reference }: TestImage) =>
     daemon.docker
@@ -169,9 +167,8 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   });
 
   it('that unfold to more than is left are stopped, and leave nothing', async () => {
-    const base = await images.base('bomb', { files: { 'data/zeros': new Uint8Array(300 * mebibyte) } });
+    const base = await images.base({ files: { 'data/zeros': new Uint8Array(300 * mebibyte) }, compress: true });
     const bomb = await images.make(base, { name: 'bomb', changes: ['ENTRYPOINT ["/bin/sh","-c"]'] });
-    await daemon.docker.getImage(base).remove();
     const sandbox = sandboxOf('bomb', { imageDiskMiB: 40 });
     await expect(sandbox.prepare(imageProgram(bomb, 'job'))).rejects.toMatchObject({
       code: 'store-full',
@@ -181,14 +178,8 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   });
 
   it('cannot choose root, a volume on the owner’s disk, or a check of their own', async () => {
-    const base = await images.base('wishes');
-    const changes = [
-      'ENTRYPOINT ["/bin/sh","-c"]',
-      'USER root',
-      'VOLUME /data',
-      'VOLUME /tmp',
-      'HEALTHCHECK --interval=1s CMD touch /tmp/checked',
-    ];
+    const base = await images.base();
+    const changes = ['ENTRYPOINT ["/bin/sh","-c"]', 'USER root', 'VOLUME /data', 'VOLUME /tmp', 'HEALTHCHECK touch /tmp/checked'];
     const image = await images.make(base, { name: 'wishes', changes });
     const sandbox = sandboxOf('wishes', { tmpMiB: 8 });
     const { text } = await runOn(
@@ -204,7 +195,7 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   });
 
   it('keep their own user where it is a number that is not root’s', async () => {
-    const image = await images.make(await images.base('user'), {
+    const image = await images.make(await images.base(), {
       name: 'user',
       changes: ['ENTRYPOINT ["/bin/sh","-c"]', 'USER 1000:1000'],
     });
@@ -212,11 +203,8 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   });
 
   it('and containers of a node that crashed: the processes end at once, the rest goes at the next start', async () => {
-    const server = 'require("net").createServer().listen(process.env.PORT); process.on("SIGTERM", () => {})';
-    const image = await images.make(await images.base('crash', { node: true }), {
-      name: 'crash',
-      changes: [`CMD ["node","-e",${JSON.stringify(server)}]`],
-    });
+    const server = 'trap "" TERM; while :; do nc -l -p $PORT; done';
+    const image = await images.make(await images.base(), { name: 'crash', changes: [`CMD ${JSON.stringify(['/bin/sh', '-c', server])}`] });
     const { code, ...program } = imageProgram(image, 'http');
     const options = { owner: 'crashing', socketPath: daemon.socketPath, registries: { [daemon.registry]: null }, spares: 0 };
     const script = fileURLToPath(new URL('../../test/crashing-node.ts', import.meta.url));
