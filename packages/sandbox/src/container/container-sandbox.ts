@@ -135,7 +135,7 @@ export class ContainerSandbox implements Sandbox {
       report: {
         tier: 'process',
         runtimes: [],
-        layers: [{ name: 'containers', active: false, stops: 'everything but what the kernel itself lets through', remedy: trouble }],
+        layers: [{ name: 'containers', active: false, stops: 'whatever an image tries, for functions in any language', remedy: trouble }],
       },
     });
     try {
