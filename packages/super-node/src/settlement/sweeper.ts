@@ -1,4 +1,4 @@
-import { asOrbError, signTransaction, type AccountId, type ChainId, type CreditRecord, type Signer, type SuperNodeId } from '@orb/protocol';
+import { asOrbError, isHex32, signTransaction, type AccountId, type ChainId, type CreditRecord, type Signer, type SuperNodeId } from '@orb/protocol';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
@@ -36,7 +36,8 @@ export class Sweeper {
   apply(event: LedgerEvent): void {
     if (event.type !== 'record' || !event.key.startsWith('credit/')) return;
     const [, account, superNode] = event.key.split('/') as [string, string, string];
-    if (superNode !== this.#options.superNode) return;
+    // The pools of commission and seeding have keys of their own kind, and rules of their own.
+    if (superNode !== this.#options.superNode || !isHex32(account)) return;
     if (event.value === null) this.#credits.delete(account);
     else this.#credits.set(account, event.value as unknown as CreditRecord);
   }
