@@ -30,7 +30,8 @@ export function readWhole(request: IncomingMessage, limit: number, done: (error:
   const timer = setTimeout(() => finish(new OrbError('invalid-request', { message: 'The body did not come in time.' })), wholeBodyMs);
   request.on('data', take);
   request.on('end', () => finish(null));
-  request.on('close', () => finish(new OrbError('cancelled')));
+  // Every request closes at last: an error, with its stack, is made only for one that was not over by then.
+  request.on('close', () => over || finish(new OrbError('cancelled')));
 }
 
 /** The pieces of a body as they come; what is not taken stays with the caller. @param idleMs how long it may send nothing while a piece is wanted */

@@ -1,4 +1,13 @@
-import { asOrbError, isHex32, signTransaction, type AccountId, type ChainId, type CreditRecord, type Signer, type SuperNodeId } from '@orb/protocol';
+import {
+  asOrbError,
+  isHex32,
+  signTransaction,
+  type AccountId,
+  type ChainId,
+  type CreditRecord,
+  type Signer,
+  type SuperNodeId,
+} from '@orb/protocol';
 import type { Ledger, LedgerEvent } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
