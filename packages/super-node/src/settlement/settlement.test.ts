@@ -265,7 +265,10 @@ describe('settlement', () => {
     const root = signedRoot(net, 1, [row]);
     const answer = { root, rows: [[ticketRow(row.ticket), receiptRow(row.receipt)]] } as UnsettledAnswer;
     const taken = started.settlement.takeRoot(sessionOf(net, new Map([[1, answer]])), root);
-    await new Promise(setImmediate);
+    // Long enough for the node's rows to be here; the answer itself is not.
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    await started.settlement.settle();
+    expect(await net.ledger.job(job.id)).toBeUndefined();
     record(started.settlement, job, 1, 0);
     started.settlement.acknowledge(job, true, 5_000);
     await taken;
