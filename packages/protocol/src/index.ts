@@ -3,6 +3,7 @@ export * from './block.ts';
 export * from './bytes.ts';
 export * from './canonical.ts';
 export * from './closed-row.ts';
+export * from './connection-headers.ts';
 export * from './descriptor.ts';
 export * from './errors.ts';
 export * from './finality.ts';

@@ -1,4 +1,4 @@
-import { fromUtf8, limits } from '@orb/protocol';
+import { connectionHeaders, fromUtf8, limits } from '@orb/protocol';
 import { readU32 } from '../harness/wire.js';
 
 type Headers = readonly (readonly [string, string])[];
@@ -15,19 +15,8 @@ const headBytes = 7;
 const namePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 // Visible Latin-1, spaces and tabs (RFC 9110, 5.5): no line break can start a header of its own.
 const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
-/** Belong to one connection, not to the message (RFC 9110, 7.6.1); the gateway sets its own. */
-const hopByHop = new Set([
-  'connection',
-  'content-length',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+/** Of one connection only; the gateway sets its own, and counts the bytes itself. */
+const hopByHop = new Set([...connectionHeaders, 'content-length']);
 const parsedHeaders: Headers = [['content-type', 'application/json']];
 const commonHeaders = '[["content-type","application/json"]]';
 

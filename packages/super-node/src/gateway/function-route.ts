@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
+import { connectionHeaders, asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
 import { RequestStream } from '../streaming/request-stream.ts';
@@ -11,23 +11,9 @@ import { dropRest, readPieces, readWhole } from './read-body.ts';
 import { corsHeaders, sendReply } from './send-reply.ts';
 import { signedMessage } from './signed-message.ts';
 
-/** Headers that belong to one connection (RFC 9110 section 7.6.1), and those that speak to the gateway alone. */
-const notForwarded = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-  'orb-mode',
-  'signature',
-  'signature-input',
-  'content-digest',
-]);
+/** Headers of one connection, and those that speak to the gateway alone. */
+const notForwarded = new Set([...connectionHeaders, 'expect', 'orb-mode', 'signature', 'signature-input', 'content-digest']);
+
 interface FunctionPath {
   Params: { readonly owner: string; readonly name: string };
 }

@@ -1,18 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { OrbError } from '@orb/protocol';
+import { connectionHeaders, OrbError } from '@orb/protocol';
 import type { CallReply, CallTimes, ReplyStream } from '../call.ts';
 import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
 
 /** What a function may not say for the whole host that it shares with others. */
 const notReturned = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
+  ...connectionHeaders,
   'content-length',
   'alt-svc',
   'clear-site-data',
