@@ -102,6 +102,15 @@ test('one folder is used by one orb up at a time; a lock that a crash left is no
   expect((await UpFolder.take(path)).state.ports).toEqual({ gateway: 1, links: 2 });
 });
 
+test.runIf(process.platform === 'linux')('a process that ended and was never waited for holds no lock', async () => {
+  const careless = spawn('sh', ['-c', 'sleep 0.01 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  started.push(careless);
+  const pid = Number(String(await new Promise((resolve) => careless.stdout.once('data', resolve))));
+  expect(await waitUntilGone(pid, 10_000)).toBe(true);
+  expect(await readFile(`/proc/${pid}/stat`, 'utf8')).toContain(' Z ');
+  expect(await birthOf(pid)).toBeUndefined();
+});
+
 test('children that a crashed orb up has left are ended; strangers that got their process ids are not', async () => {
   const orphan = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', process.argv[1]!, path]);
   const stranger = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', 'something else']);

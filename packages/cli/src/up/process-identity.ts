@@ -21,7 +21,9 @@ export async function birthOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
     // proc(5): the 22nd field; counted from the last parenthesis, because the name in brackets may hold anything.
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-    return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie has ended: only its parent has not asked how yet, and may never ask.
+    return fields?.[0] === 'Z' ? undefined : fields?.[19];
   }
   if (process.platform === 'win32') return isAlive(pid) ? 'alive' : undefined;
   return new Promise((resolve) => {
