@@ -61,7 +61,7 @@ export async function topUpAfterRefusal(fn: PaidFunction, dependencies: TopUpDep
   return opened.length > 0 ? opened : openedOf(await topUp(fn, network, dependencies, { force: true }));
 }
 
-export function openedOf(states: readonly AllowanceState[]): readonly AllowanceState[] {
+function openedOf(states: readonly AllowanceState[]): readonly AllowanceState[] {
   return states.filter(({ opened }) => opened);
 }
 
