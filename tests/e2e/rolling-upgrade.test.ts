@@ -17,7 +17,7 @@ describe.runIf(await hasPreviousVersion())(`a network upgraded process by proces
 
   beforeAll(async () => {
     previous = await PreviousVersion.unpack();
-    network = await Network.start({ nodes: ['ant'], main: previous.main });
+    network = await Network.start({ nodes: ['ant'], main: previous.main, config: { placement: 'random' } });
   }, 120_000);
   afterAll(async () => {
     await network?.stop();
@@ -51,7 +51,7 @@ describe.runIf(await hasPreviousVersion())(`a network upgraded process by proces
   });
 
   test('a super node of this version joins one of the version before, and calls that enter there run on its nodes', async () => {
-    second = await SecondSuperNode.join(network);
+    second = await SecondSuperNode.join(network, { placement: 'random' });
     await until('the newcomer to hear what the other has', async () => (await second.call('echo', { event: 0 })).status === 200);
     await answeredBy(['ant', 'bee'], second);
   });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
 import { fromHex, toHex } from './bytes.ts';
-import { labels, statement } from './canonical.ts';
+import { labels, statement, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import type { ChainId, VersionId } from './ids.ts';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
@@ -22,26 +22,24 @@ import { hex16, hex32, hex64, instantMs, jobIdText, sequence } from './schema.ts
 const count = z.int().min(0).max(10_000_000);
 
 /** What a super node says of itself: a hint for placing calls, never a promise. Members of a later version stay: the signature covers them. */
-export const presenceSchema = z
-  .object({
-    v: z.literal(1),
-    chain: hex32,
-    superNode: hex32,
-    /** Rises with every presence, also over restarts. */
-    sequence,
-    /** Not to be believed later, sender's wall clock. */
-    expires: instantMs,
-    /** Slots of its nodes that are free now. */
-    freeSlots: count,
-    /** Calls under way, and calls that wait for a slot. */
-    running: count,
-    waiting: count,
-    /** Smoothed time from dispatch to answer over its nodes, whole milliseconds; null before the first job. */
-    answerMs: count.nullable(),
-    /** SHA-256 of the {@link encodeSeeds} list of versions that it has ready seeders for. */
-    seeds: hex32,
-  })
-  .catchall(z.json());
+export const presenceSchema = z.looseObject({
+  v: z.literal(1),
+  chain: hex32,
+  superNode: hex32,
+  /** Rises with every presence, also over restarts. */
+  sequence,
+  /** Not to be believed later, sender's wall clock. */
+  expires: instantMs,
+  /** Slots of its nodes that are free now. */
+  freeSlots: count,
+  /** Calls under way, and calls that wait for a slot. */
+  running: count,
+  waiting: count,
+  /** Smoothed time from dispatch to answer over its nodes, whole milliseconds; null before the first job. */
+  answerMs: count.nullable(),
+  /** SHA-256 of the {@link encodeSeeds} list of versions that it has ready seeders for. */
+  seeds: hex32,
+});
 /** A presence as read. */
 export type Presence = z.output<typeof presenceSchema>;
 
@@ -55,7 +53,7 @@ export const presenceAnswerSchema = z.object({ known: z.boolean() });
 
 /** The statement that a presence's signature covers. */
 function presenceBytes(presence: Presence): Uint8Array {
-  return statement(labels.presence, presence);
+  return statement(labels.presence, presence as unknown as Json);
 }
 
 /** Signs what a super node says of itself. */
