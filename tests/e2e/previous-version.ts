@@ -9,7 +9,7 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The last commit of the version before this one: what a network that has not been upgraded yet still runs. */
-export const previousCommit = 'b9cfa67a727497a0bddcadd336ef1a89a75ff95a';
+export const previousCommit = '87c40c7073af7f9bcda41fd339abc439ce4391b5';
 
 /** Whether this clone has the history that holds it. */
 export async function hasPreviousVersion(): Promise<boolean> {
