@@ -1,9 +1,9 @@
 import { stateKeys, type Parameters } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
-/** Takes in one event; the next one waits for it. */
-export type Follow = (event: LedgerEvent) => Promise<void> | void;
+/** Takes in one written record; the next one waits for it. */
+export type Follow = (event: RecordWrite) => Promise<void> | void;
 
 export interface LedgerFollowerDependencies {
   readonly ledger: Ledger;
@@ -14,7 +14,7 @@ export interface LedgerFollowerDependencies {
   onBlock(): void;
 }
 
-/** Notification = following the ledger: every part that keeps something of it in memory hears each event once, in order. */
+/** Notification = following the ledger: every part that keeps something of it in memory hears of each written record once, in order. */
 export class LedgerFollower {
   readonly #ledger: Ledger;
   readonly #follower: { stop(): void };
@@ -24,9 +24,9 @@ export class LedgerFollower {
   private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies) {
     this.#ledger = ledger;
     this.#parameters = parameters;
-    this.#follower = ledger.follow(fromHeight, ({ events }) => {
+    this.#follower = ledger.follow(fromHeight, ({ writes }) => {
       this.#applied = this.#applied
-        .then(() => this.#apply(events, follow))
+        .then(() => this.#apply(writes.flat(), follow))
         .then(() => onBlock())
         .catch((error: unknown) => log.error('following the ledger failed', { error: String(error) }));
     });
@@ -51,9 +51,9 @@ export class LedgerFollower {
     await this.#applied;
   }
 
-  async #apply(events: readonly LedgerEvent[], follow: readonly Follow[]): Promise<void> {
-    for (const event of events) {
-      if (event.type === 'record' && event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
+  async #apply(written: readonly RecordWrite[], follow: readonly Follow[]): Promise<void> {
+    for (const event of written) {
+      if (event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
       for (const take of follow) await take(event);
     }
   }
