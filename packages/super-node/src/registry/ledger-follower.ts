@@ -1,9 +1,9 @@
-import { stateKeys, type Parameters } from '@orb/protocol';
-import type { Ledger, RecordWrite } from '@orb/ledger';
+import { stateKeys, type JobRecord, type Parameters } from '@orb/protocol';
+import type { CommittedBlock, Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
 /** Takes in one written record; the next one waits for it. */
-export type Follow = (event: RecordWrite) => Promise<void> | void;
+export type Follow = (write: RecordWrite) => Promise<void> | void;
 
 export interface LedgerFollowerDependencies {
   readonly ledger: Ledger;
@@ -11,6 +11,8 @@ export interface LedgerFollowerDependencies {
   readonly fromHeight: number;
   readonly log: Log;
   readonly follow: readonly Follow[];
+  /** When all that a transaction wrote has been taken in. @param jobs those that it moved, for who needs them */
+  afterTransaction(jobs: () => Promise<readonly JobRecord[]>): Promise<void> | void;
   onBlock(): void;
 }
 
@@ -21,12 +23,12 @@ export class LedgerFollower {
   #parameters: Parameters;
   #applied: Promise<void> = Promise.resolve();
 
-  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies) {
+  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, afterTransaction, onBlock }: LedgerFollowerDependencies) {
     this.#ledger = ledger;
     this.#parameters = parameters;
-    this.#follower = ledger.follow(fromHeight, ({ writes }) => {
+    this.#follower = ledger.follow(fromHeight, (committed) => {
       this.#applied = this.#applied
-        .then(() => this.#apply(writes.flat(), follow))
+        .then(() => this.#apply(committed, follow, afterTransaction))
         .then(() => onBlock())
         .catch((error: unknown) => log.error('following the ledger failed', { error: String(error) }));
     });
@@ -51,10 +53,17 @@ export class LedgerFollower {
     await this.#applied;
   }
 
-  async #apply(written: readonly RecordWrite[], follow: readonly Follow[]): Promise<void> {
-    for (const event of written) {
-      if (event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
-      for (const take of follow) await take(event);
+  async #apply(
+    { writes, jobs }: CommittedBlock,
+    follow: readonly Follow[],
+    afterTransaction: LedgerFollowerDependencies['afterTransaction'],
+  ): Promise<void> {
+    for (const [index, written] of writes.entries()) {
+      for (const write of written) {
+        if (write.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
+        for (const take of follow) await take(write);
+      }
+      await afterTransaction(() => jobs(index));
     }
   }
 }
