@@ -22,8 +22,8 @@ interface DeployFlags {
   readonly concurrency?: number;
   readonly handler?: string;
   readonly env?: Readonly<Record<string, string>> | false;
-  readonly budget: bigint;
-  readonly allowanceFor: number;
+  readonly budget?: bigint;
+  readonly allowanceFor?: number;
   readonly private?: boolean;
   readonly public?: boolean;
   readonly idempotent?: boolean;
@@ -79,16 +79,12 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
     .option('--no-idempotent', 'not safe to run twice')
-    .addOption(
-      new Option('--budget <credits>', 'the most that stands open for it at a time on this super node')
-        .argParser(credits)
-        .default(budgetDefaults.budgetUnits, '10'),
+    .option(
+      '--budget <credits>',
+      `the most it may cost while its allowances live; half is set aside at once, the rest as it is used (default: ${formatCredits(budgetDefaults.budgetUnits)})`,
+      credits,
     )
-    .addOption(
-      new Option('--allowance-for <time>', 'how long the allowance lives')
-        .argParser(duration(60_000, 366 * 86_400_000))
-        .default(budgetDefaults.allowanceMs, '30d'),
-    )
+    .option('--allowance-for <time>', 'how long allowances live (default: 30d)', duration(60_000, 366 * 86_400_000))
     .option('--print-descriptor', 'print the signed descriptor as well')
     .action(async (file: string | undefined, flags: DeployFlags, command: Command) => deploy(context.session(command), file, flags));
 }
@@ -104,7 +100,13 @@ async function deploy(session: Session, file: string | undefined, flags: DeployF
   }
   const { orb, owner, name: ownerName } = await session.orbAs();
   const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
-  const options = { source, name, manifest: manifestFlags(flags), budgetUnits: flags.budget, allowanceMs: flags.allowanceFor };
+  const options = {
+    source,
+    name,
+    manifest: manifestFlags(flags),
+    ...(flags.budget !== undefined && { budgetUnits: flags.budget }),
+    ...(flags.allowanceFor !== undefined && { allowanceMs: flags.allowanceFor }),
+  };
   const { progress, signal } = session;
   const deployment = await deployFunction(options, { orb, owner, ownerName, files, progress, signal }).catch((error: unknown) => {
     progress.fail();

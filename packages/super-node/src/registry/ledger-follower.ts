@@ -10,7 +10,10 @@ export interface LedgerFollowerDependencies {
   /** The first block that the parts have not certainly read: blocks may come while they read. They hear some twice. */
   readonly fromHeight: number;
   readonly log: Log;
+  /** Those who hear of records. */
   readonly follow: readonly Follow[];
+  /** Hears of records and jobs. Called for every job that is settled: it must be quick. */
+  onEvent(event: LedgerEvent): void;
   onBlock(): void;
 }
 
@@ -21,12 +24,12 @@ export class LedgerFollower {
   #parameters: Parameters;
   #applied: Promise<void> = Promise.resolve();
 
-  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies) {
+  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onEvent, onBlock }: LedgerFollowerDependencies) {
     this.#ledger = ledger;
     this.#parameters = parameters;
     this.#follower = ledger.follow(fromHeight, ({ events }) => {
       this.#applied = this.#applied
-        .then(() => this.#apply(events, follow))
+        .then(() => this.#apply(events, follow, onEvent))
         .then(() => onBlock())
         .catch((error: unknown) => log.error('following the ledger failed', { error: String(error) }));
     });
@@ -51,9 +54,11 @@ export class LedgerFollower {
     await this.#applied;
   }
 
-  async #apply(events: readonly LedgerEvent[], follow: readonly Follow[]): Promise<void> {
+  async #apply(events: readonly LedgerEvent[], follow: readonly Follow[], onEvent: (event: LedgerEvent) => void): Promise<void> {
     for (const event of events) {
-      if (event.type === 'record' && event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
+      onEvent(event);
+      if (event.type === 'job') continue;
+      if (event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
       for (const take of follow) await take(event);
     }
   }
