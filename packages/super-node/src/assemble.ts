@@ -170,7 +170,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     { superNode, elsewhereMs: config.elsewhereMs },
     { ledger, log, nowMs, duties: allDuties({ ledger, parameters }) },
   );
-  const follow = [allowances, sweeper, functions, replicas, others, caretaker].map(
+  const follow = [allowances, sweeper, functions, replicas, others, caretaker, openJobs].map(
     (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
   );
   const follower = await LedgerFollower.start({
@@ -178,7 +178,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     fromHeight,
     log,
     follow,
-    onEvent: (event) => openJobs.apply(event),
+    afterTransaction: (jobs) => openJobs.endClosed(jobs),
     onBlock: () => statusFeed.changed(),
   });
   await caretaker.load();
