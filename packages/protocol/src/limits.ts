@@ -49,6 +49,9 @@ export const limits = {
   labels: 32,
   networkHosts: 64,
   secrets: 64,
+  /** Variables of a manifest’s environment, and all their names and values together, as with AWS Lambda. */
+  envCount: 64,
+  envBytes: 4_096,
   /** A function's error message as it is shown to a caller. */
   errorMessageChars: 1_024,
   /** How far a signed request's creation time may be from the receiver's clock. */
