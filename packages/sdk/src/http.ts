@@ -80,11 +80,11 @@ export class Http {
   }
 
   /** An answer of one gateway and no other. @throws as {@link json} */
-  async jsonAt<T>(base: string, path: string, schema: z.ZodType<T>): Promise<T> {
+  async jsonAt<T>(base: string, path: string, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
     try {
-      return checkAnswer(schema, await readJson(await this.#api(base, path, {}), answerBytes), path);
+      return checkAnswer(schema, await readJson(await this.#api(base, path, { signal }), answerBytes), path);
     } catch (error) {
-      throw this.#asError(error, base);
+      throw this.#asError(error, base, signal);
     }
   }
 

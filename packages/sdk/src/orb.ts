@@ -212,11 +212,10 @@ function callTransport(
   { http, chain }: { readonly http: Http; readonly chain: () => Promise<ChainId> },
 ): CallTransport {
   const signer = account?.signer;
-  if (transport === 'link')
-    return new LinkCalls(
-      new CallerLink({ signer, token, connectMs }, { http, chain, openTransport: openLinkTransport }),
-      http.bases.length,
-    );
+  if (transport === 'link') {
+    const link = new CallerLink({ signer, token, connectMs }, { http, chain, openTransport: openLinkTransport });
+    return new LinkCalls({ superNodes: http.bases.length, signer: token ? undefined : signer }, { link });
+  }
   if (token) throw new OrbError('invalid-request', { message: 'A token is for links.', hint: "Say transport: 'link'." });
   return new HttpCalls({ http, chain, signer });
 }
