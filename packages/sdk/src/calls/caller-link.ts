@@ -86,7 +86,8 @@ export class CallerLink {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#connecting?.catch(() => undefined);
-    await Promise.all([this.#current?.link, ...this.#left].map((link) => link?.close()));
+    if (this.#current) this.#left.add(this.#current.link);
+    await Promise.all([...this.#left].map((link) => link.close()));
   }
 
   async #connectAnew(): Promise<Reached> {

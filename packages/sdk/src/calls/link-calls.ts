@@ -12,7 +12,7 @@ import {
 } from '@orb/protocol';
 import type { Link, LinkAnswer } from '@orb/link';
 import type { CallInfo } from '../call.ts';
-import { timesOf } from './answer-headers.ts';
+import { SendTime, timesOf } from './answer-headers.ts';
 import type { CallAnswer, CallTransport, OutgoingCall } from './call-port.ts';
 import type { CallerLink, Reached } from './caller-link.ts';
 
@@ -82,9 +82,9 @@ export class LinkCalls implements CallTransport {
 async function sendOver(link: Link, call: OutgoingCall, signed: CallerSignature | undefined): Promise<LinkCallAnswer> {
   // Between here and the call nothing else can run: what is refused for this reason was never sent.
   if (!link.isOpen) throw new OrbError('link-closed', { details: { sent: false } });
-  const started = performance.now();
+  const started = new SendTime();
   const answer = await link.call('call', requestOf(call, signed), call.body, call.signal && { signal: call.signal });
-  return new LinkCallAnswer(answer, performance.now() - started);
+  return new LinkCallAnswer(answer, started);
 }
 
 function requestOf({ owner, name, mode, method, path, headers, body }: OutgoingCall, signed: CallerSignature | undefined): CallerRequest {
@@ -108,13 +108,13 @@ class LinkCallAnswer implements CallAnswer {
   readonly #head: CallerAnswer;
 
   /** @throws OrbError `protocol-violation` */
-  constructor(answer: LinkAnswer, roundTripMs: number) {
+  constructor(answer: LinkAnswer, started: SendTime) {
     const head = readCallerAnswer(answer.header);
     const { call, job, node, attempt, end } = head;
     this.#answer = answer;
     this.#head = head;
     this.status = head.status;
-    this.info = { call, job, node, attempt, times: end ? timesOf(end) : {}, roundTripMs, receipt: undefined };
+    this.info = { call, job, node, attempt, times: end ? timesOf(end) : {}, ...started.told(), receipt: undefined };
   }
 
   header(name: string): string | undefined {

@@ -74,7 +74,20 @@ function requestOf({ call, asked, body, readAtUs }: Arrived, session: CallerSess
   const account = session.token && accountOf(session.token, asked, deps);
   const signed = asked.signed && { ...asked, body, signed: asked.signed, gateway: deps.publicUrl() };
   const identity = signed ? identifyCaller(signed, deps.signedAccess) : account === undefined ? identityOf(session, deps) : undefined;
-  return { owner, name, method, path, headers: forwarded, mode, body, identity, account, signed: asked.signed, readAtUs, abort: call.abort };
+  return {
+    owner,
+    name,
+    method,
+    path,
+    headers: forwarded,
+    mode,
+    body,
+    identity,
+    account,
+    signed: asked.signed,
+    readAtUs,
+    abort: call.abort,
+  };
 }
 
 const notForwarded: ReadonlySet<string> = new Set(connectionHeaders);

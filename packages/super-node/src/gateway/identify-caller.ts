@@ -18,7 +18,10 @@ export interface SignedCall {
 }
 
 /** Who signed. @throws OrbError `unauthenticated` for another request's signature, a wrong one or a replay */
-export function identifyCaller({ owner, name, method, path, body, signed, gateway }: SignedCall, signedAccess: SignedAccess): RequestIdentity {
+export function identifyCaller(
+  { owner, name, method, path, body, signed, gateway }: SignedCall,
+  signedAccess: SignedAccess,
+): RequestIdentity {
   if (!(body instanceof Uint8Array))
     throw new OrbError('unauthenticated', { message: 'A signature covers a whole body; this one streams.' });
   const { target, ...headers } = signed;
@@ -26,9 +29,8 @@ export function identifyCaller({ owner, name, method, path, body, signed, gatewa
   if (!target.startsWith(called) || !/^([/?]|$)/.test(target.slice(called.length)) || pathBelow(target, 3) !== path) {
     throw new OrbError('unauthenticated', { message: 'The signature is for another request.' });
   }
-  return identifyByName(
-    namesOf(gateway.replace(/\/$/, '')),
-    (known) => signedAccess.identify({ method, url: `${known}${target}`, headers, body })!,
+  return identifyByName(namesOf(gateway.replace(/\/$/, '')), (known) =>
+    signedAccess.identify({ method, url: `${known}${target}`, headers, body })!,
   );
 }
 
