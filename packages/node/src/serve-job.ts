@@ -86,7 +86,7 @@ async function leaseInstance({ id, seeded, session }: AcceptedJob, room: JobRoom
 
 async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, call: IncomingCall, room: JobRoom): Promise<Run> {
   const { ticket, seeded, timeoutMs } = job;
-  const { mode, method, path, headers } = job.request;
+  const { mode, method, path, headers, caller } = job.request;
   const setupUs = room.nowUs() - job.receivedUs;
   const release = () => lease.release();
   const context = {
@@ -96,6 +96,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
     function: seeded.name,
     version: ticket.version,
     memoryMiB: seeded.manifest.memoryMiB,
+    ...(caller && { caller }),
   };
   const { signal, cancel } = cancelSignal(call.signal);
   try {
