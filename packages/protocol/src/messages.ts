@@ -100,9 +100,15 @@ export const dropSchema = z.strictObject({
 });
 export type Drop = z.output<typeof dropSchema>;
 
-/** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
-const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters');
-const headerPair = z.tuple([z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'), headerValue]);
+/** What the texts of a run look like. Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
+export const runTexts = {
+  headerName: /^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/,
+  headerValue: /^[\t\x20-\x7e\x80-\xff]*$/,
+  method: /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/,
+  path: /^\/[\x21-\x7e]*$/,
+} as const;
+const headerValue = z.string().regex(runTexts.headerValue, 'must not hold control characters');
+const headerPair = z.tuple([z.string().regex(runTexts.headerName, 'must be a lower-case header name'), headerValue]);
 const headerPairs = z
   .array(headerPair)
   .max(limits.headersCount)
@@ -114,12 +120,9 @@ const headerPairs = z
 /** One job for a node. The body is the call's body. */
 export const runRequestSchema = z.strictObject({
   ticket: ticketRowSchema,
-  method: z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/, 'must be an HTTP method'),
+  method: z.string().regex(runTexts.method, 'must be an HTTP method'),
   /** Path and query below the function's own address; starts with `/`, printable ASCII without spaces: no other request has its hash. */
-  path: z
-    .string()
-    .max(limits.pathBytes)
-    .regex(/^\/[\x21-\x7e]*$/, 'must start with / and be percent-encoded'),
+  path: z.string().max(limits.pathBytes).regex(runTexts.path, 'must start with / and be percent-encoded'),
   headers: headerPairs,
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),
