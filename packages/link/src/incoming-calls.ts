@@ -55,7 +55,7 @@ export class IncomingCalls {
   }
 
   close(reason: OrbError): void {
-    for (const call of this.#calls.values()) call.abort(reason);
+    for (const call of this.#calls.values()) call.end(reason);
     this.#calls.clear();
   }
 
@@ -74,7 +74,7 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   readonly method: string;
   readonly header: unknown;
   readonly body: IncomingBody;
-  #signal: Canceller | undefined;
+  #abort: Canceller | undefined;
   #aborted: OrbError | undefined;
   #sending: OutgoingBody | undefined;
   #trailer: unknown;
@@ -91,9 +91,13 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   }
 
   get signal(): CancelSignal {
-    this.#signal ??= new Canceller();
-    if (this.#aborted !== undefined) this.#signal.abort(this.#aborted);
-    return this.#signal;
+    return this.abort;
+  }
+
+  get abort(): Canceller {
+    this.#abort ??= new Canceller();
+    if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
+    return this.#abort;
   }
 
   /** What the handler answered. */
@@ -147,7 +151,7 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   onCancel(): void {
     const error = cancelledError();
     if (!this.#over) {
-      this.abort(error);
+      this.end(error);
       this.#wire.batch.json(frameTypes.error, 0, this.#id, errorJson(error));
     }
     this.body.fail(error);
@@ -166,13 +170,13 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   }
 
   /** Nobody waits for the answer any more. */
-  abort(reason: OrbError): void {
+  end(reason: OrbError): void {
     this.#over = true;
     this.#aborted = reason;
     this.#sending?.stop();
     this.#sending = undefined;
     this.body.fail(reason);
-    this.#signal?.abort(reason);
+    this.#abort?.abort(reason);
   }
 
   #start({ header, body, trailer }: OutgoingAnswer): void {

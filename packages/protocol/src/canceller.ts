@@ -11,14 +11,24 @@ export interface CancelSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
+/** What aborts, and its signal: an AbortController or a {@link Canceller}. */
+export interface Cancelling {
+  readonly signal: CancelSignal;
+  abort(reason?: unknown): void;
+}
+
 /** An AbortController that is its own signal. */
-export class Canceller implements CancelSignal {
+export class Canceller implements CancelSignal, Cancelling {
   aborted = false;
   reason: unknown = undefined;
   #listeners: (() => void)[] | undefined;
 
+  get signal(): CancelSignal {
+    return this;
+  }
+
   /** Aborts, the first time. What a listener throws is thrown later, at nobody, as for an EventTarget. */
-  abort(reason: unknown): void {
+  abort(reason?: unknown): void {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason;

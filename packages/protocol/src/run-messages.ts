@@ -1,6 +1,7 @@
 import { isReceiptRow, isTicketRow } from './job-row.ts';
 import { limits } from './limits.ts';
-import { errorName, runAnswerSchema, runRequestSchema, runTexts, runTrailerSchema } from './messages.ts';
+import { errorName, headerNamePattern, headerValuePattern, methodPattern, pathPattern } from './messages.ts';
+import { runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
 import type { RunAnswer, RunRequest, RunTrailer } from './messages.ts';
 import { parseWith } from './schema.ts';
 
@@ -24,31 +25,31 @@ export function parseRunTrailer(value: unknown): RunTrailer {
   return isRunTrailer(value) ? value : parseWith(runTrailerSchema, value, 'trailer', 'protocol-violation');
 }
 
-/** Whether {@link runRequestSchema} takes a value that was read as JSON. */
+/** Whether {@link runRequestSchema} gives back a value, read as JSON, as it is: it is good and has no field that we do not know. */
 export function isRunRequest(value: unknown): value is RunRequest {
   if (!isRecord(value)) return false;
   const { method, path, headers, mode, ticket } = value;
   return (
     Object.keys(value).length === 5 &&
     typeof method === 'string' &&
-    runTexts.method.test(method) &&
+    methodPattern.test(method) &&
     typeof path === 'string' &&
     path.length <= limits.pathBytes &&
-    runTexts.path.test(path) &&
+    pathPattern.test(path) &&
     (mode === 'http' || mode === 'event') &&
     areHeaders(headers) &&
     isTicketRow(ticket)
   );
 }
 
-/** Whether {@link runAnswerSchema} takes a value that was read as JSON. */
+/** The same for {@link runAnswerSchema}. */
 export function isRunAnswer(value: unknown): value is RunAnswer {
   if (!isRecord(value)) return false;
   const { status, headers } = value;
   return Object.keys(value).length === 2 && isWhole(status, 200, 599) && areHeaders(headers);
 }
 
-/** Whether {@link runTrailerSchema} takes a value that was read as JSON. */
+/** The same for {@link runTrailerSchema}. */
 export function isRunTrailer(value: unknown): value is RunTrailer {
   if (!isRecord(value)) return false;
   const { receipt, batch, index, error, errorType } = value;
@@ -78,7 +79,7 @@ function areHeaders(value: unknown): boolean {
     const name: unknown = pair[0];
     const text: unknown = pair[1];
     if (typeof name !== 'string' || typeof text !== 'string') return false;
-    if (!runTexts.headerName.test(name) || !runTexts.headerValue.test(text)) return false;
+    if (!headerNamePattern.test(name) || !headerValuePattern.test(text)) return false;
     chars += name.length + text.length;
   }
   return chars <= limits.headersBytes;
