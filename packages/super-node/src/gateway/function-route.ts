@@ -58,7 +58,7 @@ async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyR
     if (raw.destroyed) answered.acknowledge(false);
     // An overdue job is given up; where that is because the caller takes nothing, nothing else would end the connection.
     if (!(answered.body instanceof Uint8Array)) abort.signal.addEventListener('abort', () => raw.destroy());
-    sendReply(request, raw, answered, context.streamIdleMs);
+    sendReply(request, raw, answered, context);
   } catch (error) {
     sendError(raw, asOrbError(error), corsHeaders);
   }
