@@ -87,6 +87,7 @@ export const labels = {
   account: 'orb/account/1',
   allowance: 'orb/allowance/1',
   block: 'orb/block/1',
+  callerToken: 'orb/caller-token/1',
   cosign: 'orb/cosign/1',
   descriptor: 'orb/descriptor/1',
   function: 'orb/function/1',

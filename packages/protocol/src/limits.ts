@@ -74,4 +74,11 @@ export const limits = {
   callInputBytes: 262_144,
   /** Output of such a call: a job that does not read its answers holds no more of them than callsPerJob times this. */
   callOutputBytes: 1_048_576,
+  /** Links of callers to one super node, and those of one address. */
+  callerLinks: 8_192,
+  callerLinksPerAddress: 64,
+  /** Calls under way on one link of a caller. */
+  callerCalls: 1_024,
+  /** Whole bodies of such calls and their answers that are held at once. */
+  callerHeldBytes: 134_217_728,
 } as const;

@@ -104,8 +104,14 @@ export const dropSchema = z.object({
 export type Drop = z.output<typeof dropSchema>;
 
 /** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
-const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters');
-const headerPair = z.tuple([z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'), headerValue]);
+export const headerNamePattern = /^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/;
+export const headerValuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** A call's method; and its path and query below the function: printable ASCII without spaces, so no other request has its hash. */
+export const methodPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/;
+export const pathPattern = /^\/[\x21-\x7e]*$/;
+
+const headerValue = z.string().regex(headerValuePattern, 'must not hold control characters');
+const headerPair = z.tuple([z.string().regex(headerNamePattern, 'must be a lower-case header name'), headerValue]);
 const headerPairs = z
   .array(headerPair)
   .max(limits.headersCount)
@@ -131,12 +137,9 @@ export type Caller = z.output<typeof callerSchema>;
 /** One job for a node. The body is the call's body. */
 export const runRequestSchema = z.object({
   ticket: ticketRowSchema,
-  method: z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/, 'must be an HTTP method'),
-  /** Path and query below the function's own address; starts with `/`, printable ASCII without spaces: no other request has its hash. */
-  path: z
-    .string()
-    .max(limits.pathBytes)
-    .regex(/^\/[\x21-\x7e]*$/, 'must start with / and be percent-encoded'),
+  method: z.string().regex(methodPattern, 'must be an HTTP method'),
+  /** Path and query below the function's own address. */
+  path: z.string().max(limits.pathBytes).regex(pathPattern, 'must start with / and be percent-encoded'),
   headers: headerPairs,
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),

@@ -31,6 +31,7 @@ export class FunctionRegistry {
   readonly #ledger: Ledger;
   readonly #accounts = new Map<AccountId, AccountRecord>();
   readonly #accountsByName = new Map<string, AccountRecord>();
+  /** Two accounts may share a key. */
   readonly #accountsByKey = new Map<Hex32, Set<AccountId>>();
   readonly #records = new Map<FunctionId, FunctionRecord>();
   readonly #versions = new Map<FunctionId, Map<number, VersionRecord>>();
@@ -77,6 +78,11 @@ export class FunctionRegistry {
   accountWithKey(key: Hex32): AccountRecord | undefined {
     const [id, ...others] = this.#accountsByKey.get(key) ?? [];
     return id === undefined || others.length > 0 ? undefined : this.#accounts.get(id);
+  }
+
+  /** Whether some account has this key now. */
+  isAccountKey(key: Hex32): boolean {
+    return this.#accountsByKey.has(key);
   }
 
   account(id: AccountId): AccountRecord | undefined {
