@@ -58,11 +58,7 @@ describe('a node that has a function call another', () => {
   test('cannot say that it may take longer than its own job', async () => {
     const refused = await outer(async (job, node) => {
       const codes: string[] = [];
-      for (const more of [
-        { withinMs: 0 },
-        { withinMs: limits.timeoutMs.max + 1 },
-        { name: 'x'.repeat(100) },
-      ])
+      for (const more of [{ withinMs: 0 }, { withinMs: limits.timeoutMs.max + 1 }, { name: 'x'.repeat(100) }])
         await node.callFunction(wish(job, more)).catch((error: { code: string }) => codes.push(error.code));
       return codes;
     });
