@@ -11,7 +11,7 @@ import {
 } from '@orb/protocol';
 import { ClosedJobs } from './contracts/closed-jobs.ts';
 import type { ClosedClaim } from './contracts/settlement-records.ts';
-import type { CommittedBlock, Ledger } from './port.ts';
+import type { CommittedBlock, Ledger, LedgerEvent } from './port.ts';
 
 /**
  * Proof of how a job was closed, for `job.refund` and for answering a *lost* in `job.claim`; made from the ledger's public
@@ -20,7 +20,7 @@ import type { CommittedBlock, Ledger } from './port.ts';
  */
 export async function proveClosed(ledger: Ledger, id: JobId): Promise<ClosedClaim> {
   const height = (await ledger.job(id))?.changes.findLast(({ to }) => to === 'paid' || to === 'failed')?.height;
-  const settled = height === undefined ? undefined : settlementOf(await committedAt(ledger, height), id);
+  const settled = height === undefined ? undefined : settlementOf(await (await committedAt(ledger, height)).events(), id);
   if (!settled) throw new OrbError('not-found', { message: `No settlement has closed the job ${id}.` });
   const closed = new ClosedJobs();
   for (const job of settled.jobs) await addJob(closed, job, ledger);
@@ -41,7 +41,7 @@ function committedAt(ledger: Ledger, height: number): Promise<CommittedBlock> {
 }
 
 /** A transaction's records come before its jobs: those between the settlement's record and the next record are its own. */
-function settlementOf({ events }: CommittedBlock, id: JobId): { number: number; jobs: JobRecord[] } | undefined {
+function settlementOf(events: readonly LedgerEvent[], id: JobId): { number: number; jobs: JobRecord[] } | undefined {
   let current: { number: number; jobs: JobRecord[] } | undefined;
   let isAmongJobs = false;
   for (const event of events) {

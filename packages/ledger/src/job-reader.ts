@@ -17,7 +17,7 @@ import { settlementRow } from './contracts/settlement.ts';
 import { Overlay, type View } from './contracts/state.ts';
 import type { TransactionDelta } from './delta.ts';
 import type { Keeping, KeptBlock } from './keeping.ts';
-import type { CommittedBlock, LedgerEvent } from './port.ts';
+import type { CommittedBlock, LedgerEvent, RecordEvent } from './port.ts';
 
 /** A job's whole story, from the state while it is open, from its block once it is closed. */
 export async function readJob(id: string, state: View, env: Environment, keeping: Keeping): Promise<JobRecord | undefined> {
@@ -63,24 +63,33 @@ async function refundedJob(
 }
 
 /** A block with what it did, as followers get it. */
-export async function committedBlock(kept: KeptBlock, state: View, env: Environment, keeping: Keeping): Promise<CommittedBlock> {
+export function committedBlock(kept: KeptBlock, state: View, env: Environment, keeping: Keeping): CommittedBlock {
   const { block, delta } = kept;
+  return {
+    block,
+    results: delta.map(({ id, rejections }) => ({ id, rejections })),
+    records: delta.flatMap(recordsOf),
+    events: () => eventsOf(kept, { state, env, keeping }),
+  };
+}
+
+function recordsOf({ writes }: TransactionDelta): RecordEvent[] {
+  return writes.map(([key, value]) => ({ type: 'record', key, value }));
+}
+
+async function eventsOf({ block, delta }: KeptBlock, reading: Reading): Promise<LedgerEvent[]> {
   const events: LedgerEvent[] = [];
-  for (const [index, { writes, rows, steps, refunds = [] }] of delta.entries()) {
-    for (const [key, value] of writes) events.push({ type: 'record', key, value });
+  const addJob = (job: JobRecord | undefined) => job && events.push({ type: 'job', job });
+  for (const [index, transaction] of delta.entries()) {
+    const { rows, steps, refunds = [] } = transaction;
+    events.push(...recordsOf(transaction));
     for (const [, pairs] of rows) {
-      for (let i = 1; i < pairs.length; i += 2) {
-        const job = rowRecord(block, index, pairs[i]!, state, env);
-        if (job) events.push({ type: 'job', job });
-      }
+      for (let i = 1; i < pairs.length; i += 2) addJob(rowRecord(block, index, pairs[i]!, reading.state, reading.env));
     }
-    for (const job of steps) events.push({ type: 'job', job });
-    for (const refund of refunds) {
-      const job = await refundedJob(refund, block, { state, env, keeping });
-      if (job) events.push({ type: 'job', job });
-    }
+    for (const job of steps) addJob(job);
+    for (const refund of refunds) addJob(await refundedJob(refund, block, reading));
   }
-  return { block, results: delta.map(({ id, rejections }) => ({ id, rejections })), events };
+  return events;
 }
 
 /** The job of a settled row, from its transaction. */

@@ -65,15 +65,24 @@ export interface KeyChange {
 export interface CommittedBlock {
   readonly block: Block;
   readonly results: readonly TransactionResult[];
-  readonly events: readonly LedgerEvent[];
+  /** Its record events alone: here at once. */
+  readonly records: readonly RecordEvent[];
+  /** All of its events, in order. Made when asked for: a settlement moves hundreds of jobs, and few who follow want each told whole. */
+  events(): Promise<readonly LedgerEvent[]>;
 }
 
 /** What a transaction did, for those who follow. Derived from the block: the same on every engine. */
 export type LedgerEvent =
-  /** A record was written, or deleted when the value is null. */
-  | { readonly type: 'record'; readonly key: string; readonly value: Json | null }
+  | RecordEvent
   /** A job changed its state. */
   | { readonly type: 'job'; readonly job: JobRecord };
+
+/** A record was written, or deleted when the value is null. */
+export interface RecordEvent {
+  readonly type: 'record';
+  readonly key: string;
+  readonly value: Json | null;
+}
 
 /** What re-executing a ledger from its genesis found. */
 export type VerifyReport =

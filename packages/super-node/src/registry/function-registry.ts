@@ -10,7 +10,7 @@ import {
   type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordEvent } from '@orb/ledger';
 
 /** A function as callers see it: its ledger record, its owner's name, and the versions that take calls. */
 export interface FunctionEntry {
@@ -52,8 +52,8 @@ export class FunctionRegistry {
     }
   }
 
-  async apply(event: LedgerEvent): Promise<void> {
-    if (event.type === 'record' && event.value !== null) await this.#applyRecord(event.key, event.value);
+  async apply(event: RecordEvent): Promise<void> {
+    if (event.value !== null) await this.#applyRecord(event.key, event.value);
   }
 
   find(owner: string, name: string): FunctionEntry | undefined {

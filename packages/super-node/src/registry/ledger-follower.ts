@@ -1,9 +1,9 @@
 import { stateKeys, type Parameters } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordEvent } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
 /** Takes in one event; the next one waits for it. */
-export type Follow = (event: LedgerEvent) => Promise<void> | void;
+export type Follow = (event: RecordEvent) => Promise<void> | void;
 
 export interface LedgerFollowerDependencies {
   readonly ledger: Ledger;
@@ -24,9 +24,9 @@ export class LedgerFollower {
   private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies) {
     this.#ledger = ledger;
     this.#parameters = parameters;
-    this.#follower = ledger.follow(fromHeight, ({ events }) => {
+    this.#follower = ledger.follow(fromHeight, ({ records }) => {
       this.#applied = this.#applied
-        .then(() => this.#apply(events, follow))
+        .then(() => this.#apply(records, follow))
         .then(() => onBlock())
         .catch((error: unknown) => log.error('following the ledger failed', { error: String(error) }));
     });
@@ -51,9 +51,9 @@ export class LedgerFollower {
     await this.#applied;
   }
 
-  async #apply(events: readonly LedgerEvent[], follow: readonly Follow[]): Promise<void> {
-    for (const event of events) {
-      if (event.type === 'record' && event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
+  async #apply(records: readonly RecordEvent[], follow: readonly Follow[]): Promise<void> {
+    for (const event of records) {
+      if (event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
       for (const take of follow) await take(event);
     }
   }

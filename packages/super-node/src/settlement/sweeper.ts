@@ -8,7 +8,7 @@ import {
   type Signer,
   type SuperNodeId,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordEvent } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
 export interface SweeperOptions {
@@ -42,8 +42,8 @@ export class Sweeper {
     } while (after !== undefined);
   }
 
-  apply(event: LedgerEvent): void {
-    if (event.type !== 'record' || !event.key.startsWith('credit/')) return;
+  apply(event: RecordEvent): void {
+    if (!event.key.startsWith('credit/')) return;
     const [, account, superNode] = event.key.split('/') as [string, string, string];
     // The pools of commission and seeding have keys of their own kind, and rules of their own.
     if (superNode !== this.#options.superNode || !isHex32(account)) return;
