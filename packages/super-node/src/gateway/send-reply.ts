@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connectionHeaders, OrbError } from '@orb/protocol';
 import type { CallReply, CallTimes, ReplyStream } from '../call.ts';
 import { belowFunction } from './below-function.ts';
 import { sendError } from './errors.ts';
+import type { ReplySink } from './reply-sink.ts';
 
 /** What a function may not say for the whole host that it shares with others. */
 const notReturned = new Set([
@@ -26,12 +26,13 @@ export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-
 /** A request as far as its reply depends on it. */
 export interface CalledRequest {
   readonly method: string;
-  readonly raw: IncomingMessage;
-  readonly params: { readonly owner: string; readonly name: string };
+  readonly version: '1.0' | '1.1';
+  readonly owner: string;
+  readonly name: string;
 }
 
 /** Sends a reply. One that streams goes as fast as the caller takes it, and is broken off when that stands still for `idleMs`. */
-export function sendReply(request: CalledRequest, raw: ServerResponse, reply: CallReply, idleMs: number): void {
+export function sendReply(request: CalledRequest, raw: ReplySink, reply: CallReply, idleMs: number): void {
   const headers = replyHeaders(reply);
   if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
   const names = new Set<string>();
@@ -39,14 +40,14 @@ export function sendReply(request: CalledRequest, raw: ServerResponse, reply: Ca
     const lower = name.toLowerCase();
     if (notReturned.has(lower)) continue;
     names.add(lower);
-    headers.push(name, belowFunction(lower, value, `/fn/${request.params.owner}/${request.params.name}`));
+    headers.push(name, belowFunction(lower, value, `/fn/${request.owner}/${request.name}`));
   }
   if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
   const { status, body } = reply;
   const bodyless = status === 204 || status === 304;
   if (!(body instanceof Uint8Array)) {
     // With HTTP/1.0 there are no trailers, and none without a body.
-    const trailers = request.raw.httpVersion !== '1.0' && !bodyless && request.method !== 'HEAD';
+    const trailers = request.version !== '1.0' && !bodyless && request.method !== 'HEAD';
     if (trailers) headers.push('trailer', 'server-timing');
     raw.writeHead(status, headers);
     raw.flushHeaders();
@@ -59,7 +60,7 @@ export function sendReply(request: CalledRequest, raw: ServerResponse, reply: Ca
 }
 
 /** The connection ends well only when the stream has: a caller sees whether it has all of it. */
-async function sendStream(raw: ServerResponse, body: ReplyStream, trailers: boolean, idleMs: number): Promise<void> {
+async function sendStream(raw: ReplySink, body: ReplyStream, trailers: boolean, idleMs: number): Promise<void> {
   try {
     for await (const piece of body) if (!raw.write(piece)) await drained(raw, idleMs);
     if (trailers && body.times) raw.addTrailers({ 'server-timing': serverTiming(body.times) });
@@ -70,7 +71,7 @@ async function sendStream(raw: ServerResponse, body: ReplyStream, trailers: bool
 }
 
 /** @throws OrbError `cancelled` when the caller has gone, or takes nothing for too long */
-async function drained(raw: ServerResponse, idleMs: number): Promise<void> {
+async function drained(raw: ReplySink, idleMs: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const fail = () => reject(new OrbError('cancelled'));
   const timer = setTimeout(fail, idleMs);
