@@ -14,8 +14,8 @@ export async function auditBooks(network: BenchNetwork, answered: number): Promi
   const closed = entries.reduce((sum, { value }) => sum + closedJobs(value), 0);
   const spent = entries.reduce((sum, { value }) => sum + BigInt(value.maxUnits) - BigInt(value.left), 0n);
   const wrong: string[] = [];
-  if (closed !== answered) wrong.push(`orb: ${answered} calls were answered, and the ledger has closed ${closed} jobs`);
-  if (answered > 0 && spent <= 0n) wrong.push('orb: nothing was paid for the calls');
+  if (closed !== answered) wrong.push(`${answered} calls were answered, and the ledger has closed ${closed} jobs`);
+  if (answered > 0 && spent <= 0n) wrong.push('nothing was paid for the calls');
   return wrong;
 }
 

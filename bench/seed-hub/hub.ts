@@ -11,6 +11,7 @@ import { childArgument, reportReady } from '../child.ts';
  *   and an inner variable of the same name sends it to the provider;
  * - the search ends at the first connected provider, so a call has one answer;
  * - nothing is logged; as printed every call prints the whole list of functions;
+ * - messages may be larger than socket.io's megabyte, or the rows of large bodies could not be measured;
  * - deploying a name again to the same client replaces the entry, so the list does not grow without end.
  */
 interface Registered {
@@ -42,7 +43,7 @@ const sendFn: Sent[] = [];
 
 const tls = childArgument<{ readonly key: string; readonly cert: string } | null>();
 const http = tls === null ? createPlain() : createSecure(tls);
-const io = new Server(http, { transports: ['websocket'], serveClient: false });
+const io = new Server(http, { transports: ['websocket'], serveClient: false, maxHttpBufferSize: 8 * 2 ** 20 });
 
 io.on('connection', (socket) => {
   socket.broadcast.emit('user connected');

@@ -17,7 +17,7 @@ import { settlementRow } from './contracts/settlement.ts';
 import { Overlay, type View } from './contracts/state.ts';
 import type { TransactionDelta } from './delta.ts';
 import type { Keeping, KeptBlock } from './keeping.ts';
-import type { CommittedBlock, LedgerEvent, RecordEvent } from './port.ts';
+import type { CommittedBlock } from './port.ts';
 
 /** A job's whole story, from the state while it is open, from its block once it is closed. */
 export async function readJob(id: string, state: View, env: Environment, keeping: Keeping): Promise<JobRecord | undefined> {
@@ -68,28 +68,19 @@ export function committedBlock(kept: KeptBlock, state: View, env: Environment, k
   return {
     block,
     results: delta.map(({ id, rejections }) => ({ id, rejections })),
-    records: delta.flatMap(recordsOf),
-    events: () => eventsOf(kept, { state, env, keeping }),
+    writes: delta.map(({ writes }) => writes.map(([key, value]) => ({ key, value }))),
+    jobs: (index) => jobsOf(kept, index, { state, env, keeping }),
   };
 }
 
-function recordsOf({ writes }: TransactionDelta): RecordEvent[] {
-  return writes.map(([key, value]) => ({ type: 'record', key, value }));
-}
-
-async function eventsOf({ block, delta }: KeptBlock, reading: Reading): Promise<LedgerEvent[]> {
-  const events: LedgerEvent[] = [];
-  const addJob = (job: JobRecord | undefined) => job && events.push({ type: 'job', job });
-  for (const [index, transaction] of delta.entries()) {
-    const { rows, steps, refunds = [] } = transaction;
-    events.push(...recordsOf(transaction));
-    for (const [, pairs] of rows) {
-      for (let i = 1; i < pairs.length; i += 2) addJob(rowRecord(block, index, pairs[i]!, reading.state, reading.env));
-    }
-    for (const job of steps) addJob(job);
-    for (const refund of refunds) addJob(await refundedJob(refund, block, reading));
-  }
-  return events;
+/** Every job that a transaction moved, as it stood then. */
+async function jobsOf({ block, delta }: KeptBlock, index: number, reading: Reading): Promise<readonly JobRecord[]> {
+  const { rows, steps, refunds = [] } = delta[index]!;
+  const settled = rows.flatMap(([, pairs]) =>
+    pairs.flatMap((row, i) => (i % 2 === 1 ? (rowRecord(block, index, row, reading.state, reading.env) ?? []) : [])),
+  );
+  const refunded = await Promise.all(refunds.map((refund) => refundedJob(refund, block, reading)));
+  return [...settled, ...steps, ...refunded.filter((job) => job !== undefined)];
 }
 
 /** The job of a settled row, from its transaction. */

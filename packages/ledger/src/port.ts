@@ -65,21 +65,14 @@ export interface KeyChange {
 export interface CommittedBlock {
   readonly block: Block;
   readonly results: readonly TransactionResult[];
-  /** Its record events alone: here at once. */
-  readonly records: readonly RecordEvent[];
-  /** All of its events, in order. Made when asked for: a settlement moves hundreds of jobs, and few who follow want each told whole. */
-  events(): Promise<readonly LedgerEvent[]>;
+  /** What each transaction wrote, in the order of the block's transactions. The same on every engine. */
+  readonly writes: readonly (readonly RecordWrite[])[];
+  /** The jobs whose state the transaction at a place changed. Worked out when asked for: few who follow want them. */
+  jobs(index: number): Promise<readonly JobRecord[]>;
 }
 
-/** What a transaction did, for those who follow. Derived from the block: the same on every engine. */
-export type LedgerEvent =
-  | RecordEvent
-  /** A job changed its state. */
-  | { readonly type: 'job'; readonly job: JobRecord };
-
 /** A record was written, or deleted when the value is null. */
-export interface RecordEvent {
-  readonly type: 'record';
+export interface RecordWrite {
   readonly key: string;
   readonly value: Json | null;
 }

@@ -79,6 +79,10 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     this.#pipe.receive(this);
   }
 
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
   get rttMs(): number | undefined {
     return this.#heartbeat.rttMs;
   }
@@ -95,6 +99,11 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     if (this.#state !== 'open') return;
     if (!isMethod(method)) throw new OrbError('invalid-request', { message: `${JSON.stringify(method)} cannot be a link's method.` });
     this.#batch.json(frameTypes.notice, 0, 0, JSON.stringify(header) ?? 'null', method);
+  }
+
+  releaseProcess(): void {
+    this.#outgoing.onBusy = (busy) => this.#pipe.keepProcess?.(busy);
+    this.#pipe.keepProcess?.(this.pending > 0);
   }
 
   async close(reason?: OrbError): Promise<void> {

@@ -54,7 +54,7 @@ export class IncomingCalls {
   }
 
   close(reason: OrbError): void {
-    for (const call of this.#calls.values()) call.abort(reason);
+    for (const call of this.#calls.values()) call.end(reason);
     this.#calls.clear();
   }
 
@@ -87,9 +87,13 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   }
 
   get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
+  get abort(): AbortController {
     this.#controller ??= new AbortController();
     if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
-    return this.#controller.signal;
+    return this.#controller;
   }
 
   /** What the handler answered. */
@@ -143,7 +147,7 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   onCancel(): void {
     const error = cancelledError();
     if (!this.#over) {
-      this.abort(error);
+      this.end(error);
       this.#wire.batch.json(frameTypes.error, 0, this.#id, errorJson(error));
     }
     this.body.fail(error);
@@ -162,7 +166,7 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   }
 
   /** Nobody waits for the answer any more. */
-  abort(reason: OrbError): void {
+  end(reason: OrbError): void {
     this.#over = true;
     this.#aborted = reason;
     this.#sending?.stop();

@@ -13,6 +13,8 @@ export class OutgoingCalls {
   readonly #calls = new Map<number, OutgoingCall>();
   #lastId = 0;
   #closed: OrbError | undefined;
+  /** Told when the first of some calls begins, and when the last of them has ended. */
+  onBusy: ((busy: boolean) => void) | undefined;
 
   /** @param firstId 1 for the side that dialled, 2 for the other */
   constructor(wire: Wire, firstId: 1 | 2) {
@@ -32,8 +34,9 @@ export class OutgoingCalls {
       const empty = source === undefined || (source instanceof Uint8Array && source.length === 0);
       this.#wire.batch.json(frameTypes.call, empty ? frameFlags.fin : 0, id, json, method);
       this.#lastId = id;
-      const call = new OutgoingCall(this.#wire, id, resolve, reject, () => this.#calls.delete(id));
+      const call = new OutgoingCall(this.#wire, id, resolve, reject, () => this.#forget(id));
       this.#calls.set(id, call);
+      if (this.onBusy !== undefined && this.#calls.size === 1) this.onBusy(true);
       if (!empty) call.send(source);
       if (signal !== undefined) call.follow(signal);
     });
@@ -64,6 +67,11 @@ export class OutgoingCalls {
     if (this.#calls.size >= linkLimits.callsInFlight || this.#wire.overfull) {
       throw new OrbError('overloaded', { message: 'Too many calls are in flight on this link.', hint: 'Try again a little later.' });
     }
+  }
+
+  #forget(id: number): void {
+    this.#calls.delete(id);
+    if (this.onBusy !== undefined && this.#calls.size === 0) this.onBusy(false);
   }
 
   #nextId(): number {
@@ -144,7 +152,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
   }
 
   /** Ends the call for its caller; the other side still has to end it, and until then its id stays taken. */
-  cancel(error: OrbError): void {
+  cancel(error: OrbError = cancelledError()): void {
     if (this.#over || this.#cancelled) return;
     this.#cancelled = true;
     this.#stopSending();

@@ -1,6 +1,7 @@
 export * from '#crypto';
 export * from './block.ts';
 export * from './bytes.ts';
+export * from './caller-messages.ts';
 export * from './canonical.ts';
 export * from './closed-row.ts';
 export * from './connection-headers.ts';

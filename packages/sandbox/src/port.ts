@@ -27,7 +27,7 @@ export interface SandboxReport {
 }
 
 /** A version's code and its limits. */
-export type Program = BundleProgram | ImageProgram;
+export type Program = BundleProgram | ImageProgram | WasmProgram;
 
 interface AnyProgram {
   /** SHA-256 of the code. */
@@ -36,12 +36,21 @@ interface AnyProgram {
   readonly memoryMiB: number;
   /** Bound on loading. */
   readonly startTimeoutMs: number;
+  /** What it finds in its environment. @default nothing */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** One JavaScript file. */
 export interface BundleProgram extends AnyProgram {
   readonly kind: 'bundle';
   /** Which export answers; `auto` tries `fetch`, then `default`, then `handler`. */
+  readonly handler: string;
+}
+
+/** A WebAssembly module: a command of WASI preview 1, or a reactor (docs/reference/wasm.md). It runs one call at a time. */
+export interface WasmProgram extends AnyProgram {
+  readonly kind: 'wasm';
+  /** The export that answers; `auto` takes `_start`, else `handle`. */
   readonly handler: string;
 }
 

@@ -57,7 +57,12 @@ export const superNodeConfigSchema = z.strictObject({
   settleEveryMs: z.int().min(20).max(60_000).default(250),
   /** Keys whose co-signatures make blocks final, for as long as the ledger itself lists no peers. */
   peers: z.array(hex32).max(64).default([]),
+  /** How long a node that is gone may take to come back with the receipt of a job before that is closed unpaid. */
   lostGraceMs: z.int().min(0).max(86_400_000).default(30_000),
+  /** How long a node may take to sign receipts that it has sent before their jobs go to the ledger without. */
+  unsignedGraceMs: z.int().min(0).max(86_400_000).default(600_000),
+  /** How long what is due at another super node is left to it. */
+  elsewhereMs: z.int().min(0).max(86_400_000).default(10_000),
 });
 
 export type SuperNodeConfig = z.output<typeof superNodeConfigSchema>;

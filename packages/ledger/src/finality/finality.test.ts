@@ -1,17 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  blockHash,
-  cosignBytes,
-  finalityOf,
-  finalityQuorum,
-  isOrbError,
-  stateKeys,
-  verify,
-  type OrbError,
-  type Signer,
-} from '@orb/protocol';
+import { blockHash, cosignBytes, finalityOf, quorumOf, isOrbError, stateKeys, verify, type OrbError, type Signer } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LedgerEngine } from '../engine.ts';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
@@ -72,7 +62,7 @@ describe('finality', () => {
     });
     await book.add(await cosigned(cid, 2));
     expect(await book.status()).toMatchObject({ final: 2 });
-    expect([1, 2, 3, 4, 6, 7, 10].map(finalityQuorum)).toEqual([1, 2, 3, 3, 5, 5, 7]);
+    expect([1, 2, 3, 4, 6, 7, 10].map(quorumOf)).toEqual([1, 2, 3, 3, 5, 5, 7]);
   });
 
   test('co-signatures are there again after a restart, and go into proofs that readers can count', async () => {

@@ -1,4 +1,4 @@
-import { finalityQuorum, stateKeys, type AccountRecord, type Hex32 } from '@orb/protocol';
+import { quorumOf, stateKeys, type AccountRecord, type Hex32 } from '@orb/protocol';
 import type { Ledger } from '../port.ts';
 
 /** Somebody whose co-signature counts, once, whichever of its keys has made it. */
@@ -25,7 +25,7 @@ export async function readPeerSet(ledger: Pick<Ledger, 'get'>, configured: reado
   const listed = await listedPeers(ledger);
   const peers = listed.length > 0 ? listed : [...new Set(configured)].map((key) => ({ id: key, keys: [key] }));
   if (peers.length === 0) return { source: 'none', peers, needed: 1 };
-  return { source: listed.length > 0 ? 'ledger' : 'configured', peers, needed: finalityQuorum(peers.length) };
+  return { source: listed.length > 0 ? 'ledger' : 'configured', peers, needed: quorumOf(peers.length) };
 }
 
 async function listedPeers(ledger: Pick<Ledger, 'get'>): Promise<readonly Peer[]> {

@@ -233,3 +233,5 @@ export function testJob(
     acknowledgement: { received: true, observedUs: 3_500, prcUs: 400, rspUs: 5_000, doneAtMs: 1_800_000_000_000, ...acknowledgement },
   };
 }
+
+export { claim, conclude } from './claims.ts';

@@ -46,7 +46,7 @@ export async function answerCall(call: HttpCall, sink: ReplySink, context: Gatew
     if (sink.destroyed) answered.acknowledge(false);
     // An overdue job is given up; where that is because the caller takes nothing, nothing else would end the connection.
     if (!(answered.body instanceof Uint8Array)) abort.signal.addEventListener('abort', () => sink.destroy());
-    sendReply(call, sink, answered, context.streamIdleMs);
+    sendReply(call, sink, answered, context);
   } catch (error) {
     sendError(sink, asOrbError(error), corsHeaders);
   }

@@ -24,7 +24,7 @@ import type { CallContext } from './call-context.ts';
 import { blameHost, checkForwarded, checkTicket, type AnswerHead, type Forwarded } from './check-forwarded.ts';
 import type { NotAnswered } from './end-job.ts';
 import { ForwardedRelay } from './relay-forwarded.ts';
-import { failureOf } from './reply-to.ts';
+import { failureOf, jobEnd } from './reply-to.ts';
 import type { Attempt, Replied } from './run-call.ts';
 
 /** A host has its own clock for its nodes; one that is later than that by this much counts as lost. */
@@ -103,7 +103,7 @@ async function takeAnswer(forwarded: Forwarded, head: AnswerHead, answer: LinkAn
     ...replyHead(forwarded, ticket, trailer.node, head),
     body,
     failure: failureOf(receipt, trailer, admission.entry.fullName),
-    times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    end: jobEnd(ticket, receipt, trailer.prcUs),
     acknowledge: (received) => peer.link.notify('received', { job: jobIdOf(ticket), received }),
   };
 }
@@ -124,7 +124,7 @@ function passOn(
       ...replyHead(forwarded, ticket, node, head),
       body: relay,
       failure: undefined,
-      times: undefined,
+      end: undefined,
       acknowledge: () => relay.acknowledge(),
     },
     over: relay.over,
