@@ -68,13 +68,15 @@ describe('a whole HTTP server must look at', () => {
 async function readByNode(text: string): Promise<{ requests: object[]; broken: boolean }> {
   const requests: object[] = [];
   let broken = false;
-  const server = createServer(async (request: IncomingMessage, response) => {
+  const server = createServer((request: IncomingMessage, response) => {
     const { method, url, rawHeaders, httpVersion } = request;
-    const pieces: Buffer[] = [];
-    for await (const piece of request) pieces.push(piece as Buffer);
     const headers = rawHeaders.map((part, i) => (i % 2 === 0 ? part.toLowerCase() : part));
-    requests.push({ method, url, httpVersion, headers, body: Buffer.concat(pieces).toString('latin1') });
-    response.end();
+    let body = '';
+    request.setEncoding('latin1').on('data', (piece: string) => (body += piece));
+    request.on('end', () => {
+      requests.push({ method, url, httpVersion, headers, body });
+      response.end();
+    });
   });
   server.on('clientError', (_, socket) => {
     broken = true;
