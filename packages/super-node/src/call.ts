@@ -10,6 +10,7 @@ import type {
   ReceiptRow,
   RequestIdentity,
   TicketRow,
+  Cancelling,
 } from '@orb/protocol';
 import type { RequestStream } from './streaming/request-stream.ts';
 
@@ -37,7 +38,7 @@ export interface CallRequest {
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
 }
 
 /** What stands behind a call that a function makes. */

@@ -1,4 +1,4 @@
-import { connectionHeaders, asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
+import { connectionHeaders, asOrbError, Canceller, limits, OrbError, type Cancelling, type RequestIdentity } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
 import type { RequestStream } from '../streaming/request-stream.ts';
@@ -33,7 +33,7 @@ export interface HttpCall {
 
 /** Answers a call, with a refusal where it must. Never rejects. */
 export async function answerCall(call: HttpCall, sink: ReplySink, context: GatewayContext): Promise<void> {
-  const abort = new AbortController();
+  const abort = new Canceller();
   let answered: CallReply | undefined;
   sink.on('close', () => {
     answered?.acknowledge(sink.writableFinished);
@@ -52,7 +52,7 @@ export async function answerCall(call: HttpCall, sink: ReplySink, context: Gatew
   }
 }
 
-function readCall(call: HttpCall, abort: AbortController, context: GatewayContext): CallRequest {
+function readCall(call: HttpCall, abort: Cancelling, context: GatewayContext): CallRequest {
   const { owner, name, method, url, body, signed } = call;
   return {
     owner,

@@ -8,6 +8,7 @@ import {
   type ForwardTrailer,
   type JobEnd,
   type RequestIdentity,
+  type Cancelling,
 } from '@orb/protocol';
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { CallReply, CallRequest } from '../call.ts';
@@ -51,7 +52,7 @@ export async function serveForward(call: IncomingCall, peer: PeerSession, deps: 
 interface Arrival {
   readonly body: Uint8Array | RequestStream;
   readonly peer: PeerSession;
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
   /** Microseconds on this process's monotonic clock. */
   readonly arrivedUs: number;
 }

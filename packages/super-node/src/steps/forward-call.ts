@@ -11,6 +11,7 @@ import {
   resultHash,
   sha256,
   ticketFromRow,
+  type CancelSignal,
   type ForwardAnswer,
   type ForwardRequest,
   type Ticket,
@@ -46,7 +47,7 @@ export async function forwardCall(
 ): Promise<Replied | NotAnswered> {
   const late = AbortSignal.timeout(admission.version.manifest.timeoutMs + hostMarginMs);
   try {
-    const signal = AbortSignal.any([request.abort.signal, late]);
+    const signal = AbortSignal.any([abortSignalOf(request.abort.signal), late]);
     const answer = await peer.link.call('forward', forwardRequest(request, context, admission, attempt), request.body, { signal });
     const head = parseWith(forwardAnswerSchema, answer.header, 'forward answer', 'protocol-violation');
     if (head.ended === 'failed') return notAnswered(head, admission, peer);
@@ -60,6 +61,13 @@ export async function forwardCall(
     if (error.code === 'overloaded') return turnedAway(error, admission, peer);
     return lost(error, context, admission, peer);
   }
+}
+
+function abortSignalOf(signal: CancelSignal): AbortSignal {
+  const controller = new AbortController();
+  if (signal.aborted) controller.abort(signal.reason);
+  else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
+  return controller.signal;
 }
 
 function forwardRequest(

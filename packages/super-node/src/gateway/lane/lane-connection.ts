@@ -14,7 +14,7 @@ export interface LaneWork {
 }
 
 /** How long an idle connection stays open. */
-export const idleMs = 72_000;
+const idleMs = 72_000;
 /** In how many pieces a request may come, and for how long, before a whole HTTP server waits for the rest. */
 const partBounds = { pieces: 16, ms: 10_000 } as const;
 
