@@ -41,7 +41,8 @@ function blockOf(tables: readonly Table[], lines: readonly string[]): string {
   return [...tables.map(markdownTable), lines.map((line) => `- ${line.trim()}`).join('\n')].join('\n');
 }
 
-function replaceBlock(text: string, name: string, content: string): string {
+/** Puts content between the marks of a place. @throws Error when the page has lost them */
+export function replaceBlock(text: string, name: string, content: string): string {
   const [open, close] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
   const from = text.indexOf(open);
   const to = text.indexOf(close);

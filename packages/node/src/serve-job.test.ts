@@ -358,7 +358,7 @@ describe('when the caller or the link goes away', () => {
     const entered = Promise.withResolvers<void>();
     await started(async ({ signal }) => {
       entered.resolve();
-      await new Promise((resolve) => signal!.addEventListener('abort', resolve));
+      await new Promise<void>((resolve) => signal!.addEventListener('abort', () => resolve()));
       return { status: 502, usage: { outcome: 'cancelled' } };
     });
     const controller = new AbortController();
@@ -401,7 +401,7 @@ describe('when the caller or the link goes away', () => {
       streamed: true,
       body: (async function* () {
         yield utf8('first');
-        await new Promise((resolve) => signal!.addEventListener('abort', resolve));
+        await new Promise<void>((resolve) => signal!.addEventListener('abort', () => resolve()));
         told.resolve();
       })(),
       completed: undefined,

@@ -1,6 +1,8 @@
 export * from '#crypto';
 export * from './block.ts';
 export * from './bytes.ts';
+export * from './caller-messages.ts';
+export * from './canceller.ts';
 export * from './canonical.ts';
 export * from './closed-row.ts';
 export * from './connection-headers.ts';
@@ -23,6 +25,7 @@ export * from './plain-text.ts';
 export * from './records.ts';
 export * from './root.ts';
 export * from './row-proof.ts';
+export * from './run-messages.ts';
 export * from './schema.ts';
 export * from './signed-request.ts';
 export * from './states.ts';

@@ -49,6 +49,9 @@ export const limits = {
   labels: 32,
   networkHosts: 64,
   secrets: 64,
+  /** Variables of a manifest’s environment, and all their names and values together, as with AWS Lambda. */
+  envCount: 64,
+  envBytes: 4_096,
   /** A function's error message as it is shown to a caller. */
   errorMessageChars: 1_024,
   /** How far a signed request's creation time may be from the receiver's clock. */
@@ -71,4 +74,11 @@ export const limits = {
   callInputBytes: 262_144,
   /** Output of such a call: a job that does not read its answers holds no more of them than callsPerJob times this. */
   callOutputBytes: 1_048_576,
+  /** Links of callers to one super node, and those of one address. */
+  callerLinks: 8_192,
+  callerLinksPerAddress: 64,
+  /** Calls under way on one link of a caller. */
+  callerCalls: 1_024,
+  /** Whole bodies of such calls and their answers that are held at once. */
+  callerHeldBytes: 134_217_728,
 } as const;

@@ -125,6 +125,7 @@ export function manifestVectors(): Json {
     handler: 'http',
     image: `example.org/hello@sha256:${vectorHash('code')}`,
   };
+  const wasm = { ...smallest, kind: 'wasm', runtime: 'wasi-1', concurrency: 1 };
   const inputs: Record<string, Json> = {
     'the smallest: defaults are filled in': smallest,
     'every supported field': {
@@ -142,6 +143,8 @@ export function manifestVectors(): Json {
     },
     'an image that serves': image,
     'an image for each call': { ...image, handler: 'job', concurrency: 1, isolation: 'container' },
+    WebAssembly: wasm,
+    'an environment': { ...smallest, env: { GREETING: 'hello, é', _a1: '' } },
   };
   const refused: Record<string, Json> = {
     'no price cap': { ...smallest, priceCap: undefined },
@@ -168,7 +171,13 @@ export function manifestVectors(): Json {
     'image for each call with many at once': { ...image, handler: 'job', concurrency: 2 },
     'image run by Deno': { ...image, runtime: 'deno-2' },
     'bundle run as a container': { ...smallest, runtime: 'container' },
-    'WebAssembly, not supported yet': { ...smallest, kind: 'wasm', runtime: 'wasi-1' },
+    'WebAssembly that runs many calls at once': { ...wasm, concurrency: 2 },
+    'WebAssembly run by Deno': { ...wasm, runtime: 'deno-2' },
+    'an empty environment': { ...smallest, env: {} },
+    'a variable of the network’s own': { ...smallest, env: { ORB_JOB: '1' } },
+    'a variable with a name that is none': { ...smallest, env: { 'A-B': '1' } },
+    'a variable with a NUL': { ...smallest, env: { A: 'a\0b' } },
+    'an environment above the limit of bytes': { ...smallest, env: { A: 'é'.repeat(2_048) } },
     'paying caller, not supported yet': { ...smallest, payer: 'caller' },
     'runtime, not supported yet': { ...smallest, runtime: 'deno-3' },
   };

@@ -3,12 +3,14 @@ import type {
   CallId,
   ForwardRequest,
   FunctionId,
+  JobEnd,
   JobId,
   NodeId,
   OrbError,
   ReceiptRow,
   RequestIdentity,
   TicketRow,
+  Cancelling,
 } from '@orb/protocol';
 import type { RequestStream } from './streaming/request-stream.ts';
 
@@ -36,7 +38,7 @@ export interface CallRequest {
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
 }
 
 /** What stands behind a call that a function makes. */
@@ -61,8 +63,8 @@ export interface CallReply {
   readonly body: Uint8Array | ReplyStream;
   /** The function's failure, where it did not end well: the gateway says it in our words. */
   readonly failure: OrbError | undefined;
-  /** Undefined while the body streams: then they stand in its end. */
-  readonly times: CallTimes | undefined;
+  /** Times and receipt; undefined while the body streams: then they stand in its end. */
+  readonly end: JobEnd | undefined;
   /** Of a job that runs here and streams: its ticket, before there is a receipt. */
   readonly streamed?: { readonly ticket: TicketRow };
   /** Of a job that ran here: what another super node checks before it passes the reply on. */
@@ -79,18 +81,11 @@ export interface JobProof {
   readonly errorType: string | undefined;
 }
 
-/** Intervals of a call, microseconds. */
-export interface CallTimes {
-  readonly prcUs: number;
-  readonly setupUs: number;
-  readonly runUs: number;
-}
-
 /**
  * A response's body as the node sends it. Iterate it once; leaving early cancels the job. It throws when the body is not
  * to look complete: function or node failed, or its receipt does not cover it.
  */
 export interface ReplyStream extends AsyncIterable<Uint8Array> {
   /** Known at its end. */
-  readonly times: CallTimes | undefined;
+  readonly end: JobEnd | undefined;
 }

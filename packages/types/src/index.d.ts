@@ -26,6 +26,8 @@ export interface Context {
   readonly version: string;
   /** When the job is cut off, milliseconds since 1970 as in `Date.now()`. */
   readonly deadline: number;
+  /** The function's own variables: those of its manifest (`orb deploy --env`) and its secrets. */
+  readonly env: Readonly<Record<string, string>>;
   /** Fires when the caller has gone or the deadline is reached. */
   readonly signal: AbortSignal;
   /** Writes to the function's log, as `console.*` does, and always to this job's. At most 1,000 lines and 256 KiB a job. */

@@ -10,7 +10,7 @@ import type { Session } from '../session/session.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
-import { baseUnits, credits, duration, memory, wholeNumber } from './option-values.ts';
+import { baseUnits, credits, duration, memory, variables, wholeNumber } from './option-values.ts';
 
 interface DeployFlags {
   readonly image?: string;
@@ -21,6 +21,7 @@ interface DeployFlags {
   readonly replicas?: number;
   readonly concurrency?: number;
   readonly handler?: string;
+  readonly env?: Readonly<Record<string, string>> | false;
   readonly budget?: bigint;
   readonly allowanceFor?: number;
   readonly private?: boolean;
@@ -36,7 +37,7 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     .description(
       'bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version, with the limits of the one before unless told otherwise',
     )
-    .argument('[file]', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
+    .argument('[file]', 'TypeScript or JavaScript source, whose npm packages are bundled in, or a WebAssembly module')
     .option('--image <reference>', 'a container image instead of a file, as docker pull takes it')
     .option('--name <name>', 'name of the function (default: from the file or image)')
     .option(
@@ -66,8 +67,14 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     )
     .option(
       '--handler <export>',
-      'which export answers (default: fetch, then default, then handler); of an image job or http (default: http if it names a port)',
+      'which export answers (default: fetch, then default, then handler; of WebAssembly _start, then handle); of an image job or http (default: http if it names a port)',
     )
+    .option(
+      '--env <NAME=VALUE>',
+      'a variable of its environment, which everybody can read on the ledger; once for each. Replaces those of the version before',
+      variables,
+    )
+    .option('--no-env', 'no environment')
     .option('--private', 'only the owner may call it')
     .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
@@ -115,7 +122,7 @@ async function deploy(session: Session, file: string | undefined, flags: DeployF
 
 function sourceOf(file: string | undefined, { image, handler }: DeployFlags, { terminal }: Session): CodeSource {
   if (image !== undefined && file === undefined) return { image, handler, login: terminal.streams.env['ORB_REGISTRY_LOGIN'] };
-  if (file !== undefined && image === undefined) return { file };
+  if (file !== undefined && image === undefined) return { file, handler };
   throw new OrbError('invalid-request', {
     message: 'Give either a source file or --image.',
     hint: 'orb deploy hello.ts, or orb deploy --image ghcr.io/me/app:1',
@@ -130,6 +137,7 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
     ...(flags.replicas !== undefined && { replicas: flags.replicas }),
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.handler !== undefined && { handler: flags.handler }),
+    ...(flags.env !== undefined && { env: flags.env || undefined }),
     ...(flags.private && { visibility: 'private' as const }),
     ...(flags.public && { visibility: 'public' as const }),
     ...(flags.idempotent !== undefined && { idempotent: flags.idempotent }),

@@ -18,7 +18,7 @@ export function addDevCommand(program: Command, context: CommandContext): void {
   program
     .command('dev')
     .description('deploy a function to this computer’s network at every save, and show what it prints and how it fails')
-    .argument('<file>', 'TypeScript or JavaScript source')
+    .argument('<file>', 'TypeScript or JavaScript source, or a WebAssembly module')
     .option('--name <name>', 'name of the function (default: from the file)', functionName)
     .action(async (file: string, flags: { name?: string }, command: Command) => dev(context.session(command), file, flags.name));
 }

@@ -22,7 +22,10 @@ import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 import { readCode, readingOf, type CodeForDeploy, type CodeSource } from './read-code.ts';
 
 /** What an owner may say in a manifest. */
-export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image'>>;
+export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image' | 'env'>> & {
+  /** `undefined` takes an earlier one away. */
+  readonly env?: ManifestInput['env'] | undefined;
+};
 
 /** Where no budget is given, the one of the deploy before holds. */
 export interface DeployOptions extends Partial<Budget> {
@@ -114,11 +117,11 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
 
 /** @param before terms of an earlier version @param terms what the owner says now */
 function makeManifest(before: ManifestTerms, terms: ManifestTerms, { code, sha256, manifest: own }: CodeForDeploy): Manifest {
+  const { env, ...said } = { ...before, ...own, ...terms };
   return parseManifest({
     priceCap: String(limits.rate.default),
-    ...before,
-    ...own,
-    ...terms,
+    ...said,
+    ...(env && { env }),
     v: 1,
     code: { sha256, bytes: code.byteLength },
   } satisfies ManifestInput);
@@ -158,7 +161,7 @@ function termsOf(version: FunctionInfo['version']): ManifestTerms {
   if (!version) return {};
   const { v: _, kind, runtime: __, code: ___, image: ____, ...terms } = parseManifest(version['manifest']);
   if (kind === 'bundle') return terms;
-  // How an image answers is found anew for each.
+  // How an image or a module answers is found anew for each.
   const { handler: _____, concurrency: ______, ...rest } = terms;
   return rest;
 }

@@ -1,5 +1,12 @@
-import { asOrbError, OrbError, parseTransaction, type Block, type Transaction, type TransactionId } from '@orb/protocol';
-import { prepareTransaction, type PreparedTransaction } from '../contracts/prepared.ts';
+import {
+  asOrbError,
+  type Block,
+  OrbError,
+  parsePrepared,
+  type PreparedTransaction,
+  type Transaction,
+  type TransactionId,
+} from '@orb/protocol';
 import type { Clock } from '../engine.ts';
 import type { Keeping } from '../keeping.ts';
 import { KeptLedger, type KeptLedgerOptions } from '../kept-ledger.ts';
@@ -85,7 +92,7 @@ export class ReplicaLedger extends KeptLedger {
     try {
       if (this.#closed) throw closedError();
       if (this.#state === 'refused') throw this.#error!;
-      prepared = prepareTransaction(parseTransaction(value));
+      prepared = parsePrepared(value);
     } catch (error) {
       return Promise.reject(asOrbError(error));
     }

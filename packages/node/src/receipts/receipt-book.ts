@@ -1,17 +1,14 @@
 import { existsSync } from 'node:fs';
 import {
   limits,
-  receiptText,
   rowsRoot,
   signRoot,
   type ChainId,
   type NodeId,
   type OrbError,
-  type ReceiptRow,
   type Signer,
   type SignedRoot,
   type SuperNodeId,
-  type TicketRow,
   type UnsettledAnswer,
 } from '@orb/protocol';
 import { decodeLines } from './journal-line.ts';
@@ -38,6 +35,12 @@ export interface ReceiptBookDependencies {
   readonly signer: Signer;
   /** A batch is signed and written. */
   onRoot(root: SignedRoot): void;
+}
+
+/** Where a receipt stands in the node's list. */
+export interface ReceiptPlace {
+  readonly batch: number;
+  readonly index: number;
 }
 
 /** Batch numbers left out after a power cut: far more than could be signed between two syncs. */
@@ -115,10 +118,13 @@ export class ReceiptBook {
     return this.#journal.failure;
   }
 
-  /** Takes a receipt. It is durable against a kill once {@link written} resolves; only then may its answer leave. */
-  add(ticket: TicketRow, receipt: ReceiptRow): { readonly batch: number; readonly index: number } {
+  /**
+   * Takes a receipt. It is durable against a kill once {@link written} resolves; only then may its answer leave.
+   * @param text as `receiptText` of the protocol makes it
+   */
+  add(text: string): ReceiptPlace {
     const place = { batch: this.#lastBatch + 1, index: this.#open.length };
-    this.#append(receiptText(ticket, receipt));
+    this.#append(text);
     if (this.#open.length === limits.settlementRows) this.#closeBatch();
     else this.#timer ??= setTimeout(() => this.#closeBatch(), this.#options.batchMs ?? 100);
     return place;

@@ -45,6 +45,7 @@ function contextOf(job) {
     function: ctx.function,
     version: ctx.version,
     deadline: ctx.deadline,
+    env: ctx.env,
     get signal() {
       return ctx.signal;
     },

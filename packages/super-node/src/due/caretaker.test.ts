@@ -39,9 +39,9 @@ async function caretakerOf(superNode: string) {
   );
   await caretaker.load();
   let applied = Promise.resolve();
-  ledger.follow(followed + 1, ({ events, block }) => {
+  ledger.follow(followed + 1, ({ writes, block }) => {
     applied = applied.then(async () => {
-      for (const event of events) await caretaker.apply(event);
+      for (const write of writes.flat()) await caretaker.apply(write);
       followed = block.header.height;
     });
   });

@@ -1,5 +1,5 @@
 import { asOrbError, type Json, type SuperNodeId } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { Due, Duty } from './duty.ts';
 
@@ -59,8 +59,8 @@ export class Caretaker {
     }
   }
 
-  apply(event: LedgerEvent): Promise<void> | void {
-    if (event.type === 'record') return this.#see(event.key, event.value);
+  apply({ key, value }: RecordWrite): Promise<void> | void {
+    return this.#see(key, value);
   }
 
   /** Does what is due now; one round at a time. Never throws. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { connectionHeaders, asOrbError, limits, OrbError, type RequestIdentity } from '@orb/protocol';
+import { connectionHeaders, asOrbError, limits, OrbError, type RequestIdentity, type Cancelling } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
 import { RequestStream } from '../streaming/request-stream.ts';
@@ -58,13 +58,13 @@ async function answerCall(request: FastifyRequest<FunctionPath>, reply: FastifyR
     if (raw.destroyed) answered.acknowledge(false);
     // An overdue job is given up; where that is because the caller takes nothing, nothing else would end the connection.
     if (!(answered.body instanceof Uint8Array)) abort.signal.addEventListener('abort', () => raw.destroy());
-    sendReply(request, raw, answered, context.streamIdleMs);
+    sendReply(request, raw, answered, context);
   } catch (error) {
     sendError(raw, asOrbError(error), corsHeaders);
   }
 }
 
-function readCall(request: FastifyRequest<FunctionPath>, abort: AbortController, context: GatewayContext): CallRequest {
+function readCall(request: FastifyRequest<FunctionPath>, abort: Cancelling, context: GatewayContext): CallRequest {
   const { owner, name } = request.params;
   const body = Buffer.isBuffer(request.body) || request.body instanceof RequestStream ? request.body : emptyBody;
   return {

@@ -10,7 +10,7 @@ import {
   type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 
 /** A function as callers see it: its ledger record, its owner's name, and the versions that take calls. */
 export interface FunctionEntry {
@@ -31,6 +31,8 @@ export class FunctionRegistry {
   readonly #ledger: Ledger;
   readonly #accounts = new Map<AccountId, AccountRecord>();
   readonly #accountsByName = new Map<string, AccountRecord>();
+  /** How many accounts have a key: two may share one. */
+  readonly #accountKeys = new Map<Hex32, number>();
   readonly #records = new Map<FunctionId, FunctionRecord>();
   readonly #versions = new Map<FunctionId, Map<number, VersionRecord>>();
   readonly #byName = new Map<string, FunctionEntry>();
@@ -52,8 +54,8 @@ export class FunctionRegistry {
     }
   }
 
-  async apply(event: LedgerEvent): Promise<void> {
-    if (event.type === 'record' && event.value !== null) await this.#applyRecord(event.key, event.value);
+  async apply(event: RecordWrite): Promise<void> {
+    if (event.value !== null) await this.#applyRecord(event.key, event.value);
   }
 
   find(owner: string, name: string): FunctionEntry | undefined {
@@ -70,6 +72,11 @@ export class FunctionRegistry {
 
   accountByName(name: string): AccountRecord | undefined {
     return this.#accountsByName.get(name);
+  }
+
+  /** Whether some account has this key now. */
+  isAccountKey(key: Hex32): boolean {
+    return this.#accountKeys.has(key);
   }
 
   account(id: AccountId): AccountRecord | undefined {
@@ -148,8 +155,16 @@ export class FunctionRegistry {
     return account;
   }
 
+  #countKey(key: Hex32, change: 1 | -1): void {
+    const count = (this.#accountKeys.get(key) ?? 0) + change;
+    if (count === 0) this.#accountKeys.delete(key);
+    else this.#accountKeys.set(key, count);
+  }
+
   /** A changed key set reaches every function of the account. */
   #setAccount(account: AccountRecord): void {
+    for (const key of this.#accounts.get(account.id)?.keys ?? []) this.#countKey(key, -1);
+    for (const key of account.keys) this.#countKey(key, 1);
     this.#accounts.set(account.id, account);
     this.#accountsByName.set(account.name, account);
     const ownerKeys = new Set(account.keys);

@@ -1,35 +1,34 @@
-import { stateKeys, type Parameters } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import { stateKeys, type JobRecord, type Parameters } from '@orb/protocol';
+import type { CommittedBlock, Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
-/** Takes in one event; the next one waits for it. */
-export type Follow = (event: LedgerEvent) => Promise<void> | void;
+/** Takes in one written record; the next one waits for it. */
+export type Follow = (write: RecordWrite) => Promise<void> | void;
 
 export interface LedgerFollowerDependencies {
   readonly ledger: Ledger;
   /** The first block that the parts have not certainly read: blocks may come while they read. They hear some twice. */
   readonly fromHeight: number;
   readonly log: Log;
-  /** Those who hear of records. */
   readonly follow: readonly Follow[];
-  /** Hears of records and jobs. Called for every job that is settled: it must be quick. */
-  onEvent(event: LedgerEvent): void;
+  /** When all that a transaction wrote has been taken in. @param jobs those that it moved, for who needs them */
+  afterTransaction(jobs: () => Promise<readonly JobRecord[]>): Promise<void> | void;
   onBlock(): void;
 }
 
-/** Notification = following the ledger: every part that keeps something of it in memory hears each event once, in order. */
+/** Notification = following the ledger: every part that keeps something of it in memory hears of each written record once, in order. */
 export class LedgerFollower {
   readonly #ledger: Ledger;
   readonly #follower: { stop(): void };
   #parameters: Parameters;
   #applied: Promise<void> = Promise.resolve();
 
-  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onEvent, onBlock }: LedgerFollowerDependencies) {
+  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, afterTransaction, onBlock }: LedgerFollowerDependencies) {
     this.#ledger = ledger;
     this.#parameters = parameters;
-    this.#follower = ledger.follow(fromHeight, ({ events }) => {
+    this.#follower = ledger.follow(fromHeight, (committed) => {
       this.#applied = this.#applied
-        .then(() => this.#apply(events, follow, onEvent))
+        .then(() => this.#apply(committed, follow, afterTransaction))
         .then(() => onBlock())
         .catch((error: unknown) => log.error('following the ledger failed', { error: String(error) }));
     });
@@ -54,12 +53,17 @@ export class LedgerFollower {
     await this.#applied;
   }
 
-  async #apply(events: readonly LedgerEvent[], follow: readonly Follow[], onEvent: (event: LedgerEvent) => void): Promise<void> {
-    for (const event of events) {
-      onEvent(event);
-      if (event.type === 'job') continue;
-      if (event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
-      for (const take of follow) await take(event);
+  async #apply(
+    { writes, jobs }: CommittedBlock,
+    follow: readonly Follow[],
+    afterTransaction: LedgerFollowerDependencies['afterTransaction'],
+  ): Promise<void> {
+    for (const [index, written] of writes.entries()) {
+      for (const write of written) {
+        if (write.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
+        for (const take of follow) await take(write);
+      }
+      await afterTransaction(() => jobs(index));
     }
   }
 }

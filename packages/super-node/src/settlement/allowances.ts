@@ -9,7 +9,7 @@ import {
   type JobId,
   type SuperNodeId,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
@@ -111,8 +111,8 @@ export class Allowances {
     }
   }
 
-  apply(event: LedgerEvent): void {
-    if (event.type !== 'record' || !event.key.startsWith('allowance/')) return;
+  apply(event: RecordWrite): void {
+    if (!event.key.startsWith('allowance/')) return;
     if (event.value === null) this.#remove(event.key.slice('allowance/'.length));
     else this.#add(event.value as unknown as AllowanceRecord);
   }

@@ -10,11 +10,12 @@ import {
   type AllowanceId,
   type ChainId,
   type JobId,
+  type JobRecord,
   type OpenJobRecord,
   type Signer,
   type SuperNodeId,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import { isUnderWay, startWithinMs, unobserved, type JobEntry } from './job-entry.ts';
 
@@ -52,7 +53,7 @@ export class OpenJobs {
   /** Those that wait for our word: when to say it next. */
   readonly #unanswered = new Map<JobId, { readonly record: OpenJobRecord; notBeforeMs: number }>();
   readonly #open = new Set<JobId>();
-  /** Closed in the block that is being followed, their ends still to come. */
+  /** Closed in the transaction that is being followed, their ends still to come. */
   readonly #closing = new Set<JobId>();
   readonly #kept = new Map<JobId, JobEntry>();
   #round: Promise<void> | undefined;
@@ -67,7 +68,7 @@ export class OpenJobs {
     let after: string | undefined;
     do {
       const page = await this.#d.ledger.range('job/', { limit: 1_000, ...(after !== undefined && { after }) });
-      for (const { key, value } of page) this.apply({ type: 'record', key, value });
+      for (const { key, value } of page) this.apply({ key, value });
       after = page.length === 1_000 ? page.at(-1)!.key : undefined;
     } while (after !== undefined);
   }
@@ -88,14 +89,7 @@ export class OpenJobs {
     return this.#kept.values();
   }
 
-  apply(event: LedgerEvent): void {
-    if (event.type === 'job') {
-      // Nearly always empty: what settlements close at once was never open.
-      if (this.#closing.size > 0 && this.#closing.delete(event.job.id)) {
-        this.#end(event.job.id, event.job.paidFrom === 'bond' ? 0n : BigInt(event.job.cost));
-      }
-      return;
-    }
+  apply(event: RecordWrite): void {
     if (!event.key.startsWith('job/')) return;
     const id = event.key.slice('job/'.length);
     const record = event.value as unknown as OpenJobRecord | null;
@@ -107,6 +101,15 @@ export class OpenJobs {
     } else if (this.#open.delete(id)) {
       this.#unanswered.delete(id);
       this.#closing.add(id);
+    }
+  }
+
+  /** Ends what the transaction has closed that was just taken in. @param jobs those that it moved */
+  async endClosed(jobs: () => Promise<readonly JobRecord[]>): Promise<void> {
+    // Nearly always empty: what settlements close at once was never open.
+    if (this.#closing.size === 0) return;
+    for (const { id, paidFrom, cost } of await jobs()) {
+      if (this.#closing.delete(id)) this.#end(id, paidFrom === 'bond' ? 0n : BigInt(cost));
     }
   }
 

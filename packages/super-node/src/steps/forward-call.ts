@@ -11,6 +11,7 @@ import {
   resultHash,
   sha256,
   ticketFromRow,
+  type CancelSignal,
   type ForwardAnswer,
   type ForwardRequest,
   type Ticket,
@@ -24,7 +25,7 @@ import type { CallContext } from './call-context.ts';
 import { blameHost, checkForwarded, checkTicket, type AnswerHead, type Forwarded } from './check-forwarded.ts';
 import type { NotAnswered } from './end-job.ts';
 import { ForwardedRelay } from './relay-forwarded.ts';
-import { failureOf } from './reply-to.ts';
+import { failureOf, jobEnd } from './reply-to.ts';
 import type { Attempt, Replied } from './run-call.ts';
 
 /** A host has its own clock for its nodes; one that is later than that by this much counts as lost. */
@@ -46,7 +47,7 @@ export async function forwardCall(
 ): Promise<Replied | NotAnswered> {
   const late = AbortSignal.timeout(admission.version.manifest.timeoutMs + hostMarginMs);
   try {
-    const signal = AbortSignal.any([request.abort.signal, late]);
+    const signal = AbortSignal.any([abortSignalOf(request.abort.signal), late]);
     const answer = await peer.link.call('forward', forwardRequest(request, context, admission, attempt), request.body, { signal });
     const head = parseWith(forwardAnswerSchema, answer.header, 'forward answer', 'protocol-violation');
     if (head.ended === 'failed') return notAnswered(head, admission, peer);
@@ -60,6 +61,13 @@ export async function forwardCall(
     if (error.code === 'overloaded') return turnedAway(error, admission, peer);
     return lost(error, context, admission, peer);
   }
+}
+
+function abortSignalOf(signal: CancelSignal): AbortSignal {
+  const controller = new AbortController();
+  if (signal.aborted) controller.abort(signal.reason);
+  else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
+  return controller.signal;
 }
 
 function forwardRequest(
@@ -103,7 +111,7 @@ async function takeAnswer(forwarded: Forwarded, head: AnswerHead, answer: LinkAn
     ...replyHead(forwarded, ticket, trailer.node, head),
     body,
     failure: failureOf(receipt, trailer, admission.entry.fullName),
-    times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    end: jobEnd(ticket, receipt, trailer.prcUs),
     acknowledge: (received) => peer.link.notify('received', { job: jobIdOf(ticket), received }),
   };
 }
@@ -124,7 +132,7 @@ function passOn(
       ...replyHead(forwarded, ticket, node, head),
       body: relay,
       failure: undefined,
-      times: undefined,
+      end: undefined,
       acknowledge: () => relay.acknowledge(),
     },
     over: relay.over,

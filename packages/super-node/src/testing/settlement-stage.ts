@@ -60,6 +60,7 @@ export class SettlementStage {
   readonly settled: [string, number][] = [];
   readonly #following: { stop(): void }[] = [];
   #followed = 0;
+  #taken: Promise<void> = Promise.resolve();
 
   private constructor(parts: Pick<SettlementStage, 'clock' | 'ledger' | 'net' | 'superNode' | 'node' | 'fn' | 'allowance' | 'entry'>) {
     this.clock = parts.clock;
@@ -104,9 +105,15 @@ export class SettlementStage {
         notifySettled: (node, batch) => this.settled.push([node, batch]),
       },
     );
-    const follow = this.ledger.follow(this.ledger.head.height + 1, ({ events, block }) => {
-      for (const event of events) side.openJobs.apply(event);
-      this.#followed = block.header.height;
+    const follow = this.ledger.follow(this.ledger.head.height + 1, ({ writes, jobs, block }) => {
+      const take = async (): Promise<void> => {
+        for (const [index, written] of writes.entries()) {
+          for (const write of written) side.openJobs.apply(write);
+          await side.openJobs.endClosed(() => jobs(index));
+        }
+        this.#followed = block.header.height;
+      };
+      this.#taken = this.#taken.then(take);
     });
     this.#followed = this.ledger.head.height;
     this.#following.push(follow);
