@@ -8,6 +8,7 @@ import {
   acknowledgementRow,
   nodeId,
   receiptRow,
+  receiptText,
   rowsRoot,
   signRoot,
   superNodeId,
@@ -93,7 +94,7 @@ export class ClaimsStage {
       const parties = { chain: this.chain, superNode: this.superNodeId, node: this.nodeId };
       this.account.book.keepTicketRoot({ ...facts, signature: signRoot('tickets', { ...parties, ...facts }, this.superNode) }, texts);
     }
-    for (const { ticket, receipt } of jobs) this.account.book.add(ticketRow(ticket), receiptRow(receipt));
+    for (const { ticket, receipt } of jobs) this.account.book.add(receiptText(ticketRow(ticket), receiptRow(receipt)));
     this.account.book.closeBatch();
     await this.account.book.written();
     return jobs;
