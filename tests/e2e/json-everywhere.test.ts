@@ -78,7 +78,7 @@ test('the ledger', async () => {
   await json('ledger history', `function/${hello.id}`);
   await json('ledger peers');
   await json('ledger parameters');
-  await json('ledger vote', '--treasury', network.superNodeFolder, '--set', 'graceMs=61000');
+  await json('ledger vote', '--set', 'graceMs=60001', '--treasury', network.superNodeFolder);
   await json('ledger export', join(network.folder, 'ledger.ndjson'));
   await json(
     'ledger restore',
