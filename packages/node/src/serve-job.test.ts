@@ -302,7 +302,6 @@ describe('a job is refused, with the reason,', () => {
       'malformed',
       { request: { headers: Array.from({ length: 101 }, (): [string, string] => ['a', '']) } },
     ],
-    ['when its header holds a field nobody knows', 'malformed', { request: { extra: true } as object }],
   ])('%s', async (_, reason, options) => {
     await started();
     await refused(reason, t.superNode.run(t.fn, options));

@@ -1,4 +1,4 @@
-import type { CancelSignal, Hex32, IsolationTier, Outcome } from '@orb/protocol';
+import type { Caller, CancelSignal, Hex32, IsolationTier, Outcome } from '@orb/protocol';
 
 /** Runs strangers' code where it can do no harm. One adapter per kind of engine. */
 export interface Sandbox {
@@ -129,6 +129,8 @@ export interface InvocationContext {
   readonly function: string;
   readonly version: Hex32;
   readonly memoryMiB: number;
+  /** Who made the call, where somebody knows. */
+  readonly caller?: Caller;
 }
 
 export interface InvocationResult {

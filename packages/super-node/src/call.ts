@@ -1,6 +1,7 @@
 import type {
   AccountId,
   CallId,
+  Caller,
   ForwardRequest,
   FunctionId,
   JobEnd,
@@ -29,6 +30,8 @@ export interface CallRequest {
   readonly identity: RequestIdentity | undefined;
   /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
   readonly account?: AccountId | undefined;
+  /** Who made it, where another super node took it and says so. */
+  readonly caller?: Caller | undefined;
   /** Where a function makes the call. */
   readonly origin?: CallOrigin | undefined;
   /** Number or id of the version that is asked for. @default the owner's traffic shares decide */

@@ -77,11 +77,11 @@ async function runForward(
 }
 
 function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
-  const { owner, name, method, path, headers, mode, waitedUs, callers } = forward;
+  const { owner, name, method, path, headers, mode, waitedUs, caller, callers } = forward;
   const origin = callers && { payer: undefined, path: callers };
   const { body, abort, arrivedUs, peer } = arrival;
   const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
-  return { owner, name, method, path, headers, mode, body, identity, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+  return { owner, name, method, path, headers, mode, body, identity, caller, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
 }
 
 /** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */
