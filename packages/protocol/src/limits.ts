@@ -65,6 +65,8 @@ export const limits = {
   envBytes: 4_096,
   /** A function's error message as it is shown to a caller. */
   errorMessageChars: 1_024,
+  /** How far a block's time may be from a peer's clock, ahead of it, or behind it when the block arrives. */
+  blockClockMs: 60_000,
   /** How far a signed request's creation time may be from the receiver's clock. */
   signedRequestSkewMs: 60_000,
   idempotencyKeyChars: 128,
