@@ -10,6 +10,8 @@ export interface Comparison {
   readonly loads: readonly Load[];
   /** Measured when nothing is asked for; the others with `--full` or `--only`. */
   readonly inBrief: boolean;
+  /** With the memory of each row's processes. */
+  readonly memory?: boolean;
   /** With cold starts of the rows that have any. */
   readonly coldStarts?: boolean;
 }

@@ -7,15 +7,16 @@ import { linkRow } from './link-hub/row.ts';
 import { bareDenoRow } from './bare-deno/row.ts';
 import type { Row } from './row.ts';
 
-const hub = hubRow({ id: 'hub', name: 'Seed’s hub, socket.io 4', protocol: 'socket.io', folder: 'seed-hub' });
-const hubOverTls = hubRow({
-  id: 'hub-tls',
-  name: 'Seed’s hub, socket.io 4, TLS',
-  protocol: 'socket.io',
-  folder: 'seed-hub',
-  secure: true,
-});
+const seedHub = { protocol: 'socket.io', folder: 'seed-hub' } as const;
+const hub = hubRow({ id: 'hub', name: 'Seed’s hub, socket.io 4', ...seedHub });
+const hubOverTls = hubRow({ id: 'hub-tls', name: 'Seed’s hub, socket.io 4, TLS', ...seedHub, secure: true });
 const bareWs = hubRow({ id: 'ws', name: 'Bare ws hub', protocol: 'ws', folder: 'ws-hub' });
+const orb = orbRow({ id: 'orb', name: 'Orb, HTTP', coldStarts: true });
+
+/** Many functions need many nodes: one holds 800 at most. */
+const nodesForFunctions = 16;
+/** Writes are limited by address, and 10,000 functions come from one. */
+const behindProxy = { gateway: { listen: '127.0.0.1:0', trustedProxies: ['127.0.0.1'] } };
 
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
@@ -25,16 +26,87 @@ export const comparisons: readonly Comparison[] = [
   {
     id: 'calls',
     title: 'Calls',
-    rows: against('hub', [hub, hubOverTls, orbRow, bareWs, linkRow, frontRow, bareDenoRow]),
+    rows: against('hub', [hub, hubOverTls, orb, bareWs, linkRow, frontRow, bareDenoRow]),
     loads: loadsOf([1, 64], [200]),
     inBrief: true,
+    memory: true,
     coldStarts: true,
   },
   {
     id: 'bodies',
     title: 'Larger bodies',
-    rows: against('hub', [hub, orbRow, bareWs, linkRow]),
+    rows: against('hub', [hub, orb, bareWs, linkRow]),
     loads: loadsOf([1, 16], [64 * KiB, MiB]),
+    inBrief: false,
+  },
+  {
+    id: 'functions',
+    title: 'Deployed functions',
+    rows: [
+      ...against('one-function', [
+        orbRow({ id: 'one-function', name: 'Orb, 1 function', lightNodes: nodesForFunctions, config: behindProxy }),
+        orbRow({
+          id: 'many-functions',
+          name: 'Orb, 10,000 functions',
+          lightNodes: nodesForFunctions,
+          otherFunctions: 9_999,
+          config: behindProxy,
+        }),
+      ]),
+      ...against('hub', [
+        hub,
+        hubRow({ id: 'hub-many-functions', name: 'Seed’s hub, 10,000 functions', ...seedHub, functions: 10_000 }),
+        hubRow({
+          id: 'hub-many-as-printed',
+          name: 'Seed’s hub, 10,000 functions, as printed',
+          ...seedHub,
+          functions: 10_000,
+          everyProvider: true,
+        }),
+      ]),
+    ],
+    loads: loadsOf([64], [200]),
+    memory: true,
+    inBrief: false,
+  },
+  {
+    id: 'nodes',
+    title: 'Nodes',
+    rows: [
+      ...against('one-node', [
+        orbRow({ id: 'one-node', name: 'Orb, 1 light node', lightNodes: 1 }),
+        orbRow({ id: 'two-nodes', name: 'Orb, 2 light nodes', lightNodes: 2, replicas: 2 }),
+        orbRow({ id: 'hundred-nodes', name: 'Orb, 100 light nodes, 64 of them seeders', lightNodes: 100, replicas: 64 }),
+      ]),
+      ...against('hub', [
+        hub,
+        hubRow({ id: 'hub-hundred-nodes', name: 'Seed’s hub, 100 nodes', ...seedHub, providers: 100 }),
+        hubRow({ id: 'hub-as-printed', name: 'Seed’s hub, 100 nodes, as printed', ...seedHub, providers: 100, everyProvider: true }),
+      ]),
+    ],
+    loads: loadsOf([64], [200]),
+    memory: true,
+    inBrief: false,
+  },
+  {
+    id: 'super-nodes',
+    title: 'Super nodes',
+    rows: against('one-super-node', [
+      orbRow({ id: 'one-super-node', name: 'One super node, one node' }),
+      orbRow({ id: 'two-super-nodes', name: 'Two, a node at each, calls enter at both', superNodes: 2, nodes: [0, 1], enterAt: [0, 1] }),
+      orbRow({ id: 'across', name: 'Two, calls enter at one, the node is at the other', superNodes: 2, nodes: [1], enterAt: [0] }),
+    ]),
+    loads: loadsOf([1, 64], [200]),
+    inBrief: false,
+  },
+  {
+    id: 'ledger',
+    title: 'The ledger’s share',
+    rows: against('ledger-off', [
+      orbRow({ id: 'ledger-off', name: 'Orb, settlements thrown away', ledger: false }),
+      orbRow({ id: 'ledger-on', name: 'Orb, ledger on' }),
+    ]),
+    loads: loadsOf([1, 64], [200]),
     inBrief: false,
   },
 ];

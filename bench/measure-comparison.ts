@@ -51,7 +51,7 @@ export class ComparisonRun {
     this.#say('  warming up');
     await measureRows(this.#started, this.#comparison, this.#options, (done) => this.#note(done));
     const rows = this.#started.map(({ row, against }) => ({ id: row.id, name: row.name, against }));
-    const memory = this.#started.map((started) => ({ comparison: id, ...memoryOf(started) }));
+    const memory = this.#comparison.memory ? this.#started.map((started) => ({ comparison: id, ...memoryOf(started) })) : [];
     const audits: string[] = [];
     for (const { row, running, answered } of this.#started) {
       for (const wrong of (await running.audit?.(answered)) ?? []) audits.push(`${row.id}: ${wrong}`);

@@ -8,7 +8,7 @@ export const frontRow: Row = {
   async start({ nodeFlags }: RowOptions): Promise<RunningRow> {
     const { child, ready } = await startChild(new URL('./server.ts', import.meta.url), { nodeFlags });
     return {
-      target: { protocol: 'http', url: String(ready), headers: {} },
+      target: { protocol: 'http', urls: [String(ready)], headers: {} },
       processes: () => [{ role: 'front', pid: child.pid }],
       stop: () => child.stop(),
     };

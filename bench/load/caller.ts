@@ -4,8 +4,8 @@ import type { Payload } from './payload.ts';
 export type CallTarget =
   | {
       readonly protocol: 'http';
-      /** `http://HOST:PORT/PATH`; each call is a POST of the payload's text. */
-      readonly url: string;
+      /** `http://HOST:PORT/PATH`, called in turn; each call is a POST of the payload's text. */
+      readonly urls: readonly string[];
       readonly headers: Readonly<Record<string, string>>;
     }
   | {
