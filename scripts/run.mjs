@@ -18,7 +18,7 @@ const gates = [
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
 /** bubblewrap is a wall; the others are a Docker Engine for the tests of containers. */
-const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
+const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static', 'zsh', 'fish'];
 const tests = { name: 'tests', argv: [vitest, 'run'] };
 
 /**

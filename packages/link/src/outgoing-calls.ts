@@ -1,6 +1,7 @@
-import { asOrbError, errorFromBody, OrbError } from '@orb/protocol';
+import { asOrbError, errorFromBody, OrbError, type CancelSignal } from '@orb/protocol';
 import { frameFlags, frameTypes, isMethod, violation } from './frame.ts';
 import { IncomingBody } from './incoming-body.ts';
+import { jsonOf } from './json-text.ts';
 import { linkLimits } from './link-limits.ts';
 import { OutgoingBody, type OutgoingBodyEnd } from './outgoing-body.ts';
 import type { LinkAnswer, LinkBodySource } from './port.ts';
@@ -26,10 +27,10 @@ export class OutgoingCalls {
     return this.#calls.size;
   }
 
-  make(method: string, header: unknown, source: LinkBodySource | undefined, signal: AbortSignal | undefined): Promise<LinkAnswer> {
+  make(method: string, header: unknown, source: LinkBodySource | undefined, signal: CancelSignal | undefined): Promise<LinkAnswer> {
     return new Promise((resolve, reject) => {
       this.#check(method, signal);
-      const json = JSON.stringify(header) ?? 'null';
+      const json = jsonOf(header);
       const id = this.#nextId();
       const empty = source === undefined || (source instanceof Uint8Array && source.length === 0);
       this.#wire.batch.json(frameTypes.call, empty ? frameFlags.fin : 0, id, json, method);
@@ -60,7 +61,7 @@ export class OutgoingCalls {
     this.#calls.clear();
   }
 
-  #check(method: string, signal: AbortSignal | undefined): void {
+  #check(method: string, signal: CancelSignal | undefined): void {
     if (this.#closed !== undefined) throw this.#closed;
     if (signal?.aborted === true) throw cancelledError(signal.reason);
     if (!isMethod(method)) throw new OrbError('invalid-request', { message: `${JSON.stringify(method)} cannot be a link's method.` });
@@ -134,7 +135,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
     }
   }
 
-  follow(signal: AbortSignal): void {
+  follow(signal: CancelSignal): void {
     const abort = () => this.cancel(cancelledError(signal.reason));
     signal.addEventListener('abort', abort, { once: true });
     this.#unfollow = () => signal.removeEventListener('abort', abort);

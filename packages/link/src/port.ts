@@ -1,4 +1,4 @@
-import type { ChainId, Hex32, LinkRole, OrbError, Signer } from '@orb/protocol';
+import type { Canceller, CancelSignal, ChainId, Hex32, LinkRole, OrbError, Signer } from '@orb/protocol';
 
 /**
  * A link: one authenticated connection between two keys, many calls at once in both directions.
@@ -17,11 +17,11 @@ export interface Link {
   /**
    * Makes a call. Resolves when the answer's header is in; its body may still be arriving.
    * @param method 1 to 64 of a–z, 0–9, `.`, `-` and `/`, starting with a letter or digit
-   * @param header at most 64 KiB as JSON; undefined arrives as null
+   * @param header at most 64 KiB as JSON; undefined arrives as null, a {@link JsonText} as what it says
    * @throws OrbError the peer's own error; `link-closed` when the link ends first; `cancelled` after `signal` aborts;
    * `too-large` for the header; `overloaded` when 4,096 calls are in flight; what `body` throws
    */
-  call(method: string, header: unknown, body?: LinkBodySource, options?: { readonly signal?: AbortSignal }): Promise<LinkAnswer>;
+  call(method: string, header: unknown, body?: LinkBodySource, options?: { readonly signal?: CancelSignal }): Promise<LinkAnswer>;
   /** Sends a notice. Silently dropped once the link is closed. @throws OrbError `too-large` as for a call's header */
   notify(method: string, header: unknown): void;
   /** Closes: calls in both directions end with `link-closed`. Resolves when the connection is gone. */
@@ -82,9 +82,9 @@ export interface IncomingCall {
   readonly header: unknown;
   readonly body: LinkBody;
   /** Aborts when the caller cancels or the link closes. Made when first asked for. */
-  readonly signal: AbortSignal;
-  /** The controller of `signal`, for whoever answers to abort what it has begun for the call. The call goes on. */
-  readonly abort: AbortController;
+  readonly signal: CancelSignal;
+  /** The canceller behind `signal`, for whoever answers to abort what it has begun for the call. The call goes on. */
+  readonly abort: Canceller;
 }
 
 export interface OutgoingAnswer {

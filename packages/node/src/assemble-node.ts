@@ -5,6 +5,9 @@ import { nodeId, OrbError, tierSatisfies, type Hex32 } from '@orb/protocol';
 import type { Sandbox } from '@orb/sandbox';
 import type { BlobStore } from '@orb/store';
 import { JobDesk } from './job/accept-job.ts';
+import { ClaimClock } from './claims/claim-clock.ts';
+import { JobClaims } from './claims/job-claims.ts';
+import type { NodeLedger } from './claims/node-ledger.ts';
 import type { Instances } from './job/instances.ts';
 import { Tally } from './job/tally.ts';
 import { LentNode, type NodeLog } from './lent-node.ts';
@@ -30,6 +33,8 @@ export interface NodeFoundations {
   /** Instances of that sandbox, for the versions on a shelf. */
   readonly openInstances: (shelf: SeedShelf, memoryMiB: number) => Instances;
   readonly machine: Machine;
+  /** The ledger, for what a super node owes; undefined where it cannot be reached. */
+  readonly openLedger?: (superNode: Hex32) => NodeLedger | undefined;
   readonly log: NodeLog;
   /** Milliseconds since 1970. @default Date.now */
   readonly nowMs?: () => number;
@@ -116,9 +121,16 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
       streamBytes: caps.streamBytes,
     },
   );
+  const claims = seeToClaims(config, on, accounts, evidence);
   const identity = { chain, role: 'node', signer } as const;
   const links = new SuperLinks({ superNodes: config.superNodes, identity }, { transport: on.transport, handler: node, log: on.log });
-  const closers = [() => instances.close(), () => on.sandbox.close(), ...accounts.map((account) => () => account.close()), closeControl];
+  const closers = [
+    () => claims.close(),
+    () => instances.close(),
+    () => on.sandbox.close(),
+    ...accounts.map((account) => () => account.close()),
+    closeControl,
+  ];
   return new NodeAtWork({
     id,
     offersTaken: () => node.offersTaken(),
@@ -126,6 +138,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     startedMs: nowMs(),
     nowMs,
     accounts,
+    claims: () => claims.clock.counts,
     lending,
     desk,
     tally,
@@ -134,6 +147,29 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     links,
     closers,
   });
+}
+
+/** What super nodes do not settle, the node brings to the ledger itself. */
+function seeToClaims(config: CheckedNodeConfig, on: NodeFoundations, accounts: readonly SuperNodeAccount[], evidence: EvidenceLog) {
+  const { chain, signer } = config;
+  const { afterMs, everyMs } = config.claims;
+  const ledgers = accounts.map((account) => ({ account, ledger: on.openLedger?.(account.key) }));
+  const claims = ledgers.flatMap(({ account, ledger }) =>
+    ledger
+      ? new JobClaims(
+          { chain, node: nodeId(signer.publicKey), claimAfterMs: afterMs },
+          { account, signer, ledger, evidence, nowMs: on.nowMs ?? Date.now, say: on.log },
+        )
+      : [],
+  );
+  if (claims.length < accounts.length)
+    on.log('warn', 'This node knows no gateway to the ledger: what a super node does not settle stays unpaid. Name one with --gateway.');
+  const clock = new ClaimClock({ everyMs }, { claims, say: on.log });
+  const close = async () => {
+    for (const { ledger } of ledgers) ledger?.close();
+    await clock.stop();
+  };
+  return { clock, close };
 }
 
 function tooWeak(report: Awaited<ReturnType<Sandbox['probe']>>, wanted: string): OrbError {

@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { WssTransport } from '@orb/link/wss';
-import { nodeId } from '@orb/protocol';
+import { nodeId, type Hex32 } from '@orb/protocol';
 import { InstancePool, SandboxByKind, type Sandbox } from '@orb/sandbox';
 import { ContainerSandbox } from '@orb/sandbox/container';
 import { DenoSandbox } from '@orb/sandbox/deno';
 import { MemorySandbox } from '@orb/sandbox/memory';
 import { openDiskStore } from '@orb/store/disk';
 import { assembleNode } from './assemble-node.ts';
+import { httpLedger } from './claims/http-ledger.ts';
+import type { NodeLedger } from './claims/node-ledger.ts';
 import { PooledInstances } from './job/pooled-instances.ts';
 import type { NodeLog } from './lent-node.ts';
 import { checkNodeConfig, type CheckedNodeConfig, type NodeConfig } from './node-config.ts';
@@ -30,8 +32,18 @@ export async function startNode(config: NodeConfig, options: { readonly log?: No
     sandbox,
     openInstances: (shelf, memoryMiB) => new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox }), shelf }),
     machine,
+    openLedger: (superNode) => openLedger(checked, superNode),
     log: options.log ?? (() => undefined),
   });
+}
+
+/** Others are asked first: a super node that cheats would not say so. */
+function openLedger({ chain, superNodes, gateways }: CheckedNodeConfig, superNode: Hex32): NodeLedger | undefined {
+  const own = superNodes.find(({ key }) => key === superNode)?.gateway;
+  const all = new Set([...superNodes.flatMap(({ gateway }) => gateway ?? []), ...gateways]);
+  if (own !== undefined) all.delete(own);
+  const urls = [...all, ...(own === undefined ? [] : [own])];
+  return urls.length === 0 ? undefined : httpLedger(urls, chain);
 }
 
 /** Deno for bundles, and containers for images where an engine answers. */

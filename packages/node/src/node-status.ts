@@ -1,3 +1,4 @@
+import type { ClaimCounts } from './claims/job-claims.ts';
 import type { NodeId, Offer } from '@orb/protocol';
 import type { JobDesk } from './job/accept-job.ts';
 import type { Tally, TallyCounts } from './job/tally.ts';
@@ -19,6 +20,8 @@ export interface NodeStatus {
   readonly running: number;
   readonly busyMiB: number;
   readonly jobs: TallyCounts;
+  /** Jobs that super nodes did not settle. */
+  readonly claims: ClaimCounts;
   readonly versions: readonly { readonly name: string; readonly version: string; readonly memoryMiB: number }[];
 }
 
@@ -44,6 +47,7 @@ export interface NodeStatusSources {
   readonly startedMs: number;
   readonly nowMs: () => number;
   readonly accounts: readonly SuperNodeAccount[];
+  readonly claims: () => ClaimCounts;
   readonly lending: Lending;
   readonly desk: JobDesk;
   readonly tally: Tally;
@@ -65,6 +69,7 @@ export function nodeStatus(sources: NodeStatusSources): NodeStatus {
     running: desk.running,
     busyMiB: desk.busyMiB,
     jobs: sources.tally.counts(),
+    claims: sources.claims(),
     versions: Array.from(sources.shelf.versions, ({ name, version, manifest }) => ({ name, version, memoryMiB: manifest.memoryMiB })),
   };
 }

@@ -106,8 +106,11 @@ interface Fault {
 
 function rowFault(value: unknown, fields: readonly Field[]): Fault | undefined {
   if (!Array.isArray(value) || value.length !== fields.length) return { path: [], message: `must be an array of ${fields.length}` };
-  const wrong = fields.findIndex(([, , holds], i) => !holds(value[i]));
-  return wrong < 0 ? undefined : { path: [fields[wrong]![0]], message: fields[wrong]![1] };
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!;
+    if (!field[2](value[i])) return { path: [field[0]], message: field[1] };
+  }
+  return undefined;
 }
 
 function jobFault(value: unknown): Fault | undefined {
@@ -125,6 +128,16 @@ function rowSchema<Row>(faultOf: (value: unknown) => Fault | undefined): z.ZodTy
     const fault = faultOf(value);
     if (fault) issues.push({ code: 'custom', input: undefined, path: [...fault.path], message: fault.message });
   });
+}
+
+/** Whether {@link ticketRowSchema} takes a value. */
+export function isTicketRow(value: unknown): value is TicketRow {
+  return rowFault(value, ticketFields) === undefined;
+}
+
+/** Whether {@link receiptRowSchema} takes a value. */
+export function isReceiptRow(value: unknown): value is ReceiptRow {
+  return rowFault(value, receiptFields) === undefined;
 }
 
 /** Checks a ticket’s row. */
@@ -202,5 +215,10 @@ export function ticketText(ticket: TicketRow): string {
 
 /** The text of a receipt under the node's signed root: it repeats the ticket, so the two cannot be parted. */
 export function receiptText(ticket: TicketRow, receipt: ReceiptRow): string {
-  return JSON.stringify([ticket, receipt]);
+  return receiptTextFrom(ticketText(ticket), JSON.stringify(receipt));
+}
+
+/** The same from the two rows as JSON, where they are at hand as texts. */
+export function receiptTextFrom(ticket: string, receipt: string): string {
+  return `[${ticket},${receipt}]`;
 }

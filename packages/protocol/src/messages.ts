@@ -120,6 +120,20 @@ const headerPairs = z
     `must have at most ${limits.headersBytes} bytes`,
   );
 
+/** Whoever made a call, as the super node that took it says. */
+export const callerSchema = z.object({
+  /** Account that signed the request, whose token it came with, or that owns the calling function. */
+  account: hex32,
+  name: z.string().regex(/^[a-z0-9-]{1,39}$/),
+  /** `OWNER/NAME`, where a function makes the call. */
+  function: z
+    .string()
+    .regex(/^[a-z0-9-]{1,39}\/[a-z0-9-]{1,63}$/)
+    .optional(),
+});
+/** A caller as read. */
+export type Caller = z.output<typeof callerSchema>;
+
 /** One job for a node. The body is the call's body. */
 export const runRequestSchema = z.object({
   ticket: ticketRowSchema,
@@ -129,6 +143,8 @@ export const runRequestSchema = z.object({
   headers: headerPairs,
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),
+  /** Left out when nobody knows. */
+  caller: callerSchema.optional(),
 });
 /** A run request as read. */
 export type RunRequest = z.output<typeof runRequestSchema>;

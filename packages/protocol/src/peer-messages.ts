@@ -6,7 +6,7 @@ import { OrbError } from './errors.ts';
 import type { ChainId, VersionId } from './ids.ts';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
-import { runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
+import { callerSchema, runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
 import { hex16, hex32, hex64, instantMs, jobIdText, sequence } from './schema.ts';
 
 /*
@@ -145,6 +145,8 @@ export const forwardRequestSchema = z.object({
   streamed: z.literal(true).optional(),
   /** Where the function is private: who asked. */
   signed: callerSignature.optional(),
+  /** Who made it, where the entry knows; what a private function asks for is `signed`. */
+  caller: callerSchema.optional(),
   /** Functions that wait for this call, outermost first, where a function makes it. */
   callers: z.array(hex32).max(limits.callDepth).optional(),
 });

@@ -36,7 +36,14 @@ export const linkMessages = {
   },
   seedAnswer: { seeding: false, reason: 'full' },
   drop: { function: sampleIds.function, version: sampleIds.version, transaction: {}, rotations: [] },
-  runRequest: { ticket, method: 'POST', path: '/', headers, mode: 'event' },
+  runRequest: {
+    ticket,
+    method: 'POST',
+    path: '/',
+    headers,
+    mode: 'event',
+    caller: { account: sampleIds.developer, name: 'alice', function: 'alice/total' },
+  },
   runAnswer: { status: 200, headers },
   runTrailer: { receipt, batch: 1, index: 0, error: 'no address', errorType: 'TypeError' },
   nestedCall: {

@@ -272,6 +272,21 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
         });
       });
 
+      it('tells every shape of handler its variables, its caller and its job', async () => {
+        const caller = { account: 'a'.repeat(64), name: 'carol', function: 'carol/total' };
+        const { context } = jobOf(null);
+        const facts = 'JSON.stringify([ctx.env.GREETING, ctx.caller, ctx.jobId, ctx.attempt, typeof ctx.deadline, ctx.signal.aborted])';
+        for (const source of [
+          `export default (input, ctx) => JSON.parse(${facts})`,
+          `export default { fetch: (request, env, ctx) => new Response(env.GREETING === 'hello' && ${facts}) }`,
+          `export const handler = async (event, ctx) => ({ statusCode: 200, body: ${facts} })`,
+        ]) {
+          const said = await run(source, jobOf(null, { context: { ...context, caller } }), { env: { GREETING: 'hello' } });
+          expect(JSON.parse(said.text)).toEqual(['hello', caller, 'job-1', 1, 'number', false]);
+        }
+        expect((await run('export default (input, ctx) => [ctx.caller ?? null, ctx.env]')).text).toBe('[null,{}]');
+      });
+
       it('writes console and ctx.log lines to the job they belong to', async () => {
         const source = `export default async (n, ctx) => { console.log('start', n); await new Promise((r) => setTimeout(r, 5)); console.error('end', { n }); ctx.log.warn('own', n) }`;
         await withInstance(source, async (instance) => {

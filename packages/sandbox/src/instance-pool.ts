@@ -46,7 +46,8 @@ interface Entry {
   instance: Instance | undefined;
   leases: number;
   usedAtMs: number;
-  stopIdle: (() => void) | undefined;
+  /** No new jobs: it ends when those that it has are over. */
+  retired: boolean;
 }
 
 const systemClock: PoolClock = {
@@ -66,7 +67,9 @@ export class InstancePool {
   readonly #sandbox: Sandbox;
   readonly #clock: PoolClock;
   readonly #entries = new Map<string, Set<Entry>>();
+  readonly #keys = new WeakMap<PooledProgram, string>();
   #usedMiB = 0;
+  #sweeping: (() => void) | undefined;
   #closed = false;
 
   constructor(options: InstancePoolOptions, dependencies: { sandbox: Sandbox; clock?: PoolClock }) {
@@ -87,16 +90,24 @@ export class InstancePool {
     return size;
   }
 
+  /** A place on a warm instance of this program, at once; undefined where one has to be started. */
+  take(program: PooledProgram): Lease | undefined {
+    const entry = this.#leastBusy(this.#keyOf(program));
+    if (!entry?.instance) return undefined;
+    entry.leases++;
+    return this.#lease(entry, entry.instance, 0);
+  }
+
   /**
-   * A place on an instance of this program. Release it when the job is over.
+   * A place on an instance of this program, warm or not. Release it when the job is over.
    * @throws OrbError `overloaded` when busy instances hold all memory, `node-refused` when it can never fit, and what
    *   {@link Sandbox.start} and `load` throw
    */
   async acquire(program: PooledProgram): Promise<Lease> {
     if (this.#closed) throw new OrbError('node-refused', { message: 'The node is stopping.' });
-    const key = `${program.tenant}/${program.version}`;
+    const key = this.#keyOf(program);
     const entry = this.#leastBusy(key) ?? this.#add(key, program);
-    this.#occupy(entry);
+    entry.leases++;
     if (entry.instance) return this.#lease(entry, entry.instance, 0);
     const sinceMs = this.#clock.now();
     try {
@@ -108,25 +119,26 @@ export class InstancePool {
     }
   }
 
-  /** Ends the instances of a version, for one tenant or all; jobs under way end as `node-failed`. */
-  async drop(version: Hex32, tenant?: string): Promise<void> {
-    const dropped = [...this.#entries.values()]
-      .flatMap((entries) => [...entries])
-      .filter(({ key }) => (tenant === undefined ? key.endsWith(`/${version}`) : key === `${tenant}/${version}`));
-    await Promise.all(dropped.map((entry) => this.#end(entry)));
+  /** The program is no longer wanted: its instances end when their jobs are over. */
+  retire(program: PooledProgram): void {
+    for (const entry of this.#entries.get(this.#keyOf(program)) ?? []) {
+      entry.retired = true;
+      if (entry.leases === 0) void this.#end(entry);
+    }
   }
 
   /** Ends all instances and refuses new jobs. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all([...this.#entries.values()].flatMap((entries) => [...entries].map((entry) => this.#end(entry))));
+    this.#sweeping?.();
+    await Promise.all(Array.from(this.#all(), (entry) => this.#end(entry)));
   }
 
   /** The instance with the fewest jobs that has a free place: a warm one, or else one that is starting. */
   #leastBusy(key: string): Entry | undefined {
     let best: Entry | undefined;
     for (const entry of this.#entries.get(key) ?? []) {
-      if (entry.leases >= entry.concurrency || entry.instance?.accepting === false) continue;
+      if (entry.leases >= entry.concurrency || entry.retired || entry.instance?.accepting === false) continue;
       const warmer = best && entry.instance !== undefined && best.instance === undefined;
       const colder = best && entry.instance === undefined && best.instance !== undefined;
       if (!best || warmer || (!colder && entry.leases < best.leases)) best = entry;
@@ -144,7 +156,7 @@ export class InstancePool {
       instance: undefined,
       leases: 0,
       usedAtMs: this.#clock.now(),
-      stopIdle: undefined,
+      retired: false,
     };
     const entries = this.#entries.get(key) ?? new Set();
     this.#entries.set(key, entries.add(entry));
@@ -171,7 +183,7 @@ export class InstancePool {
     if (wantedMiB > memoryMiB) {
       throw new OrbError('node-refused', { message: `The function needs ${wantedMiB} MiB; this node lends ${memoryMiB}.` });
     }
-    const idle = [...this.#entries.values()].flatMap((entries) => [...entries]).filter((entry) => entry.leases === 0 && entry.instance);
+    const idle = [...this.#all()].filter((entry) => entry.leases === 0 && entry.instance);
     idle.sort((a, b) => a.usedAtMs - b.usedAtMs);
     const ends: Promise<void>[] = [];
     let freeMiB = memoryMiB - this.#usedMiB;
@@ -184,12 +196,6 @@ export class InstancePool {
     if (freeMiB < wantedMiB) throw new OrbError('overloaded', { message: 'Running jobs hold all the memory that this node lends.' });
     for (const entry of evict) ends.push(this.#end(entry));
     return Promise.all(ends);
-  }
-
-  #occupy(entry: Entry): void {
-    entry.leases++;
-    entry.stopIdle?.();
-    entry.stopIdle = undefined;
   }
 
   #lease(entry: Entry, instance: Instance, setupUs: number): Lease {
@@ -208,8 +214,36 @@ export class InstancePool {
     entry.leases--;
     entry.usedAtMs = this.#clock.now();
     if (entry.leases > 0) return;
-    if (instance.accepting) entry.stopIdle = this.#clock.after(this.#options.idleMs, () => void this.#end(entry));
-    else void this.#end(entry);
+    if (!instance.accepting || entry.retired) void this.#end(entry);
+    else if (!this.#closed) this.#sweeping ??= this.#clock.after(this.#options.idleMs, () => this.#sweep());
+  }
+
+  /** Ends what has been idle for long enough. One timer for all: a warm call neither sets nor clears any. */
+  #sweep(): void {
+    this.#sweeping = undefined;
+    const { idleMs } = this.#options;
+    const nowMs = this.#clock.now();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const entry of this.#all()) {
+      if (entry.leases > 0 || !entry.instance) continue;
+      const leftMs = entry.usedAtMs + idleMs - nowMs;
+      if (leftMs <= 0) void this.#end(entry);
+      else nextMs = Math.min(nextMs, leftMs);
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) this.#sweeping = this.#clock.after(nextMs, () => this.#sweep());
+  }
+
+  *#all(): Generator<Entry> {
+    for (const entries of this.#entries.values()) yield* entries;
+  }
+
+  /** Made once for each program: a lookup by the same string is quick. */
+  #keyOf(program: PooledProgram): string {
+    const known = this.#keys.get(program);
+    if (known !== undefined) return known;
+    const key = `${program.tenant}/${program.version}`;
+    this.#keys.set(program, key);
+    return key;
   }
 
   async #end(entry: Entry): Promise<void> {
@@ -223,7 +257,6 @@ export class InstancePool {
   }
 
   #remove(entry: Entry): void {
-    entry.stopIdle?.();
     const entries = this.#entries.get(entry.key);
     if (!entries?.delete(entry)) return;
     this.#usedMiB -= entry.memoryMiB;

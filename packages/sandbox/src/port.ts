@@ -1,4 +1,4 @@
-import type { Hex32, IsolationTier, Outcome } from '@orb/protocol';
+import type { Caller, CancelSignal, Hex32, IsolationTier, Outcome } from '@orb/protocol';
 
 /** Runs strangers' code where it can do no harm. One adapter per kind of engine. */
 export interface Sandbox {
@@ -97,7 +97,7 @@ export interface Invocation {
   /** Bytes of response body; one that the function has whole never has more than limits.bodyBytes. @default limits.bodyBytes */
   readonly maxResponseBytes?: number;
   /** Aborts when the caller has gone: the handler's `ctx.signal` fires, and the outcome is `cancelled`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /** Calls another function for this one; without it a function can call none. @throws OrbError whose words the function gets */
   call?(nested: NestedCall): Promise<NestedAnswer>;
   /** Lines the function writes with `console.*`, bounded in number and length. */
@@ -116,7 +116,7 @@ export interface NestedCall {
   /** What is left of the caller's time, or less where it wants less. */
   readonly withinMs: number;
   /** Aborts when the caller is over. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 export type NestedAnswer = Pick<InvocationResult, 'status' | 'headers'> & { readonly body: Uint8Array };
@@ -129,6 +129,8 @@ export interface InvocationContext {
   readonly function: string;
   readonly version: Hex32;
   readonly memoryMiB: number;
+  /** Who made the call, where somebody knows. */
+  readonly caller?: Caller;
 }
 
 export interface InvocationResult {

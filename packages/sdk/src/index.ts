@@ -4,6 +4,7 @@ export type {
   Committed,
   FunctionInfo,
   FunctionSummary,
+  JobClosed,
   JobInfo,
   JobSummary,
   KeyChange,

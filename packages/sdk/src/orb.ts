@@ -13,11 +13,13 @@ import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';
 import {
   anyAnswerSchema,
+  jobClosedSchema,
   jobSchema,
   jobsSchema,
   networkSchema,
   nodesSchema,
   statusSchema,
+  type JobClosed,
   type JobInfo,
   type JobSummary,
   type NetworkInfo,
@@ -180,6 +182,11 @@ export class Orb {
   /** A job's whole story, from the ledger. @throws OrbError `not-found` also while it is not on the ledger yet */
   job(id: string): Promise<JobInfo> {
     return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}`, jobSchema);
+  }
+
+  /** How a settlement closed a job, with the proof that a refund or the answer to a *lost* carries. @throws OrbError `not-found` */
+  jobClosed(id: string): Promise<JobClosed> {
+    return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}/closed`, jobClosedSchema);
   }
 
   /**

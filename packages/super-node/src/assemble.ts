@@ -105,6 +105,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     name: keys.genesis.name,
     self: superNode,
     ledger,
+    cosignatures: parts.cosignatures,
     functions,
     nodes,
     peers,

@@ -1,6 +1,7 @@
 import type {
   AccountId,
   CallId,
+  Caller,
   ForwardRequest,
   FunctionId,
   JobEnd,
@@ -10,6 +11,7 @@ import type {
   ReceiptRow,
   RequestIdentity,
   TicketRow,
+  Cancelling,
 } from '@orb/protocol';
 import type { RequestStream } from './streaming/request-stream.ts';
 
@@ -28,6 +30,8 @@ export interface CallRequest {
   readonly identity: RequestIdentity | undefined;
   /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
   readonly account?: AccountId | undefined;
+  /** Who made it, where another super node took it and says so. */
+  readonly caller?: Caller | undefined;
   /** Where a function makes the call. */
   readonly origin?: CallOrigin | undefined;
   /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
@@ -37,7 +41,7 @@ export interface CallRequest {
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
 }
 
 /** What stands behind a call that a function makes. */

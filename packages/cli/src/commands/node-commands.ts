@@ -30,6 +30,7 @@ interface StartFlags {
   readonly minIsolation?: IsolationTier;
   readonly only?: readonly string[];
   readonly block?: readonly string[];
+  readonly claimAfter?: number;
   readonly stopWithParent?: boolean;
 }
 
@@ -65,6 +66,11 @@ export function addNodeCommands(program: Command, context: CommandContext): void
       new Option('--min-isolation <tier>', 'do not start when this computer cannot isolate functions at least so').choices(isolationTiers),
     )
     .option('--only <accounts>', 'seed functions of these accounts alone: names or ids, with commas between', splitList)
+    .option(
+      '--claim-after <seconds>',
+      'how long a super node may take to settle before this node brings its jobs to the ledger itself (default: 30)',
+      wholeNumber(1, 86_400),
+    )
     .option('--block <accounts>', 'seed no functions of these accounts', splitList)
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => start(context.session(command), flags));
@@ -127,6 +133,8 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
       chain: network.chain,
       label: flags.label,
       superNodes: [...network.superNodes],
+      gateways: [...network.gateways],
+      claims: { ...(flags.claimAfter !== undefined && { afterMs: flags.claimAfter * 1_000 }) },
       caps: { ...(cores !== undefined && { cores }), ...(memoryMiB !== undefined && { memoryMiB }), ...(slots !== undefined && { slots }) },
       ...(price !== undefined && { rate: String(price) }),
       policy: { ...(await seedPolicy(session, flags)), ...(minIsolation !== undefined && { minIsolation }) },
@@ -156,9 +164,14 @@ async function seedPolicy(session: Session, { only, block }: StartFlags) {
   };
 }
 
+/** Super nodes of the network that are remembered as ways to the ledger. */
+const ledgerGateways = 16;
+
 interface WorkPlace {
   readonly chain: Hex32;
-  readonly superNodes: readonly { readonly address: string; readonly key: Hex32 }[];
+  readonly superNodes: readonly { readonly address: string; readonly key: Hex32; readonly gateway?: string }[];
+  /** Where the ledger can be reached. */
+  readonly gateways: readonly string[];
 }
 
 type Certify = (
@@ -179,7 +192,11 @@ async function findNetwork(
       throw new OrbError('invalid-request', { message: '--super-key and --chain have 64 hexadecimal digits each.' });
     // Through a gateway the key can be certified; without one it must stand on the ledger already.
     if (session.options.gateway !== undefined) await session.orbAs().then(({ orb, owner }) => certify(orb, owner));
-    return { chain, superNodes: [{ address: address!, key }] };
+    return {
+      chain,
+      superNodes: [{ address: address!, key }],
+      gateways: session.options.gateway === undefined ? [] : await session.gateways(),
+    };
   }
   if (given > 0)
     throw new OrbError('invalid-request', {
@@ -196,9 +213,10 @@ async function findNetwork(
   }
   await certify(orb, owner);
   const others = await otherSuperNodes(orb, superNode.id, nodeId(node.publicKey));
-  const own = { address: superNode.address, key: superNode.key };
-  const superNodes = [own, ...others.map((other) => ({ address: other.address, key: other.key }))];
-  return { chain: found, superNodes: superNodes.slice(0, wanted) };
+  const own = { address: superNode.address, key: superNode.key, ...(superNode.gateway !== undefined && { gateway: superNode.gateway }) };
+  const superNodes = [own, ...others.map((other) => ({ address: other.address, key: other.key, gateway: other.gateway }))];
+  const gateways = [...(await session.gateways()), ...others.slice(0, ledgerGateways).map(({ gateway }) => gateway)];
+  return { chain: found, superNodes: superNodes.slice(0, wanted), gateways };
 }
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {
@@ -220,6 +238,11 @@ function describeTally({ done, outcomes, refusals, askedUnits }: NodeStatus['job
   return `${done} jobs${details && ` (${details})`}, worth ${formatMoney(askedUnits)}`;
 }
 
+function describeClaims({ claimed, settled, unpaid, open }: NodeStatus['claims']): [string, string][] {
+  if (claimed + settled + unpaid + open === 0) return [];
+  return [['claims', `${claimed} jobs brought to the ledger, ${open} under way, ${unpaid} stay unpaid`]];
+}
+
 function describeNode(status: NodeStatus, { terminal: { style } }: Session): string {
   const { offer, jobs } = status;
   const state = { lending: style.good, paused: style.warn, stopping: style.warn }[status.state](status.state);
@@ -239,6 +262,7 @@ function describeNode(status: NodeStatus, { terminal: { style } }: Session): str
         ],
         ['running', `${status.running} jobs, ${status.busyMiB} MiB`],
         ['done', describeTally(jobs)],
+        ...describeClaims(status.claims),
         ['holds', status.versions.length === 0 ? 'no function yet' : status.versions.map(({ name }) => cleanText(name)).join(', ')],
         ...links.map((text) => ['super node', text] as const),
       ],

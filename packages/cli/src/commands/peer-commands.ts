@@ -25,7 +25,9 @@ export function addPeerCommands(ledger: Command, context: CommandContext): void 
   const peer = ledger.command('peer').description('a copy of the ledger that runs every block again and co-signs it');
   peer
     .command('start')
-    .description('follow the ledger of the super node at --gateway; co-sign with the key of --account, else with a key of the folder')
+    .description(
+      'follow the ledger of the super node at --gateway; co-sign with the key of --account, whose word counts where the ledger lists it',
+    )
     .requiredOption('--folder <folder>', 'where the copy, and what it has co-signed, are kept')
     .option('--chain <id>', 'the network that is meant; needed once, where this computer does not know it')
     .option('--listen <host:port>', 'serve reads and proofs over HTTP there')
@@ -106,7 +108,7 @@ async function trustedGenesis(session: Session, folder: string, gateway: string,
   return genesis;
 }
 
-/** Peers that the ledger lists are accounts; one that a super node's configuration lists has a key of its own. */
+/** Peers that the ledger lists are accounts; without one, the copy has a key of its own, whose word counts for nobody but itself. */
 async function signerOf(session: Session, folder: string): Promise<Signer> {
   const { account } = session.options;
   if (account !== undefined) return session.keys.openAccount(account);
@@ -131,7 +133,7 @@ async function showPeers(session: Session): Promise<void> {
       style,
     );
     if (finality.peers.length === 0) {
-      return `${summary}\n${style.quiet('The orderer alone vouches for this ledger. Its parameters, or super-node.json (peers), can list who co-signs.')}`;
+      return `${summary}\n${style.quiet('The orderer alone vouches for this ledger. Its peers are listed with orb ledger vote --peers NAMES.')}`;
     }
     const rows = finality.peers.map(({ id, height, heardMs }) => [
       names.get(id) ?? shortId(id),

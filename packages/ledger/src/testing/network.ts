@@ -21,6 +21,7 @@ import {
   type Genesis,
   type JobRow,
   type Manifest,
+  type Parameters,
   type Receipt,
   type Signer,
   type Ticket,
@@ -172,6 +173,16 @@ export class TestNetwork {
   sweep(owner: Signer, superNode: Signer, signer = owner): Promise<Committed> {
     const body = { account: accountId(owner.publicKey), superNodes: [superNodeId(superNode.publicKey)], at: this.#sweeps++ };
     return this.send('credit.sweep', body, signer);
+  }
+
+  /** The treasury, which decides as long as nobody else does, lists accounts as peers. */
+  async listPeers(peers: readonly Signer[]): Promise<Committed> {
+    const version = (await this.ledger.get(stateKeys.currentParameters)) as number;
+    const { fromHeight: _, ...parameters } = (await this.ledger.get(stateKeys.parameters(version))) as unknown as Parameters;
+    const next = { ...parameters, version: version + 1, peers: peers.map(({ publicKey }) => accountId(publicKey)) };
+    const sequence = await this.next(treasury);
+    const body = { account: accountId(treasury.publicKey), sequence, subject: { type: 'parameters' as const, parameters: next } };
+    return this.send('peer.vote', body, treasury);
   }
 
   /** What an account can spend. */

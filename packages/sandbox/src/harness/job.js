@@ -73,6 +73,7 @@ class Context {
     this.version = head.context.version;
     this.deadline = job.deadline;
     this.env = job.shared.env;
+    this.caller = head.context.caller;
   }
 
   get signal() {

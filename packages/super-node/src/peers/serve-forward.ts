@@ -8,6 +8,7 @@ import {
   type ForwardTrailer,
   type JobEnd,
   type RequestIdentity,
+  type Cancelling,
 } from '@orb/protocol';
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { CallReply, CallRequest } from '../call.ts';
@@ -51,7 +52,7 @@ export async function serveForward(call: IncomingCall, peer: PeerSession, deps: 
 interface Arrival {
   readonly body: Uint8Array | RequestStream;
   readonly peer: PeerSession;
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
   /** Microseconds on this process's monotonic clock. */
   readonly arrivedUs: number;
 }
@@ -76,11 +77,11 @@ async function runForward(
 }
 
 function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
-  const { owner, name, method, path, headers, mode, waitedUs, callers } = forward;
+  const { owner, name, method, path, headers, mode, waitedUs, caller, callers } = forward;
   const origin = callers && { payer: undefined, path: callers };
   const { body, abort, arrivedUs, peer } = arrival;
   const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
-  return { owner, name, method, path, headers, mode, body, identity, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+  return { owner, name, method, path, headers, mode, body, identity, caller, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
 }
 
 /** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */

@@ -8,7 +8,12 @@ import { notThere } from './ledger-routes.ts';
 /** Co-signatures of peers, and proofs: for anybody, and for the contracts. */
 export function finalityRoutes(
   app: FastifyInstance,
-  { ledger, cosignatures, writeLimit }: Pick<GatewayContext, 'ledger' | 'cosignatures' | 'writeLimit'>,
+  {
+    ledger,
+    cosignatures,
+    writeLimit,
+    statusFeed,
+  }: Pick<GatewayContext, 'ledger' | 'cosignatures' | 'writeLimit'> & Partial<Pick<GatewayContext, 'statusFeed'>>,
 ): void {
   const of = async (height: number) => [...((await cosignatures?.of(height)) ?? [])];
 
@@ -26,7 +31,9 @@ export function finalityRoutes(
 
   app.post('/v1/ledger/cosignatures', async (request) => {
     writeLimit.take(request.ip);
-    return required(cosignatures).add(readJson(request));
+    const added = await required(cosignatures).add(readJson(request));
+    statusFeed?.changed();
+    return added;
   });
 
   app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {
