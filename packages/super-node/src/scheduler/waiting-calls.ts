@@ -53,7 +53,7 @@ export class WaitingCalls {
 
 /** The rest of one version's line in one round of serving. */
 class Line {
-  readonly #calls: Iterator<[WaitingCall, number]>;
+  readonly #calls: Iterator<[WaitingCall, number], undefined>;
   #next: WaitingCall | undefined;
   /** When the next one came; Infinity when there is none that could be served. */
   arrival = Infinity;
@@ -75,7 +75,7 @@ class Line {
   }
 
   #advance(): void {
-    const { done, value } = this.#calls.next();
-    [this.#next, this.arrival] = done ? [undefined, Infinity] : value;
+    const next = this.#calls.next();
+    [this.#next, this.arrival] = next.done === true ? [undefined, Infinity] : next.value;
   }
 }
