@@ -17,16 +17,20 @@ function paced(source: AsyncIterable<Uint8Array>) {
 }
 
 test('a reader who takes piece after piece gets all, however long each is in the making', async () => {
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const slow = async function* () {
-    for (const piece of ['a', 'b']) {
-      await new Promise((resolve) => setTimeout(resolve, 5_000));
-      yield utf8(piece);
+    for (const { promise } of gates) {
+      await promise;
+      yield utf8('x');
     }
   };
   const { body, ends } = paced(slow());
   const read = Array.fromAsync(body);
-  await vi.runAllTimersAsync();
-  expect(Buffer.concat(await read).toString()).toBe('ab');
+  for (const { resolve } of gates) {
+    await vi.advanceTimersByTimeAsync(5_000);
+    resolve();
+  }
+  expect(Buffer.concat(await read).toString()).toBe('xx');
   expect(ends).toEqual([true]);
 });
 
