@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { createApp } from './app.ts';
+import { apiCors } from './cors.ts';
 import { RateLimit } from './rate-limit.ts';
 
 export interface LedgerGatewayOptions {
@@ -21,6 +22,7 @@ export async function startLedgerGateway(
   { ledger, cosignatures, log }: { readonly ledger: Ledger; readonly cosignatures: Cosignatures; readonly log: Log },
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = createApp({ trustedProxies: [] }, log);
+  apiCors(app);
   const writeLimit = new RateLimit({ perSecond: 50, burst: 500 }, { nowMs: Date.now });
   ledgerRoutes(app, { ledger, writeLimit });
   finalityRoutes(app, { ledger, writeLimit, cosignatures });
