@@ -1,5 +1,5 @@
 import { asOrbError, isStreamed, limits, parseRunAnswer, parseRunTrailer, sha256, type RunAnswer, type RunRequest } from '@orb/protocol';
-import { JsonText, type LinkAnswer } from '@orb/link';
+import { JsonText } from '@orb/link';
 import type { CallRequest } from '../call.ts';
 import type { CallContext } from './call-context.ts';
 import { callerOf } from './caller-of.ts';
@@ -39,7 +39,9 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
       dispatch.streaming = true;
       return { ended: 'streaming', ...out, head, relay: new ResponseRelay(out, answer, head) };
     }
-    return await collectWhole(out, head, answer);
+    const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
+    const trailer = parseRunTrailer(answer.completeTrailer ?? (await answer.trailer));
+    return { ...endWithAnswer(out, head, sha256(body), trailer), body };
   } catch (cause) {
     return endWithoutAnswer(out, asOrbError(cause));
   } finally {
@@ -58,10 +60,4 @@ function runRequest(request: CallRequest, { job }: Ticketed, { functions }: Call
     caller: callerOf(request, functions),
   };
   return new JsonText(`{"ticket":${job.ticketText},${JSON.stringify(rest).slice(1)}`);
-}
-
-async function collectWhole(out: Outgoing, head: RunAnswer, answer: LinkAnswer): Promise<AnsweredWhole> {
-  const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
-  const trailer = parseRunTrailer(answer.completeTrailer ?? (await answer.trailer));
-  return { ...endWithAnswer(out, head, sha256(body), trailer), body };
 }
