@@ -53,7 +53,7 @@ export function finalWords(finality: LedgerFinality | undefined, style: Style): 
 
 async function startPeer(session: Session, { folder: given, chain, listen, stopWithParent }: StartFlags): Promise<void> {
   const folder = resolve(given);
-  const gateway = await session.gateway();
+  const gateway = await answeringGateway(session);
   const genesis = await trustedGenesis(session, folder, gateway, chain);
   const signer = await signerOf(session, folder);
   const { terminal } = session;
@@ -82,6 +82,13 @@ async function startPeer(session: Session, { folder: given, chain, listen, stopW
   }
   await untilStopped(session.signal, stopWithParent ? terminal.streams.stdin : undefined);
   await peer.stop();
+}
+
+/** The super node to follow: of several that are known, one that answers now. */
+async function answeringGateway(session: Session): Promise<string> {
+  const orb = await session.orb();
+  await orb.network().catch(() => undefined);
+  return orb.url;
 }
 
 /** The genesis that the folder has, or the super node's if its hash is the one that is trusted. */
