@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { OrbError, accountId, isOrbError, roles, type Role } from '@orb/protocol';
+import { OrbError, isOrbError, roles, type Role } from '@orb/protocol';
 import type { AccountInfo, Orb } from '@orb/sdk';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts, renderTable } from '../terminal/table.ts';
