@@ -188,7 +188,14 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   });
   await caretaker.load();
 
-  const callers = new CallerLinks({ ...guards, calls, statusFeed, chain, key: keys.superNode.publicKey });
+  const callers = new CallerLinks({
+    ...guards,
+    calls,
+    statusFeed,
+    chain,
+    key: keys.superNode.publicKey,
+    publicUrl: () => context.publicUrl,
+  });
   const door = new LinkDoor({ nodes: nodeLinks, peers: others.links, callers });
   const listener = await parts.transport.listen({
     identity: { chain, role: 'super-node', signer: keys.superNode },
