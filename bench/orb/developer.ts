@@ -121,7 +121,7 @@ function asAnybody(input: string | URL | Request, { method = 'GET', headers, bod
   const fields = Object.fromEntries(new Headers(headers));
   return new Promise((resolve, reject) => {
     const options = { method, headers: fields, localAddress, ...(signal && { signal }) };
-    const asked = request(String(input), options, (answer) => {
+    const asked = request(input instanceof Request ? input.url : input, options, (answer) => {
       const { statusCode: status = 0, headersDistinct } = answer;
       const answerHeaders = Object.entries(headersDistinct).flatMap(([name, values = []]) =>
         values.map((value): [string, string] => [name, value]),
