@@ -4,6 +4,7 @@ import { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
 import type { BundleProgram, Instance, Invocation, Sandbox } from './port.ts';
 
 export { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+export { fetchConformance } from './conformance/fetching.ts';
 export { wasmConformance } from './conformance/wasm.ts';
 export { servingConformance, servingSource, type ServingCase } from './conformance/serving.ts';
 

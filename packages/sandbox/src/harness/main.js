@@ -28,6 +28,13 @@ onError('error', (event) => {
   harness.uncaught(event.error);
 });
 
+const nativeFetch = globalThis.fetch;
+// A Blob and a data URL are the function's own; anything else is asked of the host.
+globalThis.fetch = (input, init) => {
+  const url = typeof input === 'string' ? input : (input?.url ?? `${input}`);
+  return /^(data|blob):/i.test(url) ? nativeFetch(input, init) : harness.fetch(input, init);
+};
+
 const node = prepareNode((level, line) => harness.log(level, [line]));
 
 harness.ready();
