@@ -64,6 +64,8 @@ export interface RunningSuperNode {
   stop(): Promise<void>;
 }
 
+/** Callers that may wait to be let in: a crowd that comes at once would otherwise try again after seconds. As many as Linux allows. */
+const backlog = 4_096;
 const software = 'orb 0.1.0';
 /** How long a stop waits for running calls. */
 const drainMs = 10_000;
@@ -186,7 +188,14 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   });
   await caretaker.load();
 
-  const callers = new CallerLinks({ ...guards, calls, statusFeed, chain, key: keys.superNode.publicKey });
+  const callers = new CallerLinks({
+    ...guards,
+    calls,
+    statusFeed,
+    chain,
+    key: keys.superNode.publicKey,
+    publicUrl: () => context.publicUrl,
+  });
   const door = new LinkDoor({ nodes: nodeLinks, peers: others.links, callers });
   const listener = await parts.transport.listen({
     identity: { chain, role: 'super-node', signer: keys.superNode },
@@ -209,7 +218,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     caughtUp: () => follower.caughtUp(),
   };
   const gateway = createGateway({ tls: parts.gatewayTls, trustedProxies: config.gateway.trustedProxies }, context);
-  const bound = await gateway.listen(splitListen(config.gateway.listen));
+  const bound = await gateway.listen({ ...splitListen(config.gateway.listen), backlog });
   context.publicUrl ||= bound;
 
   const clock = startClock({
