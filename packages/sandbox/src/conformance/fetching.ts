@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromUtf8, limits, OrbError, utf8 } from '@orb/protocol';
 import type { Invocation, Sandbox, WebRequest, WebResponse } from '../port.ts';
-import { programOf } from '../conformance.ts';
-import { jobOf, textOf } from './jobs.ts';
+import { jobOf, programOf, textOf } from './jobs.ts';
 
 const answer = (body: AsyncIterable<Uint8Array>, more: Partial<WebResponse> = {}): WebResponse => ({
   url: 'https://api.test/',

@@ -33,6 +33,7 @@ export class Fetches {
     this.open = new Map();
     /** Those that wait for another to end. @type {(() => void)[]} */
     this.waiting = [];
+    /** @type {Error | undefined} */
     this.reason = undefined;
   }
 
