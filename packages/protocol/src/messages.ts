@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { isolationTiers } from './manifest.ts';
+import { networkPolicySchema } from './network.ts';
 import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.ts';
 
 /*
@@ -48,6 +49,8 @@ export const offerSchema = z.object({
   seeds: z.array(hex32).max(10_000),
   /** Number of the last receipts root it has signed for this super node. */
   lastBatch: z.int().min(0),
+  /** What of the network its owner allows to functions. Left out for nothing. */
+  network: networkPolicySchema.optional(),
 });
 /** An offer as read. */
 export type Offer = z.output<typeof offerSchema>;

@@ -60,7 +60,7 @@ export function finalWords(finality: LedgerFinality | undefined, style: Style): 
 
 async function startPeer(session: Session, { folder: given, chain, listen, other, stopWithParent }: StartFlags): Promise<void> {
   const folder = resolve(given);
-  const gateway = await session.gateway();
+  const gateway = await answeringGateway(session);
   const genesis = await trustedGenesis(session, folder, gateway, chain);
   const signer = await signerOf(session, folder);
   const { terminal } = session;
@@ -91,6 +91,13 @@ async function startPeer(session: Session, { folder: given, chain, listen, other
   await peer.stop();
 }
 
+/** The super node to follow: of several that are known, one that answers now. */
+async function answeringGateway(session: Session): Promise<string> {
+  const orb = await session.orb();
+  await orb.network().catch(() => undefined);
+  return orb.url;
+}
+
 /** The genesis that the folder has, or the super node's if its hash is the one that is trusted. */
 async function trustedGenesis(session: Session, folder: string, gateway: string, given: string | undefined): Promise<Genesis> {
   if (given !== undefined && !isHex32(given)) {
@@ -118,7 +125,7 @@ async function trustedGenesis(session: Session, folder: string, gateway: string,
 /** Peers that the ledger lists are accounts; without one, the copy has a key of its own, whose word counts for nobody but itself. */
 async function signerOf(session: Session, folder: string): Promise<Signer> {
   const { account } = session.options;
-  if (account !== undefined) return session.keys.openAccount(account);
+  if (account !== undefined) return (await session.keys.openAccount(account)).signer;
   return session.keys.openOrCreate(join(folder, 'peer.key.json'), { purpose: 'peer', name: 'ledger peer' });
 }
 
