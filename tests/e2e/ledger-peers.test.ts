@@ -210,7 +210,7 @@ test('an orderer that goes on from an older back-up is found out by its peers: r
   await expect(new Orb({ url: annUrl }).accounts.show('forked')).rejects.toMatchObject({ code: 'unknown-account' });
   expect((await network.orbClient.ledger.finality())!.final ?? -1).toBeLessThan(final!);
   // Also after a restart of the peer, which tells a peer that has seen nothing of it: that one follows this one.
-  const { peer: far, ready } = await startPeer('far', ...['--gateway', annUrl, '--chain', network.links.chain, '--listen', '127.0.0.1:0']);
+  const { peer: far, ready } = await startPeer('far', '--gateway', annUrl, '--chain', network.links.chain, '--listen', '127.0.0.1:0');
   await until('the far peer to catch up', async () => (await head(ready.url!)).height >= (await head(annUrl)).height);
   await ann.end('SIGTERM');
   ({ peer: ann } = await startPeer('ann', '--account', 'ann', '--listen', new URL(annUrl).host, '--other', ready.url!));
