@@ -16,7 +16,7 @@ export const otherBefore = 'it follows another block than the one before it';
  * What peers tell each other of a block that was refused: no more than the orderer's own signature proves. Whoever has
  * another block of that height needs nothing else; whoever has none runs what comes by itself.
  */
-export const refusalNoticeSchema = z.strictObject({
+const refusalNoticeSchema = z.strictObject({
   v: z.literal(1),
   header: blockHeaderSchema,
   signature: hex64,
