@@ -51,7 +51,7 @@ export class KeepReplicas {
     const transaction = await this.#deps.publications.lastControl(entry.record.id);
     const rotations = await this.#deps.publications.rotations(entry.record.id);
     for (const version of this.#deps.functions.endedVersions(entry.record.id)) {
-      for (const node of [...this.#deps.nodes.seeders(version)]) {
+      for (const node of this.#deps.nodes.seeders(version).slice()) {
         node.link.notify('drop', { version, function: entry.record.id, transaction, rotations });
         this.#deps.nodes.markDropped(node, version);
       }
