@@ -95,7 +95,7 @@ export class BenchNetwork {
 
   async #startNode(index: number): Promise<void> {
     const label = `bench-${index + 1}`;
-    const args = ['node', 'start', '--label', label, '--folder', join(this.#folder, label), '--slots', '256'];
+    const args = ['node', 'start', '--label', label, '--folder', join(this.#folder, label), '--slots', '256', '--set', 'priority=normal'];
     this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.#gateway }));
     await this.#until(`${label} to be linked`, async () => {
       const { nodes } = (await this.get('/v1/nodes')) as { nodes: readonly { label: string }[] };

@@ -9,6 +9,7 @@ import { TestImages, type TestImage } from '../../sandbox/test/test-images.ts';
 import { chain, ScriptedSuperNode, testFunction, testSigner } from '../test/scripted-super-node.ts';
 import { startNode } from './compose.ts';
 import type { RunningNode } from './running-node.ts';
+import { changeRegistry } from './settings/registries-file.ts';
 
 const reason = whyNoDocker();
 const recipesUrl = new URL('../../../examples/containers/recipes.json', import.meta.url);
@@ -26,14 +27,15 @@ describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (
     daemon = await startDockerDaemon();
     images = new TestImages(daemon);
     await superNode.listen(new WssTransport());
+    await changeRegistry(folder, daemon.registry, null);
     node = await startNode({
       dataFolder: folder,
       chain,
       signer: testSigner('node'),
       label: 'containers',
       superNodes: [{ address: superNode.address, key: superNode.signer.publicKey }],
-      caps: { memoryMiB: 512 },
-      containers: { socket: daemon.socketPath, registries: { [daemon.registry]: null } },
+      settings: { memoryMiB: 512, minIsolation: 'process', priority: 'normal', onBattery: 'lend' },
+      engineSocket: daemon.socketPath,
     });
     await superNode.linked();
   });

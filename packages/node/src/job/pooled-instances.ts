@@ -20,6 +20,7 @@ export class PooledInstances implements Instances {
 
   async acquire(seeded: SeededVersion): Promise<Lease> {
     this.#leases.set(seeded, (this.#leases.get(seeded) ?? 0) + 1);
+    this.#shelf.ran(seeded);
     try {
       const { instance, release } = await this.#pool.acquire(this.#program(seeded));
       return { instance, release: () => (release(), this.#leave(seeded)) };
@@ -32,6 +33,14 @@ export class PooledInstances implements Instances {
   forget(seeded: SeededVersion): void {
     this.#forgotten.add(seeded);
     if (!this.#leases.has(seeded)) void this.#pool.drop(seeded.version, seeded.function);
+  }
+
+  resize(memoryMiB: number): Promise<void> {
+    return this.#pool.resize(memoryMiB);
+  }
+
+  clear(which: 'idle' | 'all'): Promise<void> {
+    return this.#pool.clear(which);
   }
 
   close(): Promise<void> {
