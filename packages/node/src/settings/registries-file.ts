@@ -4,14 +4,12 @@ import { OrbError, parseWith } from '@orb/protocol';
 import { z } from 'zod';
 import { replaceFile } from '../replace-file.ts';
 
+const hostSchema = z
+  .string()
+  .regex(/^[a-z0-9]+([._-][a-z0-9]+)*(:\d{1,5})?$/, 'must be a host and its port, such as ghcr.io or registry.example.com:5000');
 /** Registries by host and port: a login, or `null` for one that asks for none. */
 const registriesSchema = z
-  .record(
-    z
-      .string()
-      .regex(/^[a-z0-9]+([._-][a-z0-9]+)*(:\d{1,5})?$/, 'must be a host and its port, such as ghcr.io or registry.example.com:5000'),
-    z.strictObject({ username: z.string().min(1).max(256), password: z.string().min(1).max(8_192) }).nullable(),
-  )
+  .record(hostSchema, z.strictObject({ username: z.string().min(1).max(256), password: z.string().min(1).max(8_192) }).nullable())
   .refine((all) => Object.keys(all).length <= 256, 'must be at most 256');
 const fileSchema = z.strictObject({ v: z.literal(1), registries: registriesSchema });
 export type Registries = z.output<typeof registriesSchema>;
@@ -42,6 +40,7 @@ export function readRegistries(dataFolder: string): Registries {
 
 /** Lists a registry, with its login or none, or takes it off the list. A node that runs follows at its next fetch. */
 export async function changeRegistry(dataFolder: string, host: string, login: Registries[string] | undefined): Promise<Registries> {
+  parseWith(hostSchema, host, 'host');
   const { [host]: _, ...others } = readRegistries(dataFolder);
   const registries = parseWith(registriesSchema, login === undefined ? others : { ...others, [host]: login }, 'registries');
   await replaceFile(registriesPath(dataFolder), `${JSON.stringify({ v: 1, registries }, null, 2)}\n`);

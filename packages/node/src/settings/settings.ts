@@ -60,10 +60,9 @@ export const settingsSchema = z.strictObject({
 
 export type SettingsInput = z.input<typeof settingsSchema>;
 export type Settings = z.output<typeof settingsSchema>;
-export type SettingName = keyof Settings;
 
 /** New values by name; `null` brings the default back. */
-export type SettingsChange = { readonly [Name in SettingName]?: SettingsInput[Name] | null };
+export type SettingsChange = { readonly [Name in keyof Settings]?: SettingsInput[Name] | null };
 
 const changeSchema = z.partialRecord(settingsSchema.keyof(), z.unknown());
 

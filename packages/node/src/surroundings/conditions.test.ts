@@ -142,7 +142,7 @@ describe('the day', () => {
     expect(second!.ownSeconds / second!.seconds).toBeCloseTo(1);
     expect(second!.otherSeconds / second!.seconds).toBeCloseTo(0.5);
     expect(second!.lentSeconds).toBeCloseTo(1_800);
-    expect(third!.lentSeconds).toBeLessThan(10);
+    expect(third!.lentSeconds).toBeLessThan(30);
     expect(fourth).toBeUndefined();
   });
 

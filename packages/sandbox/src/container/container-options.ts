@@ -7,7 +7,7 @@ export interface RegistryLogin {
 }
 
 /** By host and port; `null` for a registry that asks for no login. */
-export type RegistryList = Readonly<Record<string, RegistryLogin | null>>;
+type RegistryList = Readonly<Record<string, RegistryLogin | null>>;
 
 /** How far a pull is. */
 export interface PullProgress {
