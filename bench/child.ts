@@ -16,7 +16,7 @@ export interface ChildOptions {
 }
 
 /** How long a child may take to come up, to answer beyond its run, and to end by itself. */
-const startTimeoutMs = 20_000;
+const startTimeoutMs = 60_000;
 const stopTimeoutMs = 5_000;
 
 /** Starts a module as a process and resolves with it and its first message. It dies with this process. */
@@ -44,6 +44,8 @@ class ForkedChild implements Child {
     this.#forked = forked;
     this.#name = module.pathname.split('/').slice(-2).join('/');
     this.#gone = new Promise((resolve) => forked.once('exit', () => resolve()));
+    // A message to a child that has just ended is told to whoever waits for the answer, and to nobody else.
+    forked.on('error', () => undefined);
   }
 
   get pid(): number {
@@ -52,7 +54,8 @@ class ForkedChild implements Child {
 
   ask(message: unknown): Promise<unknown> {
     const answer = this.next();
-    this.#forked.send(message as object);
+    if (this.#forked.connected) this.#forked.send(message as object);
+    else this.#forked.emit('error', new Error(`${this.#name} has been stopped.`));
     return answer;
   }
 

@@ -4,14 +4,26 @@ import type { CallerProcessOptions } from './load/caller-process.ts';
 import { Histogram } from './measure/histogram.ts';
 import { probeSpeed } from './measure/machine.ts';
 import { cpuTimeUs, machineCpuUs, memoryUse, type MemoryUse, type ProcessUnderTest } from './measure/processes.ts';
-import type { BenchOptions } from './options.ts';
+import type { Comparison, Load } from './comparison.ts';
 import type { Row, RunningRow } from './row.ts';
 
+/** How long and how often rows are measured. */
+export interface MeasureOptions {
+  readonly rounds: number;
+  /** Length of one measurement. */
+  readonly durationMs: number;
+  /** Most calls of one measurement, whatever its length. */
+  readonly maxCalls: number;
+  /** Calls before anything is counted, of each row, and how long they may take. */
+  readonly warmUpCalls: number;
+  readonly warmUpMs: number;
+}
+
 /** One row at one load in one round. */
-export interface Measurement {
+export interface Measurement extends Load {
+  readonly comparison: string;
   readonly row: string;
   readonly round: number;
-  readonly inFlight: number;
   readonly calls: number;
   readonly wrong: number;
   readonly errors: Readonly<Record<string, number>>;
@@ -34,6 +46,7 @@ export interface Measurement {
 
 /** Memory of a row's processes, by role, after the last round. */
 export interface RowMemory {
+  readonly comparison: string;
   readonly row: string;
   readonly processes: readonly (MemoryUse & { readonly role: string; readonly count: number })[];
 }
@@ -48,10 +61,10 @@ export interface StartedRow {
 }
 
 /** Starts a row and the process that calls it. */
-export async function startRow(row: Row, options: BenchOptions, nodeFlags: readonly string[]): Promise<StartedRow> {
+export async function startRow(row: Row, nodeFlags: readonly string[]): Promise<StartedRow> {
   const running = await row.start({ nodeFlags });
   const run = `${row.id.replace(/\W/g, '').slice(0, 6)}${Date.now().toString(36)}`;
-  const argv: CallerProcessOptions = { target: running.target, payloadBytes: options.payloadBytes, run };
+  const argv: CallerProcessOptions = { target: running.target, run };
   try {
     const { child } = await startChild(new URL('./load/caller-process.ts', import.meta.url), { argv: [JSON.stringify(argv)] });
     return { row, running, caller: child, answered: 0 };
@@ -70,19 +83,24 @@ export async function stopRow({ running, caller }: StartedRow): Promise<void> {
  * Measures every row in every round. All rows stay up all the time, and every second round goes through them backwards:
  * a drift of the machine then weighs on all rows alike.
  */
-export async function measureRows(rows: readonly StartedRow[], options: BenchOptions, onDone: (done: Measurement) => void): Promise<void> {
-  for (const row of rows) await warmUp(row, options);
+export async function measureRows(
+  rows: readonly StartedRow[],
+  { id, loads }: Pick<Comparison, 'id' | 'loads'>,
+  options: MeasureOptions,
+  onDone: (done: Measurement) => void,
+): Promise<void> {
+  for (const row of rows) await warmUp(row, loads, options);
   for (let round = 0; round < options.rounds; round++) {
     const order = round % 2 === 0 ? rows : rows.toReversed();
-    for (const inFlight of options.inFlight) {
-      for (const row of order) onDone(await measureOnce(row, round, inFlight, options));
+    for (const under of loads) {
+      for (const row of order) onDone({ comparison: id, ...(await measureOnce(row, round, under, options)) });
     }
   }
 }
 
 /** Processes of one role are added up. */
-export function memoryOf({ row, running }: StartedRow): RowMemory {
-  const byRole = Map.groupBy(running.processes(), ({ role }) => role);
+export function memoryOf({ row, running, caller }: StartedRow): Omit<RowMemory, 'comparison'> {
+  const byRole = Map.groupBy(running.processes(caller.pid), ({ role }) => role);
   const processes = Array.from(byRole, ([role, members]) => {
     const uses = members.map(({ pid }) => memoryUse(pid));
     return {
@@ -104,25 +122,32 @@ function total(uses: readonly MemoryUse[], field: keyof MemoryUse): number | und
  * Calls until the compilers of all processes have settled; nothing of it is counted. Counted in calls, because a process
  * that serves few calls a second also warms up more slowly: Orb's cost halves over its first 20,000 calls.
  */
-async function warmUp(row: StartedRow, { inFlight, warmUpCalls, warmUpMs }: BenchOptions): Promise<void> {
-  await load(row, { inFlight: Math.max(...inFlight), durationMs: warmUpMs, maxCalls: warmUpCalls });
+async function warmUp(row: StartedRow, loads: readonly Load[], { warmUpCalls, warmUpMs }: MeasureOptions): Promise<void> {
+  const inFlight = Math.max(...loads.map((under) => under.inFlight));
+  const bytes = Math.min(...loads.map((under) => under.bytes));
+  await load(row, { inFlight, bytes, durationMs: warmUpMs, maxCalls: warmUpCalls });
   await row.running.settled?.();
 }
 
-async function measureOnce(row: StartedRow, round: number, inFlight: number, { durationMs, maxCalls }: BenchOptions): Promise<Measurement> {
+async function measureOnce(
+  row: StartedRow,
+  round: number,
+  under: Load,
+  { durationMs, maxCalls }: MeasureOptions,
+): Promise<Omit<Measurement, 'comparison'>> {
   const probe = probeSpeed();
   // A short run of the same load first: pools, caches and connections are then as this load wants them.
-  await load(row, { inFlight, durationMs: Math.min(200, durationMs / 5), maxCalls });
+  await load(row, { ...under, durationMs: Math.min(200, durationMs / 5), maxCalls });
   await row.running.settled?.();
   const before = snapshot(row);
-  const result = await load(row, { inFlight, durationMs, maxCalls });
+  const result = await load(row, { ...under, durationMs, maxCalls });
   const settleMs = await row.running.settled?.();
   const after = snapshot(row);
   const latencies = Histogram.from(result.latencies);
   return {
     row: row.row.id,
     round,
-    inFlight,
+    ...under,
     calls: result.calls,
     wrong: result.wrong,
     errors: result.errors,
@@ -138,7 +163,7 @@ async function measureOnce(row: StartedRow, round: number, inFlight: number, { d
   };
 }
 
-async function load(row: StartedRow, options: LoadOptions): Promise<LoadResult> {
+async function load(row: StartedRow, options: LoadOptions & Load): Promise<LoadResult> {
   const result = (await row.caller.ask(options)) as LoadResult;
   row.answered += result.calls;
   return result;
@@ -151,7 +176,7 @@ interface Snapshot {
 }
 
 function snapshot({ running, caller }: StartedRow): Snapshot {
-  const processes = [...running.processes(), { role: 'caller', pid: caller.pid }];
+  const processes = [...running.processes(caller.pid), { role: 'caller', pid: caller.pid }];
   return {
     atUs: Number(process.hrtime.bigint() / 1_000n),
     processes: processes.map(({ role, pid }) => ({ role, pid, cpuUs: cpuTimeUs(pid) })),

@@ -20,8 +20,11 @@ export interface RowOptions {
 export interface RunningRow {
   /** Where the echo function is called. */
   readonly target: CallTarget;
-  /** The server processes as they are now; a sandbox may have started more since the last look. */
-  processes(): readonly ProcessUnderTest[];
+  /**
+   * The server processes as they are now; a sandbox may have started more since the last look.
+   * @param caller process number of the row's caller, which starts the servers of a row that has no network in it
+   */
+  processes(caller: number): readonly ProcessUnderTest[];
   /**
    * Waits until the work that the row does after its answers is done; absent where an answer is all there is. Its
    * processor time belongs to the calls, and it must not weigh on the next row. Resolves with how long it took.

@@ -34,7 +34,7 @@ export async function checkWithWrk(
     const script = join(folder, 'request.lua');
     await writeFile(script, luaScript(target.headers, new PayloadSource('wrk', payloadBytes).next().text));
     const seconds = Math.max(1, Math.round(durationMs / 1_000));
-    const { stdout } = await promisify(execFile)('wrk', ['-t1', `-c${inFlight}`, `-d${seconds}s`, '-s', script, target.url], {
+    const { stdout } = await promisify(execFile)('wrk', ['-t1', `-c${inFlight}`, `-d${seconds}s`, '-s', script, target.urls[0]!], {
       timeout: durationMs + 30_000,
     });
     return { row, inFlight, ...readWrk(stdout) };

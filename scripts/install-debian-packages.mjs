@@ -9,6 +9,8 @@ const known = {
     program: 'bwrap',
     use: 'It shuts functions into namespaces of their own. Without it this computer offers the weaker isolation tier `process`.',
   },
+  zsh: { program: 'zsh', use: 'The tests complete commands in it. Without it they are skipped.' },
+  fish: { program: 'fish', use: 'The tests complete commands in it. Without it they are skipped.' },
   'docker.io': { program: 'dockerd', use: 'The tests of containers start an engine of their own. Without it they are skipped.' },
   'docker-registry': {
     program: 'docker-registry',

@@ -18,7 +18,7 @@ const gates = [
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
 /** bubblewrap is a wall; the others are a Docker Engine for the tests of containers. */
-const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
+const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static', 'zsh', 'fish'];
 const tests = { name: 'tests', argv: [vitest, 'run'] };
 
 /**
@@ -32,9 +32,16 @@ const scripts = {
   'test-fast': { commands: [{ name: 'tests', argv: [vitest, 'run', '--project', 'fast'] }], debian: [] },
   verify: { commands: [...gates, tests], debian: testPackages },
   format: { commands: [{ name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '.'] }], debian: [] },
-  // 1,000 runs of about 100 random operations on every engine of the ledger: a quarter of an hour or more.
+  // 1,000 runs of about 100 random operations on every engine of the ledger and through a peer; 100 crashes, full disks:
+  // half an hour or more.
   soak: {
-    commands: [{ name: 'soak', argv: [vitest, 'run', 'packages/ledger/src/random-operations.test.ts'], env: { ORB_RANDOM_RUNS: '1000' } }],
+    commands: [
+      {
+        name: 'soak',
+        argv: [vitest, 'run', ...['random-operations', 'replica/random-replica', 'embedded/'].map((name) => `packages/ledger/src/${name}`)],
+        env: { ORB_RANDOM_RUNS: '1000', ORB_CRASH_ROUNDS: '100' },
+      },
+    ],
     debian: [],
   },
   docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },

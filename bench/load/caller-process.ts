@@ -1,7 +1,9 @@
 import { childArgument, reportReady } from '../child.ts';
 import type { Caller, CallTarget } from './caller.ts';
 import { runClosedLoop, type LoadOptions } from './closed-loop.ts';
+import { FramesCaller } from './frames-caller.ts';
 import { HttpCaller } from './http-caller.ts';
+import { LinkCaller } from './link-caller.ts';
 import { PayloadSource } from './payload.ts';
 import { SocketIoCaller } from './socket-io-caller.ts';
 import { WsCaller } from './ws-caller.ts';
@@ -9,20 +11,28 @@ import { WsCaller } from './ws-caller.ts';
 /** Everything a caller process is started with. */
 export interface CallerProcessOptions {
   readonly target: CallTarget;
-  readonly payloadBytes: number;
   /** Names the process in its payloads. */
   readonly run: string;
 }
 
 // The load generator: a process of its own, so that its processor time is its own too. It keeps its connections over
 // all rounds, runs what it is told, and answers with the result.
-const { target, payloadBytes, run } = childArgument<CallerProcessOptions>();
+const { target, run } = childArgument<CallerProcessOptions>();
 const caller = await openCaller(target);
-const payloads = new PayloadSource(run, payloadBytes);
-process.on('message', (options: LoadOptions) => {
-  void runClosedLoop(caller, payloads, options).then((result) => process.send?.(result));
+const sources = new Map<number, PayloadSource>();
+process.on('message', (options: LoadOptions & { readonly bytes: number }) => {
+  void runClosedLoop(caller, payloadsOf(options.bytes), options).then((result) => process.send?.(result));
 });
 reportReady('ready');
+
+/** One source for each size, over all runs: an id is used once. */
+function payloadsOf(bytes: number): PayloadSource {
+  const known = sources.get(bytes);
+  if (known) return known;
+  const made = new PayloadSource(`${run}${sources.size}`, bytes);
+  sources.set(bytes, made);
+  return made;
+}
 
 function openCaller(to: CallTarget): Promise<Caller> {
   switch (to.protocol) {
@@ -32,5 +42,9 @@ function openCaller(to: CallTarget): Promise<Caller> {
       return SocketIoCaller.open(to);
     case 'ws':
       return WsCaller.open(to);
+    case 'link':
+      return LinkCaller.open(to);
+    case 'frames':
+      return Promise.resolve(new FramesCaller(to.command, to.args, to.env));
   }
 }

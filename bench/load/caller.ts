@@ -4,8 +4,8 @@ import type { Payload } from './payload.ts';
 export type CallTarget =
   | {
       readonly protocol: 'http';
-      /** `http://HOST:PORT/PATH`; each call is a POST of the payload's text. */
-      readonly url: string;
+      /** `http://HOST:PORT/PATH`, called in turn; each call is a POST of the payload's text. */
+      readonly urls: readonly string[];
       readonly headers: Readonly<Record<string, string>>;
     }
   | {
@@ -15,6 +15,22 @@ export type CallTarget =
       readonly certificate?: string;
       /** Name under which the row has deployed the echo function. */
       readonly functionName: string;
+    }
+  | {
+      /** One of Orb's links. */
+      readonly protocol: 'link';
+      /** `wss://HOST:PORT` */
+      readonly address: string;
+      /** What the other side must prove, and the chain that both name. */
+      readonly key: string;
+      readonly chain: string;
+    }
+  | {
+      /** A process that the caller starts, over its standard input and output. */
+      readonly protocol: 'frames';
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
     };
 
 /** One way of calling a row. Many calls may be under way at once. */

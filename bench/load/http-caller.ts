@@ -4,19 +4,11 @@ import type { Payload } from './payload.ts';
 
 /** Calls over HTTP/1.1 with keep-alive; as many connections as calls have been under way at once. */
 export class HttpCaller implements Caller {
-  readonly #host: string;
-  readonly #port: number;
-  readonly #head: string;
-  readonly #idle: HttpConnection[] = [];
-  readonly #open = new Set<HttpConnection>();
+  readonly #places: readonly HttpPlace[];
+  #next = 0;
 
-  constructor(target: Extract<CallTarget, { protocol: 'http' }>) {
-    const { protocol, hostname, port, pathname, search } = new URL(target.url);
-    if (protocol !== 'http:') throw new RangeError(`The load generator speaks plain HTTP, not ${protocol}`);
-    this.#host = hostname;
-    this.#port = Number(port || 80);
-    const headers = Object.entries({ host: `${hostname}:${this.#port}`, 'content-type': 'application/json', ...target.headers });
-    this.#head = `POST ${pathname}${search} HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}`;
+  constructor({ urls, headers }: Extract<CallTarget, { protocol: 'http' }>) {
+    this.#places = urls.map((url) => new HttpPlace(url, headers));
   }
 
   async call(payload: Payload): Promise<boolean> {
@@ -26,6 +18,34 @@ export class HttpCaller implements Caller {
   }
 
   /** One request and its response, whatever its status. @param body ASCII only */
+  exchange(body: string): Promise<HttpResponse> {
+    const place = this.#places[this.#next]!;
+    this.#next = (this.#next + 1) % this.#places.length;
+    return place.exchange(body);
+  }
+
+  async close(): Promise<void> {
+    for (const place of this.#places) place.close();
+  }
+}
+
+/** One address, and the connections to it. */
+class HttpPlace {
+  readonly #host: string;
+  readonly #port: number;
+  readonly #head: string;
+  readonly #idle: HttpConnection[] = [];
+  readonly #open = new Set<HttpConnection>();
+
+  constructor(url: string, more: Readonly<Record<string, string>>) {
+    const { protocol, hostname, port, pathname, search } = new URL(url);
+    if (protocol !== 'http:') throw new RangeError(`The load generator speaks plain HTTP, not ${protocol}`);
+    this.#host = hostname;
+    this.#port = Number(port || 80);
+    const headers = Object.entries({ host: `${hostname}:${this.#port}`, 'content-type': 'application/json', ...more });
+    this.#head = `POST ${pathname}${search} HTTP/1.1\r\n${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}`;
+  }
+
   async exchange(body: string): Promise<HttpResponse> {
     const connection = this.#idle.pop() ?? (await this.#connect());
     try {
@@ -36,7 +56,7 @@ export class HttpCaller implements Caller {
     }
   }
 
-  async close(): Promise<void> {
+  close(): void {
     for (const connection of this.#open) connection.close();
   }
 

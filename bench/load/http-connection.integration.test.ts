@@ -20,7 +20,7 @@ async function callerOf(answer: (request: string) => readonly string[]): Promise
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const caller = new HttpCaller({
     protocol: 'http',
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/fn/a/b`,
+    urls: [`http://127.0.0.1:${(server.address() as AddressInfo).port}/fn/a/b`],
     headers: {},
   });
   stops.push(() => {

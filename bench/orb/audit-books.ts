@@ -1,6 +1,8 @@
 import type { AllowanceRecord } from '@orb/protocol';
 import type { BenchNetwork } from './network.ts';
 
+const pageSize = 1_000;
+
 /**
  * Whether the ledger has closed one job for every call that was answered, and none besides. A row that answered first
  * and forgot to charge would look fast.
@@ -8,15 +10,27 @@ import type { BenchNetwork } from './network.ts';
  */
 export async function auditBooks(network: BenchNetwork, answered: number): Promise<readonly string[]> {
   await network.settled();
-  const { entries } = (await network.get('/v1/ledger/state?prefix=allowance/&limit=1000')) as {
-    entries: readonly { value: AllowanceRecord }[];
-  };
-  const closed = entries.reduce((sum, { value }) => sum + closedJobs(value), 0);
-  const spent = entries.reduce((sum, { value }) => sum + BigInt(value.maxUnits) - BigInt(value.left), 0n);
+  let closed = 0;
+  let spent = 0n;
+  for await (const allowance of allowancesOf(network)) {
+    closed += closedJobs(allowance);
+    spent += BigInt(allowance.maxUnits) - BigInt(allowance.left);
+  }
   const wrong: string[] = [];
-  if (closed !== answered) wrong.push(`orb: ${answered} calls were answered, and the ledger has closed ${closed} jobs`);
-  if (answered > 0 && spent <= 0n) wrong.push('orb: nothing was paid for the calls');
+  if (closed !== answered) wrong.push(`${answered} calls were answered, and the ledger has closed ${closed} jobs`);
+  if (answered > 0 && spent <= 0n) wrong.push('nothing was paid for the calls');
   return wrong;
+}
+
+async function* allowancesOf(network: BenchNetwork): AsyncGenerator<AllowanceRecord, void, undefined> {
+  for (let after = ''; ;) {
+    const page = (await network.get(`/v1/ledger/state?prefix=allowance/&limit=${pageSize}${after}`)) as {
+      entries: readonly { key: string; value: AllowanceRecord }[];
+    };
+    for (const { value } of page.entries) yield value;
+    if (page.entries.length < pageSize) return;
+    after = `&after=${encodeURIComponent(page.entries.at(-1)!.key)}`;
+  }
 }
 
 /** Jobs of an allowance that are over: everything below its low-water mark, and the runs above. */

@@ -52,7 +52,7 @@ async function deployMany(network: BenchNetwork, functions: readonly Tiny[]): Pr
   for (const { name, memoryMiB } of functions) {
     // Its own code, so that it is a version of its own and shares no process with another.
     const source = `export default () => ${JSON.stringify(name)};\n`;
-    urls.push(await network.deploy(name, source, ['--memory', String(memoryMiB), '--timeout', '2s', '--budget', '1']));
+    urls.push(`${network.gateways[0]}${await network.deploy(name, source, { memoryMiB })}`);
   }
   return urls;
 }
@@ -76,7 +76,7 @@ async function callEach(name: string, urls: readonly string[]): Promise<ColdStar
 }
 
 async function callOnce(url: string): Promise<HttpResponse> {
-  const caller = new HttpCaller({ protocol: 'http', url, headers: {} });
+  const caller = new HttpCaller({ protocol: 'http', urls: [url], headers: {} });
   try {
     const response = await caller.exchange('{}');
     if (response.status !== 200) throw new Error(`status ${response.status}: ${response.body.slice(0, 200)}`);

@@ -1,33 +1,49 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { startChild, type Child } from '../child.ts';
 import { descendants, type ProcessUnderTest } from '../measure/processes.ts';
-import { runOrb, startOrb, type OrbEnvironment, type OrbProcess } from './orb-command.ts';
+import { bundle, Developer, newKey, type FunctionTerms } from './developer.ts';
+import type { LightNodesArgument } from './light-nodes.ts';
+import { startOrb, type OrbEnvironment, type OrbProcess } from './orb-command.ts';
+import { joinSuperNode, startFirstSuperNode, type SuperNode } from './super-node.ts';
 
 export interface NetworkOptions {
   readonly nodeFlags: readonly string[];
-  readonly nodes: number;
+  /** @default 1 */
+  readonly superNodes?: number;
+  /** For each node the super node that it works for, by number. @default [0] */
+  readonly nodes?: readonly number[];
+  /** Nodes that share one process and have no sandbox but that process; they work for the first super node. @default 0 */
+  readonly lightNodes?: number;
+  /** False: settlements go nowhere. @default true */
+  readonly ledger?: boolean;
+  /** More of a super node's configuration. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** A whole network on this machine, as a person would set it up with the CLI, in a folder that is removed at the end. */
+/** How many jobs a node takes at once: more than any row has under way. */
+const slots = 256;
+const developerName = 'bench-dev';
+
+/** A whole network on this machine, in a folder that is removed at the end. Each process is one of the CLI's own. */
 export class BenchNetwork {
   readonly #folder: string;
   readonly #environment: OrbEnvironment;
-  #gateway = '';
-  #superNode: OrbProcess | undefined;
+  readonly #superNodes: SuperNode[] = [];
   readonly #nodes: OrbProcess[] = [];
+  #light: { readonly child: Child; readonly folder: string } | undefined;
+  #developer: Developer | undefined;
 
   private constructor(folder: string, { nodeFlags }: NetworkOptions) {
     this.#folder = folder;
     this.#environment = { home: join(folder, 'home'), nodeFlags };
   }
 
-  /** Init, start, account, money, registration, nodes. */
   static async start(options: NetworkOptions): Promise<BenchNetwork> {
     const network = new BenchNetwork(await mkdtemp(join(tmpdir(), 'orb-bench-')), options);
     try {
-      await network.#startSuperNode();
-      for (let index = 0; index < options.nodes; index++) await network.#startNode(index);
+      await network.#start(options);
       return network;
     } catch (error) {
       await network.stop();
@@ -35,75 +51,67 @@ export class BenchNetwork {
     }
   }
 
-  get gateway(): string {
-    return this.#gateway;
+  /** Addresses of the super nodes' gateways. */
+  get gateways(): readonly string[] {
+    return this.#superNodes.map(({ gateway }) => gateway);
+  }
+
+  /** Where sources are written. */
+  get folder(): string {
+    return this.#folder;
   }
 
   /** The processes as they are now, each with its role; sandbox processes are found below the nodes. */
   processes(): readonly ProcessUnderTest[] {
-    const superNode = this.#superNode ? [{ role: 'super node', pid: this.#superNode.pid }] : [];
-    return [...superNode, ...this.#nodes.flatMap(({ pid }) => [{ role: 'node', pid }, ...sandboxesOf(pid)])];
+    return [
+      ...this.#superNodes.map(({ process: { pid } }) => ({ role: 'super node', pid })),
+      ...this.#nodes.flatMap(({ pid }) => [{ role: 'node', pid }, ...sandboxesOf(pid)]),
+      ...(this.#light ? [{ role: 'light nodes', pid: this.#light.child.pid }] : []),
+    ];
   }
 
-  /** Writes a source, deploys it, and resolves with its address. @param flags more of `orb deploy` */
-  async deploy(name: string, source: string, flags: readonly string[] = []): Promise<string> {
-    const file = join(this.#folder, `${name}.ts`);
-    await writeFile(file, source);
-    const { url } = await this.#orb('deploy', file, '--name', name, '--replicas', '1', ...flags);
-    return String(url);
+  /** Bundles a source and deploys it as the bench's own developer. @returns its path below a gateway */
+  async deploy(name: string, source: string, terms: Partial<FunctionTerms> = {}, seedAt = 0): Promise<string> {
+    const code = await bundle(this.#folder, name, source);
+    return this.#developer!.deploy({ ...defaultTerms, ...terms, name, code }, seedAt);
   }
 
-  /** A GET of the gateway's own API. */
-  async get(path: string): Promise<unknown> {
-    const response = await fetch(`${this.#gateway}${path}`);
+  /** Asks another super node for seeders of a function that is deployed. */
+  async seed(name: string, superNode: number): Promise<void> {
+    await this.#developer!.seed(`${developerName}/${name}`, superNode);
+  }
+
+  /** Whether each super node has seeders of its own, or has heard of those of others. @param withNodes those with nodes of their own */
+  async allHearOfSeeders(withNodes: ReadonlySet<number>): Promise<boolean> {
+    for (const [number] of this.#superNodes.entries()) {
+      const { superNodes } = (await this.get('/v1/status', number)) as { superNodes: { presence: { versions: number } | null }[] };
+      if (!withNodes.has(number) && !superNodes.some(({ presence }) => (presence?.versions ?? 0) > 0)) return false;
+    }
+    return true;
+  }
+
+  /** Another account that deploys. */
+  newDeveloper(name: string): Promise<Developer> {
+    return Developer.create(name, this.gateways, ['developer']);
+  }
+
+  /** A GET of a gateway's own API. */
+  async get(path: string, superNode = 0): Promise<unknown> {
+    const response = await fetch(`${this.gateways[superNode]}${path}`);
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`);
     return await response.json();
   }
 
-  /** Waits until every job is on the ledger. Resolves with how long that took. @throws Error after a minute */
-  async settled(): Promise<number> {
-    return this.#until('every job to be on the ledger', async () => {
-      const { totals } = (await this.get('/v1/status')) as { totals: { unsettled: number } };
-      return totals.unsettled === 0;
+  /** Waits until every job of every super node is on the ledger. Resolves with how long that took. @throws Error after a minute */
+  settled(): Promise<number> {
+    return this.until('every job to be on the ledger', async () => {
+      const all = await Promise.all(this.#superNodes.map((_, number) => this.get('/v1/status', number)));
+      return all.every((status) => (status as { totals: { unsettled: number } }).totals.unsettled === 0);
     });
   }
 
-  /** Stops nodes and super node in good order and removes everything. */
-  async stop(): Promise<void> {
-    for (const node of this.#nodes.splice(0).toReversed()) await node.stop();
-    await this.#superNode?.stop();
-    this.#superNode = undefined;
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  async #startSuperNode(): Promise<void> {
-    const folder = join(this.#folder, 'super-node');
-    const { config } = (await this.#orb('supernode', 'init', folder, '--name', 'bench')) as { config: string };
-    await changeJson(config, {
-      gateway: { listen: '127.0.0.1:0' },
-      links: { listen: '127.0.0.1:0' },
-      // The limiter stays on the path; a bench comes from one address and is meant to reach the limits of the rest.
-      callsPerSecond: 1_000_000,
-      faucetPerMinute: 100,
-    });
-    this.#superNode = await startOrb(['supernode', 'start', '--config', config], this.#environment);
-    this.#gateway = String(this.#superNode.ready['gateway']);
-    await this.#orb('account', 'create', 'bench', '--role', 'developer', '--role', 'provider');
-    await this.#orb('fund');
-    await this.#orb('supernode', 'register', '--config', config, '--address', String(this.#superNode.ready['address']));
-  }
-
-  async #startNode(index: number): Promise<void> {
-    const label = `bench-${index + 1}`;
-    const args = ['node', 'start', '--label', label, '--folder', join(this.#folder, label), '--slots', '256', '--set', 'priority=normal'];
-    this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.#gateway }));
-    await this.#until(`${label} to be linked`, async () => {
-      const { nodes } = (await this.get('/v1/nodes')) as { nodes: readonly { label: string }[] };
-      return nodes.some((node) => node.label === label);
-    });
-  }
-
-  async #until(what: string, isSo: () => Promise<boolean>): Promise<number> {
+  /** Resolves with how long it took. @throws Error after a minute */
+  async until(what: string, isSo: () => Promise<boolean>): Promise<number> {
     const startedAt = performance.now();
     while (!(await isSo())) {
       if (performance.now() - startedAt > 60_000) throw new Error(`A minute was not enough for ${what}.`);
@@ -112,9 +120,78 @@ export class BenchNetwork {
     return performance.now() - startedAt;
   }
 
-  #orb(...args: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
-    return runOrb(args, { ...this.#environment, ...(this.#gateway !== '' && { gateway: this.#gateway }) });
+  /** Stops nodes and super nodes in good order and removes everything. */
+  async stop(): Promise<void> {
+    for (const node of this.#nodes.splice(0).toReversed()) await node.stop();
+    await this.#light?.child.stop();
+    for (const { process } of this.#superNodes.splice(0).toReversed()) await process.stop();
+    if (this.#light) await rm(this.#light.folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true });
   }
+
+  async #start({ superNodes = 1, nodes, lightNodes = 0, ledger = true, config = {} }: NetworkOptions): Promise<void> {
+    const first = await startFirstSuperNode(join(this.#folder, 'super-node-0'), this.#environment, config, ledger);
+    this.#superNodes.push(first);
+    for (let number = 1; number < superNodes; number++) {
+      this.#superNodes.push(await joinSuperNode(join(this.#folder, `super-node-${number}`), this.#environment, config, first));
+    }
+    if (superNodes > 1) await this.until('the super nodes to know each other', () => this.#acquainted());
+    this.#developer = await Developer.create(developerName, this.gateways, ['developer', 'provider']);
+    for (const [index, superNode] of (nodes ?? (lightNodes > 0 ? [] : [0])).entries()) await this.#startNode(index, superNode);
+    if (lightNodes > 0) await this.#startLightNodes(lightNodes, first);
+  }
+
+  async #acquainted(): Promise<boolean> {
+    const all = await Promise.all(this.#superNodes.map((_, number) => this.get('/v1/status', number)));
+    const heardOf = (status: unknown) => (status as { superNodes: { presence: unknown }[] }).superNodes.filter(({ presence }) => presence);
+    return all.every((status) => heardOf(status).length >= this.#superNodes.length - 1);
+  }
+
+  async #startNode(index: number, superNode: number): Promise<void> {
+    const label = `bench-${index + 1}`;
+    const args = ['node', 'start', '--label', label, '--folder', join(this.#folder, label), '--slots', String(slots), '--super-nodes', '1'];
+    // Load generator and functions share this computer: none of them is to stand back.
+    args.push('--set', 'priority=normal', '--set', 'min-isolation=process', '--set', 'on-battery=lend');
+    this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.gateways[superNode]! }));
+    await this.until(`${label} to be linked`, async () => (await this.#linked(superNode)).includes(label));
+  }
+
+  async #startLightNodes(count: number, first: SuperNode): Promise<void> {
+    const folder = await mkdtemp(join(await memoryFolder(), 'orb-bench-light-'));
+    const keys = Array.from({ length: count }, newKey);
+    for (const [index, { signer }] of keys.entries()) await this.#developer!.registerNode(signer, `light-${index}`);
+    const argument: LightNodesArgument = {
+      chain: first.chain,
+      superNodes: [{ address: first.links, key: first.key }],
+      folder,
+      seeds: keys.map(({ seed }) => seed),
+      slots,
+    };
+    const module = new URL('./light-nodes.ts', import.meta.url);
+    const argv = [JSON.stringify(argument)];
+    const { child } = await startChild(module, { argv, nodeFlags: this.#environment.nodeFlags }).catch(async (error: unknown) => {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    });
+    this.#light = { child, folder };
+    await this.until(`${count} light nodes to be linked`, async () => (await this.#linked(0)).length >= count);
+  }
+
+  async #linked(superNode: number): Promise<readonly string[]> {
+    const { nodes } = (await this.get('/v1/nodes', superNode)) as { nodes: readonly { label: string }[] };
+    return nodes.map(({ label }) => label);
+  }
+}
+
+/** Small and short, so that many calls under way hold little money: what one holds is time limit × memory × price cap. */
+const defaultTerms = { memoryMiB: 128, concurrency: slots, replicas: 1, budgetUnits: 100_000_000_000n };
+
+/** A folder in memory where there is one: nodes that share a process are to share no disk. */
+function memoryFolder(): Promise<string> {
+  return access('/dev/shm', constants.W_OK).then(
+    () => '/dev/shm',
+    () => tmpdir(),
+  );
 }
 
 function sandboxesOf(pid: number): readonly ProcessUnderTest[] {
@@ -122,9 +199,4 @@ function sandboxesOf(pid: number): readonly ProcessUnderTest[] {
     role: basename(command[0] ?? '').startsWith('deno') ? 'sandbox' : 'sandbox launcher',
     pid: child,
   }));
-}
-
-async function changeJson(file: string, change: object): Promise<void> {
-  const value = JSON.parse(await readFile(file, 'utf8')) as object;
-  await writeFile(file, JSON.stringify({ ...value, ...change }));
 }

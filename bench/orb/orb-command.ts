@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const main = fileURLToPath(new URL('../../packages/cli/src/main.ts', import.meta.url));
@@ -30,7 +31,7 @@ const tailChars = 4_000;
 
 /** Runs one `orb … --json` to its end. @throws Error with what it said when it fails */
 export async function runOrb(args: readonly string[], environment: OrbEnvironment): Promise<Readonly<Record<string, unknown>>> {
-  const child = start(args, { ...environment, nodeFlags: [] });
+  const child = start(main, [...args, '--json'], { ...environment, nodeFlags: [] });
   child.stdin?.end();
   const out = tail(child.stdout, Number.POSITIVE_INFINITY);
   const err = tail(child.stderr, tailChars);
@@ -40,8 +41,13 @@ export async function runOrb(args: readonly string[], environment: OrbEnvironmen
 }
 
 /** Starts an `orb … start --json` and resolves with its first line. It ends with this process, however that ends. */
-export async function startOrb(args: readonly string[], environment: OrbEnvironment): Promise<OrbProcess> {
-  const child = start([...args, '--stop-with-parent'], environment);
+export function startOrb(args: readonly string[], environment: OrbEnvironment): Promise<OrbProcess> {
+  return startProcess(main, [...args, '--json', '--stop-with-parent'], environment);
+}
+
+/** Starts a module that says a line of JSON when it is ready, and ends when its standard input does. */
+export async function startProcess(module: string, args: readonly string[], environment: OrbEnvironment): Promise<OrbProcess> {
+  const child = start(module, args, environment);
   const out = tail(child.stdout, tailChars);
   const err = tail(child.stderr, tailChars);
   const stop = async () => {
@@ -53,12 +59,12 @@ export async function startOrb(args: readonly string[], environment: OrbEnvironm
     return { pid: child.pid ?? -1, ready, stop };
   } catch (cause) {
     await stop();
-    throw new Error(`orb ${args.join(' ')} did not come up:\n${err()}${out()}`, { cause });
+    throw new Error(`${basename(module)} ${args.join(' ')} did not come up:\n${err()}${out()}`, { cause });
   }
 }
 
-function start(args: readonly string[], { home, gateway, nodeFlags }: OrbEnvironment): ChildProcess {
-  return spawn(process.execPath, [main, ...args, '--json'], {
+function start(module: string, args: readonly string[], { home, gateway, nodeFlags }: OrbEnvironment): ChildProcess {
+  return spawn(process.execPath, [module, ...args], {
     env: {
       PATH: process.env['PATH'] ?? '',
       HOME: home,

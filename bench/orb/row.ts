@@ -1,31 +1,60 @@
 import { RowUnavailable, type Row, type RowOptions, type RunningRow } from '../row.ts';
-import { measureColdStarts } from './cold-start.ts';
 import { auditBooks } from './audit-books.ts';
-import { BenchNetwork } from './network.ts';
+import { measureColdStarts } from './cold-start.ts';
+import { deployMany } from './many-functions.ts';
+import { BenchNetwork, type NetworkOptions } from './network.ts';
 
-/** Small and short, so that many calls under way hold little money: what one holds is time limit × memory × price cap. */
-const flags = ['--memory', '128', '--timeout', '2s', '--concurrency', '256', '--budget', '100'];
+const source = 'export default (input: unknown) => input;\n';
 
-/** Orb over HTTP: super node, node and sandbox, with everything on. */
-export const orbRow: Row = {
-  id: 'orb',
-  name: 'Orb, HTTP',
-  async start({ nodeFlags }: RowOptions): Promise<RunningRow> {
-    if (process.platform !== 'linux') throw new RowUnavailable('The Orb row has been tried on Linux alone.');
-    const network = await BenchNetwork.start({ nodeFlags, nodes: 1 });
-    try {
-      const url = await network.deploy('echo', 'export default (input: unknown) => input;\n', flags);
-      return {
-        target: { protocol: 'http', url, headers: {} },
-        processes: () => network.processes(),
-        settled: () => network.settled(),
-        audit: (answered) => auditBooks(network, answered),
-        startCold: (count) => measureColdStarts(network, count),
-        stop: () => network.stop(),
-      };
-    } catch (error) {
-      await network.stop();
-      throw error;
-    }
-  },
-};
+interface OrbRowOptions extends Omit<NetworkOptions, 'nodeFlags'> {
+  readonly id: string;
+  readonly name: string;
+  /** Numbers of the super nodes at which the calls enter, in turn. @default [0] */
+  readonly enterAt?: readonly number[];
+  /** Nodes that hold the function. @default 1 */
+  readonly replicas?: number;
+  /** Other functions, each with code, version and allowance of its own, deployed and seeded before. @default 0 */
+  readonly otherFunctions?: number;
+  readonly coldStarts?: boolean;
+}
+
+/** Orb over HTTP: super nodes, nodes and sandboxes, with everything on. */
+export function orbRow({ id, name, enterAt = [0], replicas = 1, otherFunctions = 0, coldStarts = false, ...layout }: OrbRowOptions): Row {
+  return {
+    id,
+    name,
+    async start({ nodeFlags }: RowOptions): Promise<RunningRow> {
+      if (process.platform !== 'linux') throw new RowUnavailable('The Orb rows have been tried on Linux alone.');
+      const network = await BenchNetwork.start({ ...layout, nodeFlags });
+      try {
+        if (otherFunctions > 0) await deployMany(network, otherFunctions);
+        const path = await deployEcho(network, { ...layout, replicas });
+        const urls = enterAt.map((superNode) => `${network.gateways[superNode]}${path}`);
+        return {
+          target: { protocol: 'http', urls, headers: {} },
+          processes: () => network.processes(),
+          settled: () => network.settled(),
+          ...(layout.ledger !== false && { audit: (answered) => auditBooks(network, answered) }),
+          ...(coldStarts && { startCold: (count) => measureColdStarts(network, count) }),
+          stop: () => network.stop(),
+        };
+      } catch (error) {
+        await network.stop();
+        throw error;
+      }
+    },
+  };
+}
+
+/** Seeded at every super node that has a node; the others have heard of it when this resolves. */
+async function deployEcho(
+  network: BenchNetwork,
+  { nodes = [0], replicas }: Pick<NetworkOptions, 'nodes'> & { readonly replicas: number },
+): Promise<string> {
+  const [seedAt = 0, ...more] = new Set(nodes);
+  const path = await network.deploy('echo', source, { replicas }, seedAt);
+  for (const superNode of more) await network.seed('echo', superNode);
+  if (network.gateways.length > 1)
+    await network.until('every super node to know of seeders', () => network.allHearOfSeeders(new Set(nodes)));
+  return path;
+}

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import type { Machine } from '../measure/machine.ts';
 import type { Report } from './report.ts';
 import { noiseLines, tablesOf } from './tables.ts';
 import { markdownTable, type Table } from './table.ts';
@@ -13,38 +14,35 @@ export async function writePerformancePage(report: Report): Promise<void> {
 
 /**
  * The page with the report's figures. A run under the profiler is slower than the truth, so it fills in the profiles
- * alone; any other run fills in everything but the profiles.
+ * alone; any other run fills in the tables that it has measured and leaves the others as they are.
  * @throws Error when the page has lost a place
  */
 export function updatePage(text: string, report: Report): string {
-  const profiled = report.profiles.length > 0;
-  const tables = tablesOf(report);
   const isProfile = ({ title }: Table) => title.startsWith('Self time');
-  if (profiled) return replaceBlock(text, 'profiles', tables.filter(isProfile).map(markdownTable).join('\n'));
-  const figures = replaceBlock(
-    text,
-    'figures',
-    tables
-      .filter((table) => !isProfile(table))
-      .map(markdownTable)
-      .join('\n'),
-  );
-  return replaceBlock(figures, 'conditions', conditions(report));
+  const profiles = tablesOf(report).filter(isProfile);
+  if (profiles.length > 0) return replaceBlock(text, 'profiles', blockOf(profiles, []));
+  return report.comparisons.reduce((before, comparison) => {
+    const own = { ...report, comparisons: [comparison] };
+    return replaceBlock(before, comparison.id, blockOf(tablesOf(own), conditions(own)));
+  }, text);
 }
 
-function conditions(report: Report): string {
-  const { processor, cores, memoryGiB, system, node } = report.machine;
-  const left = report.left.map(({ id, reason }) => `Left out: \`${id}\`. ${reason}`);
-  return [
-    `Measured on ${report.date}: ${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}.`,
-    ...noiseLines(report),
-    ...left,
-  ]
-    .map((line) => `- ${line.trim()}`)
-    .join('\n');
+/** On what, and when, something was measured. */
+function conditionsLine(date: string, { processor, cores, memoryGiB, system, node }: Machine): string {
+  return `Measured on ${date}: ${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}.`;
 }
 
-function replaceBlock(text: string, name: string, content: string): string {
+function conditions(report: Report): readonly string[] {
+  const left = report.comparisons.flatMap((comparison) => comparison.left).map(({ id, reason }) => `Left out: \`${id}\`. ${reason}`);
+  return [conditionsLine(report.date, report.machine), ...noiseLines(report), ...left];
+}
+
+function blockOf(tables: readonly Table[], lines: readonly string[]): string {
+  return [...tables.map(markdownTable), lines.map((line) => `- ${line.trim()}`).join('\n')].join('\n');
+}
+
+/** Puts content between the marks of a place. @throws Error when the page has lost them */
+export function replaceBlock(text: string, name: string, content: string): string {
   const [open, close] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`];
   const from = text.indexOf(open);
   const to = text.indexOf(close);

@@ -1,68 +1,63 @@
-import type { Measurement, RowMemory } from '../measure-rows.ts';
+import type { Load } from '../comparison.ts';
+import type { ComparisonResult } from '../measure-comparison.ts';
+import type { Measurement } from '../measure-rows.ts';
 import type { Machine } from '../measure/machine.ts';
 import { ratiosOf, spreadOf, type Spread } from '../measure/statistics.ts';
-import type { ColdStarts } from '../orb/cold-start.ts';
-import type { ProcessProfile } from '../profile/read-profiles.ts';
-import type { WrkCheck } from '../wrk-check.ts';
 
 /** Everything one run has found; the JSON file holds exactly this. */
 export interface Report {
-  readonly version: 1;
+  readonly version: 2;
   /** ISO date of the run, without its time of day. */
   readonly date: string;
+  readonly tookSeconds: number;
   readonly machine: Machine;
-  readonly settings: { readonly rounds: number; readonly durationMs: number; readonly payloadBytes: number; readonly baseline: string };
-  readonly rows: readonly { readonly id: string; readonly name: string }[];
-  readonly left: readonly { readonly id: string; readonly reason: string }[];
-  readonly measurements: readonly Measurement[];
-  readonly memory: readonly RowMemory[];
-  /** What the rows' own books got wrong. */
-  readonly audits: readonly string[];
-  readonly coldStarts: readonly ColdStarts[];
-  readonly wrk: readonly WrkCheck[];
-  readonly profiles: readonly ProcessProfile[];
+  readonly settings: { readonly rounds: number; readonly durationMs: number };
+  readonly comparisons: readonly ComparisonResult[];
 }
 
-/** One line of the main table: a row at a load, over all rounds. */
-export interface Summary {
+/** One line of a table of calls: a row at a load, over all rounds. */
+export interface Summary extends Load {
   readonly row: string;
   readonly name: string;
-  readonly inFlight: number;
+  /** Id of the row that the ratios refer to; it may be itself. */
+  readonly against: string;
   readonly callsPerSecond: Spread;
   readonly p50Us: Spread;
   readonly p99Us: Spread;
-  /** Ratio of calls a second to the baseline's in the same round; undefined without a baseline. */
+  /** Ratio of calls a second to those of the row it stands against, in the same round; undefined where that was not measured. */
   readonly ratio: Spread | undefined;
-  readonly p50Ratio: Spread | undefined;
+  /** The same of the processor time of all servers, from the medians. */
+  readonly cpuRatio: number | undefined;
   readonly cpuUsPerCall: Readonly<Record<string, number>>;
   /** From the last answer until everything was on the ledger; undefined without one. */
   readonly settleMs: Spread | undefined;
   readonly failures: number;
 }
 
-export function summarise(report: Report): readonly Summary[] {
-  const loads = [...new Set(report.measurements.map(({ inFlight }) => inFlight))];
-  return loads.flatMap((inFlight) =>
-    report.rows.flatMap(({ id, name }) => {
-      const of = (row: string) =>
-        report.measurements.filter((one) => one.row === row && one.inFlight === inFlight).toSorted((a, b) => a.round - b.round);
-      const own = of(id);
-      const base = of(report.settings.baseline);
+/** The lines of one comparison, by load and then in the order of its rows. */
+export function summarise({ rows, measurements }: Pick<ComparisonResult, 'rows' | 'measurements'>): readonly Summary[] {
+  const loads = [...new Map(measurements.map(({ inFlight, bytes }) => [`${inFlight} ${bytes}`, { inFlight, bytes }])).values()];
+  return loads.flatMap((load) =>
+    rows.flatMap(({ id, name, against }) => {
+      const own = measurementsOf(measurements, id, load);
       if (own.length === 0) return [];
-      const ratio = (value: (one: Measurement) => number) =>
-        base.length === own.length ? ratiosOf(own.map(value), base.map(value)) : undefined;
+      const base = measurementsOf(measurements, against, load);
+      const paired = base.length === own.length;
+      const perSecond = (one: Measurement) => one.callsPerSecond;
+      const settleTimes = own.flatMap(({ settleMs }) => settleMs ?? []);
       return [
         {
+          ...load,
           row: id,
           name,
-          inFlight,
-          callsPerSecond: spreadOf(own.map((one) => one.callsPerSecond)),
+          against,
+          callsPerSecond: spreadOf(own.map(perSecond)),
           p50Us: spreadOf(own.map((one) => one.p50Us)),
           p99Us: spreadOf(own.map((one) => one.p99Us)),
-          ratio: ratio((one) => one.callsPerSecond),
-          p50Ratio: ratio((one) => one.p50Us),
+          ratio: paired ? ratiosOf(own.map(perSecond), base.map(perSecond)) : undefined,
+          cpuRatio: paired && serversUs(base) > 0 ? serversUs(own) / serversUs(base) : undefined,
           cpuUsPerCall: mediansByRole(own),
-          settleMs: settled(own),
+          settleMs: settleTimes.length === 0 ? undefined : spreadOf(settleTimes),
           failures: own.reduce((sum, one) => sum + failuresIn(one), 0),
         },
       ];
@@ -75,9 +70,15 @@ export function failuresIn({ wrong, errors }: Pick<Measurement, 'wrong' | 'error
   return wrong + Object.values(errors).reduce((sum, value) => sum + value, 0);
 }
 
-function settled(measurements: readonly Measurement[]): Spread | undefined {
-  const times = measurements.flatMap(({ settleMs }) => settleMs ?? []);
-  return times.length === 0 ? undefined : spreadOf(times);
+function measurementsOf(measurements: readonly Measurement[], row: string, { inFlight, bytes }: Load): readonly Measurement[] {
+  return measurements
+    .filter((one) => one.row === row && one.inFlight === inFlight && one.bytes === bytes)
+    .toSorted((a, b) => a.round - b.round);
+}
+
+/** Processor time of a call in all processes but the caller's. */
+function serversUs(measurements: readonly Measurement[]): number {
+  return Object.entries(mediansByRole(measurements)).reduce((sum, [role, us]) => sum + (role === 'caller' ? 0 : us), 0);
 }
 
 function mediansByRole(measurements: readonly Measurement[]): Readonly<Record<string, number>> {

@@ -1,3 +1,5 @@
+import type { ComparisonResult } from '../measure-comparison.ts';
+import type { Measurement } from '../measure-rows.ts';
 import { relativeRange, spreadOf } from '../measure/statistics.ts';
 import { count, percent, plusMinus, short, withRange } from './figures.ts';
 import { failuresIn, summarise, type Report, type Summary } from './report.ts';
@@ -5,61 +7,92 @@ import type { Table } from './table.ts';
 
 /** Every table that the report has something for. */
 export function tablesOf(report: Report): readonly Table[] {
-  return [
-    callTable(report),
-    cpuTable(report),
-    coldStartTable(report),
-    memoryTable(report),
-    wrkTable(report),
-    ...profileTables(report),
-  ].filter(({ rows }) => rows.length > 0);
+  return report.comparisons
+    .flatMap((comparison) => [
+      callTable(comparison, report.settings),
+      cpuTable(comparison),
+      coldStartTable(comparison),
+      memoryTable(comparison),
+      wrkTable(comparison),
+      ...profileTables(comparison),
+    ])
+    .filter(({ rows }) => rows.length > 0);
 }
 
 const ms = (us: number) => short(us / 1_000);
+const sizeOf = (bytes: number) =>
+  bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : bytes >= 2 ** 10 ? `${bytes / 2 ** 10} KiB` : `${bytes} B`;
 
-function callTable(report: Report): Table {
-  const { rounds, durationMs, payloadBytes } = report.settings;
-  return {
-    title: `Calls: ${payloadBytes}-byte JSON echoed, median of ${rounds} rounds of ${durationMs / 1_000} s (min–max)`,
-    columns: ['row', 'in flight', 'calls/s', `÷ ${report.settings.baseline}`, 'p50 ms', 'p99 ms', 'settled after ms', 'wrong or refused'],
-    rows: summarise(report).map((line) => [
+function callTable(comparison: ComparisonResult, { rounds, durationMs }: Report['settings']): Table {
+  const lines = summarise(comparison);
+  const words = wordsOf(comparison, lines);
+  return withoutEmptyColumns({
+    title: `${words.title}: median of ${rounds} rounds of ${durationMs / 1_000} s (min–max)`,
+    columns: ['row', 'body', 'in flight', 'calls/s', words.ratio, 'p50 ms', 'p99 ms', 'settled after ms', 'wrong or refused'],
+    rows: lines.map((line) => [
       line.name,
+      words.size(line),
       String(line.inFlight),
       withRange(line.callsPerSecond, count),
-      line.ratio === undefined ? '–' : withRange(line.ratio, (value) => value.toFixed(2)),
+      words.against(line, line.ratio && withRange(line.ratio, (value) => value.toFixed(2))),
       withRange(line.p50Us, ms),
       withRange(line.p99Us, ms),
       line.settleMs === undefined ? '–' : withRange(line.settleMs, count),
       String(line.failures),
     ]),
-  };
+  });
 }
 
 /**
  * What a call costs, in processor time. On a busy machine this says more than calls a second: others can take a row's
  * turns, but hardly make its work more.
  */
-function cpuTable(report: Report): Table {
-  const lines = summarise(report).filter(({ cpuUsPerCall }) => Object.keys(cpuUsPerCall).length > 0);
-  const all = (line: Summary) => Object.entries(line.cpuUsPerCall).reduce((sum, [role, us]) => sum + (role === 'caller' ? 0 : us), 0);
-  const baseline = (inFlight: number) => lines.find((line) => line.row === report.settings.baseline && line.inFlight === inFlight);
-  return {
-    title: 'Processor time of a call, µs by process (user + system, and what follows the answer)',
-    columns: ['row', 'in flight', 'by process', 'all servers', `÷ ${report.settings.baseline}`, 'caller'],
+function cpuTable(comparison: ComparisonResult): Table {
+  const lines = summarise(comparison).filter(({ cpuUsPerCall }) => Object.keys(cpuUsPerCall).length > 0);
+  const words = wordsOf(comparison, lines);
+  return withoutEmptyColumns({
+    title: `${words.title}: processor time of a call, µs by process (user + system, and what follows the answer)`,
+    columns: ['row', 'body', 'in flight', 'by process', 'all servers', words.ratio, 'caller'],
     rows: lines.map((line) => {
-      const { name, inFlight, cpuUsPerCall } = line;
-      const base = baseline(inFlight);
-      const { caller = 0, ...servers } = cpuUsPerCall;
+      const { caller = 0, ...servers } = line.cpuUsPerCall;
       const byProcess = Object.entries(servers)
         .filter(([, us]) => us >= 0.1)
         .map(([role, us]) => `${role} ${short(us)}`);
-      const ratio = base === undefined || all(base) === 0 ? '–' : (all(line) / all(base)).toFixed(2);
-      return [name, String(inFlight), byProcess.join(', '), short(all(line)), ratio, short(caller)];
+      return [
+        line.name,
+        words.size(line),
+        String(line.inFlight),
+        byProcess.join(', '),
+        short(Object.values(servers).reduce((sum, us) => sum + us, 0)),
+        words.against(line, line.cpuRatio?.toFixed(2)),
+        short(caller),
+      ];
     }),
+  });
+}
+
+/** What is the same in every line of a comparison stands once, above them. */
+function wordsOf({ title, rows }: ComparisonResult, lines: readonly Summary[]) {
+  const sizes = new Set(lines.map(({ bytes }) => bytes));
+  const bases = new Set(rows.map(({ against }) => against));
+  const oneSize = sizes.size === 1;
+  const oneBase = bases.size === 1;
+  return {
+    title: oneSize ? `${title}, ${sizeOf([...sizes][0]!)}` : title,
+    ratio: oneBase ? `÷ ${[...bases][0]}` : 'ratio',
+    size: ({ bytes }: Summary) => (oneSize ? '–' : sizeOf(bytes)),
+    against: ({ row, against }: Summary, ratio: string | undefined) =>
+      ratio === undefined || row === against ? '–' : oneBase ? ratio : `${ratio} ÷ ${against}`,
   };
 }
 
-function coldStartTable({ coldStarts }: Report): Table {
+function withoutEmptyColumns({ title, columns, rows }: Table): Table {
+  const used = columns.map((_, index) => rows.some((cells) => cells[index] !== '–'));
+  const only = <T>(cells: readonly T[]) => cells.filter((__, index) => used[index]);
+  return { title, columns: only(columns), rows: rows.map(only) };
+}
+
+function coldStartTable({ coldStarts }: ComparisonResult): Table {
   return {
     title: 'Cold start: first call of a function never called before',
     columns: ['from', 'functions', 'set-up p50 ms', 'set-up p99 ms', 'whole call p50 ms', 'whole call p99 ms', 'failed'],
@@ -75,11 +108,11 @@ function coldStartTable({ coldStarts }: Report): Table {
   };
 }
 
-function memoryTable({ memory, rows }: Report): Table {
+function memoryTable({ title, memory, rows }: ComparisonResult): Table {
   const mib = (kib: number | undefined) => (kib === undefined ? '–' : count(kib / 1_024));
   const nameOf = (id: string) => rows.find((row) => row.id === id)?.name ?? id;
   return {
-    title: 'Memory after the last round, MiB',
+    title: `${title}: memory after the last round, MiB`,
     columns: ['row', 'process', 'resident', 'share (PSS)', 'peak'],
     rows: memory.flatMap(({ row, processes }) =>
       processes.map(({ role, count: processesOfRole, rssKiB, pssKiB, peakRssKiB }) => [
@@ -93,7 +126,7 @@ function memoryTable({ memory, rows }: Report): Table {
   };
 }
 
-function wrkTable({ wrk, rows }: Report): Table {
+function wrkTable({ wrk, rows }: ComparisonResult): Table {
   return {
     title: 'Cross-check with wrk (status checked, answers not)',
     columns: ['row', 'in flight', 'calls/s', 'p50 ms', 'p99 ms', 'failed'],
@@ -108,7 +141,7 @@ function wrkTable({ wrk, rows }: Report): Table {
   };
 }
 
-function profileTables({ profiles }: Report): readonly Table[] {
+function profileTables({ profiles }: ComparisonResult): readonly Table[] {
   return profiles.map(({ name, busyMs, categories, hottest }) => ({
     title: `Self time of ${name}: ${count(busyMs)} ms on the processor under full load`,
     columns: ['what', 'share', 'ms', 'mostly'],
@@ -123,7 +156,8 @@ function profileTables({ profiles }: Report): readonly Table[] {
 
 /** What is to be said about how far the figures can be trusted. */
 export function noiseLines(report: Report): readonly string[] {
-  const { measurements, settings, machine } = report;
+  const { machine } = report;
+  const measurements = report.comparisons.flatMap((comparison) => comparison.measurements);
   if (measurements.length === 0) return [];
   const probe = spreadOf(measurements.map((one) => one.probe));
   const foreign = measurements.flatMap((one) => one.foreignCpu ?? []);
@@ -140,25 +174,33 @@ export function noiseLines(report: Report): readonly string[] {
       );
     }
   }
-  for (const line of summarise(report).filter(({ row }) => row === settings.baseline)) {
-    lines.push(`${line.name} at ${line.inFlight} in flight moved by ${plusMinus(line.callsPerSecond)} from round to round.`);
-    if (relativeRange(line.callsPerSecond) > 0.5) lines.push('  That is too much for a comparison finer than a factor of two.');
-  }
-  return lines;
+  return [...lines, ...report.comparisons.flatMap(restless)];
+}
+
+/** Rows that others stand against, and that moved too much from round to round to compare anything finely with. */
+function restless(comparison: ComparisonResult): readonly string[] {
+  const bases = new Set(comparison.rows.map(({ against }) => against));
+  return summarise(comparison)
+    .filter(({ row, callsPerSecond }) => bases.has(row) && relativeRange(callsPerSecond) > 0.5)
+    .map(
+      ({ name, inFlight, bytes, callsPerSecond }) =>
+        `${comparison.title}: ${name}, ${inFlight} in flight, ${sizeOf(bytes)}, moved by ${plusMinus(callsPerSecond)} from round to round: too much for a comparison finer than a factor of two.`,
+    );
 }
 
 /** Every refusal and wrong answer, counted: the only thing that makes a bench fail. */
-export function failureLines({ measurements, coldStarts, audits }: Report): readonly string[] {
-  const failed = measurements.filter((one) => failuresIn(one) > 0);
-  const cold = coldStarts.filter((one) => one.failed > 0);
-  return [
-    ...failed.map(({ row, inFlight, round, wrong, errors }) => {
-      const kinds = Object.entries(errors).map(([kind, times]) => `${kind} ×${times}`);
-      return `${row}, ${inFlight} in flight, round ${round + 1}: ${[...(wrong > 0 ? [`wrong answer ×${wrong}`] : []), ...kinds].join(', ')}`;
-    }),
+export function failureLines({ comparisons }: Report): readonly string[] {
+  return comparisons.flatMap(({ measurements, coldStarts, audits }) => [
+    ...measurements.filter((one) => failuresIn(one) > 0).map(failureLine),
     ...audits,
-    ...cold.map(
-      ({ name, failed: times, firstFailure }) => `cold start from ${name}: ${times} failed, the first with: ${firstFailure ?? 'no reason'}`,
-    ),
-  ];
+    ...coldStarts
+      .filter(({ failed }) => failed > 0)
+      .map(({ name, failed, firstFailure }) => `cold start from ${name}: ${failed} failed, the first with: ${firstFailure ?? 'no reason'}`),
+  ]);
+}
+
+function failureLine({ row, inFlight, bytes, round, wrong, errors }: Measurement): string {
+  const kinds = Object.entries(errors).map(([kind, times]) => `${kind} ×${times}`);
+  const all = [...(wrong > 0 ? [`wrong answer ×${wrong}`] : []), ...kinds];
+  return `${row}, ${inFlight} in flight, ${sizeOf(bytes)}, round ${round + 1}: ${all.join(', ')}`;
 }

@@ -9,8 +9,10 @@ import { childArgument, reportReady } from '../child.ts';
  * search; express, ip and lodash were beside the path of a call and are left out. Repaired, and nothing else changed:
  * - a call carries an id and its answer goes, with the id, to the socket that called. As printed the answer has no id,
  *   and an inner variable of the same name sends it to the provider;
- * - the search ends at the first connected provider, so a call has one answer;
+ * - the search ends at the first connected provider, so a call has one answer. As printed every client that knows the
+ *   function runs every call; the row "as printed" has that back, and its caller takes the first answer;
  * - nothing is logged; as printed every call prints the whole list of functions;
+ * - messages may be larger than socket.io's megabyte, or the rows of large bodies could not be measured;
  * - deploying a name again to the same client replaces the entry, so the list does not grow without end.
  */
 interface Registered {
@@ -40,9 +42,12 @@ interface FunctionCall {
 const fnObj: Registered[] = [];
 const sendFn: Sent[] = [];
 
-const tls = childArgument<{ readonly key: string; readonly cert: string } | null>();
+const { tls, everyProvider } = childArgument<{
+  readonly tls: { readonly key: string; readonly cert: string } | null;
+  readonly everyProvider: boolean;
+}>();
 const http = tls === null ? createPlain() : createSecure(tls);
-const io = new Server(http, { transports: ['websocket'], serveClient: false });
+const io = new Server(http, { transports: ['websocket'], serveClient: false, maxHttpBufferSize: 8 * 2 ** 20 });
 
 io.on('connection', (socket) => {
   socket.broadcast.emit('user connected');
@@ -66,7 +71,7 @@ io.on('connection', (socket) => {
       const destination = io.sockets.sockets.get(fns.destinationSocketId);
       if (!destination) continue;
       destination.emit('answer-seek', { fnobj: fns, params }, (answer: unknown) => socket.emit('answer', { id, answer }));
-      return;
+      if (!everyProvider) return;
     }
   });
 

@@ -43,11 +43,11 @@ test('a function deployed at the second super node answers at the first, on a no
   expect((await network.job(answer.job)).job).toMatchObject({ state: 'paid', superNode: second.id });
 });
 
-test('the command opened an allowance at both, together within the budget', async () => {
+test('the command opened an allowance at both, together half of the budget: the rest goes where it is used', async () => {
   const alice = await network.orbClient.accounts.show('alice');
   const allowances = await network.orbClient.allowances.list(alice.id);
   expect(new Set(allowances.map(({ superNode }) => superNode)).size).toBe(2);
-  expect(allowances.reduce((sum, { maxUnits }) => sum + BigInt(maxUnits), 0n)).toBe(50_000_000_000n);
+  expect(allowances.reduce((sum, { maxUnits }) => sum + BigInt(maxUnits), 0n)).toBe(25_000_000_000n);
 });
 
 test('and the other way round, with a node at the first alone; each prefers its own', async () => {

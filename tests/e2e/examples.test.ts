@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PDFDocument } from 'pdf-lib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,6 +8,9 @@ import { Network } from './network.ts';
 
 const example = (path: string) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
 const json = (body: unknown) => ({ method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+/** The compiler of WebAssembly's text, as the example's README calls it. */
+const wat2wasm = fileURLToPath(new URL('../../node_modules/wabt/bin/wat2wasm', import.meta.url));
 
 /** What each example is deployed from. */
 const sources = {
@@ -23,6 +27,11 @@ let network: Network;
 beforeAll(async () => {
   network = await Network.start({ nodes: ['ant'] });
   for (const [name, source] of Object.entries(sources)) await network.ok('deploy', example(source), '--name', name, '--replicas', '1');
+  for (const name of ['word-count', 'shout']) {
+    const module = join(network.folder, `${name}.wasm`);
+    expect(await network.run('wat2wasm', [wat2wasm, example(`wasm/${name}.wat`), '-o', module])).toMatchObject({ code: 0, stderr: '' });
+    await network.ok('deploy', module, '--replicas', '1');
+  }
 }, 180_000);
 afterAll(() => network?.stop());
 
@@ -118,6 +127,25 @@ describe('an Express application', () => {
     expect((await network.call('notes/old')).json).toHaveLength(2);
     expect((await network.call('notes/lines')).text).toBe('line 0\nline 1\nline 2\nline 3\nline 4\n');
     expect(await network.call('notes/broken')).toMatchObject({ status: 500, json: { error: 'out of paper' } });
+  });
+});
+
+describe('WebAssembly', () => {
+  test('a WASI command: standard input, arguments, standard output, exit code', async () => {
+    const text = { method: 'POST', body: 'one two\nthree\n' };
+    const counted = await network.call('word-count', text);
+    expect([counted.status, counted.text, counted.headers.get('content-type')]).toEqual([200, '2 3 14\n', 'text/plain; charset=utf-8']);
+    expect((await network.call('word-count?arg=-l', text)).json).toBe(2);
+    expect(await network.call('word-count?arg=-x', text)).toMatchObject({
+      status: 502,
+      error: { code: 'function-failed', message: 'The program ended with exit code 2: unknown option' },
+    });
+  });
+
+  test('a reactor: an exported function that takes and gives JSON, from the command too', async () => {
+    expect(await network.call('shout', json({ tea: 'sencha' }))).toMatchObject({ status: 200, json: { TEA: 'SENCHA' } });
+    const { stdout } = await network.orb(['call', 'alice/shout', '--data', '["a"]']);
+    expect(JSON.parse(stdout)).toEqual(['A']);
   });
 });
 

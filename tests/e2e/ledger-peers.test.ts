@@ -22,6 +22,7 @@ let beaKey: string;
 
 beforeAll(async () => {
   network = await Network.start({ nodes: ['ant'] });
+  for (const name of ['ann', 'bea']) await network.ok('account', 'create', name, '--role', 'peer');
 });
 afterAll(() => network?.stop());
 
@@ -30,6 +31,11 @@ const peerFolder = (name: string) => join(network.folder, `peer-${name}`);
 async function startPeer(name: string, ...flags: readonly string[]): Promise<{ peer: OrbProcess; ready: Ready }> {
   const peer = network.spawn(`peer ${name}`, ['ledger', 'peer', 'start', '--folder', peerFolder(name), ...flags, '--json']);
   return { peer, ready: (await peer.ready()) as unknown as Ready };
+}
+
+/** Accounts vote for who are the peers from then on. */
+async function votePeers(peers: string, ...voters: readonly string[]): Promise<void> {
+  for (const voter of voters) await network.ok('ledger', 'vote', '--peers', peers, '--account', voter);
 }
 
 async function head(url = network.gateway): Promise<BlockHeader> {
@@ -51,11 +57,10 @@ test('a peer on a network that nobody vouched for is refused with the chain to c
 });
 
 test('a peer copies the whole ledger, runs it again, and serves reads and proofs that verify', async () => {
-  const started = await startPeer('ann', '--chain', network.links.chain, '--listen', '127.0.0.1:0');
+  const started = await startPeer('ann', '--account', 'ann', '--chain', network.links.chain, '--listen', '127.0.0.1:0');
   ann = started.peer;
   annKey = started.ready.key;
   annUrl = started.ready.url!;
-  expect((await stat(join(peerFolder('ann'), 'peer.key.json'))).mode & 0o777).toBe(0o600);
   const { height } = await head();
   await until('the peer to catch up', async () => (await head(annUrl)).height >= height);
   const verified = await network.ok<{ height: number }>('ledger', 'verify', '--gateway', annUrl);
@@ -69,26 +74,43 @@ test('what is handed to a peer is ordered by the super node and comes back to th
   expect((await network.orbClient.accounts.show('carol')).name).toBe('carol');
 });
 
+test('a peer without an account has a key of its own, whose co-signatures count for nobody', async () => {
+  const { peer } = await startPeer('guest', '--chain', network.links.chain);
+  expect((await stat(join(peerFolder('guest'), 'peer.key.json'))).mode & 0o777).toBe(0o600);
+  await peer.said(/is not that of a peer of this ledger/);
+  await peer.end('SIGTERM');
+});
+
 test('without listed peers a ledger is orderer-only and says so', async () => {
   expect((await network.orb(['ledger', 'show'])).stdout).toContain('orderer-only');
   expect(await network.ok('ledger', 'peers')).toMatchObject({ source: 'none', final: null, peers: [] });
 });
 
-test('listed peers co-sign what is there and what comes, over a restart of the super node; two of two make it final', async () => {
-  const bea = await startPeer('bea', '--chain', network.links.chain);
+test('peers that the ledger lists co-sign what is there and what comes; two of two make it final', async () => {
+  const bea = await startPeer('bea', '--account', 'bea', '--chain', network.links.chain);
   beaKey = bea.ready.key;
-  await network.superNode.end('SIGTERM');
-  await network.configure({ peers: [annKey, beaKey] });
-  await network.startSuperNode();
+  const refused = await network.orb(['ledger', 'vote', '--peers', 'ann,bea', '--account', 'ann']);
+  expect(refused).toMatchObject({ code: expect.any(Number), stderr: expect.stringContaining('not one of the peers that decide') });
+  expect(await network.ok('ledger', 'vote', '--peers', 'ann,bea', '--treasury', network.superNodeFolder)).toMatchObject({ decided: true });
+  expect((await network.orb(['ledger', 'parameters'])).stdout).toMatch(/decided by +ann, bea \(2 of 2\)/);
   const { final } = await finality('all blocks to be final', ({ final: to, head: of }) => to === of);
   expect(final).toBeGreaterThan(0);
+  const { ledger } = await network.get<{ ledger: { finality: unknown } }>('/v1/status');
+  expect(ledger.finality).toMatchObject({
+    final,
+    needed: 2,
+    peers: [
+      { account: 'ann', height: final },
+      { account: 'bea', height: final },
+    ],
+  });
   await bea.peer.end('SIGKILL');
   await network.ok('account', 'create', 'dave', '--role', 'developer');
   const lagging = await finality('ann to be ahead of bea', ({ peers }) => (peers[0]!.height ?? 0) > (peers[1]!.height ?? 0));
-  expect(lagging).toMatchObject({ source: 'configured', needed: 2 });
+  expect(lagging).toMatchObject({ source: 'ledger', needed: 2 });
   expect(lagging.final).toBeLessThan(lagging.head);
   expect((await network.orb(['ledger', 'peers'])).stdout).toMatch(/final +final \(2 of 2\) up to block \d+, \d+ to come/);
-  await startPeer('bea');
+  await startPeer('bea', '--account', 'bea');
   await finality('bea to catch up after kill -9', ({ final: to, head: of }) => to === of);
 });
 
@@ -97,7 +119,7 @@ test('killed under load again and again, a peer never signs two blocks of one he
     const busy = ['x', 'y', 'z'].map((name) => network.ok('account', 'create', `user-${name}${round}`, '--role', 'developer'));
     await ann.end('SIGKILL');
     await Promise.all(busy);
-    ({ peer: ann } = await startPeer('ann', '--listen', new URL(annUrl).host));
+    ({ peer: ann } = await startPeer('ann', '--account', 'ann', '--listen', new URL(annUrl).host));
   }
   const { head: height } = await finality('all blocks to be final', ({ final: to, head: of }) => to === of);
   const record = JSON.parse(await readFile(join(peerFolder('ann'), 'cosigned.json'), 'utf8')) as { height: number; hash: string };
@@ -154,18 +176,15 @@ test('a back-up is made while everything runs, and restored to the same ledger; 
   expect(run.stderr).toContain('Block 4 is refused');
 });
 
-test('a second super node co-signs with its own key, once it is listed, and serves the finality and proofs of the first', async () => {
+test('a second super node co-signs with its own key, once its owner is listed, and serves the finality and proofs of the first', async () => {
   const second = await SecondSuperNode.join(network);
-  const { superNode } = await second.get<{ superNode: { key: string } }>('/v1/network');
-  await network.superNode.end('SIGTERM');
-  await network.configure({ peers: [annKey, beaKey, superNode.key] });
-  await network.startSuperNode();
+  await votePeers('ann,bea,operator', 'ann');
+  expect((await network.orb(['ledger', 'parameters'])).stdout).toMatch(/voted for +ann \(2 needed\)\n +peers: /);
+  await votePeers('ann,bea,operator', 'bea');
   const { final } = await finality('all three to have signed all', ({ needed, final: to, head: of }) => needed === 3 && to === of);
   expect((await new Orb({ url: second.gateway }).ledger.finality())!.final).toBeGreaterThanOrEqual(final!);
   await second.process.end('SIGTERM');
-  await network.superNode.end('SIGTERM');
-  await network.configure({ peers: [annKey, beaKey] });
-  await network.startSuperNode();
+  await votePeers('ann,bea', 'ann', 'bea', 'operator');
 });
 
 test('an orderer that goes on from an older back-up is found out by its peers: refused, kept as evidence, and final no more', async () => {
@@ -192,7 +211,7 @@ test('an orderer that goes on from an older back-up is found out by its peers: r
   expect((await network.orbClient.ledger.finality())!.final ?? -1).toBeLessThan(final!);
   // Also after a restart of the peer.
   await ann.end('SIGTERM');
-  ({ peer: ann } = await startPeer('ann', '--listen', new URL(annUrl).host));
+  ({ peer: ann } = await startPeer('ann', '--account', 'ann', '--listen', new URL(annUrl).host));
   const refused = await network.orb(['account', 'create', 'another', '--role', 'developer', '--gateway', annUrl]);
   expect(refused.code).not.toBe(0);
   expect(refused.stderr).toContain('is refused');

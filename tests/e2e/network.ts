@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import type { Parameters } from '@orb/protocol';
 import { Orb, type JobInfo } from '@orb/sdk';
 import { call, type CallAnswer, type CallRequest } from './call.ts';
 import { findLeaks } from './leaks.ts';
@@ -15,6 +16,10 @@ export interface NetworkOptions {
   readonly nodes?: readonly string[];
   /** What the super node's configuration says beside addresses. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Parameters of the network that differ from a test's usual ones. */
+  readonly parameters?: Partial<Parameters>;
+  /** The command to begin with. @default the one of this tree */
+  readonly main?: string;
 }
 
 export interface OrbRun {
@@ -53,22 +58,26 @@ export class Network {
   /** Where nodes dial it. */
   links: { readonly address: string; readonly key: string; readonly chain: string } = { address: '', key: '', chain: '' };
   superNode!: OrbProcess;
+  /** The command that processes are started with from now on. */
+  main: string;
   readonly nodes = new Map<string, OrbProcess>();
   /** The processes of this run, ended ones too: their words must hold no secret. */
   readonly processes: OrbProcess[] = [];
   readonly times = new TimeTable();
 
-  private constructor(folder: string) {
+  private constructor(folder: string, main: string) {
     this.folder = folder;
+    this.main = main;
     this.home = join(folder, 'home');
   }
 
   /** From nothing to a network that takes functions: init, start, accounts, money, bond, nodes. */
-  static async start({ nodes = ['ant', 'bee'], config = {} }: NetworkOptions = {}): Promise<Network> {
-    const network = new Network(await mkdtemp(join(tmpdir(), 'orb-e2e-')));
+  static async start(options: NetworkOptions = {}): Promise<Network> {
+    const { nodes = ['ant', 'bee'], config = {}, parameters = {}, main = orbMain } = options;
+    const network = new Network(await mkdtemp(join(tmpdir(), 'orb-e2e-')), main);
     try {
       await network.times.measure('network up', async () => {
-        await network.#makeSuperNode(config);
+        await network.#makeSuperNode(config, parameters);
         await network.#makeAccounts();
         await network.ok(
           'supernode',
@@ -108,14 +117,14 @@ export class Network {
 
   /** Starts a process that stays, and ends with this test however that ends. */
   spawn(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): OrbProcess {
-    const child = new OrbProcess({ name, argv: [orbMain, ...args, '--stop-with-parent'], env: { ...this.#env(), ...env } });
+    const child = new OrbProcess({ name, argv: [this.main, ...args, '--stop-with-parent'], env: { ...this.#env(), ...env } });
     this.processes.push(child);
     return child;
   }
 
   /** Starts a command that goes on until Ctrl-C, as in a developer's terminal. */
   watch(name: string, args: readonly string[]): OrbProcess {
-    const child = new OrbProcess({ name, argv: [orbMain, ...args], cwd: this.folder, env: this.#env() });
+    const child = new OrbProcess({ name, argv: [this.main, ...args], cwd: this.folder, env: this.#env() });
     this.processes.push(child);
     return child;
   }
@@ -123,7 +132,7 @@ export class Network {
   /** Runs one `orb` command to its end. */
   async orb(args: readonly string[], { input = '', env = {}, home }: OrbRunOptions = {}): Promise<OrbRun> {
     const name = `orb ${args.slice(0, args[0]!.length > 5 && !['deploy', 'decommission', 'revert'].includes(args[0]!) ? 2 : 1).join(' ')}`;
-    const child = new OrbProcess({ name, argv: [orbMain, ...args], cwd: this.folder, env: { ...this.#env(home), ...env } });
+    const child = new OrbProcess({ name, argv: [this.main, ...args], cwd: this.folder, env: { ...this.#env(home), ...env } });
     this.processes.push(child);
     child.input(input);
     const { code } = await this.times.measure(name, () => child.ended);
@@ -242,12 +251,12 @@ export class Network {
     expect(endings.filter(({ code }) => code !== 0)).toEqual([]);
   }
 
-  async #makeSuperNode(config: Readonly<Record<string, unknown>>): Promise<void> {
+  async #makeSuperNode(config: Readonly<Record<string, unknown>>, parameters: Partial<Parameters>): Promise<void> {
     await mkdir(this.home, { recursive: true });
     await this.ok('supernode', 'init', this.superNodeFolder, '--name', 'e2e');
     await changeJson(join(this.superNodeFolder, 'genesis.json'), (genesis) => ({
       ...genesis,
-      parameters: { ...(genesis['parameters'] as object), disputeWindowMs },
+      parameters: { ...(genesis['parameters'] as object), disputeWindowMs, ...parameters },
     }));
     // Calls of a test come from one address and may come at once.
     const limits = { callsPerSecond: 100_000, faucetPerMinute: 1_000 };

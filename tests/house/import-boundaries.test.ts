@@ -9,13 +9,13 @@ const mayImport: Record<string, readonly string[]> = {
   ledger: ['protocol'],
   sandbox: ['protocol'],
   store: ['protocol'],
-  sdk: ['protocol'],
+  sdk: ['protocol', 'link'],
   'super-node': ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk'],
   node: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk'],
   cli: ['protocol', 'link', 'ledger', 'sandbox', 'store', 'sdk', 'super-node', 'node', 'types'],
 };
 const roomsWithAdapters = ['link', 'ledger', 'sandbox', 'store'];
-const composers = ['packages/super-node/src/compose.ts', 'packages/node/src/compose.ts', 'packages/cli/src/compose.ts'];
+const composers = ['super-node', 'node', 'cli', 'sdk'].map((room) => `packages/${room}/src/compose.ts`);
 
 const sources = filesOf('.ts').filter((file) => packageOf(file) !== undefined && !isTest(file));
 const imports = sources.flatMap((file) => importsOf(file).map((specifier) => ({ file, specifier })));

@@ -117,7 +117,7 @@ test('deploy puts function, allowance and code where they belong, and says where
   const [allowance] = (await gateway.ledger.range('allowance/')).map(({ value }) => value);
   expect(allowance).toMatchObject({
     functions: [result.id],
-    maxUnits: '5000000000',
+    maxUnits: '2500000000',
     maxPerCall: String(2_000n * 256n * limits.rate.default),
   });
   for (const secret of await secretsUnder(home)) expect(deployed.stdout + deployed.stderr).not.toContain(secret);

@@ -29,8 +29,10 @@ export async function joinNetwork(options: { readonly folder: string; readonly g
   (await import('@orb/super-node')).joinNetwork(options);
 }
 
-/** The super node's own key and genesis. @throws OrbError `invalid-request` when the folder holds no network */
-export async function openNetworkFolder(folder: string): Promise<{ readonly genesis: Genesis; readonly superNode: Signer }> {
+/** What is in a super node's folder; the treasury's key in that of a network's first. @throws OrbError `invalid-request` when it holds no network */
+export async function openNetworkFolder(
+  folder: string,
+): Promise<{ readonly genesis: Genesis; readonly superNode: Signer; readonly treasury: Signer | undefined }> {
   const { readNetworkFolder } = await import('@orb/super-node');
   return readNetworkFolder(folder);
 }

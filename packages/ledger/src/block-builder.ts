@@ -1,25 +1,26 @@
 import {
   asOrbError,
   blockHash,
-  canonical,
-  merkleRoot,
-  resultsHash,
-  signBlock,
-  verify,
   type BlockHeader,
+  canonical,
   type ChainId,
   type Genesis,
   type Hex64,
   type Json,
+  merkleLeaf,
+  merkleRoot,
+  type PreparedTransaction,
+  resultsHash,
+  signBlock,
   type Signer,
   type Transaction,
   type TransactionResult,
+  verify,
 } from '@orb/protocol';
 import { checkConservation } from './contracts/conservation.ts';
 import type { Environment } from './contracts/context.ts';
 import { executePrepared, type Execution } from './contracts/execute.ts';
 import { treasuryOf } from './contracts/genesis-state.ts';
-import { preparedLeaf, type PreparedTransaction } from './contracts/prepared.ts';
 import type { View, Writes } from './contracts/state.ts';
 import { deltaOf, type TransactionDelta } from './delta.ts';
 import type { NewBlock } from './keeping.ts';
@@ -109,7 +110,7 @@ export class BlockBuilder implements View {
       time,
       previous: blockHash(previous),
       count: this.#accepted.length,
-      transactions: merkleRoot(this.#accepted.map(preparedLeaf)),
+      transactions: merkleRoot(this.#accepted.map(({ text }) => merkleLeaf(text))),
       results: resultsHash(this.results()),
       state: state.rootAfter(this.#writes),
     };

@@ -20,7 +20,7 @@ import type { CommittedBlock, Ledger } from './port.ts';
  */
 export async function proveClosed(ledger: Ledger, id: JobId): Promise<ClosedClaim> {
   const height = (await ledger.job(id))?.changes.findLast(({ to }) => to === 'paid' || to === 'failed')?.height;
-  const settled = height === undefined ? undefined : settlementOf(await committedAt(ledger, height), id);
+  const settled = height === undefined ? undefined : await settlementOf(await committedAt(ledger, height), id);
   if (!settled) throw new OrbError('not-found', { message: `No settlement has closed the job ${id}.` });
   const closed = new ClosedJobs();
   for (const job of settled.jobs) await addJob(closed, job, ledger);
@@ -40,25 +40,17 @@ function committedAt(ledger: Ledger, height: number): Promise<CommittedBlock> {
   });
 }
 
-/** A transaction's records come before its jobs: those between the settlement's record and the next record are its own. */
-function settlementOf({ events }: CommittedBlock, id: JobId): { number: number; jobs: JobRecord[] } | undefined {
-  let current: { number: number; jobs: JobRecord[] } | undefined;
-  let isAmongJobs = false;
-  for (const event of events) {
-    if (event.type === 'job') {
-      isAmongJobs = true;
-      current?.jobs.push(event.job);
-      continue;
-    }
-    if (isAmongJobs) {
-      if (current?.jobs.some((job) => job.id === id)) return current;
-      current = undefined;
-      isAmongJobs = false;
-    }
-    if (event.key.startsWith('settlement/') && event.value !== null)
-      current = { number: (event.value as { number: number }).number, jobs: [] };
+/** The settlement that closed a job, and every job that it closed. */
+async function settlementOf(
+  { writes, jobs }: CommittedBlock,
+  id: JobId,
+): Promise<{ readonly number: number; readonly jobs: readonly JobRecord[] } | undefined> {
+  for (const [index, written] of writes.entries()) {
+    const record = written.find(({ key, value }) => key.startsWith('settlement/') && value !== null);
+    const moved = record ? await jobs(index) : [];
+    if (record && moved.some((job) => job.id === id)) return { number: (record.value as { number: number }).number, jobs: moved };
   }
-  return current?.jobs.some((job) => job.id === id) ? current : undefined;
+  return undefined;
 }
 
 async function addJob(

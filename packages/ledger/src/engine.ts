@@ -1,6 +1,13 @@
-import { asOrbError, OrbError, parseTransaction, type Signer, type Transaction, type TransactionId } from '@orb/protocol';
+import {
+  asOrbError,
+  OrbError,
+  parsePrepared,
+  type PreparedTransaction,
+  type Signer,
+  type Transaction,
+  type TransactionId,
+} from '@orb/protocol';
 import type { BlockBase } from './block-builder.ts';
-import { prepareTransaction, type PreparedTransaction } from './contracts/prepared.ts';
 import type { Keeping } from './keeping.ts';
 import { KeptLedger, type KeptLedgerOptions } from './kept-ledger.ts';
 import { Orderer, type OrdererDependencies, type TransactionOrderer } from './orderer.ts';
@@ -45,7 +52,7 @@ export class LedgerEngine extends KeptLedger {
     let prepared: PreparedTransaction;
     try {
       if (this.#closed) throw new OrbError('ledger-unavailable', { message: 'The ledger is closed.' });
-      prepared = prepareTransaction(parseTransaction(value));
+      prepared = parsePrepared(value);
     } catch (error) {
       return Promise.reject(asOrbError(error));
     }

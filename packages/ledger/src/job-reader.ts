@@ -17,7 +17,7 @@ import { settlementRow } from './contracts/settlement.ts';
 import { Overlay, type View } from './contracts/state.ts';
 import type { TransactionDelta } from './delta.ts';
 import type { Keeping, KeptBlock } from './keeping.ts';
-import type { CommittedBlock, LedgerEvent } from './port.ts';
+import type { CommittedBlock } from './port.ts';
 
 /** A job's whole story, from the state while it is open, from its block once it is closed. */
 export async function readJob(id: string, state: View, env: Environment, keeping: Keeping): Promise<JobRecord | undefined> {
@@ -63,24 +63,24 @@ async function refundedJob(
 }
 
 /** A block with what it did, as followers get it. */
-export async function committedBlock(kept: KeptBlock, state: View, env: Environment, keeping: Keeping): Promise<CommittedBlock> {
+export function committedBlock(kept: KeptBlock, state: View, env: Environment, keeping: Keeping): CommittedBlock {
   const { block, delta } = kept;
-  const events: LedgerEvent[] = [];
-  for (const [index, { writes, rows, steps, refunds = [] }] of delta.entries()) {
-    for (const [key, value] of writes) events.push({ type: 'record', key, value });
-    for (const [, pairs] of rows) {
-      for (let i = 1; i < pairs.length; i += 2) {
-        const job = rowRecord(block, index, pairs[i]!, state, env);
-        if (job) events.push({ type: 'job', job });
-      }
-    }
-    for (const job of steps) events.push({ type: 'job', job });
-    for (const refund of refunds) {
-      const job = await refundedJob(refund, block, { state, env, keeping });
-      if (job) events.push({ type: 'job', job });
-    }
-  }
-  return { block, results: delta.map(({ id, rejections }) => ({ id, rejections })), events };
+  return {
+    block,
+    results: delta.map(({ id, rejections }) => ({ id, rejections })),
+    writes: delta.map(({ writes }) => writes.map(([key, value]) => ({ key, value }))),
+    jobs: (index) => jobsOf(kept, index, { state, env, keeping }),
+  };
+}
+
+/** Every job that a transaction moved, as it stood then. */
+async function jobsOf({ block, delta }: KeptBlock, index: number, reading: Reading): Promise<readonly JobRecord[]> {
+  const { rows, steps, refunds = [] } = delta[index]!;
+  const settled = rows.flatMap(([, pairs]) =>
+    pairs.flatMap((row, i) => (i % 2 === 1 ? (rowRecord(block, index, row, reading.state, reading.env) ?? []) : [])),
+  );
+  const refunded = await Promise.all(refunds.map((refund) => refundedJob(refund, block, reading)));
+  return [...settled, ...steps, ...refunded.filter((job) => job !== undefined)];
 }
 
 /** The job of a settled row, from its transaction. */

@@ -141,7 +141,6 @@ export abstract class KeptLedger implements Ledger {
   }
 
   async #committed(height: number): Promise<CommittedBlock> {
-    const { block, delta } = await this.#kept(height);
-    return committedBlock({ block, delta }, this.state, environmentOf(this.base(this.#head.time)), this.keeping);
+    return committedBlock(await this.#kept(height), this.state, environmentOf(this.base(this.#head.time)), this.keeping);
   }
 }

@@ -1,6 +1,5 @@
-import { asOrbError, OrbError, type Signer } from '@orb/protocol';
+import { asOrbError, OrbError, type PreparedTransaction, type Signer } from '@orb/protocol';
 import { BlockBuilder, type BlockBase } from './block-builder.ts';
-import type { PreparedTransaction } from './contracts/prepared.ts';
 import type { Keeping, NewBlock, Place } from './keeping.ts';
 import type { Committed } from './port.ts';
 

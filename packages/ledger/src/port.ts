@@ -65,15 +65,17 @@ export interface KeyChange {
 export interface CommittedBlock {
   readonly block: Block;
   readonly results: readonly TransactionResult[];
-  readonly events: readonly LedgerEvent[];
+  /** What each transaction wrote, in the order of the block's transactions. The same on every engine. */
+  readonly writes: readonly (readonly RecordWrite[])[];
+  /** The jobs whose state the transaction at a place changed. Worked out when asked for: few who follow want them. */
+  jobs(index: number): Promise<readonly JobRecord[]>;
 }
 
-/** What a transaction did, for those who follow. Derived from the block: the same on every engine. */
-export type LedgerEvent =
-  /** A record was written, or deleted when the value is null. */
-  | { readonly type: 'record'; readonly key: string; readonly value: Json | null }
-  /** A job changed its state. */
-  | { readonly type: 'job'; readonly job: JobRecord };
+/** A record was written, or deleted when the value is null. */
+export interface RecordWrite {
+  readonly key: string;
+  readonly value: Json | null;
+}
 
 /** What re-executing a ledger from its genesis found. */
 export type VerifyReport =

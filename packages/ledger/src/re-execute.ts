@@ -1,17 +1,16 @@
 import {
   asOrbError,
-  chainId,
-  labels,
-  OrbError,
-  parseTransaction,
-  statement,
-  verify,
   type Block,
   type BlockHeader,
+  chainId,
   type Genesis,
+  labels,
+  OrbError,
+  parsePrepared,
+  statement,
+  verify,
 } from '@orb/protocol';
 import { BlockBuilder } from './block-builder.ts';
-import { prepareTransaction } from './contracts/prepared.ts';
 import { genesisHeader } from './genesis.ts';
 import type { State } from './state.ts';
 
@@ -50,7 +49,7 @@ export async function reExecute(
   let sliceEnds = performance.now() + sliceMs;
   for (const [index, transaction] of transactions.entries()) {
     try {
-      builder.add(prepareTransaction(parseTransaction(transaction)));
+      builder.add(parsePrepared(transaction));
     } catch (error) {
       throw wrongBlock(height, `its transaction ${index} is not valid: ${asOrbError(error).message}`);
     }

@@ -1,4 +1,4 @@
-import { asOrbError, errorFromBody, OrbError } from '@orb/protocol';
+import { asOrbError, errorFromBody, OrbError, type CancelSignal } from '@orb/protocol';
 import { FrameBatch } from './frame-batch.ts';
 import {
   frameFlags,
@@ -13,7 +13,8 @@ import {
   type FrameType,
 } from './frame.ts';
 import { Heartbeat, type HeartbeatLink } from './heartbeat.ts';
-import { errorJson, IncomingCalls, type ServedCall } from './incoming-calls.ts';
+import { errorJson, IncomingCalls, ServedCall } from './incoming-calls.ts';
+import { jsonOf } from './json-text.ts';
 import { defaultLinkSettings, linkLimits, type LinkSettings } from './link-limits.ts';
 import type { MessagePipe, MessageReceiver } from './message-pipe.ts';
 import { OutgoingCalls } from './outgoing-calls.ts';
@@ -27,6 +28,11 @@ export interface ConnectionOptions {
   /** Whether this side dialled; the dialler's call ids are odd. */
   readonly dialled: boolean;
   readonly settings?: Partial<LinkSettings>;
+}
+
+interface Notice {
+  readonly method: string;
+  readonly header: unknown;
 }
 
 /** A link over any pipe, after the handshake: sends and routes frames; calls, bodies and heartbeats do the rest. */
@@ -48,7 +54,7 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
   readonly #closedResolvers = Promise.withResolvers<OrbError | undefined>();
   readonly #welcome = Promise.withResolvers<void>();
   /** Calls and notices of the message being read: they are handled after it, when their bodies are in too. */
-  readonly #arrived: (() => void)[] = [];
+  readonly #arrived: (ServedCall | Notice)[] = [];
   #welcomeDue: boolean;
   #state: 'open' | 'closing' | 'gone' = 'open';
   #reason: OrbError | undefined;
@@ -79,6 +85,10 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     this.#pipe.receive(this);
   }
 
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
   get rttMs(): number | undefined {
     return this.#heartbeat.rttMs;
   }
@@ -87,14 +97,19 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     return this.#outgoing.size;
   }
 
-  call(method: string, header: unknown, body?: LinkBodySource, options?: { readonly signal?: AbortSignal }): Promise<LinkAnswer> {
+  call(method: string, header: unknown, body?: LinkBodySource, options?: { readonly signal?: CancelSignal }): Promise<LinkAnswer> {
     return this.#outgoing.make(method, header, body, options?.signal);
   }
 
   notify(method: string, header: unknown): void {
     if (this.#state !== 'open') return;
     if (!isMethod(method)) throw new OrbError('invalid-request', { message: `${JSON.stringify(method)} cannot be a link's method.` });
-    this.#batch.json(frameTypes.notice, 0, 0, JSON.stringify(header) ?? 'null', method);
+    this.#batch.json(frameTypes.notice, 0, 0, jsonOf(header), method);
+  }
+
+  releaseProcess(): void {
+    this.#outgoing.onBusy = (busy) => this.#pipe.keepProcess?.(busy);
+    this.#pipe.keepProcess?.(this.pending > 0);
   }
 
   async close(reason?: OrbError): Promise<void> {
@@ -207,7 +222,7 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
         const jsonStart = methodEnd(message, start, end);
         const method = readMethod(message, start, jsonStart);
         const header = parseJson(message, jsonStart, end);
-        this.#arrived.push(() => this.#handler.notice(method, header, this));
+        this.#arrived.push({ method, header });
         break;
       }
       case frameTypes.credit:
@@ -239,7 +254,12 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     const method = readMethod(message, start, jsonStart);
     const header = parseJson(message, jsonStart, end);
     const call = this.#incoming.add(id, method, header, end - jsonStart, last);
-    if (call !== undefined) this.#arrived.push(() => this.#serve(call));
+    if (call !== undefined) this.#arrived.push(call);
+  }
+
+  #handle(arrived: ServedCall | Notice): void {
+    if (arrived instanceof ServedCall) this.#serve(arrived);
+    else this.#handler.notice(arrived.method, arrived.header, this);
   }
 
   #serve(call: ServedCall): void {
@@ -258,7 +278,7 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
 
   #handleArrived(): void {
     try {
-      for (const handle of this.#arrived) if (this.#state === 'open') handle();
+      for (const arrived of this.#arrived) if (this.#state === 'open') this.#handle(arrived);
     } catch (error) {
       this.#close(asOrbError(error), true);
     }

@@ -100,7 +100,7 @@ export class IncomingBody implements LinkBody {
     }
     this.#held += length;
     this.#length += length;
-    this.#pieces.push(length < copyBelowBytes ? Buffer.from(message.subarray(start, end)) : message.subarray(start, end));
+    this.#pieces.push(length < copyBelowBytes ? copyOf(message, start, end) : message.subarray(start, end));
     this.#wakeReader();
   }
 
@@ -161,4 +161,10 @@ export class IncomingBody implements LinkBody {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+function copyOf(message: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  message.copy(copy, 0, start, end);
+  return copy;
 }

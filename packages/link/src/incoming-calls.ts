@@ -1,6 +1,7 @@
-import { asOrbError, OrbError } from '@orb/protocol';
+import { asOrbError, Canceller, OrbError, type CancelSignal } from '@orb/protocol';
 import { frameFlags, frameTypes, violation } from './frame.ts';
 import { IncomingBody } from './incoming-body.ts';
+import { jsonOf } from './json-text.ts';
 import { linkLimits } from './link-limits.ts';
 import { OutgoingBody, type OutgoingBodyEnd } from './outgoing-body.ts';
 import type { IncomingCall, LinkBodySource, OutgoingAnswer } from './port.ts';
@@ -31,7 +32,7 @@ export class IncomingCalls {
     if (((id - this.#lastId) | 0) <= 0 || this.#calls.has(id)) throw violation(`call id ${id} is used twice or out of order`);
     if (this.#calls.size >= linkLimits.callsInFlight) throw violation(`more than ${linkLimits.callsInFlight} calls at once`);
     this.#lastId = id;
-    const call = new ServedCall(this.#wire, id, method, header, () => this.#forget(id, headerBytes));
+    const call = new ServedCall(this, this.#wire, id, method, header, headerBytes);
     this.#calls.set(id, call);
     this.#headerBytes += headerBytes;
     if (last) call.onEnd();
@@ -54,11 +55,12 @@ export class IncomingCalls {
   }
 
   close(reason: OrbError): void {
-    for (const call of this.#calls.values()) call.abort(reason);
+    for (const call of this.#calls.values()) call.end(reason);
     this.#calls.clear();
   }
 
-  #forget(id: number, headerBytes: number): void {
+  /** Both sides have ended it. */
+  forget(id: number, headerBytes: number): void {
     if (this.#calls.delete(id)) this.#headerBytes -= headerBytes;
   }
 }
@@ -67,29 +69,35 @@ export class IncomingCalls {
 export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   readonly #wire: Wire;
   readonly #id: number;
-  readonly #forget: () => void;
+  readonly #calls: IncomingCalls;
+  readonly #headerBytes: number;
   readonly method: string;
   readonly header: unknown;
   readonly body: IncomingBody;
-  #controller: AbortController | undefined;
+  #abort: Canceller | undefined;
   #aborted: OrbError | undefined;
   #sending: OutgoingBody | undefined;
   #trailer: unknown;
   #over = false;
 
-  constructor(wire: Wire, id: number, method: string, header: unknown, forget: () => void) {
+  constructor(calls: IncomingCalls, wire: Wire, id: number, method: string, header: unknown, headerBytes: number) {
+    this.#calls = calls;
     this.#wire = wire;
     this.#id = id;
-    this.#forget = forget;
+    this.#headerBytes = headerBytes;
     this.method = method;
     this.header = header;
     this.body = new IncomingBody(wire, id);
   }
 
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#aborted !== undefined) this.#controller.abort(this.#aborted);
-    return this.#controller.signal;
+  get signal(): CancelSignal {
+    return this.abort;
+  }
+
+  get abort(): Canceller {
+    this.#abort ??= new Canceller();
+    if (this.#aborted !== undefined) this.#abort.abort(this.#aborted);
+    return this.#abort;
   }
 
   /** What the handler answered. */
@@ -143,7 +151,7 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   onCancel(): void {
     const error = cancelledError();
     if (!this.#over) {
-      this.abort(error);
+      this.end(error);
       this.#wire.batch.json(frameTypes.error, 0, this.#id, errorJson(error));
     }
     this.body.fail(error);
@@ -162,17 +170,17 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
   }
 
   /** Nobody waits for the answer any more. */
-  abort(reason: OrbError): void {
+  end(reason: OrbError): void {
     this.#over = true;
     this.#aborted = reason;
     this.#sending?.stop();
     this.#sending = undefined;
     this.body.fail(reason);
-    this.#controller?.abort(reason);
+    this.#abort?.abort(reason);
   }
 
   #start({ header, body, trailer }: OutgoingAnswer): void {
-    const json = JSON.stringify(header) ?? 'null';
+    const json = jsonOf(header);
     const empty = body === undefined || (body instanceof Uint8Array && body.length === 0);
     const last = empty && trailer === undefined;
     this.#wire.batch.json(frameTypes.answer, last ? frameFlags.fin : 0, this.#id, json);
@@ -206,11 +214,15 @@ export class ServedCall implements IncomingCall, OutgoingBodyEnd {
     if (this.#over) return;
     try {
       if (trailer === undefined) this.#wire.batch.bytes(frameTypes.end, 0, this.#id);
-      else this.#wire.batch.json(frameTypes.end, 0, this.#id, JSON.stringify(trailer));
+      else this.#wire.batch.json(frameTypes.end, 0, this.#id, jsonOf(trailer));
       this.#end();
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  #forget(): void {
+    this.#calls.forget(this.#id, this.#headerBytes);
   }
 
   #end(): void {

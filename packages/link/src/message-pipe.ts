@@ -13,6 +13,8 @@ export interface MessagePipe {
   receive(receiver: MessageReceiver): void;
   /** Whatever arrives waits for the next `receive`; the other side is slowed down meanwhile. */
   hold(): void;
+  /** Whether the connection alone keeps the process running; where there is such a thing. */
+  keepProcess?(keep: boolean): void;
   /** Sends what is buffered, then closes; gives up after about a second. */
   close(): void;
   /** Closes at once. */

@@ -1,6 +1,7 @@
-import { asOrbError, errorFromBody, OrbError } from '@orb/protocol';
+import { asOrbError, errorFromBody, OrbError, type CancelSignal } from '@orb/protocol';
 import { frameFlags, frameTypes, isMethod, violation } from './frame.ts';
 import { IncomingBody } from './incoming-body.ts';
+import { jsonOf } from './json-text.ts';
 import { linkLimits } from './link-limits.ts';
 import { OutgoingBody, type OutgoingBodyEnd } from './outgoing-body.ts';
 import type { LinkAnswer, LinkBodySource } from './port.ts';
@@ -13,6 +14,8 @@ export class OutgoingCalls {
   readonly #calls = new Map<number, OutgoingCall>();
   #lastId = 0;
   #closed: OrbError | undefined;
+  /** Told when the first of some calls begins, and when the last of them has ended. */
+  onBusy: ((busy: boolean) => void) | undefined;
 
   /** @param firstId 1 for the side that dialled, 2 for the other */
   constructor(wire: Wire, firstId: 1 | 2) {
@@ -24,16 +27,17 @@ export class OutgoingCalls {
     return this.#calls.size;
   }
 
-  make(method: string, header: unknown, source: LinkBodySource | undefined, signal: AbortSignal | undefined): Promise<LinkAnswer> {
+  make(method: string, header: unknown, source: LinkBodySource | undefined, signal: CancelSignal | undefined): Promise<LinkAnswer> {
     return new Promise((resolve, reject) => {
       this.#check(method, signal);
-      const json = JSON.stringify(header) ?? 'null';
+      const json = jsonOf(header);
       const id = this.#nextId();
       const empty = source === undefined || (source instanceof Uint8Array && source.length === 0);
       this.#wire.batch.json(frameTypes.call, empty ? frameFlags.fin : 0, id, json, method);
       this.#lastId = id;
-      const call = new OutgoingCall(this.#wire, id, resolve, reject, () => this.#calls.delete(id));
+      const call = new OutgoingCall(this.#wire, id, resolve, reject, () => this.#forget(id));
       this.#calls.set(id, call);
+      if (this.onBusy !== undefined && this.#calls.size === 1) this.onBusy(true);
       if (!empty) call.send(source);
       if (signal !== undefined) call.follow(signal);
     });
@@ -57,13 +61,18 @@ export class OutgoingCalls {
     this.#calls.clear();
   }
 
-  #check(method: string, signal: AbortSignal | undefined): void {
+  #check(method: string, signal: CancelSignal | undefined): void {
     if (this.#closed !== undefined) throw this.#closed;
     if (signal?.aborted === true) throw cancelledError(signal.reason);
     if (!isMethod(method)) throw new OrbError('invalid-request', { message: `${JSON.stringify(method)} cannot be a link's method.` });
     if (this.#calls.size >= linkLimits.callsInFlight || this.#wire.overfull) {
       throw new OrbError('overloaded', { message: 'Too many calls are in flight on this link.', hint: 'Try again a little later.' });
     }
+  }
+
+  #forget(id: number): void {
+    this.#calls.delete(id);
+    if (this.onBusy !== undefined && this.#calls.size === 0) this.onBusy(false);
   }
 
   #nextId(): number {
@@ -126,7 +135,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
     }
   }
 
-  follow(signal: AbortSignal): void {
+  follow(signal: CancelSignal): void {
     const abort = () => this.cancel(cancelledError(signal.reason));
     signal.addEventListener('abort', abort, { once: true });
     this.#unfollow = () => signal.removeEventListener('abort', abort);
@@ -144,7 +153,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
   }
 
   /** Ends the call for its caller; the other side still has to end it, and until then its id stays taken. */
-  cancel(error: OrbError): void {
+  cancel(error: OrbError = cancelledError()): void {
     if (this.#over || this.#cancelled) return;
     this.#cancelled = true;
     this.#stopSending();

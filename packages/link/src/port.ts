@@ -1,4 +1,4 @@
-import type { ChainId, Hex32, LinkRole, OrbError, Signer } from '@orb/protocol';
+import type { Canceller, CancelSignal, ChainId, Hex32, LinkRole, OrbError, Signer } from '@orb/protocol';
 
 /**
  * A link: one authenticated connection between two keys, many calls at once in both directions.
@@ -8,6 +8,8 @@ import type { ChainId, Hex32, LinkRole, OrbError, Signer } from '@orb/protocol';
  */
 export interface Link {
   readonly peer: LinkPeer;
+  /** False from the moment that the link has ended on this side: a call made then has certainly not been sent. */
+  readonly isOpen: boolean;
   /** Smoothed round-trip time of the heartbeats, milliseconds; undefined before the first answer. */
   readonly rttMs: number | undefined;
   /** Calls of this side that the other side has not ended yet: unanswered, still being answered, or just cancelled. */
@@ -15,15 +17,20 @@ export interface Link {
   /**
    * Makes a call. Resolves when the answer's header is in; its body may still be arriving.
    * @param method 1 to 64 of a–z, 0–9, `.`, `-` and `/`, starting with a letter or digit
-   * @param header at most 64 KiB as JSON; undefined arrives as null
+   * @param header at most 64 KiB as JSON; undefined arrives as null, a {@link JsonText} as what it says
    * @throws OrbError the peer's own error; `link-closed` when the link ends first; `cancelled` after `signal` aborts;
    * `too-large` for the header; `overloaded` when 4,096 calls are in flight; what `body` throws
    */
-  call(method: string, header: unknown, body?: LinkBodySource, options?: { readonly signal?: AbortSignal }): Promise<LinkAnswer>;
+  call(method: string, header: unknown, body?: LinkBodySource, options?: { readonly signal?: CancelSignal }): Promise<LinkAnswer>;
   /** Sends a notice. Silently dropped once the link is closed. @throws OrbError `too-large` as for a call's header */
   notify(method: string, header: unknown): void;
   /** Closes: calls in both directions end with `link-closed`. Resolves when the connection is gone. */
   close(reason?: OrbError): Promise<void>;
+  /**
+   * Lets the process end although the link is open, while no call of this side is under way. Makes a difference where
+   * connections keep processes running.
+   */
+  releaseProcess(): void;
   /** Resolves, never rejects, when the link has ended, with the reason when there is one. */
   readonly closed: Promise<OrbError | undefined>;
 }
@@ -32,7 +39,7 @@ export interface LinkPeer {
   readonly role: LinkRole;
   /** Proven public key of the other side. */
   readonly key: Hex32;
-  /** Where it connects from, for people to read. */
+  /** Where it connects from, for people to read: `192.0.2.1:50123` or `[2001:db8::1]:50123`. */
   readonly address: string;
 }
 
@@ -65,6 +72,8 @@ export interface LinkAnswer {
   readonly trailer: Promise<unknown>;
   /** The trailer if it is in already. */
   readonly completeTrailer: unknown;
+  /** Ends the call as its signal does: nobody wants the rest. */
+  cancel(): void;
 }
 
 /** A call as the answering side sees it. */
@@ -73,7 +82,9 @@ export interface IncomingCall {
   readonly header: unknown;
   readonly body: LinkBody;
   /** Aborts when the caller cancels or the link closes. Made when first asked for. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
+  /** The canceller behind `signal`, for whoever answers to abort what it has begun for the call. The call goes on. */
+  readonly abort: Canceller;
 }
 
 export interface OutgoingAnswer {

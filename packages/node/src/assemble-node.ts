@@ -5,6 +5,8 @@ import { nodeId, OrbError, tierSatisfies, type Hex32, type NodeId } from '@orb/p
 import type { Sandbox } from '@orb/sandbox';
 import type { BlobStore } from '@orb/store';
 import { JobDesk } from './job/accept-job.ts';
+import { seeToClaims } from './claims/see-to-claims.ts';
+import type { NodeLedger } from './claims/node-ledger.ts';
 import type { Instances } from './job/instances.ts';
 import { Tally } from './job/tally.ts';
 import { LentNode, type NodeLog } from './lent-node.ts';
@@ -24,7 +26,7 @@ import type { Settings } from './settings/settings.ts';
 import { lendingTerms, lentCores, lentLimits } from './settings/terms.ts';
 import { SuperLinks } from './super-links.ts';
 import { SuperNodeAccount } from './super-node-account.ts';
-import { Conditions } from './surroundings/conditions.ts';
+import { Conditions, type ConditionsDependencies } from './surroundings/conditions.ts';
 import { DayBook } from './surroundings/day-book.ts';
 import type { Surroundings } from './surroundings/port.ts';
 
@@ -43,6 +45,8 @@ export interface NodeFoundations {
   /** How often they are looked at, milliseconds. @default 5000 */
   readonly lookEveryMs?: number;
   readonly machine: Machine;
+  /** The ledger, for what a super node owes; undefined where it cannot be reached. */
+  readonly openLedger?: (superNode: Hex32) => NodeLedger | undefined;
   readonly log: NodeLog;
   /** Milliseconds since 1970. @default Date.now */
   readonly nowMs?: () => number;
@@ -103,19 +107,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     { lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes, facts },
   );
   const day = new DayBook({ path: join(dataFolder, 'day.json'), nowMs });
-  const conditions = new Conditions(
-    { cores: machine.cores, ...(on.lookEveryMs !== undefined && { everyMs: on.lookEveryMs }) },
-    {
-      settings: () => settings.now,
-      surroundings: on.surroundings,
-      lending,
-      tally,
-      day,
-      ownCpuUs: () => ownCpuUs() + (engines.sandbox.cpuUs?.() ?? 0),
-      nowMs,
-      clockMs: () => performance.now(),
-    },
-  );
+  const conditions = lookAround(on, { settings, lending, tally, day, engines, nowMs });
   await conditions.start();
   lending.onChange(() => {
     // The owner wants the computer back: what waits there for the next job goes at once.
@@ -124,9 +116,11 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const followers = { settings, machine, lending, engines, shelf, seeding, instances, conditions, offerAll: () => node.offerAll() };
   for (const seeded of await seeding.leaveUnwanted()) on.log('info', `${seeded.name} is held no longer: its owner is not taken any more.`);
   warnOfStrangers(settings.now, engines, on.log);
+  const claims = seeToClaims(config, on, accounts, evidence);
   const identity = { chain, role: 'node', signer } as const;
   const links = new SuperLinks({ superNodes: config.superNodes, identity }, { transport: on.transport, handler: node, log: on.log });
   const closers = [
+    () => claims.close(),
     () => instances.close(),
     () => engines.sandbox.close(),
     ...accounts.map((account) => () => account.close()),
@@ -139,6 +133,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     startedMs: nowMs(),
     nowMs,
     accounts,
+    claims: () => claims.clock.counts,
     lending,
     desk,
     tally,
@@ -184,9 +179,22 @@ function openAccounts(
   );
 }
 
-function ownCpuUs(): number {
-  const { user, system } = process.cpuUsage();
-  return user + system;
+function lookAround(
+  { machine, surroundings, lookEveryMs }: NodeFoundations,
+  parts: Pick<ConditionsDependencies, 'lending' | 'tally' | 'day' | 'nowMs'> & {
+    readonly settings: OwnerSettings;
+    readonly engines: Engines;
+  },
+): Conditions {
+  const { settings, engines, ...rest } = parts;
+  const ownCpuUs = () => {
+    const { user, system } = process.cpuUsage();
+    return user + system + (engines.sandbox.cpuUs?.() ?? 0);
+  };
+  return new Conditions(
+    { cores: machine.cores, ...(lookEveryMs !== undefined && { everyMs: lookEveryMs }) },
+    { ...rest, settings: () => settings.now, surroundings, ownCpuUs, clockMs: () => performance.now() },
+  );
 }
 
 function warnOfStrangers({ minIsolation = strangersTier }: Settings, { isolation }: Engines, log: NodeLog): void {

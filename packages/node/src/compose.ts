@@ -1,12 +1,14 @@
 import { join } from 'node:path';
 import { WssTransport } from '@orb/link/wss';
-import { nodeId } from '@orb/protocol';
+import { nodeId, type Hex32 } from '@orb/protocol';
 import { InstancePool, type Sandbox } from '@orb/sandbox';
 import { ContainerSandbox } from '@orb/sandbox/container';
 import { DenoSandbox } from '@orb/sandbox/deno';
 import { MemorySandbox } from '@orb/sandbox/memory';
 import { openDiskStore } from '@orb/store/disk';
 import { assembleNode } from './assemble-node.ts';
+import { httpLedger } from './claims/http-ledger.ts';
+import type { NodeLedger } from './claims/node-ledger.ts';
 import { PooledInstances } from './job/pooled-instances.ts';
 import type { NodeLog } from './lent-node.ts';
 import { checkNodeConfig, type CheckedNodeConfig, type NodeConfig } from './node-config.ts';
@@ -38,8 +40,18 @@ export async function startNode(config: NodeConfig, options: { readonly log?: No
       new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox: engines }), shelf }),
     surroundings: process.platform === 'linux' ? new LinuxSurroundings() : new AnySurroundings(),
     machine,
+    openLedger: (superNode) => openLedger(checked, superNode),
     log: options.log ?? (() => undefined),
   });
+}
+
+/** Others are asked first: a super node that cheats would not say so. */
+function openLedger({ chain, superNodes, gateways }: CheckedNodeConfig, superNode: Hex32): NodeLedger | undefined {
+  const own = superNodes.find(({ key }) => key === superNode)?.gateway;
+  const all = new Set([...superNodes.flatMap(({ gateway }) => gateway ?? []), ...gateways]);
+  if (own !== undefined) all.delete(own);
+  const urls = [...all, ...(own === undefined ? [] : [own])];
+  return urls.length === 0 ? undefined : httpLedger(urls, chain);
 }
 
 function makeImages({ dataFolder, engineSocket, signer }: CheckedNodeConfig): Sandbox {

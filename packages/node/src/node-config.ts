@@ -19,10 +19,26 @@ const nodeConfigSchema = z.strictObject({
     'must be a signer',
   ),
   superNodes: z
-    .array(z.strictObject({ address: text.max(256), key: hex32 }))
+    .array(z.strictObject({ address: text.max(256), key: hex32, gateway: z.url({ protocol: /^https?$/ }).optional() }))
     .min(1, 'name at least one super node')
     .max(16)
     .refine((all) => new Set(all.map(({ key }) => key)).size === all.length, 'must not name a super node twice'),
+  /**
+   * More gateways through which the ledger can be reached, beside those of the super nodes. Without any, the node cannot
+   * bring to the ledger what its super nodes do not settle.
+   */
+  gateways: z
+    .array(z.url({ protocol: /^https?$/ }))
+    .max(64)
+    .default([]),
+  claims: z
+    .strictObject({
+      /** How long a super node may take to settle before the node brings its jobs to the ledger itself. */
+      afterMs: z.int().min(1_000).max(86_400_000).default(30_000),
+      /** How often the node sees to that. */
+      everyMs: z.int().min(50).max(3_600_000).default(5_000),
+    })
+    .prefault({}),
   /** For people to read. */
   label: z.string().regex(/^[\w .-]{1,63}$/, 'must be 1 to 63 letters, digits, spaces, dots and hyphens'),
   /** Account that lends this computer: its own functions are taken whatever the isolation. */

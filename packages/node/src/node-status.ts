@@ -1,3 +1,4 @@
+import type { ClaimCounts } from './claims/job-claims.ts';
 import type { NodeId, Offer } from '@orb/protocol';
 import type { JobDesk } from './job/accept-job.ts';
 import type { Refusal, Tally, TallyCounts } from './job/tally.ts';
@@ -27,6 +28,8 @@ export interface NodeStatus {
   readonly running: number;
   readonly busyMiB: number;
   readonly jobs: TallyCounts;
+  /** Jobs that super nodes did not settle. */
+  readonly claims: ClaimCounts;
   /** What was refused lately and why, newest first. */
   readonly refused: readonly Refusal[];
   readonly settings: Settings;
@@ -58,6 +61,7 @@ export interface NodeStatusSources {
   readonly startedMs: number;
   readonly nowMs: () => number;
   readonly accounts: readonly SuperNodeAccount[];
+  readonly claims: () => ClaimCounts;
   readonly lending: Lending;
   readonly desk: JobDesk;
   readonly tally: Tally;
@@ -86,6 +90,7 @@ export function nodeStatus(sources: NodeStatusSources): NodeStatus {
     running: desk.running,
     busyMiB: desk.busyMiB,
     jobs: sources.tally.counts(),
+    claims: sources.claims(),
     refused: sources.tally.lately,
     settings: sources.settings.now,
     seen: sources.conditions.seen,

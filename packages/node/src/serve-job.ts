@@ -1,12 +1,12 @@
-import type { IncomingCall, OutgoingAnswer } from '@orb/link';
-import { limits, runRequestSchema, sha256, streamMark, type RunTrailer } from '@orb/protocol';
-import type { InvocationUsage } from '@orb/sandbox';
-import { z } from 'zod';
+import type { IncomingCall, JsonText, OutgoingAnswer } from '@orb/link';
+import { limits, parseRunRequest, receiptTextFrom, sha256, streamMark, type RunRequest } from '@orb/protocol';
+import type { InvocationUsage, Lease } from '@orb/sandbox';
 import type { AcceptedJob, JobDesk } from './job/accept-job.ts';
 import { callFunction } from './job/call-function.ts';
 import { cancelSignal } from './job/cancel-signal.ts';
-import type { Instances, Lease } from './job/instances.ts';
+import type { Instances } from './job/instances.ts';
 import { makeReceipt, type SentBody } from './job/make-receipt.ts';
+import { makeTrailer } from './job/make-trailer.ts';
 import { takeRequestBody, type RequestBody } from './job/request-body.ts';
 import { ResponseStream } from './job/response-stream.ts';
 import { checkHead, failedLoad, failedRun, type Run } from './job/run.ts';
@@ -38,15 +38,20 @@ export async function serveJob(call: IncomingCall, session: LinkSession, room: J
 }
 
 function acceptJob(call: IncomingCall, session: LinkSession, room: JobRoom): AcceptedJob {
-  const request = runRequestSchema.safeParse(call.header);
-  if (!request.success) room.desk.refuse('malformed', `its request is malformed (${z.prettifyError(request.error).slice(0, 500)})`);
-  return room.desk.accept(request.data, session);
+  let request: RunRequest;
+  try {
+    request = parseRunRequest(call.header);
+  } catch (error) {
+    return room.desk.refuse('malformed', `its request is malformed (${(error as Error).message.slice(0, 500)})`);
+  }
+  return room.desk.accept(request, session);
 }
 
 /** From here to the receipt the job holds a slot; what keeps it from running gives the slot back. */
 async function startJob(job: AcceptedJob, call: IncomingCall, room: JobRoom): Promise<{ request: RequestBody; run: Run }> {
   try {
-    const request = await takeRequestBody(job, call.body, room);
+    const body = takeRequestBody(job, call.body, room);
+    const request = body instanceof Promise ? await body : body;
     const run = await loadAndRun(job, request, call, room);
     return { request, run: checkHead(run) };
   } catch (error) {
@@ -56,9 +61,9 @@ async function startJob(job: AcceptedJob, call: IncomingCall, room: JobRoom): Pr
 }
 
 async function loadAndRun(job: AcceptedJob, request: RequestBody, call: IncomingCall, room: JobRoom): Promise<Run> {
-  let lease: Lease;
+  let lease = room.instances.take(job.seeded);
   try {
-    lease = await leaseInstance(job, room);
+    lease ??= await startInstance(job, room);
   } catch (error) {
     return failedLoad(room.nowUs() - job.receivedUs, error);
   }
@@ -68,8 +73,8 @@ async function loadAndRun(job: AcceptedJob, request: RequestBody, call: Incoming
   throw call.signal.reason;
 }
 
-/** A warm place comes within the tick. One that does not is announced: until it is there, the job is safe elsewhere. */
-async function leaseInstance({ id, seeded, session }: AcceptedJob, room: JobRoom): Promise<Lease> {
+/** A start that takes longer than the tick is announced: until the instance is there, the job is safe elsewhere. */
+async function startInstance({ id, seeded, session }: AcceptedJob, room: JobRoom): Promise<Lease> {
   let cold = false;
   const announce = setImmediate(() => {
     cold = true;
@@ -86,9 +91,8 @@ async function leaseInstance({ id, seeded, session }: AcceptedJob, room: JobRoom
 
 async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, call: IncomingCall, room: JobRoom): Promise<Run> {
   const { ticket, seeded, timeoutMs } = job;
-  const { mode, method, path, headers } = job.request;
+  const { mode, method, path, headers, caller } = job.request;
   const setupUs = room.nowUs() - job.receivedUs;
-  const release = () => lease.release();
   const context = {
     call: ticket.call,
     job: job.id,
@@ -96,8 +100,9 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
     function: seeded.name,
     version: ticket.version,
     memoryMiB: seeded.manifest.memoryMiB,
+    ...(caller && { caller }),
   };
-  const { signal, cancel } = cancelSignal(call.signal);
+  const signal = cancelSignal(call.signal);
   try {
     const result = await lease.instance.invoke({
       job: job.id,
@@ -114,9 +119,9 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       call: (nested) => callFunction(job.session.link, job.id, nested),
     });
     const { status, body, streamed = false, finished, completed } = result;
-    return { setupUs, release, status, headers: result.headers, body, streamed, finished, completed, cancel };
+    return { setupUs, lease, status, headers: result.headers, body, streamed, finished, completed, canceller: signal };
   } catch (error) {
-    return { ...failedRun(setupUs, 'node-failed', String((error as Error).message)), release };
+    return { ...failedRun(setupUs, 'node-failed', String((error as Error).message)), lease };
   }
 }
 
@@ -158,7 +163,7 @@ function answerStream(
 ): OutgoingAnswer {
   const body = new ResponseStream(source, run.streamed ? room.streamBytes : limits.bodyBytes);
   // What streams can be read by nobody once the link is gone: to run on would be for nothing.
-  if (run.streamed) call.signal.addEventListener('abort', () => run.cancel?.(call.signal.reason), { once: true });
+  if (run.streamed) call.signal.addEventListener('abort', () => run.canceller?.abort(call.signal.reason), { once: true });
   const delivered = room.desk.delivering(call.signal);
   const trailer = endOf(run)
     .then(async (usage) => {
@@ -206,20 +211,15 @@ async function finishJob(
   usage: InvocationUsage,
   sent: SentBody,
   room: JobRoom,
-): Promise<RunTrailer> {
+): Promise<JsonText> {
   const receipt = makeReceipt(job, request, run, usage, sent);
+  const text = JSON.stringify(receipt);
   const { book, logs } = job.session;
   logs.end(job.id);
-  const place = book.add(job.row, receipt);
-  run.release?.();
+  const place = book.add(receiptTextFrom(job.ticketText, text));
+  run.lease?.release();
   room.desk.leave(job);
   room.tally.finished(usage.outcome, receipt[1], job.seeded.manifest.memoryMiB, job.rate);
   await book.written();
-  const { error, errorType } = usage;
-  return {
-    receipt,
-    ...place,
-    ...(error !== undefined && { error: error.slice(0, limits.errorMessageChars) }),
-    ...(errorType !== undefined && { errorType }),
-  };
+  return makeTrailer(text, place, usage);
 }

@@ -1,5 +1,5 @@
-import type { Instance, Invocation, InvocationResult, InvocationUsage } from '@orb/sandbox';
-import type { Instances, Lease } from '../src/job/instances.ts';
+import type { Instance, Invocation, InvocationResult, InvocationUsage, Lease } from '@orb/sandbox';
+import type { Instances } from '../src/job/instances.ts';
 
 export type InlineHandler = (invocation: Invocation) => Promise<Partial<InvocationResult> & { readonly usage?: Partial<InvocationUsage> }>;
 
@@ -14,8 +14,11 @@ export class InlineInstances implements Instances {
     this.handler = handler;
   }
 
+  take(): Lease | undefined {
+    return this.warm ? this.#lease() : undefined;
+  }
+
   async acquire(): Promise<Lease> {
-    if (this.warm) return this.#lease();
     for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
     if (this.failStart) throw this.failStart;
     return this.#lease();
@@ -43,6 +46,6 @@ export class InlineInstances implements Instances {
       kill: async () => undefined,
       ended: new Promise(() => undefined),
     };
-    return { instance, release: () => this.leased-- };
+    return { instance, setupUs: 0, release: () => void this.leased-- };
   }
 }

@@ -78,6 +78,7 @@ describe('canonical JSON', () => {
       { toJSON: () => 1 },
       '\ud800',
       ['\udfff'],
+      [1, ['x', ['y\ud83d']]],
       { a: ['x', { b: 'y\ud83d' }] },
       { '\ud800': 1 },
       new Date(0),
@@ -87,6 +88,8 @@ describe('canonical JSON', () => {
       circular,
     ];
     for (const value of refused) expect(() => canonical(value as Json)).toThrow(TypeError);
+    // It only looks like one.
+    expect(canonical([['\\ud800']])).toBe('[["\\\\ud800"]]');
   });
 
   test('refuses hostile nesting instead of exhausting the stack', () => {

@@ -82,6 +82,12 @@ export const errorTable = {
   'link-closed': rule(503, 'network', 'The link was closed.', undefined, again),
   'link-refused': rule(403, 'network', 'The link was refused.'),
   'protocol-violation': rule(400, 'network', 'The other side broke the protocol.'),
+  'wrong-receipt': rule(
+    502,
+    'network',
+    'The receipt is not about what was sent and what came.',
+    'Do not trust the answer; call at another super node.',
+  ),
   // The ledger
   'wrong-chain': rule(400, 'caller', 'The transaction belongs to another ledger.'),
   'bad-signature': rule(403, 'caller', 'A needed signature is missing or wrong.'),

@@ -1,15 +1,11 @@
 import { verify, type Hex32, type Hex64 } from '#crypto';
 import { cosignBytes, type BlockHeader } from './block.ts';
+import { quorumOf } from './parameters.ts';
 
 /** A peer's signature over {@link cosignBytes} of a block. */
 export interface Cosignature {
   readonly key: Hex32;
   readonly signature: Hex64;
-}
-
-/** How many of n peers make a block final: more than two thirds, ⌊2n/3⌋ + 1. @param n at least 1 */
-export function finalityQuorum(n: number): number {
-  return Math.floor((2 * n) / 3) + 1;
 }
 
 /** The keys, each once, whose co-signatures of a header are right. Whether they may be counted is the reader's part. */
@@ -32,5 +28,5 @@ export function finalityOf(header: BlockHeader, cosignatures: readonly Cosignatu
   const peers = new Set(trusted);
   const known = cosignatures.filter(({ key }) => peers.has(key));
   const signed = cosignersOf(header, known).size;
-  return { final: peers.size > 0 && signed >= finalityQuorum(peers.size), signed, of: peers.size };
+  return { final: peers.size > 0 && signed >= quorumOf(peers.size), signed, of: peers.size };
 }

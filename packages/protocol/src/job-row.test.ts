@@ -14,6 +14,7 @@ import {
   receiptFromRow,
   receiptRow,
   receiptText,
+  receiptTextFrom,
   ticketFromRow,
   ticketRow,
   ticketText,
@@ -33,6 +34,9 @@ describe('rows of jobs', () => {
     const { ticket, receipt, acknowledgement } = sample();
     expect(ticketFromRow(ticketRow(ticket))).toEqual(ticket);
     expect(receiptFromRow(receiptRow(receipt))).toEqual(receipt);
+    const wide = { ...receipt, network: { bytesOut: 1, bytesIn: 0 } };
+    expect(receiptFromRow(receiptRow(wide))).toEqual(wide);
+    expect(jobRowSchema.safeParse(jobRow({ ...sample(), receipt: wide })).success).toBe(true);
     expect(acknowledgementFromRow(acknowledgementRow(acknowledgement))).toEqual(acknowledgement);
     expect(jobRowFrom(jobRow(sample()))).toEqual(sample());
   });
@@ -87,7 +91,8 @@ describe('rows of jobs', () => {
     const [ticket, receipt] = jobRow(sample());
     const other = ticketRow(sampleTicket(4));
     expect(receiptText(ticket, receipt)).not.toBe(receiptText(other, receipt));
-    expect(receiptText(ticket, receipt).startsWith(`[${ticketText(ticket)},`)).toBe(true);
+    expect(receiptText(ticket, receipt)).toBe(JSON.stringify([ticket, receipt]));
+    expect(receiptText(ticket, receipt)).toBe(receiptTextFrom(ticketText(ticket), JSON.stringify(receipt)));
   });
 
   test('request and result hashes differ in every part', () => {

@@ -5,6 +5,7 @@ import { canonical, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import type { VersionId } from './ids.ts';
 import { limits } from './limits.ts';
+import { hostPattern } from './network.ts';
 import { hex32, labelsRecord, listOf, parseWith, rate, units } from './schema.ts';
 
 /** How strongly a node keeps a function apart from its computer, weakest first. */
@@ -24,7 +25,21 @@ export function tierOf({ kind }: Pick<Manifest, 'kind'>, offered: IsolationTier)
 
 const bounded = (bound: { min: number; max: number; default: number }) => z.int().min(bound.min).max(bound.max).default(bound.default);
 
-const hostPattern = /^(public|([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?)$/;
+/** Names of environment variables, as POSIX shells take them. Those that begin with ORB_ are the network's own. */
+const variableName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be a name of an environment variable')
+  .refine((name) => !name.startsWith('ORB_'), 'must not begin with ORB_');
+const environment = z
+  .record(
+    variableName,
+    z.string().refine((value) => !value.includes('\0'), 'must not hold a NUL character'),
+  )
+  .refine((env) => Object.keys(env).length <= limits.envCount, `must have at most ${limits.envCount} variables`)
+  .refine(
+    (env) => Object.entries(env).reduce((sum, [name, value]) => sum + utf8(name + value).byteLength, 0) <= limits.envBytes,
+    `must have at most ${limits.envBytes} bytes`,
+  );
 
 /**
  * A version's contract with the network. Canonical JSON of this, hashed, is the version id. Every field is present in
@@ -34,7 +49,7 @@ export const manifestSchema = z.strictObject({
   v: z.literal(1),
   /** `bundle`: one JavaScript file; `image`: an OCI image; `wasm`: a WebAssembly module. */
   kind: z.enum(['bundle', 'image', 'wasm']),
-  /** What runs it: `deno-2` for bundles, `container` for images. */
+  /** What runs it: `deno-2` for bundles, `container` for images, `wasi-1` for WebAssembly. */
   runtime: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,31}$/),
   /** The code's SHA-256 and size; for an image, the hash and size of its own manifest. */
   code: z.strictObject({ sha256: hex32, bytes: z.int().min(1).max(limits.codeBytes) }),
@@ -46,7 +61,8 @@ export const manifestSchema = z.strictObject({
     .default(null),
   /**
    * Which export answers: `auto` tries `fetch`, then `default`, then `handler`. Of an image, how it answers: `job` (standard
-   * input to standard output) or `http` (a server on `$PORT`).
+   * input to standard output) or `http` (a server on `$PORT`). Of WebAssembly, the export: `auto` takes `_start`, a command's, else
+   * `handle`.
    */
   handler: z
     .string()
@@ -77,10 +93,12 @@ export const manifestSchema = z.strictObject({
   isolation: z.enum(isolationTiers).default('process'),
   /** Labels that a node must carry. */
   labels: labelsRecord.default({}),
-  /** Hosts the function may reach, `example.com:443`, or `public`. */
+  /** Hosts the function may reach by `fetch`: `example.com:443`, without a port that of https, or `public`; on nodes that allow them. */
   network: listOf(z.string().max(260).regex(hostPattern), 0, limits.networkHosts).default([]),
   /** Names of secrets that its environment should hold. */
   secrets: listOf(z.string().regex(/^[A-Z_][A-Z0-9_]{0,63}$/), 0, limits.secrets).default([]),
+  /** Its environment, for everybody to read. Left out when there is none: versions without it are older than the field. */
+  env: environment.exactOptional(),
   /** Where results of asynchronous calls are kept. */
   resultStore: z.enum(['super-node']).default('super-node'),
 });
@@ -153,7 +171,7 @@ export function versionId(manifest: Manifest): VersionId {
 }
 
 /** What runs each kind. */
-const runtimeOf = { bundle: 'deno-2', image: 'container' } as const;
+const runtimeOf = { bundle: 'deno-2', image: 'container', wasm: 'wasi-1' } as const;
 
 function checkConsistency(manifest: Manifest): void {
   const { verification, kind, image, ownPrice, payer } = manifest;
@@ -162,6 +180,10 @@ function checkConsistency(manifest: Manifest): void {
   };
   if ((kind === 'image') !== (image !== null)) refuse('manifest.image: must be given exactly when kind is image');
   if (kind === 'image') checkImage(manifest, refuse);
+  if (kind === 'wasm' && manifest.concurrency !== 1)
+    refuse('manifest.concurrency: must be 1 when kind is wasm, which runs one call at a time');
+  if (manifest.env) checkEnvironment(manifest, refuse);
+  if (manifest.network.length > 0 && manifest.deterministic) refuse('manifest.deterministic: what reaches the network is not');
   if (verification && verification.quorum > verification.replicas) refuse('manifest.verification: quorum exceeds replicas');
   if (verification && !manifest.deterministic) refuse('manifest.verification: needs a deterministic function');
   if (ownPrice !== '0' && payer !== 'caller') refuse('manifest.ownPrice: needs payer: caller');
@@ -175,13 +197,20 @@ function checkImage({ image, code, handler, concurrency }: Manifest, refuse: (me
     refuse('manifest.concurrency: must be 1 when an image is a job, which runs in a container of its own');
 }
 
+function checkEnvironment({ env, secrets }: Manifest, refuse: (message: string) => void): void {
+  const names = Object.keys(env ?? {});
+  if (names.length === 0) refuse('manifest.env: must be left out when it is empty');
+  const both = names.find((name) => secrets.includes(name));
+  if (both !== undefined) refuse(`manifest.env: ${both} is the name of a secret`);
+}
+
 function checkSupported(manifest: Manifest): void {
+  const { kind } = manifest;
   const unsupported = [
-    manifest.kind === 'wasm' && 'kind wasm',
-    manifest.kind !== 'wasm' && manifest.runtime !== runtimeOf[manifest.kind] && `kind ${manifest.kind} with runtime ${manifest.runtime}`,
+    manifest.runtime !== runtimeOf[kind] && `kind ${kind} with runtime ${manifest.runtime}`,
     manifest.payer === 'caller' && 'payer: caller',
     manifest.verification && 'verification',
-    manifest.network.length > 0 && 'network',
+    manifest.network.length > 0 && kind !== 'bundle' && `network for kind ${kind}`,
     manifest.secrets.length > 0 && 'secrets',
   ].filter((feature) => typeof feature === 'string');
   if (unsupported.length > 0) {

@@ -107,7 +107,6 @@ describe('messages over links', () => {
       { seeds: Array(10_001).fill('a'.repeat(64)) },
       { accepting: 'yes' },
       { platform: 'Linux' },
-      { extra: 1 },
       { isolation: 'constructor' },
     ];
     for (const change of bad)
@@ -125,10 +124,9 @@ describe('messages over links', () => {
   test('roots and seed answers of another shape are refused', () => {
     const root = { batch: 1, count: 1, root: 'a'.repeat(64), signature: 'b'.repeat(128) };
     expect(signedRootSchema.safeParse(root).success).toBe(true);
-    for (const change of [{ batch: 0 }, { count: 0 }, { count: limits.settlementRows + 1 }, { node: 'a'.repeat(64) }])
+    for (const change of [{ batch: 0 }, { count: 0 }, { count: limits.settlementRows + 1 }])
       expect(signedRootSchema.safeParse({ ...root, ...change }).success).toBe(false);
     expect(seedAnswerSchema.safeParse({ seeding: false, reason: 'full' }).success).toBe(true);
-    for (const answer of [{ seeding: false }, { seeding: true, reason: '' }, { seeding: 'yes' }])
-      expect(seedAnswerSchema.safeParse(answer).success).toBe(false);
+    for (const answer of [{ seeding: false }, { seeding: 'yes' }]) expect(seedAnswerSchema.safeParse(answer).success).toBe(false);
   });
 });

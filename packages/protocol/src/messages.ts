@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { isolationTiers } from './manifest.ts';
+import { networkPolicySchema } from './network.ts';
 import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.ts';
 
 /*
@@ -23,10 +24,13 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  *     notice tickets    SignedRoot           root of the tickets sent since the last one
  *     notice settled    { batch }            receipts up to this batch are on the ledger
  *     call   unsettled  UnsettledRequest     → {} + UnsettledAnswer as JSON: rows that the super node has not got
+ *
+ * A super node and a node, or two super nodes, may be one version apart (docs/decisions/0251): a reader ignores members,
+ * notices and calls that it does not know, a new member is optional, and what must not be ignored is offered first.
  */
 
 /** What a node lends. */
-export const offerSchema = z.strictObject({
+export const offerSchema = z.object({
   v: z.literal(1),
   platform: z.string().regex(/^[a-z0-9]{1,16}$/),
   architecture: z.string().regex(/^[a-z0-9_]{1,16}$/),
@@ -45,12 +49,14 @@ export const offerSchema = z.strictObject({
   seeds: z.array(hex32).max(10_000),
   /** Number of the last receipts root it has signed for this super node. */
   lastBatch: z.int().min(0),
+  /** What of the network its owner allows to functions. Left out for nothing. */
+  network: networkPolicySchema.optional(),
 });
 /** An offer as read. */
 export type Offer = z.output<typeof offerSchema>;
 
 /** What a super node answers to an offer. */
-export const offerAnswerSchema = z.strictObject({
+export const offerAnswerSchema = z.object({
   /** Receipts up to this root are settled: the node may forget them. */
   settledBatch: z.int().min(0),
   /** Network time, for the node's own check of its clock. */
@@ -58,7 +64,7 @@ export const offerAnswerSchema = z.strictObject({
 });
 
 /** A root and who signed it; chain, super node and node are those of the link. */
-export const signedRootSchema = z.strictObject({
+export const signedRootSchema = z.object({
   batch: sequence,
   count: z.int().min(1).max(limits.settlementRows),
   root: hex32,
@@ -68,7 +74,7 @@ export const signedRootSchema = z.strictObject({
 export type SignedRoot = z.output<typeof signedRootSchema>;
 
 /** Asks a node to seed a version. The transaction that made it proves that the owner wants it. */
-export const seedRequestSchema = z.strictObject({
+export const seedRequestSchema = z.object({
   /** `OWNER/NAME`, for the node's owner to read. */
   name: z.string().max(110),
   account: hex32,
@@ -84,14 +90,14 @@ export type SeedRequest = z.output<typeof seedRequestSchema>;
 
 /** Whether a node seeds, and why not. */
 export const seedAnswerSchema = z.discriminatedUnion('seeding', [
-  z.strictObject({ seeding: z.literal(true) }),
-  z.strictObject({ seeding: z.literal(false), reason: z.string().max(256) }),
+  z.object({ seeding: z.literal(true) }),
+  z.object({ seeding: z.literal(false), reason: z.string().max(256) }),
 ]);
 /** A seed answer as read. */
 export type SeedAnswer = z.output<typeof seedAnswerSchema>;
 
 /** Tells a node that a version's owner no longer wants it there. */
-export const dropSchema = z.strictObject({
+export const dropSchema = z.object({
   function: hex32,
   version: hex32,
   /** The newest `function.control` transaction: a decommission, a stop, or the publication of another version. */
@@ -101,8 +107,14 @@ export const dropSchema = z.strictObject({
 export type Drop = z.output<typeof dropSchema>;
 
 /** Header names are lower-case tokens (RFC 9110 section 5.6.2); values hold no control character: no line can be slipped in. */
-const headerValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must not hold control characters');
-const headerPair = z.tuple([z.string().regex(/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/, 'must be a lower-case header name'), headerValue]);
+export const headerNamePattern = /^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/;
+export const headerValuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** A call's method; and its path and query below the function: printable ASCII without spaces, so no other request has its hash. */
+export const methodPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/;
+export const pathPattern = /^\/[\x21-\x7e]*$/;
+
+const headerValue = z.string().regex(headerValuePattern, 'must not hold control characters');
+const headerPair = z.tuple([z.string().regex(headerNamePattern, 'must be a lower-case header name'), headerValue]);
 const headerPairs = z
   .array(headerPair)
   .max(limits.headersCount)
@@ -111,24 +123,37 @@ const headerPairs = z
     `must have at most ${limits.headersBytes} bytes`,
   );
 
-/** One job for a node. The body is the call's body. */
-export const runRequestSchema = z.strictObject({
-  ticket: ticketRowSchema,
-  method: z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,16}$/, 'must be an HTTP method'),
-  /** Path and query below the function's own address; starts with `/`, printable ASCII without spaces: no other request has its hash. */
-  path: z
+/** Whoever made a call, as the super node that took it says. */
+export const callerSchema = z.object({
+  /** Account that signed the request, whose token it came with, or that owns the calling function. */
+  account: hex32,
+  name: z.string().regex(/^[a-z0-9-]{1,39}$/),
+  /** `OWNER/NAME`, where a function makes the call. */
+  function: z
     .string()
-    .max(limits.pathBytes)
-    .regex(/^\/[\x21-\x7e]*$/, 'must start with / and be percent-encoded'),
+    .regex(/^[a-z0-9-]{1,39}\/[a-z0-9-]{1,63}$/)
+    .optional(),
+});
+/** A caller as read. */
+export type Caller = z.output<typeof callerSchema>;
+
+/** One job for a node. The body is the call's body. */
+export const runRequestSchema = z.object({
+  ticket: ticketRowSchema,
+  method: z.string().regex(methodPattern, 'must be an HTTP method'),
+  /** Path and query below the function's own address. */
+  path: z.string().max(limits.pathBytes).regex(pathPattern, 'must start with / and be percent-encoded'),
   headers: headerPairs,
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),
+  /** Left out when nobody knows. */
+  caller: callerSchema.optional(),
 });
 /** A run request as read. */
 export type RunRequest = z.output<typeof runRequestSchema>;
 
 /** The head of a job's answer; the body is the response's body. */
-export const runAnswerSchema = z.strictObject({ status: z.int().min(200).max(599), headers: headerPairs });
+export const runAnswerSchema = z.object({ status: z.int().min(200).max(599), headers: headerPairs });
 /** The head of an answer as read. */
 export type RunAnswer = z.output<typeof runAnswerSchema>;
 
@@ -148,7 +173,7 @@ export function isStreamed({ headers }: RunAnswer): boolean {
 export const errorName = /^[\x21-\x7e]{1,128}$/;
 
 /** The end of a job's answer. `error` is the function's own message where the outcome is not `ok`. */
-export const runTrailerSchema = z.strictObject({
+export const runTrailerSchema = z.object({
   receipt: receiptRowSchema,
   /** Number of the node's root that will cover this receipt, and its place among that root's rows, from 0. */
   batch: sequence,
@@ -164,7 +189,7 @@ export const runTrailerSchema = z.strictObject({
 export type RunTrailer = z.output<typeof runTrailerSchema>;
 
 /** A function that a node runs calls another. Who pays, and what chain of calls it is in, the super node knows by the job. */
-export const nestedCallSchema = z.strictObject({
+export const nestedCallSchema = z.object({
   /** The calling job: one that this super node has given to this node and that is not over. */
   job: jobIdText,
   owner: z.string().max(limits.accountNameChars),
@@ -180,10 +205,10 @@ export const nestedCallSchema = z.strictObject({
 export type NestedCallRequest = z.output<typeof nestedCallSchema>;
 
 /** Asks a node for one of its batches, when answers were lost with a link or a crash. */
-export const unsettledRequestSchema = z.strictObject({ batch: sequence });
+export const unsettledRequestSchema = z.object({ batch: sequence });
 
 /** A batch as the node's journal holds it; root is null when it has no such batch. In the body: it outgrows a header. */
-export const unsettledAnswerSchema = z.strictObject({
+export const unsettledAnswerSchema = z.object({
   root: signedRootSchema.nullable(),
   rows: z.array(z.tuple([ticketRowSchema, receiptRowSchema])).max(limits.settlementRows),
 });
@@ -191,7 +216,7 @@ export const unsettledAnswerSchema = z.strictObject({
 export type UnsettledAnswer = z.output<typeof unsettledAnswerSchema>;
 
 /** A job in one of its first states. A job without these notices counts as started from the moment it was sent. */
-export const jobNoticeSchema = z.strictObject({ job: jobIdText });
+export const jobNoticeSchema = z.object({ job: jobIdText });
 
 /** How much a line of a function's log matters. */
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
@@ -201,10 +226,10 @@ export type LogLevel = (typeof logLevels)[number];
 export const logBounds = { jobs: 64, lines: 256, lineChars: 8_192, noticeBytes: 61_440 } as const;
 
 /** Lines of jobs of this node, each job's in their order; `dropped` counts those that were left out before them. */
-export const logsSchema = z.strictObject({
+export const logsSchema = z.object({
   jobs: z
     .array(
-      z.strictObject({
+      z.object({
         job: jobIdText,
         lines: z.array(z.tuple([z.enum(logLevels), z.string().max(logBounds.lineChars)])).max(logBounds.lines),
         dropped: z.int().min(0),

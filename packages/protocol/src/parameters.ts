@@ -53,7 +53,7 @@ export function decidingPeers({ peers }: Parameters, treasury: AccountId): reado
   return peers && peers.length > 0 ? peers : [treasury];
 }
 
-/** Votes that decide: more than two thirds. */
-export function quorumOf(peers: number): number {
-  return Math.floor((2 * peers) / 3) + 1;
+/** How many of n peers decide, and how many co-signatures make a block final: more than two thirds, ⌊2n/3⌋ + 1. @param n at least 1 */
+export function quorumOf(n: number): number {
+  return Math.floor((2 * n) / 3) + 1;
 }

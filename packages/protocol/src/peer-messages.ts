@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
 import { fromHex, toHex } from './bytes.ts';
-import { labels, statement } from './canonical.ts';
+import { labels, statement, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import type { ChainId, VersionId } from './ids.ts';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
-import { runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
+import { callerSchema, runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
 import { hex16, hex32, hex64, instantMs, jobIdText, sequence } from './schema.ts';
 
 /*
@@ -21,8 +21,8 @@ import { hex16, hex32, hex64, instantMs, jobIdText, sequence } from './schema.ts
 
 const count = z.int().min(0).max(10_000_000);
 
-/** What a super node says of itself: a hint for placing calls, never a promise. */
-export const presenceSchema = z.strictObject({
+/** What a super node says of itself: a hint for placing calls, never a promise. Members of a later version stay: the signature covers them. */
+export const presenceSchema = z.looseObject({
   v: z.literal(1),
   chain: hex32,
   superNode: hex32,
@@ -44,16 +44,16 @@ export const presenceSchema = z.strictObject({
 export type Presence = z.output<typeof presenceSchema>;
 
 /** A presence and the signature of the super node's key over it. */
-export const signedPresenceSchema = z.strictObject({ presence: presenceSchema, signature: hex64 });
+export const signedPresenceSchema = z.object({ presence: presenceSchema, signature: hex64 });
 /** A signed presence as read. */
 export type SignedPresence = z.output<typeof signedPresenceSchema>;
 
 /** `known` is false when the receiver lacks the list that the presence names: send it with the next one. */
-export const presenceAnswerSchema = z.strictObject({ known: z.boolean() });
+export const presenceAnswerSchema = z.object({ known: z.boolean() });
 
 /** The statement that a presence's signature covers. */
 function presenceBytes(presence: Presence): Uint8Array {
-  return statement(labels.presence, presence);
+  return statement(labels.presence, presence as unknown as Json);
 }
 
 /** Signs what a super node says of itself. */
@@ -119,7 +119,7 @@ export function decodeSeeds(bytes: Uint8Array, hash: Hex32): Map<VersionId, numb
 const maxWaitedUs = 600_000_000;
 
 /** A caller's signature on the request as the entry got it. */
-const callerSignature = z.strictObject({
+const callerSignature = z.object({
   /** Path and query at the entry's gateway, whole. */
   target: z.string().max(limits.pathBytes + 256),
   'content-digest': z.string().max(256),
@@ -128,7 +128,7 @@ const callerSignature = z.strictObject({
 });
 
 /** A call for a node of the host. The body is the call's body. */
-export const forwardRequestSchema = z.strictObject({
+export const forwardRequestSchema = z.object({
   call: hex16,
   /** Number of its next job. */
   attempt: z.int().min(1).max(64),
@@ -145,6 +145,8 @@ export const forwardRequestSchema = z.strictObject({
   streamed: z.literal(true).optional(),
   /** Where the function is private: who asked. */
   signed: callerSignature.optional(),
+  /** Who made it, where the entry knows; what a private function asks for is `signed`. */
+  caller: callerSchema.optional(),
   /** Functions that wait for this call, outermost first, where a function makes it. */
   callers: z.array(hex32).max(limits.callDepth).optional(),
 });
@@ -153,13 +155,13 @@ export type ForwardRequest = z.output<typeof forwardRequestSchema>;
 
 /** How a forwarded call ended: the answer's head, its body follows; or why there is none. */
 export const forwardAnswerSchema = z.discriminatedUnion('ended', [
-  z.strictObject({
+  z.object({
     ended: z.literal('answered'),
     ...runAnswerSchema.shape,
     /** Where the body streams: which job makes it, and where. */
-    job: z.strictObject({ ticket: ticketRowSchema, node: hex32 }).optional(),
+    job: z.object({ ticket: ticketRowSchema, node: hex32 }).optional(),
   }),
-  z.strictObject({
+  z.object({
     ended: z.literal('failed'),
     /** False when no handler has been called: safe elsewhere. */
     started: z.boolean(),
@@ -173,7 +175,7 @@ export const forwardAnswerSchema = z.discriminatedUnion('ended', [
 export type ForwardAnswer = z.output<typeof forwardAnswerSchema>;
 
 /** What the entry checks before it replies. */
-export const forwardTrailerSchema = z.strictObject({
+export const forwardTrailerSchema = z.object({
   ticket: ticketRowSchema,
   receipt: receiptRowSchema,
   node: hex32,
@@ -187,4 +189,4 @@ export const forwardTrailerSchema = z.strictObject({
 export type ForwardTrailer = z.output<typeof forwardTrailerSchema>;
 
 /** Whether the caller has the answer. */
-export const receivedSchema = z.strictObject({ job: jobIdText, received: z.boolean() });
+export const receivedSchema = z.object({ job: jobIdText, received: z.boolean() });

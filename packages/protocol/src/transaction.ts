@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
-import { labels, statement, type Json } from './canonical.ts';
+import { utf8 } from './bytes.ts';
+import { canonical, labels, statement, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import type { ChainId, TransactionId } from './ids.ts';
 import { limits } from './limits.ts';
@@ -48,12 +49,48 @@ const envelope = z.strictObject({
   signatures: z.array(z.strictObject({ key: hex32, signature: hex64 })).max(limits.signaturesPerTransaction),
 });
 
+/** A transaction with its bytes, made once: canonical JSON is the costliest part of a settlement after its signatures. */
+export interface PreparedTransaction {
+  readonly transaction: Transaction;
+  readonly id: TransactionId;
+  /** What its signatures cover. */
+  readonly message: Uint8Array;
+  /** Canonical JSON with signatures: what stands in the block. */
+  readonly text: string;
+}
+
 /**
  * Reads a transaction: shape, sizes and limits, not yet its signatures. What it returns has the same canonical bytes as
  * what it was given; nothing is filled in or left out.
  * @throws OrbError `invalid-request`, `too-large`; for a manifest in it also `invalid-manifest`, `not-supported`
  */
 export function parseTransaction(value: unknown): Transaction {
+  const transaction = readTransaction(value);
+  // Sorting members does not change the length: this is that of the canonical bytes.
+  checkSize(JSON.stringify(transaction).length);
+  return transaction;
+}
+
+/** {@link parseTransaction}, with the bytes that running and keeping the transaction need. */
+export function parsePrepared(value: unknown): PreparedTransaction {
+  const prepared = prepareTransaction(readTransaction(value));
+  checkSize(prepared.text.length);
+  return prepared;
+}
+
+/**
+ * The bytes of a transaction that has been read. Canonical JSON sorts members by name, so body, chain, kind, signatures
+ * and v follow one another in every transaction, and the body's text serves for both the signed bytes and the block.
+ */
+export function prepareTransaction(transaction: Transaction): PreparedTransaction {
+  const { v, chain, kind, body, signatures } = transaction;
+  const head = `{"body":${canonical(body as unknown as Json)},"chain":"${chain}","kind":"${kind}"`;
+  const message = utf8(`${labels.transaction}\n${head},"v":${v}}`);
+  const text = `${head},"signatures":${canonical(signatures as unknown as Json)},"v":${v}}`;
+  return { transaction, id: sha256(message), message, text };
+}
+
+function readTransaction(value: unknown): Transaction {
   const outer = parseWith(envelope, value, 'transaction');
   const body = parseWith(transactionBodies[outer.kind] as z.ZodType<TransactionBody>, outer.body, outer.kind);
   const keys = outer.signatures.map(({ key }) => key);
@@ -62,15 +99,13 @@ export function parseTransaction(value: unknown): Transaction {
       message: 'transaction.signatures: must be in ascending order of key, no key twice',
     });
   }
-  const transaction = { ...outer, body } as Transaction;
-  // The schemas let only ASCII through, and sorting members does not change the length: this is that of the canonical bytes.
-  const bytes = JSON.stringify(transaction).length;
-  if (bytes > limits.transactionBytes) {
-    throw new OrbError('too-large', {
-      message: `The transaction has ${bytes} bytes; the limit is ${limits.transactionBytes}.`,
-    });
-  }
-  return transaction;
+  return { ...outer, body } as Transaction;
+}
+
+/** @param bytes of the canonical JSON, which are its characters: the schemas let only ASCII through */
+function checkSize(bytes: number): void {
+  if (bytes <= limits.transactionBytes) return;
+  throw new OrbError('too-large', { message: `The transaction has ${bytes} bytes; the limit is ${limits.transactionBytes}.` });
 }
 
 /** Hash of everything but the signatures, so that signing again does not make another transaction. */

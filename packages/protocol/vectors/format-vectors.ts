@@ -125,6 +125,7 @@ export function manifestVectors(): Json {
     handler: 'http',
     image: `example.org/hello@sha256:${vectorHash('code')}`,
   };
+  const wasm = { ...smallest, kind: 'wasm', runtime: 'wasi-1', concurrency: 1 };
   const inputs: Record<string, Json> = {
     'the smallest: defaults are filled in': smallest,
     'every supported field': {
@@ -142,6 +143,9 @@ export function manifestVectors(): Json {
     },
     'an image that serves': image,
     'an image for each call': { ...image, handler: 'job', concurrency: 1, isolation: 'container' },
+    WebAssembly: wasm,
+    'hosts of the network': { ...smallest, network: ['public', 'example.org', 'api.example.org:8443'] },
+    'an environment': { ...smallest, env: { GREETING: 'hello, é', _a1: '' } },
   };
   const refused: Record<string, Json> = {
     'no price cap': { ...smallest, priceCap: undefined },
@@ -159,7 +163,11 @@ export function manifestVectors(): Json {
     'label with a line break': { ...smallest, labels: { region: 'e\nu' } },
     'label with a lone surrogate': { ...smallest, labels: { region: '\ud800' } },
     'host named twice': { ...smallest, network: ['example.org', 'example.org'] },
-    'network, not supported yet': { ...smallest, network: ['example.org:443'] },
+    'host with a port that is none': { ...smallest, network: ['example.org:0'] },
+    'host with a wildcard': { ...smallest, network: ['*.example.org'] },
+    'network for WebAssembly': { ...wasm, network: ['example.org'] },
+    'network for an image': { ...image, network: ['public'] },
+    'what is deterministic and reaches the network': { ...smallest, network: ['public'], deterministic: true },
     'secrets, not supported yet': { ...smallest, secrets: ['TOKEN'] },
     'image of another digest': { ...image, image: `example.org/hello@sha256:${vectorHash('other')}` },
     'image without a digest': { ...image, image: 'example.org/hello:latest' },
@@ -168,7 +176,13 @@ export function manifestVectors(): Json {
     'image for each call with many at once': { ...image, handler: 'job', concurrency: 2 },
     'image run by Deno': { ...image, runtime: 'deno-2' },
     'bundle run as a container': { ...smallest, runtime: 'container' },
-    'WebAssembly, not supported yet': { ...smallest, kind: 'wasm', runtime: 'wasi-1' },
+    'WebAssembly that runs many calls at once': { ...wasm, concurrency: 2 },
+    'WebAssembly run by Deno': { ...wasm, runtime: 'deno-2' },
+    'an empty environment': { ...smallest, env: {} },
+    'a variable of the network’s own': { ...smallest, env: { ORB_JOB: '1' } },
+    'a variable with a name that is none': { ...smallest, env: { 'A-B': '1' } },
+    'a variable with a NUL': { ...smallest, env: { A: 'a\0b' } },
+    'an environment above the limit of bytes': { ...smallest, env: { A: 'é'.repeat(2_048) } },
     'paying caller, not supported yet': { ...smallest, payer: 'caller' },
     'runtime, not supported yet': { ...smallest, runtime: 'deno-3' },
   };

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Json } from '../src/index.ts';
 import { canonicalVectors, idVectors, keyVectors, manifestVectors, merkleVectors, moneyVectors } from './format-vectors.ts';
+import { linkMessageVectors } from './link-message-vectors.ts';
 import { rootVectors, rowProofVectors, rowVectors } from './job-vectors.ts';
 import { chainVectors, transactionVectors } from './ledger-vectors.ts';
 import { descriptorVectors, ed25519Vectors, handshakeVectors, signedRequestVectors, stateVectors } from './peer-vectors.ts';
@@ -21,6 +22,7 @@ export const vectorFiles: Readonly<Record<string, () => Json>> = {
   'descriptor.json': descriptorVectors,
   'signed-request.json': signedRequestVectors,
   'link-handshake.json': handshakeVectors,
+  'link-messages.json': linkMessageVectors,
   'ed25519.json': ed25519Vectors,
   'states.json': stateVectors,
 };
@@ -30,7 +32,12 @@ export function vectorText(make: () => Json): string {
   return `${JSON.stringify(make(), null, 1)}\n`;
 }
 
-/** `node packages/protocol/vectors/generate.ts` writes all files anew. Only a new format version may change them. */
+/**
+ * `node packages/protocol/vectors/generate.ts` writes all files anew; only a new format version may change them. With
+ * `--release` it also keeps them under previous/, where the next version is held against them.
+ */
 if (import.meta.main) {
-  for (const [name, make] of Object.entries(vectorFiles)) writeFileSync(new URL(name, import.meta.url), vectorText(make));
+  const folders = process.argv.includes('--release') ? ['', 'previous/'] : [''];
+  for (const [name, make] of Object.entries(vectorFiles))
+    for (const folder of folders) writeFileSync(new URL(folder + name, import.meta.url), vectorText(make));
 }

@@ -4,6 +4,7 @@ import { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
 import type { BundleProgram, Instance, Invocation, Sandbox } from './port.ts';
 
 export { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+export { wasmConformance } from './conformance/wasm.ts';
 export { servingConformance, servingSource, type ServingCase } from './conformance/serving.ts';
 
 export interface SandboxCase {
@@ -269,6 +270,21 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
           expect(await textOf(await instance.invoke(jobOf('ask', { job: 'job-2' })))).toBe('"AbortError"');
           expect([instance.active, instance.accepting]).toEqual([0, true]);
         });
+      });
+
+      it('tells every shape of handler its variables, its caller and its job', async () => {
+        const caller = { account: 'a'.repeat(64), name: 'carol', function: 'carol/total' };
+        const { context } = jobOf(null);
+        const facts = 'JSON.stringify([ctx.env.GREETING, ctx.caller, ctx.jobId, ctx.attempt, typeof ctx.deadline, ctx.signal.aborted])';
+        for (const source of [
+          `export default (input, ctx) => JSON.parse(${facts})`,
+          `export default { fetch: (request, env, ctx) => new Response(env.GREETING === 'hello' && ${facts}) }`,
+          `export const handler = async (event, ctx) => ({ statusCode: 200, body: ${facts} })`,
+        ]) {
+          const said = await run(source, jobOf(null, { context: { ...context, caller } }), { env: { GREETING: 'hello' } });
+          expect(JSON.parse(said.text)).toEqual(['hello', caller, 'job-1', 1, 'number', false]);
+        }
+        expect((await run('export default (input, ctx) => [ctx.caller ?? null, ctx.env]')).text).toBe('[null,{}]');
       });
 
       it('writes console and ctx.log lines to the job they belong to', async () => {

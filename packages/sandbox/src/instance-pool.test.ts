@@ -209,11 +209,50 @@ describe('instance pool', () => {
     await expect(pool.acquire(program('v'))).rejects.toMatchObject({ code: 'node-refused' });
   });
 
-  it('drops a version that is no longer wanted', async () => {
+  it('gives a warm place at once, and none where an instance would have to be started', async () => {
     const { pool } = setUp();
-    const lease = await pool.acquire(program('v'));
-    await pool.drop('v');
+    expect(pool.take(program('v'))).toBeUndefined();
+    const starting = pool.acquire(program('v'));
+    expect(pool.take(program('v'))).toBeUndefined();
+    const first = await starting;
+    expect(pool.take(program('v'))).toMatchObject({ instance: first.instance, setupUs: 0 });
+    expect(pool.take(program('v'))).toBeUndefined();
+    expect(pool.size).toBe(1);
+    first.release();
+    expect(pool.take(program('v'))?.instance).toBe(first.instance);
+  });
+
+  it('ends each instance when it has been idle for its time, however they were used', async () => {
+    const { pool, clock } = setUp();
+    const one = await pool.acquire(program('a'));
+    const two = await pool.acquire(program('b'));
+    one.release();
+    clock.advance(600);
+    two.release();
+    clock.advance(300);
+    pool.take(program('a'))!.release();
+    clock.advance(700);
+    await two.instance.ended;
+    expect([one.instance.accepting, pool.size]).toEqual([true, 1]);
+    clock.advance(299);
+    expect(pool.size).toBe(1);
+    clock.advance(1);
+    await one.instance.ended;
+  });
+
+  it('lets the jobs of a version that is no longer wanted come to their end, gives it no new ones, and ends it then', async () => {
+    const { pool } = setUp();
+    const wanted = program('v');
+    const lease = await pool.acquire(wanted);
+    const other = await pool.acquire(program('w'));
+    pool.retire(wanted);
+    expect([lease.instance.accepting, pool.take(wanted)]).toEqual([true, undefined]);
+    lease.release();
     await lease.instance.ended;
+    expect(other.instance.accepting).toBe(true);
+    other.release();
+    pool.retire(program('w'));
+    await other.instance.ended;
     expect(pool.size).toBe(0);
   });
 });

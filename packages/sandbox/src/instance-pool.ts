@@ -46,7 +46,8 @@ interface Entry {
   instance: Instance | undefined;
   leases: number;
   usedAtMs: number;
-  stopIdle: (() => void) | undefined;
+  /** No new jobs: it ends when those that it has are over. */
+  retired: boolean;
 }
 
 const systemClock: PoolClock = {
@@ -67,7 +68,9 @@ export class InstancePool {
   readonly #clock: PoolClock;
   readonly #entries = new Map<string, Set<Entry>>();
   #memoryMiB: number;
+  readonly #keys = new WeakMap<PooledProgram, string>();
   #usedMiB = 0;
+  #sweeping: (() => void) | undefined;
   #closed = false;
 
   constructor(options: InstancePoolOptions, dependencies: { sandbox: Sandbox; clock?: PoolClock }) {
@@ -89,16 +92,24 @@ export class InstancePool {
     return size;
   }
 
+  /** A place on a warm instance of this program, at once; undefined where one has to be started. */
+  take(program: PooledProgram): Lease | undefined {
+    const entry = this.#leastBusy(this.#keyOf(program));
+    if (!entry?.instance) return undefined;
+    entry.leases++;
+    return this.#lease(entry, entry.instance, 0);
+  }
+
   /**
-   * A place on an instance of this program. Release it when the job is over.
+   * A place on an instance of this program, warm or not. Release it when the job is over.
    * @throws OrbError `overloaded` when busy instances hold all memory, `node-refused` when it can never fit, and what
    *   {@link Sandbox.start} and `load` throw
    */
   async acquire(program: PooledProgram): Promise<Lease> {
     if (this.#closed) throw new OrbError('node-refused', { message: 'The node is stopping.' });
-    const key = `${program.tenant}/${program.version}`;
+    const key = this.#keyOf(program);
     const entry = this.#leastBusy(key) ?? this.#add(key, program);
-    this.#occupy(entry);
+    entry.leases++;
     if (entry.instance) return this.#lease(entry, entry.instance, 0);
     const sinceMs = this.#clock.now();
     try {
@@ -110,12 +121,12 @@ export class InstancePool {
     }
   }
 
-  /** Ends the instances of a version, for one tenant or all; jobs under way end as `node-failed`. */
-  async drop(version: Hex32, tenant?: string): Promise<void> {
-    const dropped = [...this.#entries.values()]
-      .flatMap((entries) => [...entries])
-      .filter(({ key }) => (tenant === undefined ? key.endsWith(`/${version}`) : key === `${tenant}/${version}`));
-    await Promise.all(dropped.map((entry) => this.#end(entry)));
+  /** The program is no longer wanted: its instances end when their jobs are over. */
+  retire(program: PooledProgram): void {
+    for (const entry of this.#entries.get(this.#keyOf(program)) ?? []) {
+      entry.retired = true;
+      if (entry.leases === 0) void this.#end(entry);
+    }
   }
 
   /** Changes the memory that all instances together may have: idle ones make room at once, busy ones when their jobs are over. */
@@ -128,13 +139,14 @@ export class InstancePool {
 
   /** Ends the instances without jobs, or all: then jobs under way end as `node-failed`. */
   async clear(which: 'idle' | 'all'): Promise<void> {
-    const cleared = which === 'idle' ? this.#idle() : [...this.#entries.values()].flatMap((entries) => [...entries]);
+    const cleared = which === 'idle' ? this.#idle() : [...this.#all()];
     await Promise.all(cleared.map((entry) => this.#end(entry)));
   }
 
   /** Ends all instances and refuses new jobs. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#sweeping?.();
     await this.clear('all');
   }
 
@@ -142,7 +154,7 @@ export class InstancePool {
   #leastBusy(key: string): Entry | undefined {
     let best: Entry | undefined;
     for (const entry of this.#entries.get(key) ?? []) {
-      if (entry.leases >= entry.concurrency || entry.instance?.accepting === false) continue;
+      if (entry.leases >= entry.concurrency || entry.retired || entry.instance?.accepting === false) continue;
       const warmer = best && entry.instance !== undefined && best.instance === undefined;
       const colder = best && entry.instance === undefined && best.instance !== undefined;
       if (!best || warmer || (!colder && entry.leases < best.leases)) best = entry;
@@ -160,7 +172,7 @@ export class InstancePool {
       instance: undefined,
       leases: 0,
       usedAtMs: this.#clock.now(),
-      stopIdle: undefined,
+      retired: false,
     };
     const entries = this.#entries.get(key) ?? new Set();
     this.#entries.set(key, entries.add(entry));
@@ -202,14 +214,8 @@ export class InstancePool {
 
   /** Instances without jobs, least recently used first. */
   #idle(): Entry[] {
-    const idle = [...this.#entries.values()].flatMap((entries) => [...entries]).filter((entry) => entry.leases === 0 && entry.instance);
+    const idle = [...this.#all()].filter((entry) => entry.leases === 0 && entry.instance);
     return idle.sort((a, b) => a.usedAtMs - b.usedAtMs);
-  }
-
-  #occupy(entry: Entry): void {
-    entry.leases++;
-    entry.stopIdle?.();
-    entry.stopIdle = undefined;
   }
 
   #lease(entry: Entry, instance: Instance, setupUs: number): Lease {
@@ -228,9 +234,36 @@ export class InstancePool {
     entry.leases--;
     entry.usedAtMs = this.#clock.now();
     if (entry.leases > 0) return;
-    const fits = this.#usedMiB <= this.#memoryMiB;
-    if (instance.accepting && fits) entry.stopIdle = this.#clock.after(this.#options.idleMs, () => void this.#end(entry));
-    else void this.#end(entry);
+    if (!instance.accepting || entry.retired || this.#usedMiB > this.#memoryMiB) void this.#end(entry);
+    else if (!this.#closed) this.#sweeping ??= this.#clock.after(this.#options.idleMs, () => this.#sweep());
+  }
+
+  /** Ends what has been idle for long enough. One timer for all: a warm call neither sets nor clears any. */
+  #sweep(): void {
+    this.#sweeping = undefined;
+    const { idleMs } = this.#options;
+    const nowMs = this.#clock.now();
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const entry of this.#all()) {
+      if (entry.leases > 0 || !entry.instance) continue;
+      const leftMs = entry.usedAtMs + idleMs - nowMs;
+      if (leftMs <= 0) void this.#end(entry);
+      else nextMs = Math.min(nextMs, leftMs);
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) this.#sweeping = this.#clock.after(nextMs, () => this.#sweep());
+  }
+
+  *#all(): Generator<Entry> {
+    for (const entries of this.#entries.values()) yield* entries;
+  }
+
+  /** Made once for each program: a lookup by the same string is quick. */
+  #keyOf(program: PooledProgram): string {
+    const known = this.#keys.get(program);
+    if (known !== undefined) return known;
+    const key = `${program.tenant}/${program.version}`;
+    this.#keys.set(program, key);
+    return key;
   }
 
   async #end(entry: Entry): Promise<void> {
@@ -244,7 +277,6 @@ export class InstancePool {
   }
 
   #remove(entry: Entry): void {
-    entry.stopIdle?.();
     const entries = this.#entries.get(entry.key);
     if (!entries?.delete(entry)) return;
     this.#usedMiB -= entry.memoryMiB;

@@ -1,4 +1,4 @@
-import type { Hex32, IsolationTier, Outcome } from '@orb/protocol';
+import type { Caller, CancelSignal, Hex32, IsolationTier, Outcome } from '@orb/protocol';
 
 /** Runs strangers' code where it can do no harm. One adapter per kind of engine. */
 export interface Sandbox {
@@ -47,7 +47,7 @@ export interface SandboxReport {
 }
 
 /** A version's code and its limits. */
-export type Program = BundleProgram | ImageProgram;
+export type Program = BundleProgram | ImageProgram | WasmProgram;
 
 interface AnyProgram {
   /** SHA-256 of the code. */
@@ -56,12 +56,21 @@ interface AnyProgram {
   readonly memoryMiB: number;
   /** Bound on loading. */
   readonly startTimeoutMs: number;
+  /** What it finds in its environment. @default nothing */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** One JavaScript file. */
 export interface BundleProgram extends AnyProgram {
   readonly kind: 'bundle';
   /** Which export answers; `auto` tries `fetch`, then `default`, then `handler`. */
+  readonly handler: string;
+}
+
+/** A WebAssembly module: a command of WASI preview 1, or a reactor (docs/reference/wasm.md). It runs one call at a time. */
+export interface WasmProgram extends AnyProgram {
+  readonly kind: 'wasm';
+  /** The export that answers; `auto` takes `_start`, else `handle`. */
   readonly handler: string;
 }
 
@@ -108,7 +117,7 @@ export interface Invocation {
   /** Bytes of response body; one that the function has whole never has more than limits.bodyBytes. @default limits.bodyBytes */
   readonly maxResponseBytes?: number;
   /** Aborts when the caller has gone: the handler's `ctx.signal` fires, and the outcome is `cancelled`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
   /** Calls another function for this one; without it a function can call none. @throws OrbError whose words the function gets */
   call?(nested: NestedCall): Promise<NestedAnswer>;
   /** Lines the function writes with `console.*`, bounded in number and length. */
@@ -127,7 +136,7 @@ export interface NestedCall {
   /** What is left of the caller's time, or less where it wants less. */
   readonly withinMs: number;
   /** Aborts when the caller is over. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 export type NestedAnswer = Pick<InvocationResult, 'status' | 'headers'> & { readonly body: Uint8Array };
@@ -140,6 +149,8 @@ export interface InvocationContext {
   readonly function: string;
   readonly version: Hex32;
   readonly memoryMiB: number;
+  /** Who made the call, where somebody knows. */
+  readonly caller?: Caller;
 }
 
 export interface InvocationResult {

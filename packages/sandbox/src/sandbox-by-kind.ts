@@ -1,6 +1,7 @@
 import type { Instance, LentLimits, Program, Sandbox, SandboxReport } from './port.ts';
 
 export interface SandboxesByKind {
+  /** For bundles and WebAssembly. */
   readonly bundle: Sandbox;
   readonly image: Sandbox;
 }
@@ -22,11 +23,15 @@ export class SandboxByKind implements Sandbox {
   }
 
   start(program: Program): Promise<Instance> {
-    return this.#kinds[program.kind].start(program);
+    return this.#of(program).start(program);
   }
 
   async prepare(program: Program): Promise<void> {
-    await this.#kinds[program.kind].prepare?.(program);
+    await this.#of(program).prepare?.(program);
+  }
+
+  #of({ kind }: Program): Sandbox {
+    return kind === 'image' ? this.#kinds.image : this.#kinds.bundle;
   }
 
   async limit(lent: LentLimits): Promise<void> {

@@ -1,7 +1,12 @@
-import { OrbError, isOrbError, limits, signRequest, type ChainId, type Signer } from '@orb/protocol';
+import { createSha256, limits, OrbError, sha256, isOrbError, type Hex32 } from '@orb/protocol';
+import { timesOf } from './calls/answer-headers.ts';
+import type { CallAnswer, CallTransport, OutgoingCall } from './calls/call-port.ts';
+import { checkReceipt, type CheckedReceipt } from './calls/check-receipt.ts';
+import { readableOf } from './calls/readable-of.ts';
+import { withRetries, type RetryPolicy } from './calls/retry.ts';
+import { sentBody, type SentBody } from './calls/sent-body.ts';
 import { parseFunctionPath } from './function-path.ts';
-import type { Http, RequestFor } from './http.ts';
-import { piecesOf, readBytes } from './read-bounded.ts';
+import { piecesOf } from './read-bounded.ts';
 
 /** What the super node says about a call. */
 export interface CallInfo {
@@ -9,10 +14,17 @@ export interface CallInfo {
   readonly job: string | undefined;
   readonly node: string | undefined;
   readonly attempt: number | undefined;
-  /** Milliseconds, as far as the super node told them. */
+  /** Milliseconds, as far as the super node told them; of an answer that streams, once all of it has been read. */
   readonly times: CallTimes;
   /** Request sent → answer's head received here, milliseconds. */
   readonly roundTripMs: number;
+  /**
+   * What the node's receipt covers, checked against the bytes that were sent and that came; of an answer that streams,
+   * once all of it has been read. Undefined where the super node shows none: one of an older version.
+   *
+   * It is the super node's word until the job is on the ledger: see {@link Orb.proveCall}.
+   */
+  readonly receipt: CheckedReceipt | undefined;
 }
 
 /** Times as ChainFaaS names them. */
@@ -29,7 +41,7 @@ export interface CallTimes {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
-  /** The function may run twice for this input: a call whose answer was lost goes to the next gateway. @default false */
+  /** The function may run twice for this input: a call whose answer was lost is made again. @default false */
   readonly mayRepeat?: boolean;
   /** The most bytes of output that are read. @default the network's own limit */
   readonly outputLimit?: number;
@@ -51,7 +63,7 @@ export interface FunctionRequest {
   readonly headers?: Readonly<Record<string, string>> | readonly (readonly [string, string])[];
   /**
    * A stream is sent as it is made (browsers: where they can); it cannot be sent a second time, so that a private
-   * function takes none.
+   * function takes none over HTTP.
    */
   readonly body?: Uint8Array | string | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
@@ -68,33 +80,35 @@ export interface CallStream {
   readonly contentType: string;
   /**
    * The output's pieces; leaving the loop early cancels the call.
-   * @throws OrbError `link-closed` when it broke off: the function or its node failed, and what came is not all
+   * @throws OrbError `link-closed` when it broke off: the function or its node failed, and what came is not all;
+   * `wrong-receipt` at its end, when the receipt is about something else
    */
   readonly body: AsyncIterable<Uint8Array>;
   readonly info: CallInfo;
 }
 
-interface CallDependencies {
-  readonly http: Http;
-  readonly chain: () => Promise<ChainId>;
-  /** Signs calls of private functions. */
-  readonly signer: Signer | undefined;
+export interface CallDependencies {
+  readonly transport: CallTransport;
+  readonly retry: RetryPolicy;
 }
 
 /**
  * Calls a function with a bare event and waits for its output.
  * @param input JSON, or bytes that go as they are; undefined sends no body
- * @throws OrbError what the function did (`function-failed`, `timed-out` …) or why it could not be called
+ * @throws OrbError what the function did (`function-failed`, `timed-out` …), why it could not be called, or
+ * `wrong-receipt` for an answer that is not the one on record
  */
 export async function callFunction(
   dependencies: CallDependencies,
   path: string,
   input: unknown,
-  options: CallOptions,
+  { outputLimit = limits.bodyBytes, ...options }: CallOptions,
 ): Promise<CallResult> {
-  const { response, info } = await openCall(dependencies, path, input, options);
-  const output = await readOutput(response, options);
-  return { status: response.status, ...output, info };
+  const opened = await openCall(dependencies, eventCall(path, input, options));
+  const bytes = await readAll(opened, outputLimit);
+  const { status, info } = opened.answer;
+  const contentType = opened.answer.header('content-type') ?? '';
+  return { status, bytes, contentType, output: decodeOutput(bytes, contentType), info };
 }
 
 /**
@@ -107,21 +121,9 @@ export async function streamFunction(
   input: unknown,
   options: StreamOptions,
 ): Promise<CallStream> {
-  const { response, info } = await openCall(dependencies, path, input, options);
-  return { status: response.status, contentType: contentTypeOf(response), body: streamBody(response), info };
-}
-
-async function openCall(dependencies: CallDependencies, path: string, input: unknown, { signal, mayRepeat = false }: StreamOptions) {
-  const bytes = input instanceof Uint8Array;
-  const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
-  if (body && body.byteLength > limits.bodyBytes) {
-    throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
-  }
-  const headers = { 'orb-mode': 'event', ...(body && { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }) };
-  const request = { method: 'POST', headers, mayRepeat, ...(body && { body }), ...(signal && { signal }) };
-  const opened = await fetchFunction(dependencies, path, request);
-  if (!opened.response.ok) throw await dependencies.http.errorOf(opened.response);
-  return opened;
+  const opened = await openCall(dependencies, eventCall(path, input, options));
+  const { status, info } = opened.answer;
+  return { status, contentType: opened.answer.header('content-type') ?? '', body: readPieces(opened), info };
 }
 
 /** Sends a web request to a function; the answer is the function's own, its body unread. */
@@ -130,53 +132,55 @@ export async function fetchFunction(
   path: string,
   request: FunctionRequest,
 ): Promise<{ response: Response; info: CallInfo }> {
-  const unsigned = await sendRequest(dependencies, path, request, false);
-  if (unsigned.response.status !== 401 || !dependencies.signer || isStream(request.body)) return unsigned;
-  // Only private functions ask who calls: a public one never learns it.
-  await unsigned.response.body?.cancel();
-  return sendRequest(dependencies, path, request, true);
+  const call = webCall(path, request);
+  const opened = await openCall(dependencies, call);
+  const { status, info } = opened.answer;
+  const bodyless = call.method === 'HEAD' || status === 204 || status === 205 || status === 304;
+  if (bodyless) await readAll(opened, limits.bodyBytes);
+  const response = new Response(bodyless ? null : readableOf(readPieces(opened)), { status, headers: opened.answer.headers() });
+  return { response, info };
 }
 
-async function sendRequest({ http, chain, signer }: CallDependencies, path: string, request: FunctionRequest, signed: boolean) {
-  const { owner, name, rest } = parseFunctionPath(path);
-  const { method = 'POST', body } = request;
-  const target = `/fn/${owner}/${name}${rest}`;
-  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body;
-  const signWith = signed && signer ? { signer, chain: await chain() } : undefined;
-  const started = performance.now();
-  // A stream is gone once it has been read: no other gateway can get it.
-  const mayRepeat = !isStream(bytes) && (request.mayRepeat ?? safeMethods.has(method.toUpperCase()));
-  const response = await http.raw(target, requestFor({ ...request, method }, target, bytes, signWith), {
-    mayRepeat,
-    signal: request.signal,
-  });
-  return { response, info: callInfo(response.headers, performance.now() - started) };
-}
+const jsonHeaders = [['content-type', 'application/json']] as const;
+const bytesHeaders = [['content-type', 'application/octet-stream']] as const;
 
-/** A signature names the gateway that it is for: each gets its own. */
-function requestFor(
-  request: FunctionRequest & { readonly method: string },
-  target: string,
-  bytes: Uint8Array | AsyncIterable<Uint8Array> | undefined,
-  signWith: { readonly signer: Signer; readonly chain: ChainId } | undefined,
-): RequestFor {
-  const { method, signal } = request;
-  return (base) => {
-    const headers = requestHeaders(request);
-    if (signWith) {
-      const message = { method, url: `${base}${target}`, body: bytes instanceof Uint8Array ? bytes : new Uint8Array() };
-      const signature = signRequest(message, signWith.chain, signWith.signer, Date.now());
-      for (const [header, value] of Object.entries(signature)) headers.set(header, value as string);
-    }
-    const sent =
-      bytes && (isStream(bytes) ? { body: readableOf(bytes), duplex: 'half' as const } : { body: bytes as Uint8Array<ArrayBuffer> });
-    return { method, headers, redirect: 'manual', ...sent, ...(signal && { signal }) };
-  };
+function eventCall(path: string, input: unknown, { signal, mayRepeat = false }: StreamOptions): OutgoingCall {
+  const bytes = input instanceof Uint8Array;
+  const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
+  if (body && body.byteLength > limits.bodyBytes) {
+    throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
+  }
+  const headers = body === undefined ? [] : bytes ? bytesHeaders : jsonHeaders;
+  return { ...targetOf(path), mode: 'event', method: 'POST', headers, body, signal, mayRepeat };
 }
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
-function requestHeaders({ headers = {} }: FunctionRequest): Headers {
+function webCall(path: string, { method: given = 'GET', headers, body, signal, mayRepeat }: FunctionRequest): OutgoingCall {
+  const method = given.toUpperCase();
+  return {
+    ...targetOf(path),
+    mode: 'http',
+    method,
+    headers: [...headersOf(headers)],
+    body: typeof body === 'string' ? new TextEncoder().encode(body) : body,
+    signal,
+    mayRepeat: mayRepeat ?? safeMethods.has(method),
+  };
+}
+
+/** The path as every gateway reads it: resolved and percent-encoded (WHATWG URL). @throws OrbError `invalid-request` */
+function targetOf(text: string): { readonly owner: string; readonly name: string; readonly path: string } {
+  const { owner, name, rest } = parseFunctionPath(text);
+  if (rest === '') return { owner, name, path: '/' };
+  const base = `/fn/${owner}/${name}`;
+  const { pathname, search } = new URL(`${base}${rest}`, 'http://orb.invalid');
+  const path = `${pathname.slice(base.length) || '/'}${search}`;
+  if (pathname.startsWith(base) && path.startsWith('/')) return { owner, name, path };
+  throw new OrbError('invalid-request', { message: `${JSON.stringify(text.slice(0, 200))} leads out of its function.` });
+}
+
+function headersOf(headers: FunctionRequest['headers'] = {}): Headers {
   try {
     const pairs: readonly (readonly [string, string])[] = Array.isArray(headers) ? headers : Object.entries(headers);
     return new Headers(pairs.map(([name, value]): [string, string] => [name, value]));
@@ -185,21 +189,60 @@ function requestHeaders({ headers = {} }: FunctionRequest): Headers {
   }
 }
 
-async function readOutput(
-  response: Response,
-  { outputLimit = limits.bodyBytes }: CallOptions,
-): Promise<Omit<CallResult, 'status' | 'info'>> {
-  const contentType = contentTypeOf(response);
+/** An answer whose head is here, and the call that it answers. */
+interface Opened {
+  readonly call: OutgoingCall;
+  readonly sent: SentBody;
+  readonly answer: CallAnswer;
+}
+
+async function openCall({ transport, retry }: CallDependencies, given: OutgoingCall): Promise<Opened> {
+  const sent = sentBody(given.body);
+  // A stream cannot be read twice, so that it is sent once.
+  const once = given.body !== undefined && !(given.body instanceof Uint8Array);
+  const call = once ? { ...given, body: sent.body } : given;
+  const answer = await (once ? transport.send(call) : withRetries(() => transport.send(call), retry, call));
+  return { call, sent, answer };
+}
+
+async function readAll(opened: Opened, limit: number): Promise<Uint8Array> {
   try {
-    const bytes = await readBytes(response, outputLimit);
-    return { bytes, contentType, output: decodeOutput(bytes, contentType) };
+    const bytes = await opened.answer.bytes(limit);
+    await checkEnd(opened, () => sha256(bytes));
+    return bytes;
   } catch (error) {
     throw asBroken(error);
   }
 }
 
-function contentTypeOf(response: Response): string {
-  return response.headers.get('content-type') ?? '';
+async function* readPieces(opened: Opened): AsyncGenerator<Uint8Array, void, undefined> {
+  const hash = createSha256();
+  try {
+    for await (const piece of opened.answer.pieces()) {
+      hash.update(piece);
+      yield piece;
+    }
+    await checkEnd(opened, () => hash.digest());
+  } catch (error) {
+    throw asBroken(error);
+  }
+}
+
+/** @throws OrbError `wrong-receipt` */
+async function checkEnd({ call, sent, answer }: Opened, receivedSha256: () => Hex32): Promise<void> {
+  const end = await answer.end();
+  if (!end) return;
+  // Without a body on the way (RFC 9110 section 6.4.1) nobody can know what the function's was.
+  const asMade = !answer.unpacked && call.method !== 'HEAD' && answer.status !== 204 && answer.status !== 304;
+  const { method, path } = call;
+  const receipt = checkReceipt(end.receipt, {
+    method,
+    path,
+    sentSha256: (bytes) => sent.sha256(bytes),
+    status: answer.status,
+    receivedSha256: asMade ? receivedSha256() : undefined,
+  });
+  Object.assign(answer.info, { receipt, ...('prcUs' in end && { times: timesOf(end) }) });
 }
 
 /**
@@ -221,25 +264,6 @@ function asBroken(error: unknown): OrbError {
     : new OrbError('link-closed', { message: 'The answer broke off: what came is not all of it.', cause: error });
 }
 
-function isStream(body: FunctionRequest['body']): body is AsyncIterable<Uint8Array> {
-  return body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array);
-}
-
-function readableOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  if (source instanceof ReadableStream) return source as ReadableStream<Uint8Array>;
-  const pieces = source[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const next = await pieces.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(next.value);
-    },
-    async cancel() {
-      await pieces.return?.();
-    },
-  });
-}
-
 function decodeOutput(bytes: Uint8Array, contentType: string): unknown {
   if (/^application\/(.+\+)?json\b/i.test(contentType)) {
     if (bytes.byteLength === 0) return undefined;
@@ -250,27 +274,4 @@ function decodeOutput(bytes: Uint8Array, contentType: string): unknown {
     }
   }
   return /^text\//i.test(contentType) ? new TextDecoder().decode(bytes) : bytes;
-}
-
-/** Reads the call's id and times from the answer's headers. Whatever they hold, the result has bounded size. */
-function callInfo(headers: Headers, roundTripMs: number): CallInfo {
-  const id = (name: string) => headers.get(name)?.match(/^[\w-]{1,64}$/)?.[0];
-  const attempt = Number(id('orb-attempt'));
-  return {
-    call: id('orb-call'),
-    job: id('orb-job'),
-    node: id('orb-node'),
-    attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined,
-    times: serverTimes(headers.get('server-timing') ?? ''),
-    roundTripMs,
-  };
-}
-
-function serverTimes(text: string): CallTimes {
-  const times: Record<string, number> = {};
-  for (const entry of text.slice(0, 1_024).split(',')) {
-    const [, name, milliseconds] = /^\s*(prc|setup|run|prv|cmp)\s*;\s*dur=(\d{1,12}(?:\.\d{1,6})?)\s*$/.exec(entry) ?? [];
-    if (name) times[name] = Number(milliseconds);
-  }
-  return times;
 }

@@ -87,7 +87,7 @@ describe('a client that knows two gateways', () => {
   });
 
   test('leaves a function’s own 503 as it is', async () => {
-    const [first, second] = [await refuses('overloaded', { 'orb-call': '1'.repeat(32) }), await works()];
+    const [first, second] = [await refuses('overloaded', { 'orb-call': '1'.repeat(32), 'orb-receipt': 'at-end' }), await works()];
     const { response } = await new Orb({ url: [first.url, second.url] }).fetch('alice/hello');
     expect([response.status, second.asked]).toEqual([503, []]);
   });

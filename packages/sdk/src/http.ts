@@ -1,5 +1,16 @@
-import { OrbError, errorFromBody, isOrbError, parseWith, signRequest, type ChainId, type Signer } from '@orb/protocol';
+import {
+  OrbError,
+  errorFromBody,
+  isOrbError,
+  parseWith,
+  readJobEnd,
+  signRequest,
+  type ChainId,
+  type JobEnd,
+  type Signer,
+} from '@orb/protocol';
 import type { z } from 'zod';
+import { readRetryAfter } from './calls/answer-headers.ts';
 import { readBytes, readJson, readLines } from './read-bounded.ts';
 
 export interface HttpOptions {
@@ -30,7 +41,13 @@ export interface ApiRequest {
 
 const answerBytes = 4 * 1024 * 1024;
 /** Errors have at most a few thousand characters of words. */
-const errorBytes = 64 * 1024;
+export const errorBytes = 64 * 1024;
+
+/** An answer, and the gateway that gave it. */
+export interface Answered {
+  readonly response: Response;
+  readonly base: string;
+}
 
 /** A request as it goes to one gateway: what it signs may name that. */
 export type RequestFor = (base: string) => RequestInit;
@@ -55,6 +72,20 @@ export class Http {
   /** The gateway that is asked first now. */
   get base(): string {
     return this.#bases[this.#current]!;
+  }
+
+  /** Every gateway, in order of preference. */
+  get bases(): readonly string[] {
+    return this.#bases;
+  }
+
+  /** An answer of one gateway and no other. @throws as {@link json} */
+  async jsonAt<T>(base: string, path: string, schema: z.ZodType<T>): Promise<T> {
+    try {
+      return checkAnswer(schema, await readJson(await this.#api(base, path, {}), answerBytes), path);
+    } catch (error) {
+      throw this.#asError(error, base);
+    }
   }
 
   /** @throws OrbError the server's own, `link-closed`, `cancelled`, `too-large`, `protocol-violation` */
@@ -98,11 +129,11 @@ export class Http {
     path: string,
     request: RequestFor,
     options: { readonly mayRepeat: boolean; readonly signal?: AbortSignal | undefined },
-  ): Promise<Response> {
+  ): Promise<Answered> {
     return this.#changeOver(async (base, isLast) => {
       const response = await this.#fetch(`${base}${path}`, request(base));
       if (!isLast && response.status === 503 && !response.headers.has('orb-call')) await this.#refuseUnstarted(response, options.mayRepeat);
-      return response;
+      return { response, base };
     }, options);
   }
 
@@ -142,11 +173,21 @@ export class Http {
     }
   }
 
+  /** What the gateway that has passed a job's answer on knows of its end; undefined where it does not say. */
+  async jobEnd(base: string, job: string): Promise<JobEnd | undefined> {
+    try {
+      return readJobEnd(await readJson(await this.#api(base, `/v1/jobs/${job}/end`, {}), answerBytes));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The error that an answer holds; its body is read and bounded. */
   async errorOf(response: Response): Promise<OrbError> {
     const text = new TextDecoder().decode(await readBytes(response, errorBytes).catch(() => new Uint8Array()));
     const body = errorBody(text);
-    if (body) return errorFromBody(body);
+    const retryAfterMs = readRetryAfter(response.headers.get('retry-after'), Date.now());
+    if (body) return errorFromBody({ ...(retryAfterMs !== undefined && { retryAfterMs }), ...body });
     return new OrbError(response.status >= 500 ? 'internal' : 'invalid-request', {
       message: `${this.base} answered ${response.status}, and not as an Orb super node does.`,
       hint: 'Check the address of the super node.',

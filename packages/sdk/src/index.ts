@@ -4,6 +4,7 @@ export type {
   Committed,
   FunctionInfo,
   FunctionSummary,
+  JobClosed,
   JobInfo,
   JobSummary,
   KeyChange,
@@ -14,6 +15,8 @@ export type {
   NodeInfo,
   SeedStep,
 } from './answers.ts';
+export type { CallerAccess } from './calls/caller-link.ts';
+export type { CheckedReceipt } from './calls/check-receipt.ts';
 export { streamBody } from './call.ts';
 export type { CallInfo, CallOptions, CallResult, CallStream, CallTimes, FunctionRequest, StreamOptions } from './call.ts';
 export { parseFunctionPath, type FunctionPath } from './function-path.ts';

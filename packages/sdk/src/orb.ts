@@ -13,20 +13,27 @@ import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';
 import {
   anyAnswerSchema,
+  jobClosedSchema,
   jobSchema,
   jobsSchema,
   networkSchema,
   nodesSchema,
   statusSchema,
+  type JobClosed,
   type JobInfo,
   type JobSummary,
   type NetworkInfo,
   type NodeInfo,
 } from './answers.ts';
+import { CallerLink, type CallerAccess } from './calls/caller-link.ts';
+import type { CallTransport } from './calls/call-port.ts';
+import { HttpCalls } from './calls/http-calls.ts';
+import { LinkCalls } from './calls/link-calls.ts';
 import {
   callFunction,
   fetchFunction,
   streamFunction,
+  type CallDependencies,
   type CallInfo,
   type CallOptions,
   type CallResult,
@@ -35,6 +42,7 @@ import {
   type StreamOptions,
 } from './call.ts';
 import { FunctionsClient, type Owner } from './functions-client.ts';
+import { openLinkTransport } from '#compose';
 import { Http, type HttpOptions } from './http.ts';
 import { LedgerClient } from './ledger-client.ts';
 import { TokensClient } from './tokens-client.ts';
@@ -46,6 +54,21 @@ export interface OrbOptions extends HttpOptions {
     /** @default the id of the signer's key; name it once the account has changed its key */
     readonly id?: AccountId;
   };
+  /**
+   * How functions are called. `link`: over one connection to one super node at a time, which carries many calls at
+   * once; not in browsers. All else goes over HTTP in any case.
+   * @default 'http'
+   */
+  readonly transport?: 'http' | 'link';
+  /** Calls as whoever made this token, in place of `account`; over a link alone, to the super node that made it. */
+  readonly token?: CallerAccess;
+  /**
+   * How often a call is tried again that has not begun, or that may run twice, when the super node says when to come
+   * again. @default 2
+   */
+  readonly retries?: number;
+  /** A super node that asks for a longer wait than this is not waited for, milliseconds. @default 5000 */
+  readonly longestWaitMs?: number;
   /** The network that is meant. A super node of another one is refused. @default whichever the super node belongs to */
   readonly chain?: ChainId;
 }
@@ -61,6 +84,7 @@ export class Orb {
   readonly allowances: AllowancesClient;
   readonly tokens: TokensClient;
   readonly #http: Http;
+  readonly #calls: CallDependencies;
   readonly #options: OrbOptions;
   #network: Promise<NetworkInfo> | undefined;
 
@@ -68,8 +92,10 @@ export class Orb {
   constructor(options: OrbOptions) {
     const http = new Http(options);
     const chain = async () => (await this.#known()).chain;
+    const { retries = 2, longestWaitMs = 5_000 } = options;
     this.#http = http;
     this.#options = options;
+    this.#calls = { transport: callTransport(options, { http, chain }), retry: { retries, longestWaitMs } };
     this.ledger = new LedgerClient({ http, chain });
     this.accounts = new AccountsClient({ http, ledger: this.ledger });
     this.functions = new FunctionsClient({ http, ledger: this.ledger, chain });
@@ -113,7 +139,7 @@ export class Orb {
    * @throws OrbError what the function did or why it could not be called
    */
   call(path: string, input?: unknown, options: CallOptions = {}): Promise<CallResult> {
-    return callFunction(this.#caller(), path, input, options);
+    return callFunction(this.#calls, path, input, options);
   }
 
   /**
@@ -121,12 +147,22 @@ export class Orb {
    * @throws OrbError as {@link call}, as far as it is known before the first byte
    */
   stream(path: string, input?: unknown, options: StreamOptions = {}): Promise<CallStream> {
-    return streamFunction(this.#caller(), path, input, options);
+    return streamFunction(this.#calls, path, input, options);
   }
 
   /** Sends a web request to `OWNER/NAME[/path][?query]`; the answer is the function's own, its body unread: it streams. */
   fetch(path: string, request: FunctionRequest = {}): Promise<{ readonly response: Response; readonly info: CallInfo }> {
-    return fetchFunction(this.#caller(), path, { method: 'GET', ...request });
+    return fetchFunction(this.#calls, path, request);
+  }
+
+  /** Ends the link, where there is one: calls under way end with `link-closed`. Nothing else needs it. */
+  close(): Promise<void> {
+    return this.#calls.transport.close();
+  }
+
+  /** For `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** A snapshot of super nodes, nodes, functions, recent jobs and ledger head, as the status page shows it. */
@@ -148,6 +184,11 @@ export class Orb {
     return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}`, jobSchema);
   }
 
+  /** How a settlement closed a job, with the proof that a refund or the answer to a *lost* carries. @throws OrbError `not-found` */
+  jobClosed(id: string): Promise<JobClosed> {
+    return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}/closed`, jobClosedSchema);
+  }
+
   /**
    * A job's proof, checked: keep `file` as JSON, and anybody can check it again with `checkJobProof`, without asking
    * anybody.
@@ -155,13 +196,9 @@ export class Orb {
    */
   async jobProof(id: string): Promise<{ readonly file: JobProof; readonly checked: CheckedJobProof }> {
     const file = await this.#http.json(`/v1/jobs/${encodeURIComponent(id)}/proof`, anyAnswerSchema, { limit: proofBytes });
-    const checked = checkJobProof(file, await this.#caller().chain());
+    const checked = checkJobProof(file, (await this.#known()).chain);
     if (checked.job !== id) throw new OrbError('protocol-violation', { message: 'The super node sent the proof of another job.' });
     return { file: file as JobProof, checked };
-  }
-
-  #caller() {
-    return { http: this.#http, chain: async () => (await this.#known()).chain, signer: this.#options.account?.signer };
   }
 
   /** Asked once: a network's chain never changes. A failure is not remembered. */
@@ -172,4 +209,21 @@ export class Orb {
     });
     return this.#network;
   }
+}
+
+/** How long a call waits for a link, milliseconds. */
+const connectMs = 10_000;
+
+function callTransport(
+  { transport = 'http', account, token }: OrbOptions,
+  { http, chain }: { readonly http: Http; readonly chain: () => Promise<ChainId> },
+): CallTransport {
+  const signer = account?.signer;
+  if (transport === 'link')
+    return new LinkCalls(
+      new CallerLink({ signer, token, connectMs }, { http, chain, openTransport: openLinkTransport }),
+      http.bases.length,
+    );
+  if (token) throw new OrbError('invalid-request', { message: 'A token is for links.', hint: "Say transport: 'link'." });
+  return new HttpCalls({ http, chain, signer });
 }

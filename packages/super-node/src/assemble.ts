@@ -6,8 +6,12 @@ import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
+import { CallerLinks } from './callers/caller-links.ts';
 import { startClock } from './clock.ts';
+import { Caretaker } from './due/caretaker.ts';
+import { allDuties } from './due/duties.ts';
 import { callRate, splitListen, type SuperNodeConfig } from './config.ts';
+import { EndedStreams } from './gateway/ended-streams.ts';
 import { Faucet } from './gateway/faucet.ts';
 import type { GatewayContext } from './gateway/gateway-context.ts';
 import { createGateway } from './gateway/gateway.ts';
@@ -90,10 +94,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
-    { folder: config.folder, identity, lostGraceMs: config.lostGraceMs },
+    { folder: config.folder, identity, lostGraceMs: config.lostGraceMs, unsignedGraceMs: config.unsignedGraceMs },
     { ledger, log, nowMs, notifySettled },
   );
-  const { settlement, allowances, journal, sweeper } = money;
+  const { settlement, allowances, journal, openJobs, sweeper } = money;
   const parameters = () => follower.parameters;
 
   const running = () => dispatches.size;
@@ -101,6 +105,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     name: keys.genesis.name,
     self: superNode,
     ledger,
+    cosignatures: parts.cosignatures,
     functions,
     nodes,
     peers,
@@ -164,12 +169,25 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     calls,
     signedAccess: guards.signedAccess,
   });
-  const follow = [allowances, sweeper, functions, replicas, others].map(
+  const caretaker = new Caretaker(
+    { superNode, elsewhereMs: config.elsewhereMs },
+    { ledger, log, nowMs, duties: allDuties({ ledger, parameters }) },
+  );
+  const follow = [allowances, sweeper, functions, replicas, others, caretaker, openJobs].map(
     (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
   );
-  const follower = await LedgerFollower.start({ ledger, fromHeight, log, follow, onBlock: () => statusFeed.changed() });
+  const follower = await LedgerFollower.start({
+    ledger,
+    fromHeight,
+    log,
+    follow,
+    afterTransaction: (jobs) => openJobs.endClosed(jobs),
+    onBlock: () => statusFeed.changed(),
+  });
+  await caretaker.load();
 
-  const door = new LinkDoor({ nodes: nodeLinks, peers: others.links });
+  const callers = new CallerLinks({ ...guards, calls, statusFeed, chain, key: keys.superNode.publicKey });
+  const door = new LinkDoor({ nodes: nodeLinks, peers: others.links, callers });
   const listener = await parts.transport.listen({
     identity: { chain, role: 'super-node', signer: keys.superNode },
     handler: door,
@@ -203,10 +221,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     settleEveryMs: config.settleEveryMs,
     settle: () => settlement.settle(),
     everySecond: async () => {
-      allowances.endDoubt();
       nodes.fade();
       others.endLateAnswers();
-      await sweeper.sweep();
+      await money.everySecond();
+      await caretaker.run();
     },
   });
   await others.start();
@@ -248,6 +266,7 @@ function gatewayGuards(
         ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })
         : undefined,
     streamIdleMs: config.streamIdleMs,
+    endedStreams: new EndedStreams(),
     callLimit: callsPerSecond === null ? undefined : new RateLimit({ perSecond: callsPerSecond, burst: 2 * callsPerSecond }, { nowMs }),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };

@@ -1,14 +1,17 @@
 import type {
   AccountId,
   CallId,
+  Caller,
   ForwardRequest,
   FunctionId,
+  JobEnd,
   JobId,
   NodeId,
   OrbError,
   ReceiptRow,
   RequestIdentity,
   TicketRow,
+  Cancelling,
 } from '@orb/protocol';
 import type { RequestStream } from './streaming/request-stream.ts';
 
@@ -27,6 +30,8 @@ export interface CallRequest {
   readonly identity: RequestIdentity | undefined;
   /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
   readonly account?: AccountId | undefined;
+  /** Who made it, where another super node took it and says so. */
+  readonly caller?: Caller | undefined;
   /** Where a function makes the call. */
   readonly origin?: CallOrigin | undefined;
   /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
@@ -36,7 +41,7 @@ export interface CallRequest {
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
 }
 
 /** What stands behind a call that a function makes. */
@@ -61,8 +66,8 @@ export interface CallReply {
   readonly body: Uint8Array | ReplyStream;
   /** The function's failure, where it did not end well: the gateway says it in our words. */
   readonly failure: OrbError | undefined;
-  /** Undefined while the body streams: then they stand in its end. */
-  readonly times: CallTimes | undefined;
+  /** Times and receipt; undefined while the body streams: then they stand in its end. */
+  readonly end: JobEnd | undefined;
   /** Of a job that runs here and streams: its ticket, before there is a receipt. */
   readonly streamed?: { readonly ticket: TicketRow };
   /** Of a job that ran here: what another super node checks before it passes the reply on. */
@@ -79,18 +84,11 @@ export interface JobProof {
   readonly errorType: string | undefined;
 }
 
-/** Intervals of a call, microseconds. */
-export interface CallTimes {
-  readonly prcUs: number;
-  readonly setupUs: number;
-  readonly runUs: number;
-}
-
 /**
  * A response's body as the node sends it. Iterate it once; leaving early cancels the job. It throws when the body is not
  * to look complete: function or node failed, or its receipt does not cover it.
  */
 export interface ReplyStream extends AsyncIterable<Uint8Array> {
   /** Known at its end. */
-  readonly times: CallTimes | undefined;
+  readonly end: JobEnd | undefined;
 }

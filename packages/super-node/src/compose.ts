@@ -44,21 +44,22 @@ interface Cosigned {
   stop(): Promise<void>;
 }
 
-/** The orderer keeps what peers co-sign; who follows it co-signs with its own key, and passes on what the orderer keeps. */
+/**
+ * The orderer keeps what peers co-sign; who follows it passes on what the orderer keeps. Each co-signs with its own key,
+ * which counts while the ledger lists its owner as a peer.
+ */
 async function openCosignatures(
   config: SuperNodeConfig,
   { ledger, keys, log }: { readonly ledger: Ledger; readonly keys: NetworkFolder; readonly log: Log },
 ): Promise<Cosigned> {
-  if (config.ledger.mode === 'embedded') {
-    const cosignatures = await CosignatureBook.open({ folder: join(config.folder, 'cosignatures'), peers: config.peers, ledger });
-    return { cosignatures, stop: () => Promise.resolve() };
-  }
-  const { upstream: url } = config.ledger;
-  const cosignatures = httpCosignatures({ url });
+  const cosignatures =
+    config.ledger.mode === 'embedded'
+      ? await CosignatureBook.open({ folder: join(config.folder, 'cosignatures'), ledger })
+      : httpCosignatures({ url: config.ledger.upstream });
   let said = '';
   const onTrouble = ({ code, message }: OrbError) => {
     // Once, not at every try: most super nodes are no peers, and do well without.
-    if (message !== said) log.info('blocks are not co-signed', { upstream: url, code, message });
+    if (message !== said) log.info('blocks are not co-signed', { code, message });
     said = message;
   };
   const cosigner = await openCosigner(join(config.folder, 'ledger'), keys.superNode, ledger);

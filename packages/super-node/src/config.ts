@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { hex32, limits, OrbError, parseWith } from '@orb/protocol';
+import { limits, OrbError, parseWith } from '@orb/protocol';
 import { placementPolicies } from './scheduler/policies.ts';
 
 const listen = z.string().regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -55,9 +55,14 @@ export const superNodeConfigSchema = z.strictObject({
   maxWaitingCalls: z.int().min(0).max(1_000_000).default(1_000),
   maxWaitMs: z.int().min(0).max(60_000).default(5_000),
   settleEveryMs: z.int().min(20).max(60_000).default(250),
-  /** Keys whose co-signatures make blocks final, for as long as the ledger itself lists no peers. */
-  peers: z.array(hex32).max(64).default([]),
+  /** Of before. */
+  peers: z.never('the ledger itself lists its peers now: orb ledger vote --peers NAMES').optional(),
+  /** How long a node that is gone may take to come back with the receipt of a job before that is closed unpaid. */
   lostGraceMs: z.int().min(0).max(86_400_000).default(30_000),
+  /** How long a node may take to sign receipts that it has sent before their jobs go to the ledger without. */
+  unsignedGraceMs: z.int().min(0).max(86_400_000).default(600_000),
+  /** How long what is due at another super node is left to it. */
+  elsewhereMs: z.int().min(0).max(86_400_000).default(10_000),
 });
 
 export type SuperNodeConfig = z.output<typeof superNodeConfigSchema>;

@@ -28,7 +28,7 @@ export async function handleCall(request: CallRequest, context: CallContext): Pr
 }
 
 /** What only this super node's word vouches for stays here: another could not check it. */
-function reachOf({ account, origin }: CallRequest, { entry }: Admission): 'everywhere' | 'here' {
+function reachOf({ signed, origin }: CallRequest, { entry }: Admission): 'everywhere' | 'here' {
   const otherPayer = origin?.payer !== undefined && origin.payer !== entry.record.account;
-  return otherPayer || (account !== undefined && isPrivate(entry)) ? 'here' : 'everywhere';
+  return otherPayer || (signed === undefined && isPrivate(entry)) ? 'here' : 'everywhere';
 }

@@ -1,8 +1,11 @@
 import { Option, type Command } from 'commander';
-import { formatCredits } from '@orb/protocol';
-import { budgetDefaults } from '../deploy/ensure-allowance.ts';
+import { OrbError, formatCredits, stateKeys } from '@orb/protocol';
+import type { Orb, Owner } from '@orb/sdk';
+import { budgetDefaults, type AllowanceState } from '../deploy/ensure-allowance.ts';
+import { FunctionFiles } from '../deploy/function-files.ts';
+import { keepToppedUp } from '../deploy/top-up.ts';
 import type { Session } from '../session/session.ts';
-import { formatInstant, formatMoney } from '../terminal/format.ts';
+import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { credits, duration } from './option-values.ts';
@@ -11,6 +14,11 @@ interface OpenFlags {
   readonly max: bigint;
   readonly perCall?: bigint;
   readonly for: number;
+}
+
+interface KeepFlags {
+  readonly every: number;
+  readonly once?: boolean;
 }
 
 /** `orb allowance …`: what an owner lets a super node spend. */
@@ -30,6 +38,13 @@ export function addAllowanceCommands(program: Command, context: CommandContext):
         .default(budgetDefaults.allowanceMs, '30d'),
     )
     .action(async (path: string | undefined, flags: OpenFlags, command: Command) => open(context.session(command), path, flags));
+  allowance
+    .command('keep')
+    .description('keep what is set aside for functions topped up, within their budgets, until Ctrl-C')
+    .argument('[functions...]', 'OWNER/NAME; every function you own when left out')
+    .addOption(new Option('--every <time>', 'how often to look').argParser(duration(1_000, 86_400_000)).default(15_000, '15s'))
+    .option('--once', 'look once and end, for a timer of your own')
+    .action(async (paths: string[], flags: KeepFlags, command: Command) => keep(context.session(command), paths, flags));
   allowance
     .command('show')
     .description('your allowances and what is left of them')
@@ -51,6 +66,49 @@ async function open(session: Session, path: string | undefined, flags: OpenFlags
     const { style } = session.terminal;
     return `${style.good('✓')} Allowance of ${style.strong(formatMoney(flags.max))} for ${path ?? 'all your functions'} until ${formatInstant(expiresMs)}. ${style.quiet(id)}`;
   });
+}
+
+async function keep(session: Session, wanted: readonly string[], { every, once = false }: KeepFlags): Promise<void> {
+  const { orb, owner, name } = await session.orbAs();
+  const { terminal, options, signal } = session;
+  const { style } = terminal;
+  const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
+  const paths = wanted.length > 0 ? await Promise.all(wanted.map((path) => session.ownPath(path))) : await ownFunctions(orb, owner, name);
+  if (paths.length === 0) throw new OrbError('not-found', { message: `${name} has no function.`, hint: 'Deploy one: orb deploy FILE' });
+  let anything = false;
+  const onOpened = (path: string, opened: readonly AllowanceState[]) => {
+    anything = true;
+    for (const { id, superNode, openedUnits, leftUnits } of opened) {
+      const event = {
+        type: 'opened',
+        function: path,
+        allowance: id,
+        superNode,
+        openedUnits: String(openedUnits),
+        leftUnits: String(leftUnits),
+      };
+      if (options.json) terminal.print(JSON.stringify(event));
+      else terminal.print(`${style.good('✓')} ${path}: set aside ${formatMoney(openedUnits)} more at super node ${shortId(superNode)}`);
+    }
+  };
+  const onShort = (path: string, error: OrbError) => {
+    if (options.json) terminal.print(JSON.stringify({ type: 'short', function: path, error: error.toJSON() }));
+    else terminal.print(`${style.warn('!')} ${path}: ${error.message}${error.hint === undefined ? '' : ` ${style.quiet(error.hint)}`}`);
+  };
+  const count = `${paths.length} function${paths.length === 1 ? '' : 's'}`;
+  if (options.json) terminal.print(JSON.stringify({ type: 'keeping', functions: paths }));
+  else if (!once) terminal.note(terminal.noteStyle.quiet(`Keeping ${count} topped up. Ctrl-C ends.`));
+  await keepToppedUp(paths, { everyMs: once ? 0 : every }, { orb, owner, files, signal, onOpened, onShort });
+  if (once && !anything && !options.json) terminal.print(`${style.good('✓')} Enough is set aside for ${paths.join(', ')}.`);
+}
+
+async function ownFunctions(orb: Orb, { id }: Owner, ownerName: string): Promise<readonly string[]> {
+  const paths: string[] = [];
+  for await (const { key } of orb.ledger.range(stateKeys.functionName(id, ''))) {
+    const name = key.slice(key.lastIndexOf('/') + 1);
+    if ((await orb.functions.nameState(id, name)).holder !== undefined) paths.push(`${ownerName}/${name}`);
+  }
+  return paths;
 }
 
 async function show(session: Session): Promise<void> {

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import { OrbError, asOrbError, fromUtf8, limits } from '@orb/protocol';
+import { OrbError, asOrbError, formatCredits, fromUtf8, isOrbError, limits } from '@orb/protocol';
 import { readBytes, streamBody, type CallInfo, type CallStream, type Orb } from '@orb/sdk';
+import { FunctionFiles } from '../deploy/function-files.ts';
+import { paidFunction, topUpAfterRefusal } from '../deploy/top-up.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { shortId } from '../terminal/format.ts';
@@ -53,7 +55,7 @@ function collectHeader(text: string, previous: readonly (readonly [string, strin
 async function call(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
   if (!flags.buffer) return streamCall(session, path, word, flags);
   const body = await readInput(flags, word, session.terminal.streams.stdin);
-  const answer = await sendCall(session, path, body, flags);
+  const answer = await withTopUp(session, path, () => sendCall(session, path, body, flags));
   if (session.options.verbose) describeCall(answer, session);
   if (session.options.json) session.result(jsonAnswer(answer), () => '');
   else await printOutput(answer.bytes, session);
@@ -69,7 +71,10 @@ async function streamCall(session: Session, path: string, word: string | undefin
   if (session.options.json) throw new OrbError('invalid-request', { message: '--json needs the whole output: leave --no-buffer out.' });
   const { stdin } = session.terminal.streams;
   const source = isWeb(flags) ? await streamInput(flags, word, stdin) : undefined;
-  const { status, body, info } = await openCall(session, path, source ?? (await readInput(flags, word, stdin)), flags);
+  const input = source ?? (await readInput(flags, word, stdin));
+  // What came by stdin is gone: it cannot be sent again.
+  const send = () => openCall(session, path, input, flags);
+  const { status, body, info } = await (source ? send() : withTopUp(session, path, send));
   const printer = new StreamPrinter(session.terminal);
   for await (const piece of body) await printer.print(piece);
   printer.end();
@@ -87,6 +92,38 @@ async function openCall(
   if (!isWeb(flags)) return orb.stream(path, body instanceof Uint8Array ? eventBody(body) : undefined, { signal: session.signal });
   const { response, info } = await sendWeb(orb, session, path, body, flags);
   return { status: response.status, contentType: contentTypeOf(response), body: streamBody(response), info };
+}
+
+/** Owners' calls open the next allowance by themselves, within the function's budget. Refused calls did nothing: they are sent again. */
+async function withTopUp<T>(session: Session, path: string, send: () => Promise<T>): Promise<T> {
+  try {
+    return await send();
+  } catch (error) {
+    if (!isOrbError(error) || error.code !== 'payment-required' || !(await topUpOwn(session, path))) throw error;
+    return send();
+  }
+}
+
+/** @returns false where the function is not of an account on this machine, or cannot be paid for within its budget */
+async function topUpOwn(session: Session, path: string): Promise<boolean> {
+  const ownerName = path.split('/')[0] ?? '';
+  if (!(await session.keys.accounts()).includes(ownerName)) return false;
+  const { terminal } = session;
+  try {
+    const { orb, owner } = await session.orbAs(ownerName);
+    const fn = await paidFunction(
+      path.split('/').slice(0, 2).join('/'),
+      orb,
+      new FunctionFiles({ home: session.home }, { keys: session.keys }),
+    );
+    const opened = await topUpAfterRefusal(fn, { orb, owner });
+    for (const { openedUnits } of opened)
+      terminal.note(terminal.noteStyle.quiet(`Set aside ${formatCredits(openedUnits)} credits more for ${path}, within its budget.`));
+    return opened.length > 0;
+  } catch (error) {
+    terminal.note(terminal.noteStyle.warn(`! No more could be set aside for ${path}: ${asOrbError(error).message}`));
+    return false;
+  }
 }
 
 function isWeb({ method, path, header }: CallFlags): boolean {

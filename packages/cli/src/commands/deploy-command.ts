@@ -10,7 +10,7 @@ import type { Session } from '../session/session.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
-import { baseUnits, credits, duration, memory, wholeNumber } from './option-values.ts';
+import { baseUnits, credits, duration, memory, variables, wholeNumber } from './option-values.ts';
 
 interface DeployFlags {
   readonly image?: string;
@@ -22,8 +22,9 @@ interface DeployFlags {
   readonly concurrency?: number;
   readonly handler?: string;
   readonly isolation?: IsolationTier;
-  readonly budget: bigint;
-  readonly allowanceFor: number;
+  readonly env?: Readonly<Record<string, string>> | false;
+  readonly budget?: bigint;
+  readonly allowanceFor?: number;
   readonly private?: boolean;
   readonly public?: boolean;
   readonly idempotent?: boolean;
@@ -37,7 +38,7 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     .description(
       'bundle a function, put it on the ledger and see it seeded; deploying again publishes a new version, with the limits of the one before unless told otherwise',
     )
-    .argument('[file]', 'TypeScript or JavaScript source; npm packages it imports are bundled in')
+    .argument('[file]', 'TypeScript or JavaScript source, whose npm packages are bundled in, or a WebAssembly module')
     .option('--image <reference>', 'a container image instead of a file, as docker pull takes it')
     .option('--name <name>', 'name of the function (default: from the file or image)')
     .option(
@@ -67,27 +68,29 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     )
     .option(
       '--handler <export>',
-      'which export answers (default: fetch, then default, then handler); of an image job or http (default: http if it names a port)',
+      'which export answers (default: fetch, then default, then handler; of WebAssembly _start, then handle); of an image job or http (default: http if it names a port)',
     )
     .addOption(
       new Option('--isolation <tier>', 'the weakest isolation of a node that may run it, weakest first (default: process)').choices(
         isolationTiers,
       ),
     )
+    .option(
+      '--env <NAME=VALUE>',
+      'a variable of its environment, which everybody can read on the ledger; once for each. Replaces those of the version before',
+      variables,
+    )
+    .option('--no-env', 'no environment')
     .option('--private', 'only the owner may call it')
     .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
     .option('--no-idempotent', 'not safe to run twice')
-    .addOption(
-      new Option('--budget <credits>', 'the most that stands open for it at a time on this super node')
-        .argParser(credits)
-        .default(budgetDefaults.budgetUnits, '10'),
+    .option(
+      '--budget <credits>',
+      `the most it may cost while its allowances live; half is set aside at once, the rest as it is used (default: ${formatCredits(budgetDefaults.budgetUnits)})`,
+      credits,
     )
-    .addOption(
-      new Option('--allowance-for <time>', 'how long the allowance lives')
-        .argParser(duration(60_000, 366 * 86_400_000))
-        .default(budgetDefaults.allowanceMs, '30d'),
-    )
+    .option('--allowance-for <time>', 'how long allowances live (default: 30d)', duration(60_000, 366 * 86_400_000))
     .option('--print-descriptor', 'print the signed descriptor as well')
     .action(async (file: string | undefined, flags: DeployFlags, command: Command) => deploy(context.session(command), file, flags));
 }
@@ -103,7 +106,13 @@ async function deploy(session: Session, file: string | undefined, flags: DeployF
   }
   const { orb, owner, name: ownerName } = await session.orbAs();
   const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
-  const options = { source, name, manifest: manifestFlags(flags), budgetUnits: flags.budget, allowanceMs: flags.allowanceFor };
+  const options = {
+    source,
+    name,
+    manifest: manifestFlags(flags),
+    ...(flags.budget !== undefined && { budgetUnits: flags.budget }),
+    ...(flags.allowanceFor !== undefined && { allowanceMs: flags.allowanceFor }),
+  };
   const { progress, signal } = session;
   const deployment = await deployFunction(options, { orb, owner, ownerName, files, progress, signal }).catch((error: unknown) => {
     progress.fail();
@@ -119,7 +128,7 @@ async function deploy(session: Session, file: string | undefined, flags: DeployF
 
 function sourceOf(file: string | undefined, { image, handler }: DeployFlags, { terminal }: Session): CodeSource {
   if (image !== undefined && file === undefined) return { image, handler, login: terminal.streams.env['ORB_REGISTRY_LOGIN'] };
-  if (file !== undefined && image === undefined) return { file };
+  if (file !== undefined && image === undefined) return { file, handler };
   throw new OrbError('invalid-request', {
     message: 'Give either a source file or --image.',
     hint: 'orb deploy hello.ts, or orb deploy --image ghcr.io/me/app:1',
@@ -135,6 +144,7 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.handler !== undefined && { handler: flags.handler }),
     ...(flags.isolation !== undefined && { isolation: flags.isolation }),
+    ...(flags.env !== undefined && { env: flags.env || undefined }),
     ...(flags.private && { visibility: 'private' as const }),
     ...(flags.public && { visibility: 'public' as const }),
     ...(flags.idempotent !== undefined && { idempotent: flags.idempotent }),

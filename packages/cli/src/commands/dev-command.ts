@@ -2,8 +2,8 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { OrbError, isFunctionName } from '@orb/protocol';
 import { nameFromFile } from '../deploy/bundle-source.ts';
 import { deployFunction } from '../deploy/deploy-function.ts';
-import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
+import { keepToppedUp } from '../deploy/top-up.ts';
 import { devLoop, type DevEvent } from '../dev/dev-loop.ts';
 import { LogLines } from '../logs/log-lines.ts';
 import { readLogs } from '../logs/read-logs.ts';
@@ -18,7 +18,7 @@ export function addDevCommand(program: Command, context: CommandContext): void {
   program
     .command('dev')
     .description('deploy a function to this computer’s network at every save, and show what it prints and how it fails')
-    .argument('<file>', 'TypeScript or JavaScript source')
+    .argument('<file>', 'TypeScript or JavaScript source, or a WebAssembly module')
     .option('--name <name>', 'name of the function (default: from the file)', functionName)
     .action(async (file: string, flags: { name?: string }, command: Command) => dev(context.session(command), file, flags.name));
 }
@@ -36,15 +36,21 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
   refuseMainNetwork(await orb.network());
   const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
   const progress = createProgress(terminal, true);
-  const deploy = () =>
-    deployFunction({ source: { file }, name, manifest: {}, ...budgetDefaults }, { orb, owner, ownerName, files, progress, signal });
+  const deploy = () => deployFunction({ source: { file }, name, manifest: {} }, { orb, owner, ownerName, files, progress, signal });
   const path = `${ownerName}/${name}`;
+  const report = (error: unknown) => void reportError(error, terminal, { json: false, verbose: false });
   let logs: Promise<void> | undefined;
+  let kept: Promise<void> | undefined;
   const onEvent = (event: DevEvent) => {
     showEvent(event, path, session);
     // Without its log the function still answers.
-    if (event.type === 'deployed')
-      logs ??= showLogs().catch((error: unknown) => void reportError(error, terminal, { json: false, verbose: false }));
+    if (event.type !== 'deployed') return;
+    logs ??= showLogs().catch(report);
+    kept ??= keepToppedUp(
+      [path],
+      { everyMs: 5_000 },
+      { orb, owner, files, signal, onOpened: () => undefined, onShort: (_, error) => report(error) },
+    ).catch(report);
   };
   const lines = new LogLines(terminal.style);
   const showLogs = async () => {
@@ -53,7 +59,7 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
       terminal.print(options.json ? JSON.stringify({ type: 'log', ...entry }) : lines.render(entry));
   };
   await devLoop(file, { deploy, signal, onEvent });
-  await logs;
+  await Promise.all([logs, kept]);
 }
 
 function functionNameOf(name: string): string {

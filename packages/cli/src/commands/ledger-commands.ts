@@ -9,6 +9,7 @@ import { addBackupCommands } from './backup-commands.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
 import { addPeerCommands, finalWords } from './peer-commands.ts';
+import { addVoteCommands } from './vote-commands.ts';
 
 /** `orb ledger …`: read and check the ledger. */
 export function addLedgerCommands(program: Command, context: CommandContext): void {
@@ -43,6 +44,7 @@ export function addLedgerCommands(program: Command, context: CommandContext): vo
     .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 100)
     .action(async (key: string, flags: { limit: number }, command: Command) => showHistory(context.session(command), key, flags.limit));
   addPeerCommands(ledger, context);
+  addVoteCommands(ledger, context);
   addBackupCommands(ledger, context);
 }
 

@@ -33,6 +33,7 @@ interface StartFlags {
   readonly block?: string;
   readonly set: readonly string[];
   readonly engineSocket?: string;
+  readonly claimAfter?: number;
   readonly stopWithParent?: boolean;
 }
 
@@ -74,6 +75,11 @@ export function addNodeCommands(program: Command, context: CommandContext): void
       '--engine-socket <path>',
       'socket of the Docker Engine for container images (default: DOCKER_HOST, else where Docker and podman listen)',
     )
+    .option(
+      '--claim-after <seconds>',
+      'how long a super node may take to settle before this node brings its jobs to the ledger itself (default: 30)',
+      wholeNumber(1, 86_400),
+    )
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => start(context.session(command), flags));
   node
@@ -107,6 +113,8 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
       chain: network.chain,
       label: flags.label,
       superNodes: [...network.superNodes],
+      gateways: [...network.gateways],
+      claims: { ...(flags.claimAfter !== undefined && { afterMs: flags.claimAfter * 1_000 }) },
       ...(network.owner !== undefined && { owner: network.owner }),
       ...(flags.engineSocket !== undefined && { engineSocket: flags.engineSocket }),
       settings,
@@ -143,9 +151,14 @@ async function settingsOf(session: Session, flags: StartFlags): Promise<NonNulla
   };
 }
 
+/** Super nodes of the network that are remembered as ways to the ledger. */
+const ledgerGateways = 16;
+
 interface WorkPlace {
   readonly chain: Hex32;
-  readonly superNodes: readonly { readonly address: string; readonly key: Hex32 }[];
+  readonly superNodes: readonly { readonly address: string; readonly key: Hex32; readonly gateway?: string }[];
+  /** Where the ledger can be reached. */
+  readonly gateways: readonly string[];
   /** Account that lends this computer, where it is known. */
   readonly owner?: Hex32;
 }
@@ -169,7 +182,12 @@ async function findNetwork(
     // Through a gateway the key can be certified; without one it must stand on the ledger already.
     const lender = session.options.gateway === undefined ? undefined : await session.orbAs();
     if (lender) await certify(lender.orb, lender.owner);
-    return { chain, superNodes: [{ address: address!, key }], ...(lender && { owner: lender.owner.id }) };
+    return {
+      chain,
+      superNodes: [{ address: address!, key }],
+      gateways: lender ? await session.gateways() : [],
+      ...(lender && { owner: lender.owner.id }),
+    };
   }
   if (given > 0)
     throw new OrbError('invalid-request', {
@@ -186,9 +204,10 @@ async function findNetwork(
   }
   await certify(orb, owner);
   const others = await otherSuperNodes(orb, superNode.id, nodeId(node.publicKey));
-  const own = { address: superNode.address, key: superNode.key };
-  const superNodes = [own, ...others.map((other) => ({ address: other.address, key: other.key }))];
-  return { chain: found, superNodes: superNodes.slice(0, wanted), owner: owner.id };
+  const own = { address: superNode.address, key: superNode.key, ...(superNode.gateway !== undefined && { gateway: superNode.gateway }) };
+  const superNodes = [own, ...others.map((other) => ({ address: other.address, key: other.key, gateway: other.gateway }))];
+  const gateways = [...(await session.gateways()), ...others.slice(0, ledgerGateways).map(({ gateway }) => gateway)];
+  return { chain: found, superNodes: superNodes.slice(0, wanted), gateways, owner: owner.id };
 }
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {

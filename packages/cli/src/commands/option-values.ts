@@ -56,3 +56,10 @@ export function cores(text: string): number {
   if (!/^\d{1,4}(\.\d{1,2})?$/.test(text) || value < 0.1 || value > 1_024) throw new InvalidArgumentError('It must be 0.1 to 1024.');
   return value;
 }
+
+/** `NAME=VALUE`, gathered from each time the option is given. */
+export function variables(text: string, before?: unknown): Readonly<Record<string, string>> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must be NAME=VALUE.');
+  return { ...(typeof before === 'object' ? before : {}), [text.slice(0, at)]: text.slice(at + 1) };
+}

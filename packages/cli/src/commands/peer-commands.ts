@@ -25,7 +25,9 @@ export function addPeerCommands(ledger: Command, context: CommandContext): void 
   const peer = ledger.command('peer').description('a copy of the ledger that runs every block again and co-signs it');
   peer
     .command('start')
-    .description('follow the ledger of the super node at --gateway; co-sign with the key of --account, else with a key of the folder')
+    .description(
+      'follow the ledger of the super node at --gateway; co-sign with the key of --account, whose word counts where the ledger lists it',
+    )
     .requiredOption('--folder <folder>', 'where the copy, and what it has co-signed, are kept')
     .option('--chain <id>', 'the network that is meant; needed once, where this computer does not know it')
     .option('--listen <host:port>', 'serve reads and proofs over HTTP there')
@@ -51,7 +53,7 @@ export function finalWords(finality: LedgerFinality | undefined, style: Style): 
 
 async function startPeer(session: Session, { folder: given, chain, listen, stopWithParent }: StartFlags): Promise<void> {
   const folder = resolve(given);
-  const gateway = await session.gateway();
+  const gateway = await answeringGateway(session);
   const genesis = await trustedGenesis(session, folder, gateway, chain);
   const signer = await signerOf(session, folder);
   const { terminal } = session;
@@ -82,6 +84,13 @@ async function startPeer(session: Session, { folder: given, chain, listen, stopW
   await peer.stop();
 }
 
+/** The super node to follow: of several that are known, one that answers now. */
+async function answeringGateway(session: Session): Promise<string> {
+  const orb = await session.orb();
+  await orb.network().catch(() => undefined);
+  return orb.url;
+}
+
 /** The genesis that the folder has, or the super node's if its hash is the one that is trusted. */
 async function trustedGenesis(session: Session, folder: string, gateway: string, given: string | undefined): Promise<Genesis> {
   if (given !== undefined && !isHex32(given)) {
@@ -106,7 +115,7 @@ async function trustedGenesis(session: Session, folder: string, gateway: string,
   return genesis;
 }
 
-/** Peers that the ledger lists are accounts; one that a super node's configuration lists has a key of its own. */
+/** Peers that the ledger lists are accounts; without one, the copy has a key of its own, whose word counts for nobody but itself. */
 async function signerOf(session: Session, folder: string): Promise<Signer> {
   const { account } = session.options;
   if (account !== undefined) return session.keys.openAccount(account);
@@ -131,7 +140,7 @@ async function showPeers(session: Session): Promise<void> {
       style,
     );
     if (finality.peers.length === 0) {
-      return `${summary}\n${style.quiet('The orderer alone vouches for this ledger. Its parameters, or super-node.json (peers), can list who co-signs.')}`;
+      return `${summary}\n${style.quiet('The orderer alone vouches for this ledger. Its peers are listed with orb ledger vote --peers NAMES.')}`;
     }
     const rows = finality.peers.map(({ id, height, heardMs }) => [
       names.get(id) ?? shortId(id),

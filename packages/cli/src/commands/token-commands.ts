@@ -43,17 +43,21 @@ async function create(session: Session, functions: readonly string[], flags: Cre
     expiresMs: Date.now() + flags.for,
     ...(flags.label !== undefined && { label: flags.label }),
   });
-  session.result({ ...token, endpoint: orb.url }, () => {
-    const { style } = session.terminal;
-    return [
-      `${style.good('✓')} Access key for ${functions.length > 0 ? functions.join(', ') : 'all functions you may call'} until ${formatInstant(token.expiresMs)}. The secret is shown this once:`,
-      '',
+  const { terminal, options } = session;
+  const reach = functions.length > 0 ? functions.join(', ') : 'all functions you may call';
+  // Beside the result, so that a shell can read that: orb token create … > aws.env
+  if (!options.json)
+    terminal.note(
+      `${terminal.noteStyle.good('✓')} Access key for ${reach} until ${formatInstant(token.expiresMs)}. The secret is shown this once.`,
+    );
+  session.result({ ...token, endpoint: orb.url }, () =>
+    [
       `export AWS_ACCESS_KEY_ID=${token.accessKeyId}`,
       `export AWS_SECRET_ACCESS_KEY=${token.secretAccessKey}`,
       `export AWS_ENDPOINT_URL_LAMBDA=${orb.url}`,
       'export AWS_REGION=orb',
-    ].join('\n');
-  });
+    ].join('\n'),
+  );
 }
 
 async function list(session: Session): Promise<void> {

@@ -78,7 +78,9 @@ async function pull(session: Session, given: string, flags: PullFlags): Promise<
   }
   const code = await orb.functions.download(path, owner, version);
   const folder = resolve(flags.folder ?? name);
-  const files = { code: join(folder, `${name}.js`), manifest: join(folder, `${name}.manifest.json`) };
+  // Of an image, its own manifest.
+  const extension = { bundle: 'js', wasm: 'wasm', image: 'image.json' }[version.manifest.kind];
+  const files = { code: join(folder, `${name}.${extension}`), manifest: join(folder, `${name}.manifest.json`) };
   await mkdir(folder, { recursive: true });
   await writeNew(files.code, code);
   await writeNew(files.manifest, `${JSON.stringify(version.manifest, null, 2)}\n`);

@@ -54,7 +54,7 @@ compdef _orb orb
 function fish(tree: readonly CommandWords[]): string {
   const lines = tree.flatMap(({ path, words }) =>
     words.map(({ word, meaning }) => {
-      const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-a ${word}`;
+      const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-f -a ${word}`;
       return `complete -c orb -n ${quote(`__orb_at ${keyOf(path)}`)} ${what} -d ${quote(plain(meaning))}`;
     }),
   );

@@ -88,11 +88,11 @@ export function nameFromFile(file: string): string {
 async function checkSource(path: string, file: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile())
-    throw new OrbError('bad-source', { message: `There is no file ${file}.`, hint: 'Give the path of a .ts or .js file.' });
+    throw new OrbError('bad-source', { message: `There is no file ${file}.`, hint: 'Give the path of a .ts, .js or .wasm file.' });
   if (!sources.includes(extname(path)))
     throw new OrbError('bad-source', {
       message: `${file} is neither TypeScript nor JavaScript.`,
-      hint: `Orb takes ${sources.join(', ')}.`,
+      hint: `Orb takes ${sources.join(', ')} and .wasm.`,
     });
 }
 

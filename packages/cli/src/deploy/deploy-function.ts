@@ -6,7 +6,6 @@ import {
   parseManifest,
   stateKeys,
   versionId,
-  type FunctionId,
   type Manifest,
   type ManifestInput,
   type Signer,
@@ -17,15 +16,19 @@ import type { FunctionInfo, NetworkInfo, Orb, Owner } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
 import { formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
-import { otherSuperNodes } from '../lending/other-super-nodes.ts';
-import { checkBudget, checkFunds, ensureAllowances, type AllowanceState, type BudgetOptions } from './ensure-allowance.ts';
+import { budgetDefaults, checkBudget, checkFunds, firstUnits, type AllowanceState, type Budget } from './ensure-allowance.ts';
+import { budgetSpent, topUp } from './top-up.ts';
 import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 import { readCode, readingOf, type CodeForDeploy, type CodeSource } from './read-code.ts';
 
 /** What an owner may say in a manifest. */
-export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image'>>;
+export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image' | 'env'>> & {
+  /** `undefined` takes an earlier one away. */
+  readonly env?: ManifestInput['env'] | undefined;
+};
 
-export interface DeployOptions extends BudgetOptions {
+/** Where no budget is given, the one of the deploy before holds. */
+export interface DeployOptions extends Partial<Budget> {
   readonly source: CodeSource;
   readonly name: string;
   /** What the manifest should say beside code; the rest stays as in the version that runs now, or has its default. */
@@ -74,8 +77,9 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
   const manifest = makeManifest(place.terms, options.manifest, bundle);
-  checkBudget(manifest, options);
-  if (place.isNew) await checkFunds(orb, owner, options.budgetUnits);
+  const budget = await budgetOf(place.identity, options, dependencies);
+  checkBudget(manifest, budget);
+  if (place.isNew) await checkFunds(orb, owner, firstUnits(manifest, budget));
 
   progress.update('Handing over the code');
   await orb.functions.upload(bundle.code, owner, dependencies.signal);
@@ -86,9 +90,10 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
 
   progress.step('Opening the allowance');
-  const allowances = await openAllowances(place.identity.id, network, manifest, options, dependencies);
+  await dependencies.files.writeBudget(place.identity, budget);
+  const allowances = await topUp({ functionId: place.identity.id, manifest, budget }, network, dependencies);
   const allowance = allowances[0];
-  if (!allowance) throw budgetInUse(options);
+  if (!allowance) throw budgetSpent(budget);
   const leftUnits = allowances.reduce((sum, one) => sum + one.leftUnits, 0n);
   progress.done(
     `Allowance: ${formatMoney(leftUnits)} for this function${allowances.length > 1 ? `, at ${allowances.length} super nodes` : ''}`,
@@ -99,26 +104,10 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, allowances, ...replicas };
 }
 
-/** Super nodes that the budget is shared by at most: each can spend its part, in league with a node, and no more. */
-const maxSuperNodes = 4;
-
-async function openAllowances(
-  functionId: FunctionId,
-  { superNode }: NetworkInfo,
-  manifest: Manifest,
-  options: BudgetOptions,
-  { orb, owner }: DeployDependencies,
-): Promise<readonly AllowanceState[]> {
-  const others = await otherSuperNodes(orb, superNode.id, functionId);
-  const superNodes = [superNode.id, ...others.map(({ id }) => id)].slice(0, maxSuperNodes);
-  return ensureAllowances(orb, owner, { superNodes, functionId, manifest }, options);
-}
-
-function budgetInUse({ budgetUnits }: BudgetOptions): OrbError {
-  return new OrbError('allowance-exceeded', {
-    message: `The budget of ${formatMoney(budgetUnits)} is held by allowances at other super nodes already.`,
-    hint: 'Raise --budget, or wait until they end: orb allowance show.',
-  });
+/** The budget said now, else the one said before, else the default. */
+async function budgetOf(identity: FunctionIdentity, said: Partial<Budget>, { files }: DeployDependencies): Promise<Budget> {
+  const { budgetUnits, allowanceMs } = (await files.readBudget(identity)) ?? budgetDefaults;
+  return { budgetUnits: said.budgetUnits ?? budgetUnits, allowanceMs: said.allowanceMs ?? allowanceMs };
 }
 
 /** How callers reach the super node: as it says itself, else as it was reached now. */
@@ -128,11 +117,11 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
 
 /** @param before terms of an earlier version @param terms what the owner says now */
 function makeManifest(before: ManifestTerms, terms: ManifestTerms, { code, sha256, manifest: own }: CodeForDeploy): Manifest {
+  const { env, ...said } = { ...before, ...own, ...terms };
   return parseManifest({
     priceCap: String(limits.rate.default),
-    ...before,
-    ...own,
-    ...terms,
+    ...said,
+    ...(env && { env }),
     v: 1,
     code: { sha256, bytes: code.byteLength },
   } satisfies ManifestInput);
@@ -172,7 +161,7 @@ function termsOf(version: FunctionInfo['version']): ManifestTerms {
   if (!version) return {};
   const { v: _, kind, runtime: __, code: ___, image: ____, ...terms } = parseManifest(version['manifest']);
   if (kind === 'bundle') return terms;
-  // How an image answers is found anew for each.
+  // How an image or a module answers is found anew for each.
   const { handler: _____, concurrency: ______, ...rest } = terms;
   return rest;
 }

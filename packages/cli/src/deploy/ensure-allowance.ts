@@ -1,14 +1,15 @@
 import { OrbError, formatCredits, type AllowanceRecord, type FunctionId, type Manifest, type SuperNodeId } from '@orb/protocol';
 import type { Orb, Owner } from '@orb/sdk';
 
-export interface BudgetOptions {
-  /** The most that super nodes may hold for the function at a time, all together, base units. @default 10 credits */
+/** What the owner of a function says it may cost. */
+export interface Budget {
+  /** The most that may be spent on the function while its allowances live, at all super nodes together, base units. @default 10 credits */
   readonly budgetUnits: bigint;
   /** How long an allowance lives, milliseconds. @default 30 days */
   readonly allowanceMs: number;
 }
 
-export const budgetDefaults: BudgetOptions = { budgetUnits: 10_000_000_000n, allowanceMs: 30 * 86_400_000 };
+export const budgetDefaults: Budget = { budgetUnits: 10_000_000_000n, allowanceMs: 30 * 86_400_000 };
 
 /** What stands at one super node after {@link ensureAllowances}. */
 export interface AllowanceState {
@@ -26,7 +27,7 @@ function maxCallUnits({ timeoutMs, memoryMiB, priceCap }: Pick<Manifest, 'timeou
 }
 
 /** @throws OrbError `allowance-exceeded` when the budget would not pay for a single call that runs to its limits */
-export function checkBudget(manifest: Manifest, { budgetUnits }: BudgetOptions): void {
+export function checkBudget(manifest: Manifest, { budgetUnits }: Budget): void {
   const perCall = maxCallUnits(manifest);
   if (perCall <= budgetUnits) return;
   throw new OrbError('allowance-exceeded', {
@@ -43,82 +44,99 @@ export interface AllowanceTarget {
   readonly manifest: Manifest;
 }
 
+/** What is set aside at once, base units: half of the budget, but enough for one call. The rest follows where it is used. */
+export function firstUnits(manifest: Manifest, { budgetUnits }: Budget): bigint {
+  return maxOf(budgetUnits / 2n, maxCallUnits(manifest));
+}
+
 /**
- * Sees that each super node holds about its share of the budget for the function: an equal part, but never too little for
- * one call that runs to its limits, so that a small budget is shared by fewer. Keeps an allowance that has half its share
- * left, opens another for what is missing. Never is more than the budget open in all.
+ * Sees that each super node holds its part of half the budget for the function: an equal part, but never too little for
+ * one call that runs to its limits, so that a small budget is shared by fewer. Keeps an allowance that has half of that
+ * left, opens another where it has not: what one super node needs more of than the others goes there from the other
+ * half. Never is more spent and open than the budget.
+ * @param force opens another at the first super node also where the ledger sees enough left: calls under way have a claim
+ *   on it that the ledger does not know of
  * @throws OrbError `insufficient-funds` naming what is there and what is needed
  */
 export async function ensureAllowances(
   orb: Orb,
   payer: Owner,
   { superNodes, functionId, manifest }: AllowanceTarget,
-  options: BudgetOptions,
+  budget: Budget,
+  { force = false }: { readonly force?: boolean } = {},
 ): Promise<readonly AllowanceState[]> {
   const perCall = maxCallUnits(manifest);
-  const usable = (await orb.allowances.list(payer.id)).filter((allowance) => fits(allowance, functionId, perCall, options));
-  let open = usable.reduce((sum, { left }) => sum + BigInt(left), 0n);
-  const shared = superNodes.slice(0, Number(minOf(BigInt(superNodes.length), perCall === 0n ? 1n << 16n : options.budgetUnits / perCall)));
-  const share = options.budgetUnits / BigInt(Math.max(1, shared.length));
+  const all = await orb.allowances.list(payer.id);
+  const usable = all.filter((allowance) => fits(allowance, functionId, perCall, budget));
+  let room = budget.budgetUnits - committed(all, functionId, perCall);
+  const first = firstUnits(manifest, budget);
+  const sharers = perCall === 0n ? superNodes.length : Number(minOf(BigInt(superNodes.length), maxOf(1n, first / perCall)));
+  const slice = first / BigInt(Math.max(1, sharers));
   const states: AllowanceState[] = [];
-  for (const superNode of shared) {
+  for (const superNode of superNodes.slice(0, sharers)) {
     const here = usable.filter((allowance) => allowance.superNode === superNode);
-    const state =
-      keep(here, superNode, share, perCall) ??
-      (await openMissing(orb, payer, { superNode, functionId, here, perCall, share, room: options.budgetUnits - open }, options));
-    if (state?.opened) open += state.openedUnits;
+    const kept = keep(here, superNode, perCall);
+    const isEnough = kept && kept.leftUnits * 2n >= slice && !(force && superNode === superNodes[0]);
+    const state = isEnough ? kept : ((await openSlice(orb, payer, { superNode, functionId, here, perCall, slice, room }, budget)) ?? kept);
+    if (state?.opened) room -= state.openedUnits;
     if (state) states.push(state);
   }
   return states;
+}
+
+/**
+ * What of the budget is gone or can go: all that was spent of allowances that have not ended, and all that is left of
+ * those which can pay for a call. What is left of the others only waits for its return.
+ */
+function committed(all: readonly AllowanceRecord[], functionId: FunctionId, perCall: bigint): bigint {
+  const own = all.filter(({ functions, expires }) => functions !== '*' && functions.includes(functionId) && expires > Date.now());
+  const spent = own.reduce((sum, { maxUnits, left }) => sum + BigInt(maxUnits) - BigInt(left), 0n);
+  return spent + leftOf(own.filter(({ maxPerCall }) => BigInt(maxPerCall) >= perCall));
 }
 
 function leftOf(allowances: readonly AllowanceRecord[]): bigint {
   return allowances.reduce((sum, { left }) => sum + BigInt(left), 0n);
 }
 
-function largestOf(allowances: readonly AllowanceRecord[]): AllowanceRecord | undefined {
-  return allowances.toSorted((a, b) => (BigInt(a.left) < BigInt(b.left) ? 1 : -1))[0];
+/** The state of what there is, where it pays for a call. */
+function keep(here: readonly AllowanceRecord[], superNode: SuperNodeId, perCall: bigint): AllowanceState | undefined {
+  const best = here.toSorted((a, b) => (BigInt(a.left) < BigInt(b.left) ? 1 : -1))[0];
+  if (!best || BigInt(best.left) < perCall) return undefined;
+  return { id: best.id, superNode, leftUnits: leftOf(here), expiresMs: best.expires, opened: false, openedUnits: 0n };
 }
 
-/** The state of what there is, where that is enough. */
-function keep(here: readonly AllowanceRecord[], superNode: SuperNodeId, share: bigint, perCall: bigint): AllowanceState | undefined {
-  const best = largestOf(here);
-  const left = leftOf(here);
-  if (!best || BigInt(best.left) < perCall || (left * 2n < share && share - left >= perCall)) return undefined;
-  return { id: best.id, superNode, leftUnits: left, expiresMs: best.expires, opened: false, openedUnits: 0n };
-}
-
-interface Missing {
+interface Slice {
   readonly superNode: SuperNodeId;
   readonly functionId: FunctionId;
   readonly here: readonly AllowanceRecord[];
   readonly perCall: bigint;
-  readonly share: bigint;
-  /** What the budget leaves after all that is open, at any super node. */
+  readonly slice: bigint;
+  /** What the budget leaves. */
   readonly room: bigint;
 }
 
 /** @returns undefined when the budget has no room for a single call */
-async function openMissing(
+async function openSlice(
   orb: Orb,
   payer: Owner,
-  { superNode, functionId, here, perCall, share, room }: Missing,
-  { allowanceMs }: BudgetOptions,
+  { superNode, functionId, here, perCall, slice, room }: Slice,
+  { allowanceMs }: Budget,
 ): Promise<AllowanceState | undefined> {
-  const left = leftOf(here);
-  const missing = share - left > perCall ? share - left : perCall;
-  // What is there may be too small for a call, and still count: one call more than the budget is let pass here alone.
-  const opening = here.length > 0 && room < perCall ? perCall : minOf(missing, room);
+  const opening = minOf(slice, room);
   if (opening < perCall || opening <= 0n) return undefined;
   await checkFunds(orb, payer, opening);
   const expiresMs = Date.now() + allowanceMs;
   const terms = { superNode, functions: [functionId], maxUnits: opening, maxPerCallUnits: perCall, expiresMs };
   const { id } = await orb.allowances.open(payer, terms);
-  return { id, superNode, leftUnits: left + opening, expiresMs, opened: true, openedUnits: opening };
+  return { id, superNode, leftUnits: leftOf(here) + opening, expiresMs, opened: true, openedUnits: opening };
 }
 
 function minOf(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
+}
+
+function maxOf(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 /** @throws OrbError `insufficient-funds` */
@@ -131,7 +149,7 @@ export async function checkFunds(orb: Orb, payer: Owner, units: bigint): Promise
   });
 }
 
-function fits(allowance: AllowanceRecord, functionId: FunctionId, perCall: bigint, { allowanceMs }: BudgetOptions): boolean {
+function fits(allowance: AllowanceRecord, functionId: FunctionId, perCall: bigint, { allowanceMs }: Budget): boolean {
   return (
     (allowance.functions === '*' || allowance.functions.includes(functionId)) &&
     BigInt(allowance.maxPerCall) >= perCall &&

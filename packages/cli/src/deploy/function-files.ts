@@ -1,7 +1,24 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OrbError, parseDescriptor, signDescriptor, type ChainId, type Descriptor, type FunctionId, type Signer } from '@orb/protocol';
+import {
+  OrbError,
+  parseDescriptor,
+  parseWith,
+  signDescriptor,
+  type ChainId,
+  type Descriptor,
+  type FunctionId,
+  type Signer,
+} from '@orb/protocol';
+import { z } from 'zod';
 import type { KeyStore } from '../key-store/key-store.ts';
+import type { Budget } from './ensure-allowance.ts';
+
+const budgetSchema = z.object({
+  v: z.literal(1),
+  budgetUnits: z.string().regex(/^[0-9]{1,20}$/),
+  allowanceMs: z.number().int().positive(),
+});
 
 /** Which function, on which network. */
 export interface FunctionIdentity {
@@ -29,6 +46,22 @@ export class FunctionFiles {
   /** A file for each network and incarnation: deploying the same name elsewhere never touches this one. */
   secretPath({ owner, name, chain, incarnation }: FunctionIdentity, kind: 'client-secret' | 'recovery'): string {
     return join(this.#home, 'functions', owner, `${name}.${chain.slice(0, 8)}-${incarnation}.${kind}.json`);
+  }
+
+  /** What its owner said it may cost, when it was deployed from this machine. */
+  async readBudget(identity: FunctionIdentity): Promise<Budget | undefined> {
+    const text = await readFile(this.#budgetPath(identity), 'utf8').catch(() => undefined);
+    if (text === undefined) return undefined;
+    const { budgetUnits, allowanceMs } = parseWith(budgetSchema, JSON.parse(text), this.#budgetPath(identity));
+    return { budgetUnits: BigInt(budgetUnits), allowanceMs };
+  }
+
+  async writeBudget(identity: FunctionIdentity, { budgetUnits, allowanceMs }: Budget): Promise<void> {
+    await replaceFile(this.#budgetPath(identity), { v: 1, budgetUnits: String(budgetUnits), allowanceMs });
+  }
+
+  #budgetPath({ owner, name, chain, incarnation }: FunctionIdentity): string {
+    return join(this.#home, 'functions', owner, `${name}.${chain.slice(0, 8)}-${incarnation}.budget.json`);
   }
 
   /** Makes both keys, or opens those that an interrupted deploy has left. They are on disk before the ledger hears of them. */
@@ -61,10 +94,7 @@ export class FunctionFiles {
   async writeDescriptor(identity: FunctionIdentity, gateway: string, control: Signer): Promise<Descriptor> {
     const { chain, owner, name, id } = identity;
     const descriptor = signDescriptor({ v: 1, chain, function: id, owner, name, version: null, gateways: [gateway] }, control);
-    const path = this.descriptorPath(identity);
-    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
-    await writeFile(`${path}.${process.pid}.tmp`, `${JSON.stringify(descriptor, null, 2)}\n`);
-    await rename(`${path}.${process.pid}.tmp`, path);
+    await replaceFile(this.descriptorPath(identity), descriptor);
     return descriptor;
   }
 
@@ -83,6 +113,12 @@ export class FunctionFiles {
       throw new OrbError('invalid-request', { message: `${path} is damaged.`, hint: 'Deploy again to make a new one.', cause });
     }
   }
+}
+
+async function replaceFile(path: string, value: object): Promise<void> {
+  await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+  await writeFile(`${path}.${process.pid}.tmp`, `${JSON.stringify(value, null, 2)}\n`);
+  await rename(`${path}.${process.pid}.tmp`, path);
 }
 
 function keyName({ owner, name, incarnation }: FunctionIdentity): string {

@@ -26,6 +26,7 @@ export function describeNode(status: NodeStatus, style: Style, nowMs: number): s
     ['isolation', `${offer.isolation}; runs ${offer.runtimes.join(', ') || 'nothing'}`],
     ['running', `${status.running} jobs, ${status.busyMiB} MiB`],
     ['done', describeTally(status.jobs)],
+    ...describeClaims(status),
     ['holds', describeHeld(status)],
     ['around it', describeSeen(status)],
     ...status.superNodes.map((superNode) => ['super node', describeLink(superNode, style)] as const),
@@ -39,6 +40,11 @@ function describeTally({ done, outcomes, askedUnits }: NodeStatus['jobs']): stri
     .map(([name, count]) => `${name} ${count}`)
     .join(', ');
   return `${done} jobs${details && ` (${details})`}, worth ${formatMoney(askedUnits)}`;
+}
+
+function describeClaims({ claims: { claimed, settled, unpaid, open } }: NodeStatus): [string, string][] {
+  if (claimed + settled + unpaid + open === 0) return [];
+  return [['claims', `${claimed} jobs brought to the ledger, ${open} under way, ${unpaid} stay unpaid`]];
 }
 
 function describeHeld({ versions }: NodeStatus): string {

@@ -65,6 +65,7 @@ const exitOf: Readonly<Record<ErrorCode, ExitName>> = {
   'shutting-down': 'network',
   'link-closed': 'network',
   'protocol-violation': 'network',
+  'wrong-receipt': 'network',
   'ledger-unavailable': 'network',
   'wrong-chain': 'ledger',
   'ledger-corrupt': 'ledger',

@@ -15,9 +15,10 @@ export function promptHidden(terminal: Terminal, question: string): Promise<stri
       hint: 'Set ORB_PASSPHRASE or give --passphrase-file FILE.',
     });
   }
-  stderr.write(question);
+  // First: what is typed at once must not be shown, and Ctrl-C is ours to read.
   stdin.setRawMode(true);
   stdin.resume();
+  stderr.write(question);
   return new Promise((resolve, reject) => {
     let typed = '';
     const finish = (settle: () => void) => {

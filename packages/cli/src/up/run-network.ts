@@ -6,7 +6,6 @@ import { OrbError, unitsPerCredit } from '@orb/protocol';
 import { Orb, type NetworkInfo } from '@orb/sdk';
 import { makeNetwork, openNetworkFolder } from '../compose.ts';
 import { deployFunction, type Deployment } from '../deploy/deploy-function.ts';
-import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
 import { KeyStore } from '../key-store/key-store.ts';
 import { registerSuperNode } from '../lending/register-super-node.ts';
@@ -199,7 +198,7 @@ async function deployExample(
   const files = new FunctionFiles({ home: folder.home }, { keys });
   const orb = new Orb({ url, account: { signer: developer.signer } });
   return deployFunction(
-    { source: { file: example }, name: 'hello', manifest: { replicas: nodes }, ...budgetDefaults },
+    { source: { file: example }, name: 'hello', manifest: { replicas: nodes } },
     { orb, owner: developer, ownerName: developer.name, files, progress: nestedProgress(progress, 'Deploying demo/hello'), signal },
   );
 }

@@ -135,22 +135,21 @@ export function portConformance(open: OpenLedger): void {
       await ledger.close();
     });
 
-    test('a follower gets every block once and in order, old and new, and each event of it', async () => {
+    test('a follower gets every block once and in order, old and new, and what it did', async () => {
       const { net, ledger, superNode, node, job, id } = await setStage(open);
       const seen: CommittedBlock[] = [];
       const settled = Promise.withResolvers<void>();
       const following = ledger.follow(2, (committed) => {
         seen.push(committed);
-        if (committed.events.some((event) => event.type === 'job')) settled.resolve();
+        if (committed.block.transactions.some(({ kind }) => kind === 'job.settle')) settled.resolve();
       });
       await net.settle(superNode, [net.batch(superNode, node, [job(0), job(0)])]);
       await settled.promise;
       expect(seen.map(({ block }) => block.header.height)).toEqual(Array.from({ length: ledger.head.height - 1 }, (_, i) => i + 2));
       const last = seen.at(-1)!;
       expect(resultsHash(last.results)).toBe(last.block.header.results);
-      const jobs = last.events.filter((event) => event.type === 'job').map(({ job: record }) => record);
-      expect(jobs).toEqual([await ledger.job(id(0))]);
-      expect(last.events.some((event) => event.type === 'record' && event.key === stateKeys.allowance(id(0).slice(0, 32)))).toBe(true);
+      expect(await last.jobs(0)).toEqual([await ledger.job(id(0))]);
+      expect(last.writes[0]!.some(({ key }) => key === stateKeys.allowance(id(0).slice(0, 32)))).toBe(true);
       following.stop();
       await net.createAccount('later');
       expect(seen.at(-1)).toBe(last);

@@ -328,9 +328,9 @@ export function settlementConformance(open: OpenLedger): void {
       const foreign = await net.openAllowance(bob, other);
       const { height, index } = await net.settle(superNode, [net.batch(superNode, node, [job(0), job(0, { allowance: foreign })])]);
       const written = await new Promise<string[]>((resolve) => {
-        const following = ledger.follow(height, ({ events }) => {
+        const following = ledger.follow(height, ({ writes }) => {
           following.stop();
-          resolve(events.filter((event) => event.type === 'record').map(({ key }) => key));
+          resolve(writes[0]!.map(({ key }) => key));
         });
       });
       const id = superNodeId(superNode.publicKey);

@@ -1,4 +1,4 @@
-import { OrbError, type Transaction, type TransactionResult } from '@orb/protocol';
+import { OrbError, type PreparedTransaction, prepareTransaction, type Transaction, type TransactionResult } from '@orb/protocol';
 import { cancelRecovery, createAccount, finishRecovery, recoverAccount, rotateKeys } from './accounts.ts';
 import { openAllowance, releaseAllowance } from './allowances.ts';
 import { claimJobs } from './claims.ts';
@@ -9,7 +9,6 @@ import { controlFunction, createFunction } from './functions.ts';
 import type { JobChange } from './job-book.ts';
 import { acknowledgeJobs, assignJobs, finishJobs, type JobsOutcome } from './jobs.ts';
 import { registerNode, retireNode } from './nodes.ts';
-import { prepareTransaction, type PreparedTransaction } from './prepared.ts';
 import { refundJob } from './refunds.ts';
 import { payCommission } from './rewards.ts';
 import { answerChallenge, challengeSeeders, paySeeders, setCodeRoot } from './seeding.ts';

@@ -1,7 +1,18 @@
-import { accountId, functionId, jobId, nodeId, stateKeys, superNodeId, type Json, type TicketRow, type Transaction } from '@orb/protocol';
+import {
+  accountId,
+  functionId,
+  jobId,
+  type Json,
+  nodeId,
+  type PreparedTransaction,
+  prepareTransaction,
+  stateKeys,
+  superNodeId,
+  type TicketRow,
+  type Transaction,
+} from '@orb/protocol';
 import type { Environment } from './context.ts';
 import { executePrepared, type Execution } from './execute.ts';
-import { prepareTransaction, type PreparedTransaction } from './prepared.ts';
 import { KeyNotLoaded, LoadedView } from './state.ts';
 
 /** Reads one key of the committed state. */

@@ -45,9 +45,12 @@ export class EmbeddedKeeping implements Keeping {
   readonly #log: BlockLog;
   readonly #checkpoint: Checkpoint;
   #tail = new GrowingTail();
-  /** The tail that is on its way to the checkpoint. */
+  /** The tail that is on its way to the checkpoint, or could not be written and is tried again. */
   #writing: GrowingTail | undefined;
   #written: Promise<void> = Promise.resolve();
+  #isBusy = false;
+  /** After a failure: not before this. */
+  #nextMs = 0;
 
   constructor(options: CheckpointOptions, dependencies: { readonly log: BlockLog; readonly checkpoint: Checkpoint }) {
     this.#options = options;
@@ -66,8 +69,9 @@ export class EmbeddedKeeping implements Keeping {
   note(head: Pick<Block, 'header' | 'signature'>, delta: BlockDelta, offset: number, nextOffset: number): void {
     this.#tail.add(head, delta, offset, nextOffset);
     const { entries, ms } = this.#options;
-    const due = this.#tail.entries >= entries || performance.now() - this.#tail.startedMs >= ms;
-    if (due && !this.#writing) void this.#writeCheckpoint();
+    const now = performance.now();
+    const due = this.#tail.entries >= entries || now - this.#tail.startedMs >= ms;
+    if (due && !this.#isBusy && now >= this.#nextMs) void this.#writeCheckpoint();
   }
 
   /** Resolves when a checkpoint that is under way is written. */
@@ -102,24 +106,33 @@ export class EmbeddedKeeping implements Keeping {
 
   async close(): Promise<void> {
     await this.#written;
-    if (this.#tail.offsets.size > 0) await this.#writeCheckpoint();
+    if (this.#writing) await this.#writeCheckpoint();
+    if (!this.#writing && this.#tail.offsets.size > 0) await this.#writeCheckpoint();
     await this.#checkpoint.close();
     await this.#log.close();
   }
 
   #writeCheckpoint(): Promise<void> {
-    const tail = this.#tail;
-    this.#writing = tail;
-    this.#tail = new GrowingTail();
-    this.#written = this.#checkpoint.write(tail).then(
-      () => {
-        this.#writing = undefined;
-      },
-      (error: unknown) => {
-        // The log has it all: a checkpoint that cannot be written costs memory and a longer start, nothing else.
-        process.emitWarning(`The ledger's checkpoint could not be written: ${String(error)}`);
-      },
-    );
+    if (!this.#writing) {
+      this.#writing = this.#tail;
+      this.#tail = new GrowingTail();
+    }
+    this.#isBusy = true;
+    this.#written = this.#checkpoint
+      .write(this.#writing)
+      .then(
+        () => {
+          this.#writing = undefined;
+        },
+        (error: unknown) => {
+          // The log has it all: a checkpoint that cannot be written costs memory and a longer start, nothing else.
+          process.emitWarning(`The ledger's checkpoint could not be written: ${String(error)}`);
+          this.#nextMs = performance.now() + this.#options.ms;
+        },
+      )
+      .finally(() => {
+        this.#isBusy = false;
+      });
     return this.#written;
   }
 }

@@ -75,11 +75,10 @@ test('no settlement reads or writes what another super node’s settlement write
   await Promise.all(settlements.map((transaction) => ledger.submit(transaction)));
   const written = new Map<string, Set<string>>();
   const seen = Promise.withResolvers<void>();
-  const following = ledger.follow(from, ({ block, events }) => {
-    for (const event of events) {
-      if (event.type !== 'record') continue;
-      const owner = superNodes.find((id) => event.key.includes(id)) ?? (event.value as { superNode?: string } | null)?.superNode ?? '';
-      written.set(event.key, (written.get(event.key) ?? new Set()).add(owner));
+  const following = ledger.follow(from, ({ block, writes }) => {
+    for (const { key, value } of writes.flat()) {
+      const owner = superNodes.find((id) => key.includes(id)) ?? (value as { superNode?: string } | null)?.superNode ?? '';
+      written.set(key, (written.get(key) ?? new Set()).add(owner));
     }
     if (block.header.height === ledger.head.height) seen.resolve();
   });

@@ -1,8 +1,7 @@
-import { asOrbError, OrbError, type Transaction } from '@orb/protocol';
+import { asOrbError, OrbError, type PreparedTransaction, type Transaction } from '@orb/protocol';
 import { BlockBuilder } from '../block-builder.ts';
 import type { Execution } from '../contracts/execute.ts';
 import { executePreparedLoading } from '../contracts/loading.ts';
-import type { PreparedTransaction } from '../contracts/prepared.ts';
 import type { OrdererDependencies, TransactionOrderer } from '../orderer.ts';
 import type { Committed } from '../port.ts';
 import { VersionedState, type ReadSet } from './versioned-state.ts';

@@ -2,6 +2,7 @@ import { ClassicLevel } from 'classic-level';
 import { blockHash, cosignBytes, hex32, hex64, OrbError, parseWith, verify, type Block, type Cosignature, type Hex32 } from '@orb/protocol';
 import { z } from 'zod';
 import type { Ledger } from '../port.ts';
+import type { CosignatureSink } from './cosigning.ts';
 import { readPeerSet, type Peer, type PeerSet } from './peer-set.ts';
 
 /** Co-signatures of one message: what a peer catches up by. */
@@ -57,32 +58,23 @@ const hashChars = 64;
  * Co-signatures of a ledger's blocks, kept beside it. They can be asked for again from those who made them, so they are
  * not flushed one by one.
  */
-export class CosignatureBook implements Cosignatures {
+export class CosignatureBook implements Cosignatures, CosignatureSink {
   readonly #ledger: Ledger;
-  readonly #configured: readonly Hex32[];
   readonly #db: ClassicLevel;
   readonly #heard = new Map<Hex32, number>();
   /** Highest blocks of peers that have been found in the ledger: what is in it stays in it. */
   readonly #seen = new Map<Hex32, string>();
 
-  private constructor(ledger: Ledger, configured: readonly Hex32[], db: ClassicLevel) {
+  private constructor(ledger: Ledger, db: ClassicLevel) {
     this.#ledger = ledger;
-    this.#configured = configured;
     this.#db = db;
   }
 
-  /**
-   * @param options.folder of this book alone; made when missing
-   * @param options.peers keys that count where the ledger lists no peers
-   */
-  static async open(options: {
-    readonly folder: string;
-    readonly peers: readonly Hex32[];
-    readonly ledger: Ledger;
-  }): Promise<CosignatureBook> {
+  /** @param options.folder of this book alone; made when missing */
+  static async open(options: { readonly folder: string; readonly ledger: Ledger }): Promise<CosignatureBook> {
     const db = new ClassicLevel(options.folder);
     await db.open();
-    return new CosignatureBook(options.ledger, options.peers, db);
+    return new CosignatureBook(options.ledger, db);
   }
 
   /**
@@ -108,6 +100,11 @@ export class CosignatureBook implements Cosignatures {
     return { height: highest.height };
   }
 
+  /** The co-signatures of this process itself. */
+  async send(message: CosignaturesMessage): Promise<void> {
+    await this.add(message);
+  }
+
   /** The highest block that a key has co-signed here. @throws OrbError `forbidden` for whoever is no peer */
   async heightOf(key: Hex32): Promise<number | undefined> {
     await this.#requirePeer(key);
@@ -116,7 +113,7 @@ export class CosignatureBook implements Cosignatures {
 
   /** The co-signatures of a block by those who are peers now. */
   async of(height: number): Promise<readonly Cosignature[]> {
-    const { peers } = await readPeerSet(this.#ledger, this.#configured);
+    const { peers } = await readPeerSet(this.#ledger);
     const keys = peers.flatMap((peer) => peer.keys);
     const [found, block] = await Promise.all([this.#db.getMany(keys.map((key) => blockKey(height, key))), this.#ledger.block(height)]);
     const hash = block && blockHash(block.header);
@@ -124,7 +121,7 @@ export class CosignatureBook implements Cosignatures {
   }
 
   async status(): Promise<FinalityStatus> {
-    const { source, peers, needed } = await readPeerSet(this.#ledger, this.#configured);
+    const { source, peers, needed } = await readPeerSet(this.#ledger);
     const standing = await Promise.all(peers.map(async (peer) => ({ id: peer.id, ...(await this.#standingOf(peer)) })));
     // Each block names the one before it: who has co-signed a block stands for all before it.
     const heights = standing.flatMap(({ height }) => (height === null ? [] : [height])).sort((a, b) => b - a);
@@ -137,11 +134,11 @@ export class CosignatureBook implements Cosignatures {
   }
 
   async #requirePeer(key: Hex32): Promise<void> {
-    const { peers } = await readPeerSet(this.#ledger, this.#configured);
+    const { peers } = await readPeerSet(this.#ledger);
     if (!peers.some(({ keys }) => keys.includes(key))) {
       throw new OrbError('forbidden', {
         message: `The key ${key.slice(0, 12)}… is not that of a peer of this ledger.`,
-        hint: 'The ledger’s parameters list its peers; where they list none, the super node’s configuration does.',
+        hint: 'The ledger’s parameters list its peers: accounts, whose keys and super nodes co-sign. See orb ledger parameters.',
       });
     }
   }

@@ -1,17 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  blockHash,
-  cosignBytes,
-  finalityOf,
-  finalityQuorum,
-  isOrbError,
-  stateKeys,
-  verify,
-  type OrbError,
-  type Signer,
-} from '@orb/protocol';
+import { accountId, blockHash, cosignBytes, finalityOf, quorumOf, isOrbError, verify, type OrbError, type Signer } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LedgerEngine } from '../engine.ts';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
@@ -21,9 +11,11 @@ import { openCosigner } from './cosign-record.ts';
 import { startCosigning, type CosignatureSink } from './cosigning.ts';
 import { readPeerSet } from './peer-set.ts';
 
-const peers = ['ann', 'bea', 'cid', 'dan'].map((name) => testSigner(`peer ${name}`));
+const names = ['ann', 'bea', 'cid', 'dan'];
+const peers = names.map(testSigner);
 const [ann, bea, cid] = peers as [Signer, Signer, Signer, Signer];
 const keys = peers.map(({ publicKey }) => publicKey);
+const genesis = testGenesis({ peers: keys.map(accountId) });
 let folder: string;
 let clock: TestClock;
 let ledger: LedgerEngine;
@@ -35,7 +27,9 @@ beforeEach(async () => {
   clock = new TestClock();
   ledger = await openLedger();
   net = new TestNetwork(ledger, clock);
-  book = await CosignatureBook.open({ folder: join(folder, 'book'), peers: keys, ledger });
+  // One block: the first.
+  await Promise.all(names.map((name) => net.createAccount(name)));
+  book = await CosignatureBook.open({ folder: join(folder, 'book'), ledger });
 });
 afterEach(async () => {
   await book.close();
@@ -43,7 +37,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const openLedger = () => createMemoryLedger({ genesis: testGenesis(), ordererKey: orderer, clock: clock.read });
+const openLedger = (of = genesis) => createMemoryLedger({ genesis: of, ordererKey: orderer, clock: clock.read });
 
 /** A message of one peer over the block of a height. */
 async function cosigned(signer: Signer, height: number, change: object = {}): Promise<CosignaturesMessage> {
@@ -61,28 +55,28 @@ describe('finality', () => {
   test('more than two thirds of the peers make a block final, with all blocks before it', async () => {
     await net.createAccount('eve');
     await net.createAccount('fay');
-    expect(await book.status()).toMatchObject({ source: 'configured', needed: 3, final: null, head: 2 });
-    await book.add(await cosigned(ann, 2));
-    await book.add(await cosigned(bea, 2));
+    expect(await book.status()).toMatchObject({ source: 'ledger', needed: 3, final: null, head: 3 });
+    await book.add(await cosigned(ann, 3));
+    await book.add(await cosigned(bea, 3));
     expect(await book.status()).toMatchObject({ final: null });
-    await book.add(await cosigned(cid, 1));
-    expect(await book.status()).toMatchObject({
-      final: 1,
-      peers: [{ height: 2 }, { height: 2 }, { height: 1 }, { height: null, heardMs: null }],
-    });
     await book.add(await cosigned(cid, 2));
-    expect(await book.status()).toMatchObject({ final: 2 });
-    expect([1, 2, 3, 4, 6, 7, 10].map(finalityQuorum)).toEqual([1, 2, 3, 3, 5, 5, 7]);
+    expect(await book.status()).toMatchObject({
+      final: 2,
+      peers: [{ height: 3 }, { height: 3 }, { height: 2 }, { height: null, heardMs: null }],
+    });
+    await book.add(await cosigned(cid, 3));
+    expect(await book.status()).toMatchObject({ final: 3 });
+    expect([1, 2, 3, 4, 6, 7, 10].map(quorumOf)).toEqual([1, 2, 3, 3, 5, 5, 7]);
   });
 
   test('co-signatures are there again after a restart, and go into proofs that readers can count', async () => {
     await net.createAccount('eve');
-    for (const peer of [ann, bea, cid]) await book.add(await cosigned(peer, 1));
+    for (const peer of [ann, bea, cid]) await book.add(await cosigned(peer, 2));
     await book.close();
-    book = await CosignatureBook.open({ folder: join(folder, 'book'), peers: keys, ledger });
-    expect(await book.status()).toMatchObject({ final: 1 });
-    const cosignatures = await book.of(1);
-    const { header } = (await ledger.block(1))!;
+    book = await CosignatureBook.open({ folder: join(folder, 'book'), ledger });
+    expect(await book.status()).toMatchObject({ final: 2 });
+    const cosignatures = await book.of(2);
+    const { header } = (await ledger.block(2))!;
     expect(finalityOf(header, cosignatures, keys)).toEqual({ final: true, signed: 3, of: 4 });
     expect(finalityOf(header, [...cosignatures, ...cosignatures], [ann.publicKey, testSigner('x').publicKey])).toEqual({
       final: false,
@@ -95,65 +89,71 @@ describe('finality', () => {
 
   test('co-signatures of blocks that this ledger no longer has, brought back from a back-up, count for nothing', async () => {
     await net.createAccount('eve');
-    for (const peer of [ann, bea, cid]) await book.add(await cosigned(peer, 1));
+    for (const peer of [ann, bea, cid]) await book.add(await cosigned(peer, 2));
     await book.close();
     const older = await openLedger();
-    book = await CosignatureBook.open({ folder: join(folder, 'book'), peers: keys, ledger: older });
+    book = await CosignatureBook.open({ folder: join(folder, 'book'), ledger: older });
     expect(await book.status()).toMatchObject({ final: null });
-    await new TestNetwork(older, clock).createAccount('fay');
-    expect(await book.status()).toMatchObject({ final: null, head: 1 });
-    expect(await book.of(1)).toEqual([]);
+    const olderNet = new TestNetwork(older, clock);
+    await Promise.all(names.map((name) => olderNet.createAccount(name)));
+    await olderNet.createAccount('fay');
+    expect(await book.status()).toMatchObject({ final: null, head: 2 });
+    expect(await book.of(2)).toEqual([]);
     await older.close();
   });
 
   test('without peers nothing is final, and nobody can co-sign', async () => {
-    const alone = await CosignatureBook.open({ folder: join(folder, 'alone'), peers: [], ledger });
+    const unlisted = await openLedger(testGenesis());
+    const alone = await CosignatureBook.open({ folder: join(folder, 'alone'), ledger: unlisted });
     expect(await alone.status()).toMatchObject({ source: 'none', final: null, peers: [] });
     await expect(alone.add(await cosigned(ann, 0))).rejects.toMatchObject({ code: 'forbidden' });
     await alone.close();
+    await unlisted.close();
   });
 
   test.each([
-    ['by a stranger', (): unknown => cosigned(testSigner('eve'), 1), 'forbidden'],
-    ['with another’s signature', () => cosigned(ann, 1, { signature: bea.sign(new Uint8Array(3)) }), 'bad-signature'],
+    ['by a stranger', (): unknown => cosigned(testSigner('eve'), 2), 'forbidden'],
+    ['with another’s signature', () => cosigned(ann, 2, { signature: bea.sign(new Uint8Array(3)) }), 'bad-signature'],
     [
       'of another height’s block',
-      async () => cosigned(ann, 1, { signature: (await cosigned(ann, 0)).cosignatures[0]!.signature }),
+      async () => cosigned(ann, 2, { signature: (await cosigned(ann, 1)).cosignatures[0]!.signature }),
       'bad-signature',
     ],
-    ['of a block that is another here', () => cosigned(ann, 1, { hash: 'ab'.repeat(32) }), 'conflict'],
-    ['of a block that is not here yet', async () => cosigned(ann, 1, { height: 7 }), 'not-found'],
+    ['of a block that is another here', () => cosigned(ann, 2, { hash: 'ab'.repeat(32) }), 'conflict'],
+    ['of a block that is not here yet', async () => cosigned(ann, 2, { height: 7 }), 'not-found'],
     ['of nothing', () => ({ v: 1, key: ann.publicKey, cosignatures: [] }), 'invalid-request'],
     [
       'of too much',
-      async () => ({ v: 1, key: ann.publicKey, cosignatures: Array(201).fill((await cosigned(ann, 1)).cosignatures[0]) }),
+      async () => ({ v: 1, key: ann.publicKey, cosignatures: Array(201).fill((await cosigned(ann, 2)).cosignatures[0]) }),
       'invalid-request',
     ],
-    ['with a field that nobody knows', async () => ({ ...(await cosigned(ann, 1)), extra: 1 }), 'invalid-request'],
+    ['with a field that nobody knows', async () => ({ ...(await cosigned(ann, 2)), extra: 1 }), 'invalid-request'],
   ])('a co-signature %s is refused and counts for nothing', async (_, make, code) => {
     await net.createAccount('eve');
     await expect(book.add(await make())).rejects.toMatchObject({ code });
     expect((await book.status()).peers.map(({ height }) => height)).toEqual([null, null, null, null]);
-    expect(await book.of(1)).toEqual([]);
+    expect(await book.of(2)).toEqual([]);
   });
 
-  test('the peers that the ledger lists come before configured ones, count by account, and with their keys of now', async () => {
-    const accounts: Record<string, unknown> = {
-      [stateKeys.currentParameters]: 2,
-      [stateKeys.parameters(2)]: { peers: ['aa', 'bb', 'cc'] },
-      [stateKeys.account('aa')]: { keys: ['k1', 'k2'] },
-      [stateKeys.account('bb')]: { keys: ['k3'] },
-    };
-    const set = await readPeerSet({ get: (key) => Promise.resolve(accounts[key] as never) }, keys);
-    expect(set).toEqual({
-      source: 'ledger',
-      needed: 3,
-      peers: [
-        { id: 'aa', keys: ['k1', 'k2'] },
-        { id: 'bb', keys: ['k3'] },
-        { id: 'cc', keys: [] },
-      ],
-    });
+  test('an account counts once, whichever of its keys signs: its own of now, or that of a super node of it', async () => {
+    await net.mint(ann, 1_000n);
+    const key = await net.registerSuperNode(ann, 'super');
+    const set = await readPeerSet(ledger);
+    expect(set).toMatchObject({ source: 'ledger', needed: 3 });
+    expect(set.peers[0]).toEqual({ id: accountId(ann.publicKey), keys: [ann.publicKey, key.publicKey] });
+    await book.add(await cosigned(key, 2));
+    await book.add(await cosigned(ann, 2));
+    await book.add(await cosigned(bea, 2));
+    expect(await book.status()).toMatchObject({ final: null, peers: [{ height: 2 }, { height: 2 }, { height: null }, { height: null }] });
+    expect(await book.of(2)).toHaveLength(3);
+    await book.add(await cosigned(cid, 2));
+    expect(await book.status()).toMatchObject({ final: 2 });
+  });
+
+  test('a listed account that is not there yet still counts for the quorum', async () => {
+    const empty = await openLedger();
+    expect(await readPeerSet(empty)).toMatchObject({ needed: 3, peers: [{ keys: [] }, { keys: [] }, { keys: [] }, { keys: [] }] });
+    await empty.close();
   });
 });
 
@@ -177,14 +177,14 @@ describe('a peer that co-signs', () => {
         });
       });
     let cosigning: ReturnType<typeof startCosigning> | undefined;
-    await reached(1);
+    await reached(2);
     await cosigning!.stop();
-    const later = reached(3);
+    const later = reached(4);
     await net.createAccount('fay');
     await net.createAccount('gus');
     await later;
     await cosigning!.stop();
-    for (let height = 0; height <= 3; height++) expect(await book.of(height)).toHaveLength(1);
+    for (let height = 0; height <= 4; height++) expect(await book.of(height)).toHaveLength(1);
   });
 
   test('tries again when nobody takes its signatures, and sends each of them then', async () => {
@@ -210,7 +210,7 @@ describe('a peer that co-signs', () => {
     await cosigning.stop();
     expect(troubles).toHaveLength(3);
     expect(troubles.every(isOrbError)).toBe(true);
-    expect(await book.heightOf(ann.publicKey)).toBe(0);
+    expect(await book.heightOf(ann.publicKey)).toBe(1);
   });
 
   test('has what it signs on the disk before the signature leaves', async () => {
@@ -218,7 +218,7 @@ describe('a peer that co-signs', () => {
     const cosigner = await openCosigner(folder, ann, ledger);
     const message = await cosigner.sign([ledger.head]);
     expect(JSON.parse(await readFile(join(folder, 'cosigned.json'), 'utf8'))).toMatchObject({
-      height: 1,
+      height: 2,
       hash: message.cosignatures[0]!.hash,
     });
     expect(verify(ann.publicKey, cosignBytes(ledger.head), message.cosignatures[0]!.signature)).toBe(true);
@@ -227,11 +227,12 @@ describe('a peer that co-signs', () => {
   test('never signs two blocks of one height, though a crash lies between signing and sending, and its copy was lost', async () => {
     await net.createAccount('eve');
     await net.createAccount('fay');
-    await (await openCosigner(folder, ann, ledger)).sign([(await ledger.block(1))!.header, ledger.head]);
+    await (await openCosigner(folder, ann, ledger)).sign([(await ledger.block(2))!.header, ledger.head]);
     // It crashed before anything was sent; the copy is gone, and the orderer now shows another ledger.
     const other = await openLedger();
     const cosigner = await openCosigner(folder, ann, other);
     const otherNet = new TestNetwork(other, clock);
+    await Promise.all(names.map((name) => otherNet.createAccount(name)));
     await expect(cosigner.sign([other.head])).rejects.toMatchObject({
       code: 'ledger-unavailable',
       message: expect.stringContaining('catch up'),
@@ -241,7 +242,7 @@ describe('a peer that co-signs', () => {
     await otherNet.createAccount('hal');
     await expect(cosigner.sign([other.head])).rejects.toMatchObject({
       code: 'ledger-corrupt',
-      message: expect.stringContaining('another block 2'),
+      message: expect.stringContaining('another block 3'),
     });
     await otherNet.createAccount('ida');
     await expect(cosigner.sign([other.head])).rejects.toMatchObject({ code: 'ledger-corrupt' });

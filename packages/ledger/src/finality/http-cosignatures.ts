@@ -9,7 +9,8 @@ const standingSchema = z.object({ height: height.nullable() });
 const addedSchema = z.object({ height });
 const ofSchema = z.object({ cosignatures: z.array(z.object({ key: hex32, signature: hex64 })).max(256) });
 const statusSchema = z.object({
-  source: z.enum(['ledger', 'configured', 'none']),
+  // Super nodes of before knew peers of their own configuration.
+  source: z.enum(['ledger', 'configured', 'none']).transform((source) => (source === 'none' ? source : 'ledger')),
   needed: z.int().min(1),
   head: height,
   final: height.nullable(),

@@ -1,39 +1,45 @@
-import { finalityQuorum, stateKeys, type AccountRecord, type Hex32 } from '@orb/protocol';
+import { quorumOf, stateKeys, type AccountId, type AccountRecord, type Hex32, type Parameters, type SuperNodeRecord } from '@orb/protocol';
 import type { Ledger } from '../port.ts';
 
-/** Somebody whose co-signature counts, once, whichever of its keys has made it. */
+/** An account whose co-signature counts, once, whichever of its keys has made it. */
 export interface Peer {
-  /** Account id of a peer that the ledger lists; the key itself of one that is configured. */
-  readonly id: Hex32;
+  readonly id: AccountId;
+  /** The account's own, and those of its super nodes. */
   readonly keys: readonly Hex32[];
 }
 
-/** Whose co-signatures make a block final here. */
+/** Whose co-signatures make a block final. */
 export interface PeerSet {
-  /** The ledger's own list comes before that of a super node's configuration. */
-  readonly source: 'ledger' | 'configured' | 'none';
+  /** The accounts that the ledger's parameters list; while they list none, the orderer alone vouches. */
+  readonly source: 'ledger' | 'none';
   readonly peers: readonly Peer[];
   /** Co-signatures that make a block final. */
   readonly needed: number;
 }
 
-/**
- * The peers as of the head: the accounts that the current parameters list, by their keys of now; else those configured.
- * @param configured keys
- */
-export async function readPeerSet(ledger: Pick<Ledger, 'get'>, configured: readonly Hex32[]): Promise<PeerSet> {
-  const listed = await listedPeers(ledger);
-  const peers = listed.length > 0 ? listed : [...new Set(configured)].map((key) => ({ id: key, keys: [key] }));
-  if (peers.length === 0) return { source: 'none', peers, needed: 1 };
-  return { source: listed.length > 0 ? 'ledger' : 'configured', peers, needed: finalityQuorum(peers.length) };
+/** How many records are read at once. */
+const pageSize = 1_000;
+
+/** The peers that the parameters in force at the head list, with their keys of now. */
+export async function readPeerSet(ledger: Pick<Ledger, 'get' | 'range'>): Promise<PeerSet> {
+  const version = (await ledger.get(stateKeys.currentParameters)) as number;
+  const { peers: ids = [] } = (await ledger.get(stateKeys.parameters(version))) as unknown as Parameters;
+  if (ids.length === 0) return { source: 'none', peers: [], needed: 1 };
+  const keys = new Map(ids.map((id): [AccountId, Hex32[]] => [id, []]));
+  for (const id of ids) {
+    // An account that is not there yet counts all the same: leaving it out would lower the quorum.
+    const account = (await ledger.get(stateKeys.account(id))) as unknown as AccountRecord | undefined;
+    keys.get(id)!.push(...(account?.keys ?? []));
+  }
+  for await (const { account, key } of superNodesOf(ledger)) keys.get(account)?.push(key);
+  return { source: 'ledger', peers: [...keys].map(([id, of]) => ({ id, keys: of })), needed: quorumOf(ids.length) };
 }
 
-async function listedPeers(ledger: Pick<Ledger, 'get'>): Promise<readonly Peer[]> {
-  const version = (await ledger.get(stateKeys.currentParameters)) as number;
-  const parameters = (await ledger.get(stateKeys.parameters(version))) as { readonly peers?: readonly Hex32[] } | undefined;
-  const accounts = await Promise.all(
-    (parameters?.peers ?? []).map(async (id) => (await ledger.get(stateKeys.account(id))) as unknown as AccountRecord | undefined),
-  );
-  // An account that is not there yet counts all the same: leaving it out would lower the quorum.
-  return (parameters?.peers ?? []).map((id, i) => ({ id, keys: accounts[i]?.keys ?? [] }));
+async function* superNodesOf(ledger: Pick<Ledger, 'range'>): AsyncGenerator<SuperNodeRecord, void> {
+  let after: string | undefined;
+  do {
+    const page = await ledger.range('super-node/', { limit: pageSize, ...(after !== undefined && { after }) });
+    for (const { value } of page) yield value as unknown as SuperNodeRecord;
+    after = page.length === pageSize ? page.at(-1)!.key : undefined;
+  } while (after !== undefined);
 }

@@ -17,6 +17,7 @@ import type { BlockBuilder } from '../block-builder.ts';
 import type { NewBlock } from '../keeping.ts';
 import { isSignedBy, reExecute } from '../re-execute.ts';
 import type { State } from '../state.ts';
+import type { OffClock } from './block-clock.ts';
 
 /** Where a replica stands when it looks at a block. */
 export interface Standpoint {
@@ -24,8 +25,8 @@ export interface Standpoint {
   readonly chain: string;
   readonly head: BlockHeader;
   readonly state: State;
-  /** The latest time that a block may have now: what lies beyond has to wait. */
-  readonly latestTime: number;
+  /** Whether the next block's time may not be taken now. */
+  judgeTime(header: BlockHeader): Promise<OffClock | undefined> | undefined;
   /** A block that the replica has. */
   kept(height: number): Promise<Block | undefined>;
 }
@@ -35,8 +36,8 @@ export type Verdict =
   | { readonly kind: 'right'; readonly made: NewBlock; readonly builder: BlockBuilder }
   /** The replica has this very block already. */
   | { readonly kind: 'known' }
-  /** It is of a time that this computer's clock has not reached. */
-  | { readonly kind: 'early'; readonly height: number; readonly time: number }
+  /** It is of a time that this computer's clock has not reached, or that was over long before it came. */
+  | { readonly kind: OffClock; readonly height: number; readonly time: number }
   | {
       readonly kind: 'wrong';
       readonly height: number;
@@ -72,8 +73,8 @@ export async function examineBlock(value: unknown, at: Standpoint): Promise<Verd
   const displaced = displacedIn(block, at.head);
   if (displaced) return wrong(block, ...displaced);
   if (!carriesItsTransactions(block)) return wrong(block, 'its transactions are not those that its header names', false);
-  if (block.header.time > at.latestTime) return { kind: 'early', height: block.header.height, time: block.header.time };
-  return run(block, at);
+  const off = await at.judgeTime(block.header);
+  return off ? { kind: off, height: block.header.height, time: block.header.time } : run(block, at);
 }
 
 /** Why a block is nothing that this ledger's orderer has signed. */

@@ -1,4 +1,4 @@
-import { asOrbError, chainId, OrbError, type Genesis } from '@orb/protocol';
+import { asOrbError, chainId, limits, OrbError, type Genesis } from '@orb/protocol';
 import { defaultCheckpoint, type CheckpointOptions } from '../embedded/embedded-keeping.ts';
 import { openLedgerFolder } from '../embedded/open-ledger-folder.ts';
 import { defaultBackOff } from './back-off.ts';
@@ -20,7 +20,8 @@ export interface ReplicaLedgerOptions extends Partial<ReplicaPatience>, Partial<
 const defaultPatience: ReplicaPatience = {
   backOff: defaultBackOff,
   arrivalMs: 30_000,
-  aheadMs: 60_000,
+  offMs: limits.blockClockMs,
+  idleMs: 20,
   closingMs: 3_000,
 };
 

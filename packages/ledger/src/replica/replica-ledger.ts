@@ -1,22 +1,31 @@
-import { asOrbError, OrbError, parseTransaction, type Block, type Transaction, type TransactionId } from '@orb/protocol';
-import { prepareTransaction, type PreparedTransaction } from '../contracts/prepared.ts';
+import {
+  asOrbError,
+  type Block,
+  type BlockHeader,
+  cosignersOf,
+  OrbError,
+  parsePrepared,
+  type PreparedTransaction,
+  type Transaction,
+  type TransactionId,
+} from '@orb/protocol';
 import type { Clock } from '../engine.ts';
 import type { Keeping } from '../keeping.ts';
 import { KeptLedger, type KeptLedgerOptions } from '../kept-ledger.ts';
 import type { Committed } from '../port.ts';
 import { Arrivals, notThere } from './arrivals.ts';
+import { readPeerSet } from '../finality/peer-set.ts';
 import { BackOff, type BackOffOptions } from './back-off.ts';
+import { BlockClock, type BlockClockOptions, type OffClock } from './block-clock.ts';
 import type { Evidence, EvidenceFiles } from './evidence.ts';
 import { examineBlock, type Standpoint, type Verdict } from './examine-block.ts';
 import type { Upstream } from './upstream.ts';
 
 /** How patient a replica is. */
-export interface ReplicaPatience {
+export interface ReplicaPatience extends BlockClockOptions {
   readonly backOff: BackOffOptions;
   /** How long a submitted transaction that the orderer has taken may need to get here. */
   readonly arrivalMs: number;
-  /** How far ahead of this clock a block's time may be. */
-  readonly aheadMs: number;
   /** How long closing waits for transactions that are under way. */
   readonly closingMs: number;
 }
@@ -54,6 +63,7 @@ export class ReplicaLedger extends KeptLedger {
   readonly #submitting = new Map<TransactionId, Promise<Committed>>();
   readonly #ending = new AbortController();
   readonly #following: Promise<void>;
+  readonly #blockClock: BlockClock;
   #state: ReplicaStatus['state'] = 'connecting';
   #error: OrbError | undefined;
   #upstreamHeight: number | undefined;
@@ -67,6 +77,7 @@ export class ReplicaLedger extends KeptLedger {
     this.#options = options;
     this.#upstream = dependencies.upstream;
     this.#evidence = dependencies.evidence;
+    this.#blockClock = new BlockClock(options, options);
     if (options.refused) this.#refuse(options.refused);
     this.#following = this.#followUpstream();
   }
@@ -85,7 +96,7 @@ export class ReplicaLedger extends KeptLedger {
     try {
       if (this.#closed) throw closedError();
       if (this.#state === 'refused') throw this.#error!;
-      prepared = prepareTransaction(parseTransaction(value));
+      prepared = parsePrepared(value);
     } catch (error) {
       return Promise.reject(asOrbError(error));
     }
@@ -162,16 +173,18 @@ export class ReplicaLedger extends KeptLedger {
       throw unavailable(`The upstream is at block ${this.#upstreamHeight}, behind this copy (block ${this.head.height}).`);
     }
     let troubled = this.#error?.code === 'ledger-corrupt';
+    this.#blockClock.begins(this.#upstreamHeight);
     // From the block that is here already: should the orderer have another of that height, it shows.
     for await (const value of this.#upstream.blocks(this.head.height, signal)) {
       if (signal.aborted) return;
       const verdict = await examineBlock(value, this.#standpoint());
       if (verdict.kind === 'wrong') return this.#keepEvidence(value, verdict);
-      if (verdict.kind === 'early') throw early(verdict);
+      if (verdict.kind === 'early' || verdict.kind === 'late') throw offClock(verdict, this.#options.clock());
       if (verdict.kind === 'right') {
         await this.#keep(verdict);
         troubled = false;
       }
+      this.#blockClock.asks();
       if (troubled) continue;
       this.#state = 'following';
       this.#error = undefined;
@@ -224,8 +237,22 @@ export class ReplicaLedger extends KeptLedger {
 
   #standpoint(): Standpoint {
     const { genesis, chain, head, state } = this;
-    const latestTime = this.#options.clock() + this.#options.aheadMs;
-    return { genesis, chain, head, state, latestTime, kept: (height): Promise<Block | undefined> => this.block(height) };
+    const kept = (height: number): Promise<Block | undefined> => this.block(height);
+    return { genesis, chain, head, state, kept, judgeTime: (header) => this.#judgeTime(header) };
+  }
+
+  async #judgeTime(header: BlockHeader): Promise<OffClock | undefined> {
+    const off = this.#blockClock.judge(header);
+    return off === 'late' && (await this.#isTakenByOthers(header)) ? undefined : off;
+  }
+
+  /** Whether it may be this clock, or the way here, that is wrong: enough peers had the block in time, or nobody vouches. */
+  async #isTakenByOthers(header: BlockHeader): Promise<boolean> {
+    const { peers, needed } = await readPeerSet(this);
+    if (peers.length === 0) return true;
+    const cosignatures = (await this.#upstream.cosignatures?.(header.height, this.#ending.signal).catch(() => [])) ?? [];
+    const signers = cosignersOf(header, cosignatures);
+    return peers.filter(({ keys }) => keys.some((key) => signers.has(key))).length >= needed;
   }
 }
 
@@ -242,9 +269,13 @@ function unavailable(message: string, cause?: unknown): OrbError {
   return new OrbError('ledger-unavailable', { message, cause });
 }
 
-function early({ height, time }: Extract<Verdict, { kind: 'early' }>): OrbError {
+function offClock({ kind, height, time }: Extract<Verdict, { kind: OffClock }>, now: number): OrbError {
+  const instant = new Date(time).toISOString();
   return new OrbError('ledger-unavailable', {
-    message: `Block ${height} is of ${new Date(time).toISOString()}, which the clock of this computer has not reached.`,
+    message:
+      kind === 'early'
+        ? `Block ${height} is of ${instant}, which the clock of this computer has not reached.`
+        : `Block ${height} is of ${instant} and came too late: it is ${new Date(now).toISOString()} here.`,
     hint: 'Set this clock; if it is right, that of the orderer is wrong.',
   });
 }

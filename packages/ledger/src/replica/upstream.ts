@@ -1,4 +1,4 @@
-import type { BlockHeader, Transaction } from '@orb/protocol';
+import type { BlockHeader, Cosignature, Transaction } from '@orb/protocol';
 import { followBlocks } from '../follow-blocks.ts';
 import type { Committed, Ledger } from '../port.ts';
 
@@ -14,6 +14,8 @@ export interface Upstream {
    * asks again from where it stands. Values are as they came.
    */
   blocks(from: number, signal: AbortSignal): AsyncIterable<unknown>;
+  /** What peers have co-signed of a block, as far as it is known there. */
+  cosignatures?(height: number, signal: AbortSignal): Promise<readonly Cosignature[]>;
   /** Hands a transaction to the orderer. @throws OrbError why it was refused; a retryable one when nobody answered */
   submit(transaction: Transaction, signal: AbortSignal): Promise<Pick<Committed, 'height'>>;
 }

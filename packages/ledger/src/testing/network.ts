@@ -21,6 +21,7 @@ import {
   type Genesis,
   type JobRow,
   type Manifest,
+  type Parameters,
   type Receipt,
   type Signer,
   type Ticket,
@@ -174,6 +175,16 @@ export class TestNetwork {
     return this.send('credit.sweep', body, signer);
   }
 
+  /** The treasury, which decides as long as nobody else does, lists accounts as peers. */
+  async listPeers(peers: readonly Signer[]): Promise<Committed> {
+    const version = (await this.ledger.get(stateKeys.currentParameters)) as number;
+    const { fromHeight: _, ...parameters } = (await this.ledger.get(stateKeys.parameters(version))) as unknown as Parameters;
+    const next = { ...parameters, version: version + 1, peers: peers.map(({ publicKey }) => accountId(publicKey)) };
+    const sequence = await this.next(treasury);
+    const body = { account: accountId(treasury.publicKey), sequence, subject: { type: 'parameters' as const, parameters: next } };
+    return this.send('peer.vote', body, treasury);
+  }
+
   /** What an account can spend. */
   async available(signer: Signer): Promise<bigint> {
     const balance = (await this.ledger.get(stateKeys.balance(accountId(signer.publicKey)))) as unknown as BalanceRecord | undefined;
@@ -233,3 +244,5 @@ export function testJob(
     acknowledgement: { received: true, observedUs: 3_500, prcUs: 400, rspUs: 5_000, doneAtMs: 1_800_000_000_000, ...acknowledgement },
   };
 }
+
+export { claim, conclude } from './claims.ts';

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { OrbError, utf8 } from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
+import { JsonText } from '../json-text.ts';
 import { linkLimits } from '../link-limits.ts';
 import type { LinkHandler } from '../port.ts';
 import { echoHandler, type World } from './world.ts';
@@ -19,6 +20,17 @@ export function describeCalls(world: () => World): void {
       expect(Buffer.from(await answer.body.bytes(100)).toString()).toBe('body');
       expect(await answer.trailer).toEqual({ done: true });
       expect(answer.completeTrailer).toEqual({ done: true });
+    });
+
+    test('what is JSON text already arrives as what it says: header, answer, trailer and notice', async () => {
+      const heard = Promise.withResolvers<unknown>();
+      const { dialled } = await world().link({
+        call: async ({ header }) => ({ header: new JsonText(JSON.stringify([header])), trailer: new JsonText('{"done":true}') }),
+        notice: (_, header) => heard.resolve(header),
+      });
+      dialled.notify('told', new JsonText('{"é":1}'));
+      const answer = await dialled.call('x', new JsonText('{"a":[1]}'));
+      expect([answer.header, await answer.trailer, await heard.promise]).toEqual([[{ a: [1] }], { done: true }, { é: 1 }]);
     });
 
     test('a call without body or trailer has an empty body and no trailer', async () => {

@@ -7,12 +7,14 @@ import { PipeInbox } from '../pipe-inbox.ts';
 export class WsPipe implements MessagePipe {
   readonly address: string;
   readonly #socket: WebSocket;
+  readonly #connection: Socket;
   readonly #inbox: PipeInbox;
 
   /** @param connection the connection under the WebSocket, which tells when its buffer is empty again */
   constructor(socket: WebSocket, connection: Socket, address: string) {
     this.address = address;
     this.#socket = socket;
+    this.#connection = connection;
     this.#inbox = new PipeInbox((paused) => (paused ? socket.pause() : socket.resume()));
     socket.on('message', (data, isBinary) => this.#inbox.message(isBinary ? (data as Buffer) : (data as Buffer).toString()));
     let broken: string | undefined;
@@ -38,6 +40,11 @@ export class WsPipe implements MessagePipe {
 
   hold(): void {
     this.#inbox.hold();
+  }
+
+  keepProcess(keep: boolean): void {
+    if (keep) this.#connection.ref();
+    else this.#connection.unref();
   }
 
   close(): void {

@@ -1,14 +1,4 @@
-import {
-  jobId,
-  OrbError,
-  parseUnits,
-  streamedRequestHash,
-  ticketFromRow,
-  type JobId,
-  type RunRequest,
-  type Ticket,
-  type TicketRow,
-} from '@orb/protocol';
+import { jobId, OrbError, parseUnits, ticketFromRow, type CancelSignal, type JobId, type RunRequest, type Ticket } from '@orb/protocol';
 import type { Lending } from '../offer/lending.ts';
 import type { LinkSession } from '../link-session.ts';
 import type { SeededVersion, SeedShelf } from '../seeding/seed-shelf.ts';
@@ -18,7 +8,8 @@ import type { RefusalReason, Tally } from './tally.ts';
 export interface AcceptedJob {
   readonly id: JobId;
   readonly request: RunRequest;
-  readonly row: TicketRow;
+  /** The ticket as it is hashed and kept. */
+  readonly ticketText: string;
   readonly ticket: Ticket;
   readonly seeded: SeededVersion;
   readonly session: LinkSession;
@@ -28,8 +19,6 @@ export interface AcceptedJob {
   readonly timeoutMs: number;
   /** Base units per MiB·ms. */
   readonly rate: bigint;
-  /** The request's hash is known only when its body has ended. */
-  readonly streamed: boolean;
 }
 
 export interface JobDeskOptions {
@@ -78,7 +67,7 @@ export class JobDesk {
   /** Takes a job, or @throws OrbError `node-refused` with the reason. */
   accept(request: RunRequest, session: LinkSession): AcceptedJob {
     const receivedUs = this.#dependencies.nowUs();
-    session.tickets.add(request.ticket);
+    const ticketText = session.tickets.add(request.ticket);
     const ticket = ticketFromRow(request.ticket);
     this.#checkNode();
     this.#checkSuperNode(session);
@@ -89,18 +78,16 @@ export class JobDesk {
     const timeoutMs = this.#payableMs(ticket, seeded, rate);
     this.#checkOnce(ticket, session);
     this.#enter(seeded);
-    const streamed = ticket.requestHash === streamedRequestHash(request.method, request.path);
     return {
       id: jobId(ticket.allowance, ticket.sequence),
       request,
-      row: request.ticket,
+      ticketText,
       ticket,
       seeded,
       session,
       receivedUs,
       timeoutMs,
       rate,
-      streamed,
     };
   }
 
@@ -116,7 +103,7 @@ export class JobDesk {
   }
 
   /** An answer waits for its reader. @returns to be called when its last byte has gone; the end of the call does the same */
-  delivering(signal: AbortSignal): () => void {
+  delivering(signal: CancelSignal): () => void {
     let over = signal.aborted;
     if (!over) this.#delivering++;
     const end = () => {

@@ -1,23 +1,17 @@
-import { isOrbError } from '@orb/protocol';
-
-/** A signal for the handler, and a way to fire it. */
-export interface Cancelling {
-  readonly signal: AbortSignal;
-  cancel(reason: unknown): void;
-}
+import { Canceller, isOrbError, type CancelSignal } from '@orb/protocol';
 
 /**
  * Fires when the caller has gone, and stays quiet when the link has: a job whose link is lost runs to its end, because
  * its receipt can still be settled.
  */
-export function cancelSignal(incoming: AbortSignal): Cancelling {
-  const controller = new AbortController();
+export function cancelSignal(incoming: CancelSignal): Canceller {
+  const canceller = new Canceller();
   const pass = () => {
-    if (isCancelled(incoming.reason)) controller.abort(incoming.reason);
+    if (isCancelled(incoming.reason)) canceller.abort(incoming.reason);
   };
   if (incoming.aborted) pass();
   else incoming.addEventListener('abort', pass, { once: true });
-  return { signal: controller.signal, cancel: (reason) => controller.abort(reason) };
+  return canceller;
 }
 
 function isCancelled(reason: unknown): boolean {

@@ -1,17 +1,12 @@
-import type { Instance } from '@orb/sandbox';
+import type { Lease } from '@orb/sandbox';
 import type { SeededVersion } from '../seeding/seed-shelf.ts';
-
-/** An instance with a place in it for one job. */
-export interface Lease {
-  readonly instance: Instance;
-  /** Gives the place back; once, when the job is over. */
-  release(): void;
-}
 
 /** Where jobs find a running instance of their function's version, never another tenant's. */
 export interface Instances {
+  /** A place in a warm instance, where there is one. */
+  take(seeded: SeededVersion): Lease | undefined;
   /**
-   * A place in a warm instance, at once; else in one that is started for it.
+   * A place in a warm instance; else in one that is started for it.
    * @throws OrbError as Sandbox.start does, `overloaded` when busy instances hold all memory
    */
   acquire(seeded: SeededVersion): Promise<Lease>;

@@ -1,7 +1,7 @@
-import type { InstancePool, PooledProgram, Program } from '@orb/sandbox';
+import type { InstancePool, Lease, PooledProgram, Program } from '@orb/sandbox';
 import { isOrbError } from '@orb/protocol';
 import type { SeededVersion, SeedShelf } from '../seeding/seed-shelf.ts';
-import type { Instances, Lease } from './instances.ts';
+import type { Instances } from './instances.ts';
 import { programOf } from './program-of.ts';
 
 /** The sandbox's pool, fed from the shelf. A function is a tenant of its own. */
@@ -9,30 +9,25 @@ export class PooledInstances implements Instances {
   readonly #pool: InstancePool;
   readonly #shelf: SeedShelf;
   readonly #programs = new WeakMap<SeededVersion, PooledProgram>();
-  /** Jobs under way, by version. */
-  readonly #leases = new Map<SeededVersion, number>();
-  readonly #forgotten = new WeakSet<SeededVersion>();
 
   constructor(dependencies: { readonly pool: InstancePool; readonly shelf: SeedShelf }) {
     this.#pool = dependencies.pool;
     this.#shelf = dependencies.shelf;
   }
 
-  async acquire(seeded: SeededVersion): Promise<Lease> {
-    this.#leases.set(seeded, (this.#leases.get(seeded) ?? 0) + 1);
+  take(seeded: SeededVersion): Lease | undefined {
+    const lease = this.#pool.take(this.#program(seeded));
+    if (lease) this.#shelf.ran(seeded);
+    return lease;
+  }
+
+  acquire(seeded: SeededVersion): Promise<Lease> {
     this.#shelf.ran(seeded);
-    try {
-      const { instance, release } = await this.#pool.acquire(this.#program(seeded));
-      return { instance, release: () => (release(), this.#leave(seeded)) };
-    } catch (error) {
-      this.#leave(seeded);
-      throw error;
-    }
+    return this.#pool.acquire(this.#program(seeded));
   }
 
   forget(seeded: SeededVersion): void {
-    this.#forgotten.add(seeded);
-    if (!this.#leases.has(seeded)) void this.#pool.drop(seeded.version, seeded.function);
+    this.#pool.retire(this.#program(seeded));
   }
 
   resize(memoryMiB: number): Promise<void> {
@@ -45,13 +40,6 @@ export class PooledInstances implements Instances {
 
   close(): Promise<void> {
     return this.#pool.close();
-  }
-
-  #leave(seeded: SeededVersion): void {
-    const left = this.#leases.get(seeded)! - 1;
-    if (left > 0) return void this.#leases.set(seeded, left);
-    this.#leases.delete(seeded);
-    if (this.#forgotten.has(seeded)) void this.#pool.drop(seeded.version, seeded.function);
   }
 
   #program(seeded: SeededVersion): PooledProgram {

@@ -7,7 +7,9 @@ const bundleStartMs = 10_000;
 const imageStartMs = 60_000;
 
 /** What a version's manifest and code are to a sandbox. */
-export function programOf({ kind, code: { sha256 }, handler, image, memoryMiB }: Manifest, code: Uint8Array): Program {
-  if (kind !== 'image') return { kind: 'bundle', sha256, code, handler, memoryMiB, startTimeoutMs: bundleStartMs };
-  return { kind, sha256, code, image: image!, handler: handler === 'http' ? 'http' : 'job', memoryMiB, startTimeoutMs: imageStartMs };
+export function programOf({ kind, code: { sha256 }, handler, image, memoryMiB, env = {} }: Manifest, code: Uint8Array): Program {
+  const common = { sha256, code, memoryMiB, env };
+  if (kind === 'image')
+    return { ...common, kind, image: image!, handler: handler === 'http' ? 'http' : 'job', startTimeoutMs: imageStartMs };
+  return { ...common, kind, handler, startTimeoutMs: bundleStartMs };
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { LinkBody } from '@orb/link';
-import { isOrbError, limits, OrbError, requestHash, sha256, type Hex32 } from '@orb/protocol';
+import { isOrbError, limits, OrbError, requestHash, sha256, streamedRequestHash, type Hex32 } from '@orb/protocol';
 import type { AcceptedJob, JobDesk } from './accept-job.ts';
 
 interface BodyRoom {
@@ -26,18 +26,34 @@ const bodyWaitMs = 30_000;
  * @throws OrbError `node-refused` when the hash is another, `too-large`, `link-closed`, `cancelled`
  */
 export function takeRequestBody(job: AcceptedJob, body: LinkBody, { desk, streamBytes }: BodyRoom): RequestBody | Promise<RequestBody> {
-  if (job.streamed) return new StreamedRequestBody(job, body, streamBytes);
-  if (body.complete) return checkWhole(job, body.complete, desk);
+  const whole = body.complete;
+  // Most bodies are here already and are what the ticket names: one hash says so.
+  if (whole !== undefined && isNamed(job, whole)) return wholeBody(whole);
+  if (isStreamed(job)) return new StreamedRequestBody(job, body, streamBytes);
+  if (whole !== undefined) return checkWhole(job, whole, desk);
   return waitForBody(body).then((bytes) => checkWhole(job, bytes, desk));
 }
 
-function checkWhole({ request, ticket }: AcceptedJob, bytes: Uint8Array, desk: JobDesk): RequestBody {
+function checkWhole(job: AcceptedJob, bytes: Uint8Array, desk: JobDesk): RequestBody {
   if (bytes.length > limits.bodyBytes) throw tooLarge(limits.bodyBytes);
-  if (requestHash(request.method, request.path, sha256(bytes)) !== ticket.requestHash) {
-    desk.refuse('request-hash', 'the request is not the one that the ticket names');
-  }
-  return { source: bytes, bytes: bytes.length, hash: () => '' };
+  if (!isNamed(job, bytes)) desk.refuse('request-hash', 'the request is not the one that the ticket names');
+  return wholeBody(bytes);
 }
+
+function isNamed({ request, ticket }: AcceptedJob, bytes: Uint8Array): boolean {
+  return bytes.length <= limits.bodyBytes && requestHash(request.method, request.path, sha256(bytes)) === ticket.requestHash;
+}
+
+/** Whether the ticket says that the request's hash is known only when its body has ended. */
+function isStreamed({ request, ticket }: AcceptedJob): boolean {
+  return ticket.requestHash === streamedRequestHash(request.method, request.path);
+}
+
+function wholeBody(bytes: Uint8Array): RequestBody {
+  return { source: bytes, bytes: bytes.length, hash: nothingToAdd };
+}
+
+const nothingToAdd = () => '' as const;
 
 async function waitForBody(body: LinkBody): Promise<Uint8Array> {
   const timer = setTimeout(() => body.discard(), bodyWaitMs);

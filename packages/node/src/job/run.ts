@@ -1,5 +1,5 @@
-import { asOrbError, errorTable, limits, OrbError, outcomes, type Outcome } from '@orb/protocol';
-import type { InvocationResult, InvocationUsage } from '@orb/sandbox';
+import { asOrbError, errorTable, limits, OrbError, outcomes, type Canceller, type Outcome } from '@orb/protocol';
+import type { InvocationResult, InvocationUsage, Lease } from '@orb/sandbox';
 
 /** A job's answer as it leaves this node, whether the handler made it or the job never reached it. */
 export interface Run extends InvocationResult {
@@ -7,9 +7,9 @@ export interface Run extends InvocationResult {
   /** Received → handed to the handler, microseconds. */
   readonly setupUs: number;
   /** Tells the handler that nobody wants its answer any more. */
-  readonly cancel?: (reason: unknown) => void;
-  /** Gives the instance's place back. */
-  readonly release?: () => void;
+  readonly canceller?: Canceller;
+  /** The instance's place, given back when the job is over. */
+  readonly lease?: Lease;
 }
 
 const noBytes = new Uint8Array(0);

@@ -36,8 +36,10 @@ function ticket(sequence: number): TicketRow {
 }
 const receipt: ReceiptRow = [1, 2, 3, 4, 5, 6, '', sha256('result'), 'ok'];
 
+const row = (sequence: number) => receiptText(ticket(sequence), receipt);
+
 async function add(book: ReceiptBook, ...sequences: number[]): Promise<void> {
-  for (const sequence of sequences) book.add(ticket(sequence), receipt);
+  for (const sequence of sequences) book.add(row(sequence));
   await book.written();
 }
 
@@ -54,10 +56,10 @@ const sequencesOf = async (book: ReceiptBook, batch: number) => (await book.batc
 
 test('a batch covers its receipts in the order they were given places, and the node’s key signs it', async () => {
   const { book } = openBook();
-  expect(book.add(ticket(7), receipt)).toEqual({ batch: 1, index: 0 });
-  expect(book.add(ticket(3), receipt)).toEqual({ batch: 1, index: 1 });
+  expect(book.add(row(7))).toEqual({ batch: 1, index: 0 });
+  expect(book.add(row(3))).toEqual({ batch: 1, index: 1 });
   book.closeBatch();
-  expect(book.add(ticket(9), receipt)).toEqual({ batch: 2, index: 0 });
+  expect(book.add(row(9))).toEqual({ batch: 2, index: 0 });
   const { root, rows } = await book.batch(1);
   expect(rows).toEqual([
     [ticket(7), receipt],
@@ -85,7 +87,7 @@ test('after a kill, rows without a root are signed under the number that their a
   expect(await sequencesOf(book, 2)).toEqual([3, 4]);
   expect(await sequencesOf(book, 1)).toEqual([1, 2]);
   expect(book.unsettledRows).toBe(4);
-  expect(book.add(ticket(5), receipt)).toEqual({ batch: 3, index: 0 });
+  expect(book.add(row(5))).toEqual({ batch: 3, index: 0 });
 });
 
 test('a kill in the middle of a recovery loses and doubles nothing', async () => {
@@ -127,7 +129,7 @@ test('every truncation of a journal opens, keeps a prefix of the rows, and never
     const { book } = openBook();
     const rows = [...(await sequencesOf(book, 1)), ...(await sequencesOf(book, 2))];
     expect([[], [1], [1, 2], [1, 2, 3]]).toContainEqual(rows);
-    expect(book.add(ticket(9), receipt).batch).toBe(book.lastBatch + 1);
+    expect(book.add(row(9)).batch).toBe(book.lastBatch + 1);
     await book.close();
     open.pop();
   }
@@ -192,7 +194,7 @@ test('a super node that claims to have settled what was never signed changes not
   await add(book, 1);
   book.settle(Number.MAX_SAFE_INTEGER);
   expect(book.settledBatch).toBe(0);
-  expect(book.add(ticket(2), receipt)).toEqual({ batch: 1, index: 1 });
+  expect(book.add(row(2))).toEqual({ batch: 1, index: 1 });
 });
 
 test('a journal that cannot be written fails its waiters instead of the process', async () => {
@@ -204,7 +206,7 @@ test('a journal that cannot be written fails its waiters instead of the process'
   original.writeSync = ((_: number, ...rest: [Uint8Array, number]) => write(fd, ...rest)) as typeof write;
   (await import('node:module')).syncBuiltinESMExports();
   try {
-    book.add(ticket(2), receipt);
+    book.add(row(2));
     await expect(book.written()).rejects.toMatchObject({ code: 'store-full' });
     expect(book.failure).toBeDefined();
   } finally {

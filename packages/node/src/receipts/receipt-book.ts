@@ -1,17 +1,14 @@
 import { existsSync } from 'node:fs';
 import {
   limits,
-  receiptText,
   rowsRoot,
   signRoot,
   type ChainId,
   type NodeId,
   type OrbError,
-  type ReceiptRow,
   type Signer,
   type SignedRoot,
   type SuperNodeId,
-  type TicketRow,
   type UnsettledAnswer,
 } from '@orb/protocol';
 import { decodeLines } from './journal-line.ts';
@@ -40,6 +37,12 @@ export interface ReceiptBookDependencies {
   onRoot(root: SignedRoot): void;
 }
 
+/** Where a receipt stands in the node's list. */
+export interface ReceiptPlace {
+  readonly batch: number;
+  readonly index: number;
+}
+
 /** Batch numbers left out after a power cut: far more than could be signed between two syncs. */
 const skippedBatches = 1_000;
 
@@ -62,6 +65,7 @@ export class ReceiptBook {
   /** Rows of the batch that is open now. */
   #open: string[] = [];
   #openFrom: Place | undefined;
+  #sample: KeptBatch | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** Opens or makes the book; rows that a crash left without a root are signed at once. @throws Error when the folder cannot be used */
@@ -114,10 +118,13 @@ export class ReceiptBook {
     return this.#journal.failure;
   }
 
-  /** Takes a receipt. It is durable against a kill once {@link written} resolves; only then may its answer leave. */
-  add(ticket: TicketRow, receipt: ReceiptRow): { readonly batch: number; readonly index: number } {
+  /**
+   * Takes a receipt. It is durable against a kill once {@link written} resolves; only then may its answer leave.
+   * @param text as `receiptText` of the protocol makes it
+   */
+  add(text: string): ReceiptPlace {
     const place = { batch: this.#lastBatch + 1, index: this.#open.length };
-    this.#append(receiptText(ticket, receipt));
+    this.#append(text);
     if (this.#open.length === limits.settlementRows) this.#closeBatch();
     else this.#timer ??= setTimeout(() => this.#closeBatch(), this.#options.batchMs ?? 100);
     return place;
@@ -156,9 +163,25 @@ export class ReceiptBook {
     }
   }
 
+  /** Numbers of the signed batches that are not settled, ascending. */
+  get unsettledBatches(): Iterable<number> {
+    return this.#batches.keys();
+  }
+
+  /** One of the batches that have been settled since the last time: to see whether that is true. */
+  takeSample(): KeptBatch | undefined {
+    const sample = this.#sample;
+    this.#sample = undefined;
+    return sample;
+  }
+
   /** A batch as the journal holds it, for a super node that has lost answers. */
   async batch(batch: number): Promise<UnsettledAnswer> {
-    const kept = this.#batches.get(batch);
+    return this.rowsOf(this.#batches.get(batch));
+  }
+
+  /** The same for one that is settled, as long as its segment is kept. */
+  async rowsOf(kept: KeptBatch | undefined): Promise<UnsettledAnswer> {
     if (!kept?.place) return { root: null, rows: [] };
     const { lines } = decodeLines(await this.#journal.read(kept.place));
     const rows = lines.filter(({ kind }) => kind === 'r').map(({ text }) => parseRow(text));
@@ -230,6 +253,7 @@ export class ReceiptBook {
   #forgetSettled(): void {
     for (const [batch, { root }] of this.#batches) {
       if (batch > this.#settledBatch) break;
+      this.#sample = this.#batches.get(batch);
       this.#batches.delete(batch);
       this.#unsettledRows -= root.count;
     }

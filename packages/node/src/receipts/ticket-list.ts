@@ -43,9 +43,11 @@ export class TicketList {
     return this.#texts.length + this.#unproven;
   }
 
-  /** Every ticket that came counts, also one that is then refused: the super node's root holds it too. */
-  add(ticket: TicketRow): void {
-    this.#texts.push(ticketText(ticket));
+  /** Every ticket that came counts, also one that is then refused: the super node's root holds it too. @returns its text */
+  add(ticket: TicketRow): string {
+    const text = ticketText(ticket);
+    this.#texts.push(text);
+    return text;
   }
 
   /** Checks a root against the tickets that came since the last one. @param lastBatch number of the last good root */

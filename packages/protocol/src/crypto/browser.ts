@@ -1,9 +1,9 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256 as sha256Noble, sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex, concatBytes, hexToBytes, randomBytes as randomNoble, utf8ToBytes } from '@noble/hashes/utils.js';
-import { checkSeed, isWellFormedSignature, type Hex32, type Hex64, type Signer } from './crypto.ts';
+import { checkSeed, isWellFormedSignature, type Hex32, type Hex64, type Sha256, type Signer } from './crypto.ts';
 
-export type { Hex32, Hex64, Signer };
+export type { Hex32, Hex64, Sha256, Signer };
 
 const { Point } = ed25519;
 const groupOrder = Point.Fn.ORDER;
@@ -16,6 +16,19 @@ export function sha256(data: Uint8Array | string): Hex32 {
 /** SHA-256 as 32 bytes; a string is hashed as its UTF-8 bytes. */
 export function sha256Bytes(data: Uint8Array | string): Uint8Array {
   return sha256Noble(typeof data === 'string' ? utf8ToBytes(data) : data);
+}
+
+/** SHA-256 of what will come piece by piece. */
+export function createSha256(): Sha256 {
+  return sha256Of(sha256Noble.create());
+}
+
+function sha256Of(state: ReturnType<typeof sha256Noble.create>): Sha256 {
+  return {
+    update: (bytes) => void state.update(bytes),
+    copy: () => sha256Of(state.clone()),
+    digest: () => bytesToHex(state.digest()),
+  };
 }
 
 /** Cryptographically strong random bytes. @param count at most 65,536 */

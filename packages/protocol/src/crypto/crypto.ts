@@ -9,6 +9,15 @@ export interface Signer {
   sign(message: Uint8Array): Hex64;
 }
 
+/** SHA-256 of bytes that come piece by piece. */
+export interface Sha256 {
+  update(bytes: Uint8Array): void;
+  /** One that goes on from here by itself. */
+  copy(): Sha256;
+  /** The hash of what has come; nothing more may come. */
+  digest(): Hex32;
+}
+
 /*
  * THE VERIFICATION RULE, the same in every adapter and part of ledger rules version 1. Libraries differ on keys and
  * signatures that no honest signer makes (Chalkias, Garillot and Nikolaenko, "Taming the many EdDSAs", 2020), and two

@@ -1,8 +1,8 @@
-import { hash, randomBytes as random, randomUUID } from 'node:crypto';
+import { createHash, hash, randomBytes as random, randomUUID, type Hash } from 'node:crypto';
 import sodium from 'sodium-native';
-import { checkSeed, isWellFormedSignature, type Hex32, type Hex64, type Signer } from './crypto.ts';
+import { checkSeed, isWellFormedSignature, type Hex32, type Hex64, type Sha256, type Signer } from './crypto.ts';
 
-export type { Hex32, Hex64, Signer };
+export type { Hex32, Hex64, Sha256, Signer };
 
 /** SHA-256 as lower-case hex; a string is hashed as its UTF-8 bytes. */
 export function sha256(data: Uint8Array | string): Hex32 {
@@ -12,6 +12,19 @@ export function sha256(data: Uint8Array | string): Hex32 {
 /** SHA-256 as 32 bytes; a string is hashed as its UTF-8 bytes. */
 export function sha256Bytes(data: Uint8Array | string): Uint8Array {
   return hash('sha256', data, 'buffer');
+}
+
+/** SHA-256 of what will come piece by piece. */
+export function createSha256(): Sha256 {
+  return sha256Of(createHash('sha256'));
+}
+
+function sha256Of(state: Hash): Sha256 {
+  return {
+    update: (bytes) => void state.update(bytes),
+    copy: () => sha256Of(state.copy()),
+    digest: () => state.digest('hex'),
+  };
 }
 
 /** Cryptographically strong random bytes. @param count at most 65,536 */

@@ -3,7 +3,7 @@ import { HostedInstance } from '../host/hosted-instance.ts';
 import type { ImageProgram, Instance, LentLimits, Program, Sandbox, SandboxReport } from '../port.ts';
 import { checkContainerOptions, type CheckedContainerOptions, type ContainerSandboxOptions } from './container-options.ts';
 import { Engine } from './engine.ts';
-import { relayUser, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
+import { environmentOf, relayUser, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
 import { ImageShelf, type HeldImage } from './image-shelf.ts';
 import { JobInstance } from './job-instance.ts';
 import { probeEngine } from './probe-engine.ts';
@@ -126,9 +126,9 @@ export class ContainerSandbox implements Sandbox {
         user: image.user,
         writable: image.writable,
         memoryMiB: program.memoryMiB,
-        env: [`PORT=${image.port}`],
+        env: [...environmentOf(program), `PORT=${image.port}`],
       });
-      await instance.load({ ...program, code: utf8(JSON.stringify({ port: image.port })) });
+      await instance.load({ ...program, env: {}, code: utf8(JSON.stringify({ port: image.port })) });
       return instance;
     } catch (error) {
       await instance.kill();

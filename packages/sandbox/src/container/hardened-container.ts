@@ -1,6 +1,6 @@
 import type { ContainerCreateOptions, ContainerInspectInfo, HostConfig, ImageInspectInfo } from 'dockerode';
 import { OrbError } from '@orb/protocol';
-import type { LentLimits } from '../port.ts';
+import type { ImageProgram, LentLimits } from '../port.ts';
 
 /** What differs from one container of ours to the next; everything else is the same for all and cannot be asked for. */
 export interface ContainerPlan {
@@ -164,6 +164,11 @@ function portOf(exposed: unknown): number {
   const port = Number(ports[0]);
   // Below 1024 only root may listen.
   return ports.length === 1 && port >= 1_024 && port <= 65_535 ? port : 8_080;
+}
+
+/** A function's own environment as the engine takes it. */
+export function environmentOf({ env = {} }: Pick<ImageProgram, 'env'>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
 }
 
 /** Why a container ended, in words for the function's owner. */

@@ -4,7 +4,8 @@ import { limits, OrbError } from '@orb/protocol';
 import { HostedJob, type JobHost } from '../host/hosted-job.ts';
 import type { ImageProgram, Instance, Invocation, InvocationResult, InvocationUsage } from '../port.ts';
 import type { Engine } from './engine.ts';
-import { describeEnd, hardenedContainer, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
+import { contentTypeOf } from '../harness/content-type.js';
+import { describeEnd, environmentOf, hardenedContainer, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
 import { ContainerMeter } from './container-meter.ts';
 import { StreamReader, Tail } from './stream-reader.ts';
 
@@ -180,11 +181,13 @@ class JobRun implements JobHost {
       // Also when nobody is left to end it, no process runs for ever.
       cpuSeconds: Math.ceil(timeoutMs / 1000) + 1,
       env: [
+        ...environmentOf(program),
         `ORB_CALL=${context.call}`,
         `ORB_JOB=${context.job}`,
         `ORB_ATTEMPT=${context.attempt}`,
         `ORB_FUNCTION=${context.function}`,
         `ORB_VERSION=${context.version}`,
+        ...(context.caller ? [`ORB_CALLER=${context.caller.function ?? context.caller.name}`] : []),
       ],
       ...argumentsOf(this.#invocation.path, image),
     };
@@ -248,7 +251,7 @@ class JobRun implements JobHost {
     if (outOfMemory) return this.#job.finish('out-of-memory', reason);
     if (info.State.ExitCode !== 0) return this.#job.finish('function-failed', reason);
     const body = Buffer.concat(this.#output);
-    const type = contentType(body);
+    const type = contentTypeOf(body);
     this.#job.answer({ flags: 0, status: 200, headers: type ? [['content-type', type]] : [], rest: body }, true);
   }
 }
@@ -262,22 +265,6 @@ function argumentsOf(path: string, image: ImageFacts): Pick<ContainerPlan, 'comm
   // A NUL would cut an argument short.
   if (words.some((word) => word.includes('\0'))) throw new OrbError('load-failed', { message: 'An argument holds a NUL character.' });
   return words.length > 0 ? { command: [...image.command, ...words] } : {};
-}
-
-/** Read as JSON only up to this size: a stranger's text must not cost this process more time or memory than it is worth. */
-const parsedBytes = 65_536;
-
-function contentType(body: Buffer): string | undefined {
-  if (body.length === 0) return undefined;
-  const text = body.toString();
-  if (!Buffer.from(text).equals(body)) return 'application/octet-stream';
-  if (body.length > parsedBytes || !/^\s*[[{"\dtfn-]/.test(text)) return 'text/plain; charset=utf-8';
-  try {
-    JSON.parse(text);
-    return 'application/json';
-  } catch {
-    return 'text/plain; charset=utf-8';
-  }
 }
 
 function after(ms: number): Promise<void> {

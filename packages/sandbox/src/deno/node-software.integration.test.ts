@@ -20,8 +20,8 @@ describe.each([
   afterAll(() => sandbox.close());
 
   /** What the handler returns, and what it writes. */
-  async function run(body: string): Promise<{ value: unknown; lines: string[] }> {
-    const instance = await sandbox.start(programOf(`${start}\n${answer} async () => { ${body} };`));
+  async function run(body: string, env: Readonly<Record<string, string>> = {}): Promise<{ value: unknown; lines: string[] }> {
+    const instance = await sandbox.start(programOf(`${start}\n${answer} async () => { ${body} };`, { env }));
     const lines: string[] = [];
     try {
       const result = await instance.invoke({ ...jobOf(null), log: (level, line) => lines.push(`${level}: ${line}`) });
@@ -60,6 +60,13 @@ describe.each([
       delete process.env.PORT;
       return [before, process.env.PORT ?? null, process.env.HOME ?? null, 'PATH' in process.env];`);
     expect(value).toEqual([{ PORT: '80' }, null, null, false]);
+  });
+
+  it('finds the function’s own variables in process.env', async () => {
+    const { value } = await run(`const first = process.env.GREETING; process.env.GREETING = 'bye'; return [first, process.env.GREETING];`, {
+      GREETING: 'hello',
+    });
+    expect(value).toEqual(['hello', 'bye']);
   });
 
   it('asks for host, home and files without a throw', async () => {

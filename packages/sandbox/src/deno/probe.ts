@@ -133,7 +133,7 @@ function describe(layers: Layers, tools: LaunchTools, trouble: string | undefine
   const layer = (name: string, active: boolean, stops: string, remedy: string) => ({ name, active, stops, ...(!active && { remedy }) });
   return {
     tier,
-    runtimes: ['deno-2'],
+    runtimes: ['deno-2', 'wasi-1'],
     layers: [
       layer(
         'Deno permissions',

@@ -1,7 +1,7 @@
 /** Types of harness.js for the in-process adapter. */
 export interface HarnessPlatform {
   write(bytes: Uint8Array): void;
-  load(code: Uint8Array): Promise<unknown>;
+  load(code: Uint8Array, env: Readonly<Record<string, string>>): Promise<unknown>;
   readonly scope: { run(value: unknown, work: () => void): void; get(): unknown };
   format(values: unknown[]): string;
 }

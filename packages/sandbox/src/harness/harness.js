@@ -5,6 +5,7 @@ import { createOutput } from './output.js';
 import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, mapGet, mapSet, mapValues, textSlice } from './primordials.js';
 import { findShape } from './shapes.js';
 import { Upload } from './upload.js';
+import { loadWasm } from './wasm.js';
 import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from './wire.js';
 
 const earlyLines = 100;
@@ -12,7 +13,7 @@ const earlyLines = 100;
 /**
  * @param {object} platform
  * @param {(bytes: Uint8Array) => void} platform.write takes all bytes before it returns
- * @param {(code: Uint8Array) => Promise<any>} platform.load evaluates a bundle; its exports
+ * @param {(code: Uint8Array, env: Readonly<Record<string, string>>) => Promise<any>} platform.load evaluates a bundle; its exports
  * @param {{ run: (value: any, work: () => void) => void, get: () => any }} platform.scope which job a line of code runs for
  * @param {(values: unknown[]) => string} platform.format what `console.log` would print
  */
@@ -20,7 +21,7 @@ export function createHarness(platform) {
   const output = createOutput(platform.write);
   /** @type {Map<number, Job>} */
   const jobs = new Map();
-  const shared = { frame: output.frame, jobs, format: platform.format };
+  const shared = { frame: output.frame, jobs, format: platform.format, env: Object.freeze({}) };
   /** @type {((job: any, body: any) => void) | undefined} */
   let shape;
   /** Lines written before the first job: shown with that job. @type {[number, string][]} */
@@ -47,7 +48,10 @@ export function createHarness(platform) {
   async function load(payload) {
     const { head, body } = split(payload);
     try {
-      shape = findShape(await platform.load(bytesSlice(body)), head.handler);
+      shared.env = Object.freeze(head.env);
+      const code = bytesSlice(body);
+      if (head.kind === 'wasm') shape = await loadWasm(code, head.handler, shared.env);
+      else shape = findShape(await platform.load(code, shared.env), head.handler);
       output.frame(toHost.loaded, 0, undefined, undefined);
     } catch (thrown) {
       output.frame(toHost.loadFailed, 0, undefined, messageOf(thrown));

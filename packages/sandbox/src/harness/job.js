@@ -72,6 +72,8 @@ class Context {
     this.function = head.context.function;
     this.version = head.context.version;
     this.deadline = job.deadline;
+    this.env = job.shared.env;
+    this.caller = head.context.caller;
   }
 
   get signal() {
@@ -92,7 +94,7 @@ class Context {
 export class Job {
   /**
    * @param {number} id @param {any} head
-   * @param {{ frame: Function, jobs: Map<number, Job>, format: (values: unknown[]) => string }} shared
+   * @param {{ frame: Function, jobs: Map<number, Job>, format: (values: unknown[]) => string, env: Readonly<Record<string, string>> }} shared
    */
   constructor(id, head, shared) {
     this.id = id;

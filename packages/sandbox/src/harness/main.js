@@ -45,8 +45,9 @@ function write(bytes) {
   while (at < bytes.length) at += writeSync(stdout, bytesSubarray(bytes, at));
 }
 
-/** @param {Uint8Array} code */
-function load(code) {
+/** @param {Uint8Array} code @param {Readonly<Record<string, string>>} env */
+function load(code, env) {
+  node.giveEnvironment(env);
   return loadBundle(code, {
     builtin: node.builtin,
     async importModule(source) {

@@ -14,13 +14,15 @@ export function prepareNode(log) {
   let own;
   /** @type {any} */
   let shown;
+  /** @type {Readonly<Record<string, string>>} */
+  let env = {};
 
   function useProcess() {
     if (own === undefined) {
       own = getProcess();
       own.getBuiltinModule = withPreparation(own.getBuiltinModule);
       divertStreams(own, log);
-      giveEnvironment(own);
+      giveEnvironment(own, env);
       shown = own;
     }
     return own;
@@ -56,6 +58,10 @@ export function prepareNode(log) {
   });
 
   return {
+    /** Before any code asks for it. @param {Readonly<Record<string, string>>} values */
+    giveEnvironment(values) {
+      env = values;
+    },
     /** @param {string} name @returns {any} undefined for what Node has not got */
     builtin: (name) => useProcess().getBuiltinModule(name),
     /** For the imports of a module, which do not come this way. @param {string} source */

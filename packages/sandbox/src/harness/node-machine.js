@@ -2,9 +2,9 @@
 // packages ask when they are loaded: for the name of the host, for a file that need not be there, for the environment.
 const { assign, defineProperty } = Object;
 
-/** @param {any} process Node's `process` */
-export function giveEnvironment(process) {
-  defineProperty(process, 'env', { value: environment(), enumerable: true, configurable: true, writable: true });
+/** @param {any} process Node's `process` @param {Readonly<Record<string, string>>} env the function's own */
+export function giveEnvironment(process, env) {
+  defineProperty(process, 'env', { value: environment(env), enumerable: true, configurable: true, writable: true });
 }
 
 /** @param {any} fs Node's `fs` */
@@ -38,10 +38,10 @@ export function describeMachine(os, process) {
   });
 }
 
-/** Empty, and the function's own to change. As with Node, values are text. */
-function environment() {
+/** The function's own to change. As with Node, values are text. @param {Readonly<Record<string, string>>} env */
+function environment(env) {
   return new Proxy(
-    /** @type {Record<string, string>} */ ({}),
+    /** @type {Record<string, string>} */ ({ ...env }),
     {
       set: (values, name, value) => Reflect.set(values, name, String(value)),
       defineProperty: (values, name, descriptor) =>

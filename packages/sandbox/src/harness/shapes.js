@@ -78,7 +78,7 @@ function callFetch(target, job, body) {
       if (!isResponse(response)) return job.refuse('fetch() must return a Response.');
       answerResponse(job, response);
     },
-    () => target.fetch(requestOf(job, body), Object.freeze({}), job.ctx),
+    () => target.fetch(requestOf(job, body), job.shared.env, job.ctx),
   );
 }
 
@@ -98,7 +98,7 @@ function runLambda(handler, job, body) {
  * Waits for a body that arrives in pieces, for a handler that wants it whole.
  * @param {any} job @param {any} upload @param {(bytes: Uint8Array) => void} call
  */
-function gather(job, upload, call) {
+export function gather(job, upload, call) {
   whenSettled(
     upload.bytes(),
     (/** @type {Uint8Array | undefined} */ bytes) => (bytes ? call(bytes) : job.answer(413, jsonHeaders, tooLarge)),
@@ -141,7 +141,7 @@ function inputOf(head, body) {
 }
 
 /** Query parameters as an object; a repeated one is an array. @param {string} path */
-function queryOf(path) {
+export function queryOf(path) {
   const at = textIndexOf(path, '?');
   /** @type {Record<string, string | string[]>} */
   const query = {};

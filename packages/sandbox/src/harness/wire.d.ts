@@ -27,7 +27,7 @@ export declare const toHost: {
 export declare const settledFlag: 1;
 export declare const wholeFlag: 2;
 export declare const bufferedBytes: number;
-export declare const faults: readonly ['function-failed', 'bad-response', 'out-of-memory'];
+export declare const faults: readonly ['function-failed', 'bad-response', 'out-of-memory', 'response-too-large'];
 export declare const logLevels: readonly ['debug', 'info', 'warn', 'error'];
 export declare const headerBytes: 9;
 export declare const inlineBytes: number;

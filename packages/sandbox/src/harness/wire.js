@@ -33,7 +33,7 @@ export const wholeFlag = 2;
 /** A request body that arrives in pieces, for a handler that wants it whole: the most it may have. */
 export const bufferedBytes = 6_291_456;
 /** Faults of a `failed` frame, by number. */
-export const faults = ['function-failed', 'bad-response', 'out-of-memory'];
+export const faults = ['function-failed', 'bad-response', 'out-of-memory', 'response-too-large'];
 /** Log levels, by number. */
 export const logLevels = ['debug', 'info', 'warn', 'error'];
 

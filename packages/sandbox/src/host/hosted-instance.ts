@@ -38,6 +38,8 @@ export class HostedInstance implements Instance, JobHost {
   #useless = 0;
   #memoryMiB = Number.POSITIVE_INFINITY;
   #retiring = false;
+  /** False for WebAssembly: while it computes nothing can be told to it. */
+  #listens = true;
   #verdict: Verdict | undefined;
   #end: ChannelEnd | undefined;
   #pongTimer: NodeJS.Timeout | undefined;
@@ -82,12 +84,18 @@ export class HostedInstance implements Instance, JobHost {
     await this.#ready.promise;
     if (this.#end || this.#verdict) throw new OrbError('sandbox-failed', { message: 'The spare process had ended.' });
     this.#state = 'loading';
+    this.#listens = program.kind !== 'wasm';
     this.#channel.busy(true);
     const timer = setTimeout(
       () => this.end('timed-out', `The function was not loaded within ${program.startTimeoutMs} ms.`),
       program.startTimeoutMs,
     );
-    this.#frames.withHead(toFunction.load, 0, JSON.stringify({ handler: program.handler }), program.code);
+    this.#frames.withHead(
+      toFunction.load,
+      0,
+      JSON.stringify({ kind: program.kind, handler: program.handler, env: program.env ?? {} }),
+      program.code,
+    );
     try {
       await this.#loaded.promise;
     } finally {
@@ -191,10 +199,11 @@ export class HostedInstance implements Instance, JobHost {
     this.#cancel(job);
   }
 
-  /** The caller has gone. The function is told, and may take until its deadline to come to an end. */
+  /** The caller has gone. The function is told, and may take until its deadline to come to an end; what cannot be told ends now. */
   #cancel(job: HostedJob): void {
     if (job.over) return;
     job.finish('cancelled', 'The caller has gone.');
+    if (!this.#listens) return this.end('node-failed', 'The instance is being replaced.');
     this.#dismiss(job);
   }
 

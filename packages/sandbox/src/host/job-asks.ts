@@ -1,4 +1,4 @@
-import { asOrbError, fromUtf8, isHex32, OrbError } from '@orb/protocol';
+import { asOrbError, Canceller, fromUtf8, isHex32, OrbError } from '@orb/protocol';
 import { maxAskBytes, maxAsks, readU32 } from '../harness/wire.js';
 import type { Invocation, NestedCall } from '../port.ts';
 
@@ -17,7 +17,7 @@ export class JobAsks {
   readonly #invocation: Invocation;
   readonly #startedUs: number;
   readonly #tell: (head: object, body: Uint8Array) => Promise<void>;
-  readonly #over = new AbortController();
+  readonly #over = new Canceller();
   #asked = 0;
 
   constructor(invocation: Invocation, startedUs: number, tell: (head: object, body: Uint8Array) => Promise<void>) {
@@ -62,7 +62,7 @@ export class JobAsks {
       contentType: typeof type === 'string' ? type.slice(0, 256) : undefined,
       body,
       withinMs: Math.max(1, Math.min(leftMs, wantedMs)),
-      signal: this.#over.signal,
+      signal: this.#over,
     };
   }
 }

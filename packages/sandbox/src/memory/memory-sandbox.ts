@@ -20,7 +20,7 @@ export class MemorySandbox implements Sandbox {
   probe(): Promise<SandboxReport> {
     return Promise.resolve({
       tier: 'process',
-      runtimes: ['deno-2'],
+      runtimes: ['deno-2', 'wasi-1'],
       layers: [
         { name: 'none (in-process, for tests)', active: false, stops: 'nothing', remedy: 'Use the Deno adapter for code of others.' },
       ],

@@ -1,4 +1,5 @@
-import { sandboxConformance } from '../conformance.ts';
+import { sandboxConformance, wasmConformance } from '../conformance.ts';
 import { MemorySandbox } from './memory-sandbox.ts';
 
 sandboxConformance({ name: 'memory', create: () => new MemorySandbox() });
+wasmConformance({ name: 'memory', create: () => new MemorySandbox() });

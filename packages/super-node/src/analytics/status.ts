@@ -1,5 +1,5 @@
 import type { BlockHeader, Json, SuperNodeRecord } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger } from '@orb/ledger';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
@@ -25,7 +25,17 @@ export interface Status {
   readonly functionCount: number;
   readonly jobs: readonly RecentJob[];
   readonly totals: { readonly jobs: number; readonly unsettled: number; readonly waiting: number; readonly running: number };
-  readonly ledger: { readonly height: number; readonly time: number; readonly state: string; readonly finality: 'orderer-only' };
+  readonly ledger: { readonly height: number; readonly time: number; readonly state: string; readonly finality: FinalityOfStatus | null };
+}
+
+/** Who co-signs the ledger. Null in a status while nobody can say. */
+interface FinalityOfStatus {
+  /** Every block up to this one is final; null while none is. */
+  readonly final: number | null;
+  /** Co-signatures that make a block final. */
+  readonly needed: number;
+  /** Empty: the orderer alone vouches. */
+  readonly peers: readonly { readonly account: string; readonly height: number | null; readonly heardMs: number | null }[];
 }
 
 interface PresenceStatus {
@@ -71,6 +81,7 @@ export interface StatusSources {
   readonly name: string;
   readonly self: string;
   readonly ledger: Ledger;
+  readonly cosignatures: Pick<Cosignatures, 'status'> | undefined;
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
   readonly peers: PeerRegistry;
@@ -97,8 +108,16 @@ export async function takeStatus(sources: StatusSources): Promise<Status> {
     functionCount: functions.size,
     jobs: recentJobs.list(shownJobs),
     totals: { jobs: recentJobs.total, unsettled: settlement.unsettled, waiting: scheduler.waiting, running: sources.running() },
-    ledger: { height: head.height, time: head.time, state: head.state, finality: 'orderer-only' },
+    ledger: { height: head.height, time: head.time, state: head.state, finality: await describeFinality(sources) },
   };
+}
+
+async function describeFinality({ cosignatures, functions }: StatusSources): Promise<FinalityOfStatus | null> {
+  // Of a super node that follows another, the orderer is asked: it may be away.
+  const found = await cosignatures?.status().catch(() => undefined);
+  if (!found) return null;
+  const { final, needed, peers } = found;
+  return { final, needed, peers: peers.map(({ id, height, heardMs }) => ({ account: functions.accountName(id) ?? id, height, heardMs })) };
 }
 
 function describeSuperNode(value: Json, { functions, self, peers }: StatusSources): Status['superNodes'][number] {

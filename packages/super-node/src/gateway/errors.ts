@@ -1,14 +1,14 @@
-import type { ServerResponse } from 'node:http';
 import { OrbError } from '@orb/protocol';
+import type { ReplySink } from './reply-sink.ts';
 
-/** Sends an error in its one form, with Retry-After where waiting helps. @param headers flat name, value list */
-export function sendError(raw: ServerResponse, error: OrbError, headers: readonly string[] = []): void {
+/** Sends an error in its one form, marked so that no function's own answer can be taken for it, with Retry-After where waiting helps. @param headers flat name, value list */
+export function sendError(raw: ReplySink, error: OrbError, headers: readonly string[] = []): void {
   if (raw.headersSent || raw.destroyed) {
     raw.destroy();
     return;
   }
   const body = Buffer.from(JSON.stringify({ error: publicError(error) }));
-  const all = [...headers, 'content-type', 'application/json', 'content-length', String(body.byteLength)];
+  const all = [...headers, 'orb-error', error.code, 'content-type', 'application/json', 'content-length', String(body.byteLength)];
   if (error.retryable) all.push('retry-after', String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1_000) / 1000))));
   raw.writeHead(error.status, all);
   raw.end(body);

@@ -1,6 +1,7 @@
 import type { BlobStore } from '@orb/store';
 import type { Genesis, SuperNodeId } from '@orb/protocol';
 import type { Cosignatures, Ledger } from '@orb/ledger';
+import type { EndedStreams } from './ended-streams.ts';
 import type { Faucet } from './faucet.ts';
 import type { Log } from '../log.ts';
 import type { SeedDependencies } from '../seeding/seed-function.ts';
@@ -26,6 +27,7 @@ export interface GatewayContext {
   readonly faucet: Faucet | undefined;
   /** How long a caller may take no byte of a response that streams, or send none of a request that does. */
   readonly streamIdleMs: number;
+  readonly endedStreams: EndedStreams;
   /** Calls per caller's address; undefined: no limit. */
   readonly callLimit: RateLimit | undefined;
   /** Changes and uploads per address. */

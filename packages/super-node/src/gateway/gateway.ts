@@ -8,6 +8,7 @@ import { createApp, type GatewayOptions } from './app.ts';
 import { functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { invokeRoute } from './lambda/invoke-route.ts';
+import { openLane } from './lane/lane.ts';
 import { dropRest } from './read-body.ts';
 import { tokenRoutes } from './tokens/token-routes.ts';
 
@@ -27,6 +28,11 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     finalityRoutes(api, context);
     statusPage(api);
   });
+  // Behind a proxy the caller's address is for the proxy's headers to say, which the whole server reads.
+  if (options.trustedProxies.length === 0) {
+    const closeLane = openLane(app.server, options.tls ? 'secureConnection' : 'connection', context);
+    app.addHook('preClose', async () => closeLane());
+  }
   return app;
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { CosignatureBook, httpCosignatures, openCosigner, startCosigning, type CosignaturesMessage } from '@orb/ledger/finality';
 import { httpUpstream, openReplicaLedger, type ReplicaLedger } from '@orb/ledger/replica';
 import { TestNetwork, testSigner } from '@orb/ledger/testing';
-import { blockHash, finalityOf, transactionId } from '@orb/protocol';
+import { accountId, blockHash, finalityOf, transactionId } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startLedgerGateway } from './ledger-gateway.ts';
 import { TestSuperNode } from '../testing/test-super-node.ts';
@@ -78,9 +78,10 @@ test('following from beyond the head waits for it, and a height that is none is 
 });
 
 test('a peer co-signs over HTTP, and serves the co-signatures of its block, the finality and the proofs as the super node does', async () => {
-  const peer = testSigner('a peer');
   const { ledger } = superNode.net;
-  const book = await CosignatureBook.open({ folder: join(folder, 'book'), peers: [peer.publicKey], ledger });
+  const peer = await superNode.net.createAccount('peer');
+  await superNode.net.listPeers([peer]);
+  const book = await CosignatureBook.open({ folder: join(folder, 'book'), ledger });
   const log = { info() {}, warn() {}, error() {} };
   const orderer = await startLedgerGateway(
     { listen: '127.0.0.1:0', key: peer.publicKey, software: 'test' },
@@ -104,9 +105,9 @@ test('a peer co-signs over HTTP, and serves the co-signatures of its block, the 
     // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it expects
     const get = async (path: string): Promise<any> => (await fetch(`${served.url}${path}`)).json();
     expect(await get('/v1/ledger/cosignatures')).toMatchObject({
-      source: 'configured',
+      source: 'ledger',
       final: ledger.head.height,
-      peers: [{ id: peer.publicKey }],
+      peers: [{ id: accountId(peer.publicKey) }],
     });
     const [transaction] = (await ledger.block(2))!.transactions;
     const proof = await get(`/v1/ledger/transactions/${transactionId(transaction!)}/proof`);

@@ -1,24 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connectionHeaders, OrbError } from '@orb/protocol';
-import type { CallReply, CallTimes, ReplyStream } from '../call.ts';
-import { belowFunction } from './below-function.ts';
+import { OrbError, type JobEnd, type ReceiptCover } from '@orb/protocol';
+import type { CallReply, ReplyStream } from '../call.ts';
+import type { EndedStreams } from './ended-streams.ts';
 import { sendError } from './errors.ts';
+import { passHeader } from './pass-header.ts';
+import type { ReplySink } from './reply-sink.ts';
 
-/** What a function may not say for the whole host that it shares with others. */
-const notReturned = new Set([
-  ...connectionHeaders,
-  'content-length',
-  'alt-svc',
-  'clear-site-data',
-  'service-worker-allowed',
-  'strict-transport-security',
-  'orb-call',
-  'orb-job',
-  'orb-node',
-  'orb-attempt',
-  'server-timing',
-]);
-const exposed = 'orb-call, orb-job, orb-node, orb-attempt, server-timing';
+const exposed = 'orb-call, orb-job, orb-node, orb-attempt, orb-receipt, orb-error, retry-after, server-timing';
 
 /** Functions are public addresses: a page of any origin may read their answers, refusals included. */
 export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
@@ -26,31 +13,38 @@ export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-
 /** A request as far as its reply depends on it. */
 export interface CalledRequest {
   readonly method: string;
-  readonly raw: IncomingMessage;
-  readonly params: { readonly owner: string; readonly name: string };
+  readonly version: '1.0' | '1.1';
+  readonly owner: string;
+  readonly name: string;
 }
 
-/** Sends a reply. One that streams goes as fast as the caller takes it, and is broken off when that stands still for `idleMs`. */
-export function sendReply(request: CalledRequest, raw: ServerResponse, reply: CallReply, idleMs: number): void {
+/** Sends a reply. One that streams goes as fast as the caller takes it, and is broken off when that stands still for too long. */
+export function sendReply(
+  request: CalledRequest,
+  raw: ReplySink,
+  reply: CallReply,
+  { streamIdleMs: idleMs, endedStreams }: { readonly streamIdleMs: number; readonly endedStreams: EndedStreams },
+): void {
   const headers = replyHeaders(reply);
   if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
   const names = new Set<string>();
   for (const [name, value] of reply.headers) {
     const lower = name.toLowerCase();
-    if (notReturned.has(lower)) continue;
+    const passed = passHeader(lower, value, request.owner, request.name);
+    if (passed === undefined) continue;
     names.add(lower);
-    headers.push(name, belowFunction(lower, value, `/fn/${request.params.owner}/${request.params.name}`));
+    headers.push(name, passed);
   }
   if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
   const { status, body } = reply;
   const bodyless = status === 204 || status === 304;
   if (!(body instanceof Uint8Array)) {
     // With HTTP/1.0 there are no trailers, and none without a body.
-    const trailers = request.raw.httpVersion !== '1.0' && !bodyless && request.method !== 'HEAD';
+    const trailers = request.version !== '1.0' && !bodyless && request.method !== 'HEAD';
     if (trailers) headers.push('trailer', 'server-timing');
     raw.writeHead(status, headers);
     raw.flushHeaders();
-    void sendStream(raw, body, trailers, idleMs);
+    void sendStream(raw, body, { trailers, idleMs, ended: (end) => endedStreams.add(reply.job, end) });
     return;
   }
   if (!bodyless) headers.push('content-length', String(body.byteLength));
@@ -58,11 +52,18 @@ export function sendReply(request: CalledRequest, raw: ServerResponse, reply: Ca
   raw.end(request.method === 'HEAD' || bodyless ? undefined : body);
 }
 
+interface StreamOptions {
+  readonly trailers: boolean;
+  readonly idleMs: number;
+  ended(end: JobEnd): void;
+}
+
 /** The connection ends well only when the stream has: a caller sees whether it has all of it. */
-async function sendStream(raw: ServerResponse, body: ReplyStream, trailers: boolean, idleMs: number): Promise<void> {
+async function sendStream(raw: ReplySink, body: ReplyStream, { trailers, idleMs, ended }: StreamOptions): Promise<void> {
   try {
     for await (const piece of body) if (!raw.write(piece)) await drained(raw, idleMs);
-    if (trailers && body.times) raw.addTrailers({ 'server-timing': serverTiming(body.times) });
+    if (body.end) ended(body.end);
+    if (trailers && body.end) raw.addTrailers({ 'server-timing': serverTiming(body.end) });
     raw.end();
   } catch {
     raw.destroy();
@@ -70,7 +71,7 @@ async function sendStream(raw: ServerResponse, body: ReplyStream, trailers: bool
 }
 
 /** @throws OrbError `cancelled` when the caller has gone, or takes nothing for too long */
-async function drained(raw: ServerResponse, idleMs: number): Promise<void> {
+async function drained(raw: ReplySink, idleMs: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const fail = () => reject(new OrbError('cancelled'));
   const timer = setTimeout(fail, idleMs);
@@ -86,13 +87,19 @@ async function drained(raw: ServerResponse, idleMs: number): Promise<void> {
   }
 }
 
-function replyHeaders({ call, job, node, attempt, times }: CallReply): string[] {
+function replyHeaders({ call, job, node, attempt, end }: CallReply): string[] {
   const headers = ['orb-call', call, 'orb-job', job, 'orb-node', node, 'orb-attempt', String(attempt)];
-  if (times) headers.push('server-timing', serverTiming(times));
+  if (end) headers.push('server-timing', serverTiming(end), 'orb-receipt', receiptText(end.receipt));
+  else headers.push('orb-receipt', 'at-end');
   return headers;
 }
 
-function serverTiming({ prcUs, setupUs, runUs }: CallTimes): string {
+/** What the receipt covers, as a dictionary of RFC 9651. */
+function receiptText({ request, result, bytesIn, bytesOut }: ReceiptCover): string {
+  return `request="${request}", result="${result}", in=${bytesIn}, out=${bytesOut}`;
+}
+
+function serverTiming({ prcUs, setupUs, runUs }: JobEnd): string {
   const ms = (us: number) => (us / 1000).toFixed(3);
   return `prc;dur=${ms(prcUs)}, setup;dur=${ms(setupUs)}, run;dur=${ms(runUs)}, prv;dur=${ms(prcUs + setupUs)}, cmp;dur=${ms(setupUs + runUs)}`;
 }

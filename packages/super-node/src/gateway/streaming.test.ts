@@ -1,5 +1,5 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { sha256, streamedRequestHash, utf8, type Receipt } from '@orb/protocol';
+import { sha256, streamedRequestHash, utf8, type CancelSignal, type Receipt } from '@orb/protocol';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { Journal } from '../settlement/journal.ts';
@@ -29,9 +29,9 @@ async function* endless(): AsyncGenerator<Uint8Array> {
   for (;;) yield block;
 }
 
-async function* untilAborted(signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* untilAborted(signal: CancelSignal): AsyncGenerator<Uint8Array> {
   yield utf8('first');
-  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
 }
 
 const job = async (net: TestSuperNode, response: Response, state: string) => {

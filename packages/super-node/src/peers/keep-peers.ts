@@ -1,6 +1,6 @@
 import { isOrbError, superNodeId, type SuperNodeId, type SuperNodeRecord } from '@orb/protocol';
 import { keepLinked, type KeptLink, type LinkIdentity, type LinkTransport } from '@orb/link';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { PeerLinks } from './peer-links.ts';
 
@@ -42,8 +42,8 @@ export class KeepPeers {
     for (const { value } of entries) this.#take(value as unknown as SuperNodeRecord);
   }
 
-  apply(event: LedgerEvent): void {
-    if (event.type !== 'record' || !event.key.startsWith(keyPrefix)) return;
+  apply(event: RecordWrite): void {
+    if (!event.key.startsWith(keyPrefix)) return;
     if (event.value === null) this.#drop(event.key.slice(keyPrefix.length));
     else this.#take(event.value as unknown as SuperNodeRecord);
   }

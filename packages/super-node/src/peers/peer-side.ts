@@ -1,5 +1,5 @@
 import type { ChainId, Signer, SuperNodeId } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import type { SignedAccess } from '../gateway/signed-access.ts';
@@ -58,7 +58,7 @@ export class PeerSide {
     return this.#keep.load();
   }
 
-  apply(event: LedgerEvent): void {
+  apply(event: RecordWrite): void {
     this.#keep.apply(event);
   }
 

@@ -6,10 +6,12 @@ import {
   parseWith,
   type ForwardRequest,
   type ForwardTrailer,
+  type JobEnd,
   type RequestIdentity,
+  type Cancelling,
 } from '@orb/protocol';
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
-import type { CallReply, CallRequest, CallTimes } from '../call.ts';
+import type { CallReply, CallRequest } from '../call.ts';
 import type { SignedAccess } from '../gateway/signed-access.ts';
 import { namesOf } from '../gateway/signed-message.ts';
 import { admitCall, type Admission } from '../steps/admit-call.ts';
@@ -50,7 +52,7 @@ export async function serveForward(call: IncomingCall, peer: PeerSession, deps: 
 interface Arrival {
   readonly body: Uint8Array | RequestStream;
   readonly peer: PeerSession;
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
   /** Microseconds on this process's monotonic clock. */
   readonly arrivedUs: number;
 }
@@ -75,11 +77,11 @@ async function runForward(
 }
 
 function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
-  const { owner, name, method, path, headers, mode, waitedUs, callers } = forward;
+  const { owner, name, method, path, headers, mode, waitedUs, caller, callers } = forward;
   const origin = callers && { payer: undefined, path: callers };
   const { body, abort, arrivedUs, peer } = arrival;
   const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
-  return { owner, name, method, path, headers, mode, body, identity, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+  return { owner, name, method, path, headers, mode, body, identity, caller, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
 }
 
 /** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */
@@ -137,18 +139,18 @@ function answered(reply: CallReply, peer: PeerSession, call: IncomingCall, { ans
     if (call.signal.aborted) reply.acknowledge(false);
     else answersOut.add(peer, job, (received) => reply.acknowledge(received));
   };
-  const trailer = (times: CallTimes): ForwardTrailer => {
+  const trailer = ({ prcUs }: JobEnd): ForwardTrailer => {
     const { ticket, receipt, error, errorType } = reply.proof!();
     const words = { ...(error !== undefined && { error }), ...(errorType !== undefined && { errorType }) };
-    return { ticket, receipt, node, prcUs: times.prcUs, ...words };
+    return { ticket, receipt, node, prcUs, ...words };
   };
   if (body instanceof Uint8Array) {
     waitForWord();
-    return { header: { ended: 'answered', status, headers }, body, trailer: trailer(reply.times!) };
+    return { header: { ended: 'answered', status, headers }, body, trailer: trailer(reply.end!) };
   }
   const end = () => {
     waitForWord();
-    return trailer(body.times!);
+    return trailer(body.end!);
   };
   return { header: { ended: 'answered', status, headers, job: { ticket: streamed!.ticket, node } }, body, trailer: end };
 }

@@ -68,7 +68,7 @@ describe('a stream through another super node', () => {
     const { net, url } = await start({
       async *stream(_request, _body, { signal }) {
         yield utf8('first');
-        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
         told.resolve();
       },
     });
@@ -84,7 +84,7 @@ describe('a stream through another super node', () => {
     const { net, url } = await start({
       async *stream({ path }, _body, { signal }) {
         yield utf8('first');
-        if (path === '/hang') await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        if (path === '/hang') await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
       },
       lie: (receipt) => ({ ...receipt, resultHash: 'f'.repeat(64) }),
     });

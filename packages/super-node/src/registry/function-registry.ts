@@ -10,7 +10,7 @@ import {
   type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 
 /** A function as callers see it: its ledger record, its owner's name, and the versions that take calls. */
 export interface FunctionEntry {
@@ -31,6 +31,8 @@ export class FunctionRegistry {
   readonly #ledger: Ledger;
   readonly #accounts = new Map<AccountId, AccountRecord>();
   readonly #accountsByName = new Map<string, AccountRecord>();
+  /** Two accounts may share a key. */
+  readonly #accountsByKey = new Map<Hex32, Set<AccountId>>();
   readonly #records = new Map<FunctionId, FunctionRecord>();
   readonly #versions = new Map<FunctionId, Map<number, VersionRecord>>();
   readonly #byName = new Map<string, FunctionEntry>();
@@ -52,8 +54,8 @@ export class FunctionRegistry {
     }
   }
 
-  async apply(event: LedgerEvent): Promise<void> {
-    if (event.type === 'record' && event.value !== null) await this.#applyRecord(event.key, event.value);
+  async apply(event: RecordWrite): Promise<void> {
+    if (event.value !== null) await this.#applyRecord(event.key, event.value);
   }
 
   find(owner: string, name: string): FunctionEntry | undefined {
@@ -70,6 +72,17 @@ export class FunctionRegistry {
 
   accountByName(name: string): AccountRecord | undefined {
     return this.#accountsByName.get(name);
+  }
+
+  /** The account that has this key now, where it is one alone. */
+  accountWithKey(key: Hex32): AccountRecord | undefined {
+    const [id, ...others] = this.#accountsByKey.get(key) ?? [];
+    return id === undefined || others.length > 0 ? undefined : this.#accounts.get(id);
+  }
+
+  /** Whether some account has this key now. */
+  isAccountKey(key: Hex32): boolean {
+    return this.#accountsByKey.has(key);
   }
 
   account(id: AccountId): AccountRecord | undefined {
@@ -148,8 +161,18 @@ export class FunctionRegistry {
     return account;
   }
 
+  #setKeys({ id, keys }: AccountRecord): void {
+    for (const key of this.#accounts.get(id)?.keys ?? []) {
+      const holders = this.#accountsByKey.get(key);
+      holders?.delete(id);
+      if (holders?.size === 0) this.#accountsByKey.delete(key);
+    }
+    for (const key of keys) this.#accountsByKey.set(key, (this.#accountsByKey.get(key) ?? new Set()).add(id));
+  }
+
   /** A changed key set reaches every function of the account. */
   #setAccount(account: AccountRecord): void {
+    this.#setKeys(account);
     this.#accounts.set(account.id, account);
     this.#accountsByName.set(account.name, account);
     const ownerKeys = new Set(account.keys);

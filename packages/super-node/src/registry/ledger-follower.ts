@@ -1,9 +1,9 @@
-import { stateKeys, type Parameters } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import { stateKeys, type JobRecord, type Parameters } from '@orb/protocol';
+import type { CommittedBlock, Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
-/** Takes in one event; the next one waits for it. */
-export type Follow = (event: LedgerEvent) => Promise<void> | void;
+/** Takes in one written record; the next one waits for it. */
+export type Follow = (write: RecordWrite) => Promise<void> | void;
 
 export interface LedgerFollowerDependencies {
   readonly ledger: Ledger;
@@ -11,22 +11,24 @@ export interface LedgerFollowerDependencies {
   readonly fromHeight: number;
   readonly log: Log;
   readonly follow: readonly Follow[];
+  /** When all that a transaction wrote has been taken in. @param jobs those that it moved, for who needs them */
+  afterTransaction(jobs: () => Promise<readonly JobRecord[]>): Promise<void> | void;
   onBlock(): void;
 }
 
-/** Notification = following the ledger: every part that keeps something of it in memory hears each event once, in order. */
+/** Notification = following the ledger: every part that keeps something of it in memory hears of each written record once, in order. */
 export class LedgerFollower {
   readonly #ledger: Ledger;
   readonly #follower: { stop(): void };
   #parameters: Parameters;
   #applied: Promise<void> = Promise.resolve();
 
-  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, onBlock }: LedgerFollowerDependencies) {
+  private constructor(parameters: Parameters, { ledger, fromHeight, log, follow, afterTransaction, onBlock }: LedgerFollowerDependencies) {
     this.#ledger = ledger;
     this.#parameters = parameters;
-    this.#follower = ledger.follow(fromHeight, ({ events }) => {
+    this.#follower = ledger.follow(fromHeight, (committed) => {
       this.#applied = this.#applied
-        .then(() => this.#apply(events, follow))
+        .then(() => this.#apply(committed, follow, afterTransaction))
         .then(() => onBlock())
         .catch((error: unknown) => log.error('following the ledger failed', { error: String(error) }));
     });
@@ -51,10 +53,17 @@ export class LedgerFollower {
     await this.#applied;
   }
 
-  async #apply(events: readonly LedgerEvent[], follow: readonly Follow[]): Promise<void> {
-    for (const event of events) {
-      if (event.type === 'record' && event.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
-      for (const take of follow) await take(event);
+  async #apply(
+    { writes, jobs }: CommittedBlock,
+    follow: readonly Follow[],
+    afterTransaction: LedgerFollowerDependencies['afterTransaction'],
+  ): Promise<void> {
+    for (const [index, written] of writes.entries()) {
+      for (const write of written) {
+        if (write.key === stateKeys.currentParameters) this.#parameters = await readParameters(this.#ledger);
+        for (const take of follow) await take(write);
+      }
+      await afterTransaction(() => jobs(index));
     }
   }
 }

@@ -1,4 +1,4 @@
-import { limits, OrbError, type AccountId, type FunctionId, type JobId } from '@orb/protocol';
+import { limits, OrbError, type AccountId, type FunctionId, type JobId, type Cancelling, type CancelSignal } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
 import type { Ticketed } from '../steps/issue-ticket.ts';
 
@@ -23,7 +23,7 @@ interface Running extends Dispatch {
   readonly path: readonly FunctionId[];
   /** Calls of other functions that it has made. */
   calls: number;
-  readonly abort: AbortController;
+  readonly abort: Cancelling;
 }
 
 /** A job that makes a call: who pays for it, and what it is bound by. */
@@ -33,7 +33,7 @@ export interface Calling {
   readonly path: readonly FunctionId[];
   readonly deadlineMs: number;
   /** Aborts when the caller's own caller has gone. */
-  readonly signal: AbortSignal;
+  readonly signal: CancelSignal;
 }
 
 /** Jobs that are out at their nodes, with one clock for all their deadlines. */

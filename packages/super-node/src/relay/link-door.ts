@@ -1,16 +1,15 @@
-import { OrbError } from '@orb/protocol';
+import type { LinkRole } from '@orb/protocol';
 import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
+import type { CallerLinks } from '../callers/caller-links.ts';
 import type { PeerLinks } from '../peers/peer-links.ts';
 import type { NodeLinks } from './node-links.ts';
 
-/** Who comes through the link port: nodes to the one side, super nodes to the other. */
+/** Who comes through the link port: nodes, other super nodes, callers. */
 export class LinkDoor implements LinkHandler {
-  readonly #nodes: NodeLinks;
-  readonly #peers: PeerLinks;
+  readonly #sides: Readonly<Record<LinkRole, NodeLinks | PeerLinks | CallerLinks>>;
 
-  constructor(dependencies: { readonly nodes: NodeLinks; readonly peers: PeerLinks }) {
-    this.#nodes = dependencies.nodes;
-    this.#peers = dependencies.peers;
+  constructor(dependencies: { readonly nodes: NodeLinks; readonly peers: PeerLinks; readonly callers: CallerLinks }) {
+    this.#sides = { node: dependencies.nodes, 'super-node': dependencies.peers, client: dependencies.callers };
   }
 
   /** @throws OrbError `link-refused` */
@@ -30,9 +29,7 @@ export class LinkDoor implements LinkHandler {
     this.#side(link.peer).notice(method, header, link);
   }
 
-  #side({ role }: LinkPeer): NodeLinks | PeerLinks {
-    if (role === 'node') return this.#nodes;
-    if (role === 'super-node') return this.#peers;
-    throw new OrbError('link-refused', { message: `Links of role ${role} are not taken here yet.` });
+  #side({ role }: LinkPeer): NodeLinks | PeerLinks | CallerLinks {
+    return this.#sides[role];
   }
 }

@@ -94,6 +94,23 @@ describe('a node that does not fit is never chosen', () => {
     });
   }
 
+  test('less of the network than the manifest asks for', async () => {
+    const { addNode, scheduler } = setUp();
+    const wants = { ...version, manifest: { ...version.manifest, network: ['api.example.org'] } };
+    const wish = { entry, version: wants, avoid: new Set<never>() };
+    addNode('closed');
+    const other = addNode('other', { network: ['example.org'] });
+    await expect(scheduler.place(wish)).rejects.toMatchObject({
+      code: 'no-node-fits',
+      message: expect.stringMatching(
+        /network: api\.example\.org wanted, none offered; network: api\.example\.org wanted, example\.org offered/,
+      ) as string,
+    });
+    other.fits.clear();
+    Object.assign(other, { offer: { ...other.offer, network: 'public' } });
+    expect(await scheduler.place(wish)).toBe(other);
+  });
+
   test('weaker isolation than the manifest demands', async () => {
     const { addNode, scheduler } = setUp();
     addNode('weak', { isolation: 'process' });

@@ -1,4 +1,4 @@
-import { OrbError, type VersionRecord } from '@orb/protocol';
+import { OrbError, type CancelSignal, type VersionRecord } from '@orb/protocol';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
@@ -38,7 +38,7 @@ export interface PlacementWish {
   readonly reach?: Reach;
   /** Places that have failed this call already. */
   readonly avoid: ReadonlySet<Place>;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: CancelSignal | undefined;
 }
 
 /** Finds a place for each job: the seeders that fit, then the policy's choice; else a linked super node; none free: a bounded wait. */

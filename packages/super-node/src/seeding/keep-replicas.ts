@@ -1,5 +1,5 @@
 import { asOrbError, type FunctionId } from '@orb/protocol';
-import type { LedgerEvent } from '@orb/ledger';
+import type { RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { FunctionEntry, FunctionRegistry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
@@ -36,8 +36,8 @@ export class KeepReplicas {
   }
 
   /** An ended function leaves its seeders. */
-  async apply(event: LedgerEvent): Promise<void> {
-    if (event.type !== 'record' || !event.key.startsWith('function/')) return;
+  async apply(event: RecordWrite): Promise<void> {
+    if (!event.key.startsWith('function/')) return;
     const entry = this.#deps.functions.get(event.key.slice('function/'.length));
     if (entry?.record.state === 'decommissioned') await this.#drop(entry);
   }

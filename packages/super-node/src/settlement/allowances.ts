@@ -9,12 +9,14 @@ import {
   type JobId,
   type SuperNodeId,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
 /** Sequences that are journalled at once: one write in so many jobs. */
 const rangeSize = 128;
+/** Far more than can have been used since the ledger last heard of an allowance: a slot is never given twice. */
+const skippedSequences = 1_000_000;
 /** An allowance takes no new jobs this long before it expires, beyond the job's own time limit. */
 const expiryMarginMs = 5_000;
 
@@ -66,8 +68,9 @@ export class Allowances {
    * Reads allowances from the ledger and journalled ranges from before a restart. Sequences that were in use then, and
    * of which nothing more is known, count as spent at the most they could cost.
    * @param known jobs that the journal accounts for one by one
+   * @param whole false when the journal may have lost sequences that were used: then more than those are left out
    */
-  async load(entries: readonly JournalEntry[], known: ReadonlySet<JobId>): Promise<void> {
+  async load(entries: readonly JournalEntry[], known: ReadonlySet<JobId>, whole: boolean): Promise<void> {
     let after: string | undefined;
     do {
       const page = await this.#ledger.range('allowance/', { limit: 1_000, ...(after !== undefined && { after }) });
@@ -90,6 +93,12 @@ export class Allowances {
       held.next = Math.max(held.next, last + 1);
       held.rangeEnd = held.next;
     }
+    if (!whole) {
+      for (const held of this.#held.values()) {
+        held.next += skippedSequences;
+        held.rangeEnd = held.next;
+      }
+    }
     this.#doubtEndsMs = this.#now() + limits.timeoutMs.max + expiryMarginMs;
   }
 
@@ -102,8 +111,8 @@ export class Allowances {
     }
   }
 
-  apply(event: LedgerEvent): void {
-    if (event.type !== 'record' || !event.key.startsWith('allowance/')) return;
+  apply(event: RecordWrite): void {
+    if (!event.key.startsWith('allowance/')) return;
     if (event.value === null) this.#remove(event.key.slice('allowance/'.length));
     else this.#add(event.value as unknown as AllowanceRecord);
   }

@@ -12,7 +12,7 @@ import {
   type Receipt,
   type Ticket,
 } from '@orb/protocol';
-import type { JobRowForm } from '@orb/protocol';
+import type { JournalEntry } from './journal.ts';
 
 /** A job between its ticket and its settlement. */
 export interface JobEntry {
@@ -30,9 +30,22 @@ export interface JobEntry {
   lostAtMs: number | undefined;
 }
 
+/** A node may still start a job this long after its ticket was made. */
+export const startWithinMs = 30_000;
+
+/** Its ticket is out, and nothing has come back yet. */
+export function isUnderWay({ receipt, acknowledgement, lostAtMs }: JobEntry): boolean {
+  return !receipt && !acknowledgement && lostAtMs === undefined;
+}
+
 /** What a receipt costs, by the same rule as the contract's. */
 export function receiptCost(ticket: Ticket, receipt: Receipt, memoryMiB: number): bigint {
   return outcomes[receipt.outcome].billed ? costOf(receipt.runUs, memoryMiB, BigInt(ticket.rate)) : 0n;
+}
+
+/** Our word on a receipt that came without its answer: nobody observed the job's time. */
+export function unobserved({ setupUs, runUs }: Receipt, received: false | null, nowMs: number): Acknowledgement {
+  return { received, observedUs: setupUs + runUs, prcUs: 0, rspUs: 0, doneAtMs: nowMs };
 }
 
 /** What a receipt is held against. */
@@ -63,7 +76,17 @@ export function receiptFault(
   return undefined;
 }
 
-/** The job as the ledger takes it. */
-export function settlementRow(entry: JobEntry & { readonly receipt: Receipt; readonly acknowledgement: Acknowledgement }): JobRowForm {
-  return [ticketRow(entry.ticket), receiptRow(entry.receipt), acknowledgementRow(entry.acknowledgement)];
+/** A job with its receipt, for the journal. */
+export function doneEntry({ node, ticket, receipt, acknowledgement, place }: JobEntry): JournalEntry {
+  return ['done', node, ticketRow(ticket), receiptRow(receipt!), acknowledgementRow(acknowledgement!), place!.batch, place!.index];
+}
+
+/** A job without a receipt yet, for the journal. */
+export function lostEntry({ node, ticket, acknowledgement }: JobEntry): JournalEntry {
+  return ['lost', node, ticketRow(ticket), ...(acknowledgement ? ([acknowledgementRow(acknowledgement)] as const) : ([] as const))];
+}
+
+/** A job that has gone to the ledger, with what is known of its reply, for the journal. */
+export function keptEntry({ node, ticket, receipt, acknowledgement }: JobEntry): JournalEntry {
+  return ['kept', node, ticketRow(ticket), receiptRow(receipt!), acknowledgementRow(acknowledgement!)];
 }

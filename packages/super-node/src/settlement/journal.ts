@@ -31,6 +31,8 @@ import {
  * - `lost`: a job without a receipt yet: its node went away, refused it, or was told to stop it (then with our word)
  * - `batch`: a node's signed root over receipts that are all here
  * - `closed`, `closed-job`: a batch, or a lost job, that is on the ledger
+ * - `kept`: a job that is on the ledger open, or that the ledger did not take: it may still ask for our word
+ * - `whole-since`: since when every job is here, and the boot of the computer; without a boot after a clean end
  * - `settled-to`: the highest root of a node seen so far; what is not open below it is on the ledger
  */
 export type JournalEntry =
@@ -39,6 +41,8 @@ export type JournalEntry =
   | readonly ['ack', JobId, received: boolean, rspUs: number]
   | readonly ['lost', NodeId, TicketRow, AcknowledgementRow?]
   | readonly ['batch', NodeId, batch: number, count: number, Hex64]
+  | readonly ['kept', NodeId, TicketRow, ReceiptRow, AcknowledgementRow]
+  | readonly ['whole-since', atMs: number, boot: string]
   | readonly ['closed', NodeId, batch: number]
   | readonly ['settled-to', NodeId, batch: number]
   | readonly ['closed-job', JobId];

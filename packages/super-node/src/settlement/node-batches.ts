@@ -48,6 +48,15 @@ export class NodeBatches {
     batch.jobs[index] ??= job;
   }
 
+  /** Takes a job out of its batch: it has ended in another way. */
+  remove({ node, place }: JobEntry): void {
+    const batches = place && this.#open.get(node);
+    const batch = batches?.get(place!.batch);
+    if (!batch) return;
+    batch.jobs[place!.index] = undefined;
+    if (batch.jobs.every((job) => job === undefined)) batches!.delete(place!.batch);
+  }
+
   /** Last batch of a node such that it and all before it are settled or void. */
   settledTo(node: NodeId): number {
     let settled = this.#progress.get(node)?.highest ?? 0;

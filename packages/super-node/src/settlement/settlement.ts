@@ -1,6 +1,5 @@
 import {
   acknowledgementFromRow,
-  acknowledgementRow,
   asOrbError,
   fromUtf8,
   limits,
@@ -17,51 +16,20 @@ import {
   unsettledAnswerSchema,
   verify,
   type Acknowledgement,
-  type ChainId,
   type Hex64,
   type JobId,
-  type JobRowForm,
   type NodeId,
   type Receipt,
   type SignedRoot,
-  type Signer,
-  type SuperNodeId,
   type Ticket,
-  type TransactionBody,
 } from '@orb/protocol';
-import type { Ledger } from '@orb/ledger';
 import type { NodeSession } from '../registry/node-registry.ts';
-import type { Log } from '../log.ts';
-import type { Allowances } from './allowances.ts';
-import { receiptCost, settlementRow, type JobEntry } from './job-entry.ts';
-import type { Journal, JournalEntry } from './journal.ts';
+import { doneEntry, isUnderWay, keptEntry, lostEntry, receiptCost, startWithinMs, unobserved, type JobEntry } from './job-entry.ts';
+import type { JournalEntry } from './journal.ts';
+import { bootName } from './journal-age.ts';
 import { isComplete, NodeBatches, type Batch } from './node-batches.ts';
-
-export interface SettlementOptions {
-  readonly chain: ChainId;
-  readonly superNode: SuperNodeId;
-  readonly signer: Signer;
-  /** How long a lost node may take to come back with its receipt before the job is closed unpaid. @default 30000 */
-  readonly lostGraceMs: number;
-  /** How long a batch waits for the last acknowledgement before it goes without. @default 2000 */
-  readonly acknowledgementWaitMs: number;
-  /** Jobs that may wait for settlement before new calls are refused. @default 200000 */
-  readonly maxUnsettled: number;
-}
-
-export const settlementDefaults = { lostGraceMs: 30_000, acknowledgementWaitMs: 2_000, maxUnsettled: 200_000 };
-
-export interface SettlementDependencies {
-  readonly ledger: Ledger;
-  readonly journal: Journal;
-  readonly allowances: Allowances;
-  /** A version's memory limit, for jobs found in the journal. */
-  memoryOf(ticket: Ticket): Promise<number>;
-  /** Tells a linked node that everything up to a batch is on the ledger. */
-  notifySettled(node: NodeId, batch: number): void;
-  readonly now: () => number;
-  readonly log: Log;
-}
+import { settlementBody } from './settlement-body.ts';
+import type { SettlementDependencies, SettlementOptions } from './settlement-options.ts';
 
 /** Lost jobs beyond this many are closed at once, oldest first, so that gaps between closed sequences stay few. */
 const maxLostWaiting = 1_000;
@@ -119,7 +87,7 @@ export class Settlement {
           break;
         }
         case 'ack': {
-          const job = this.#jobs.get(entry[1]);
+          const job = this.#jobs.get(entry[1]) ?? this.#deps.openJobs.kept(entry[1]);
           if (job?.acknowledgement) job.acknowledgement = { ...job.acknowledgement, received: entry[2], rspUs: entry[3] };
           break;
         }
@@ -139,10 +107,16 @@ export class Settlement {
         case 'settled-to':
           this.#batches.sawRoot(entry[1], entry[2]);
           break;
-        case 'closed-job':
-          this.#forget(entry[1]);
+        case 'closed-job': {
+          const job = this.#jobs.get(entry[1]);
+          if (job) this.#drop(job);
+          break;
+        }
+        case 'kept':
+          this.#deps.openJobs.keep(await this.#restoreKept(entry));
           break;
         case 'range':
+        case 'whole-since':
           break;
       }
     }
@@ -153,7 +127,7 @@ export class Settlement {
     }
     // A reply whose record is here was handed to the network, or the process died in that very tick. Either way the
     // node did its work, and silence pays: the job counts as received.
-    for (const job of this.#jobs.values()) {
+    for (const job of [...this.#jobs.values(), ...this.#deps.openJobs.keptJobs]) {
       if (job.acknowledgement?.received === null) {
         job.acknowledgement = { ...job.acknowledgement, received: true, rspUs: job.acknowledgement.observedUs };
       }
@@ -167,6 +141,28 @@ export class Settlement {
       job.reserved = job.receipt ? receiptCost(job.ticket, job.receipt, job.memoryMiB) : BigInt(job.ticket.maxCost);
       this.#deps.allowances.claim(job.ticket.allowance, job.reserved);
     }
+  }
+
+  /** A job that has not been settled, as far as it is known here. */
+  find(id: JobId): JobEntry | undefined {
+    return this.#jobs.get(id);
+  }
+
+  /** Jobs whose receipts came before a time, and that no root of their node covers yet. */
+  *unsigned(beforeMs: number): Iterable<JobEntry> {
+    for (const { signature, jobs } of this.#batches.all()) {
+      if (signature !== undefined) continue;
+      for (const job of jobs) if (job && job.acknowledgement!.doneAtMs < beforeMs) yield job;
+    }
+  }
+
+  /** A job has ended on the ledger by itself. One under a root is left to its batch: the ledger will say so again. */
+  ended(id: JobId): void {
+    const job = this.#jobs.get(id);
+    const batch = job?.place && this.#batches.get(job.node, job.place.batch);
+    if (!job || batch?.signature !== undefined) return;
+    this.#drop(job);
+    this.#deps.journal.append(['closed-job', id]);
   }
 
   /** A job got its ticket. */
@@ -194,15 +190,7 @@ export class Settlement {
     this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved - cost);
     job.reserved = cost;
     this.#batches.place(job, batch, index);
-    this.#deps.journal.append([
-      'done',
-      job.node,
-      ticketRow(job.ticket),
-      receiptRow(receipt),
-      acknowledgementRow(acknowledgement),
-      batch,
-      index,
-    ]);
+    this.#deps.journal.append(doneEntry(job));
     this.#hasEnded(job);
   }
 
@@ -215,24 +203,23 @@ export class Settlement {
 
   /** Its node refused it before it started: it never cost anything and closes at once. */
   refuse(job: JobEntry): void {
-    job.lostAtMs = 0;
-    this.#lost.add(job);
-    this.#deps.journal.append(lostEntry(job));
-    this.#hasEnded(job);
+    this.#endWithout(job, 0);
   }
 
   /** Its node is gone without a receipt; it may come back with one. */
   lose(job: JobEntry): void {
-    job.lostAtMs = this.#deps.now();
-    this.#lost.add(job);
-    this.#deps.journal.append(lostEntry(job));
-    this.#hasEnded(job);
+    this.#endWithout(job, this.#deps.now());
   }
 
   /** Its caller hung up: the node will show a receipt for what ran until it heard of that, and is paid for it. */
   cancel(job: JobEntry, { observedUs, prcUs }: { readonly observedUs: number; readonly prcUs: number }): void {
-    job.lostAtMs = this.#deps.now();
-    job.acknowledgement = { received: true, observedUs: observedUs + cancelGraceUs, prcUs, rspUs: observedUs, doneAtMs: job.lostAtMs };
+    const now = this.#deps.now();
+    job.acknowledgement = { received: true, observedUs: observedUs + cancelGraceUs, prcUs, rspUs: observedUs, doneAtMs: now };
+    this.#endWithout(job, now);
+  }
+
+  #endWithout(job: JobEntry, lostAtMs: number): void {
+    job.lostAtMs = lostAtMs;
     this.#lost.add(job);
     this.#deps.journal.append(lostEntry(job));
     this.#hasEnded(job);
@@ -279,12 +266,13 @@ export class Settlement {
 
   /** What a rewritten journal must hold. */
   *journalEntries(): Iterable<JournalEntry> {
+    yield ['whole-since', this.#options.wholeSinceMs, bootName()];
     yield* this.#batches.journalEntries();
+    for (const job of this.#deps.openJobs.keptJobs) yield keptEntry(job);
     for (const job of this.#jobs.values()) {
-      const { ticket, receipt, acknowledgement, place } = job;
-      if (receipt && acknowledgement && place) {
-        yield ['done', job.node, ticketRow(ticket), receiptRow(receipt), acknowledgementRow(acknowledgement), place.batch, place.index];
-      } else if (job.lostAtMs !== undefined) yield lostEntry(job);
+      const { ticket } = job;
+      if (job.receipt && job.acknowledgement && job.place) yield doneEntry(job);
+      else if (job.lostAtMs !== undefined) yield lostEntry(job);
       else yield ['range', ticket.allowance, ticket.sequence, ticket.sequence, job.reserved.toString()];
     }
     for (const batch of this.#batches.all()) {
@@ -335,17 +323,8 @@ export class Settlement {
   /** @returns false when the ledger does not take it now */
   async #submit(batches: readonly Batch[], lost: readonly JobEntry[]): Promise<boolean> {
     const { chain, superNode, signer } = this.#options;
-    const body: TransactionBody<'job.settle'> = {
-      superNode,
-      batches: batches.map(({ node, number, signature, jobs }) => ({
-        node,
-        batch: number,
-        signature: signature!,
-        rows: jobs.map((job) => settlementRow(job as Parameters<typeof settlementRow>[0])) as JobRowForm[],
-      })),
-      lost: lost.map(({ node, ticket }) => ({ node, ticket: ticketRow(ticket) })),
-    };
-    const withoutWord = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received === null) as JobEntry[]);
+    const body = settlementBody(superNode, batches, lost);
+    const leftOpen = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received !== true) as JobEntry[]);
     for (const batch of batches) batch.submitted = true;
     try {
       const { rejections } = await this.#deps.ledger.submit(signTransaction(chain, 'job.settle', body, [signer]));
@@ -360,45 +339,44 @@ export class Settlement {
         this.#lastFailureMs = this.#deps.now();
         return false;
       }
-      // The whole transaction is refused for good, such as by a node that was never registered: keep the rows in the
-      // journal as evidence, and go on with the others.
+      // The whole transaction is refused for good: the jobs of such batches go to the ledger one by one, as unsigned ones do.
+      for (const batch of batches) Object.assign(batch, { submitted: false, signature: undefined });
+      if (batches.length === 0) this.#closeLost(lost);
       return true;
     }
     this.#lastFailureMs = 0;
-    for (const job of withoutWord) this.#acknowledgeLater(job);
+    for (const job of leftOpen) this.#keep(job);
     for (const { node, number } of batches) {
       this.#closeBatch(node, number);
       this.#deps.journal.append(['closed', node, number]);
       this.#deps.notifySettled(node, this.settledBatch(node));
     }
+    this.#closeLost(lost);
+    return true;
+  }
+
+  #closeLost(lost: readonly JobEntry[]): void {
     for (const job of lost) {
       this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
       this.#forget(job.id);
       this.#deps.journal.append(['closed-job', job.id]);
     }
-    return true;
   }
 
+  /** What the ledger did not take costs nothing here; its node may still bring it there, and then asks for our word. */
   #giveBackRejected(ids: readonly JobId[]): void {
     for (const id of ids) {
       const job = this.#jobs.get(id);
-      if (job) this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
+      if (!job) continue;
+      this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
+      job.reserved = 0n;
+      if (job.receipt && job.acknowledgement) this.#keep(job);
     }
   }
 
-  /** A job went to the ledger open, its reply still under way: says how that ended when it is known. */
-  #acknowledgeLater(job: JobEntry): void {
-    const check = setInterval(() => {
-      const { acknowledgement } = job;
-      if (!acknowledgement || acknowledgement.received === null) return;
-      clearInterval(check);
-      const { chain, superNode, signer } = this.#options;
-      const body = { superNode, acknowledgements: [[job.id, acknowledgementRow(acknowledgement)]] } as TransactionBody<'job.acknowledge'>;
-      this.#deps.ledger.submit(signTransaction(chain, 'job.acknowledge', body, [signer])).catch((error: unknown) => {
-        this.#deps.log.error('acknowledgement failed', { job: job.id, message: asOrbError(error).message });
-      });
-    }, 500);
-    check.unref();
+  #keep(job: JobEntry): void {
+    this.#deps.openJobs.keep(job);
+    this.#deps.journal.append(keptEntry(job));
   }
 
   /** A large answer is still on its way when its root is here: waits for that, and asks for what will not come by itself. */
@@ -443,17 +421,12 @@ export class Settlement {
         continue;
       }
       job.receipt = receiptFromRow(receiptForm);
-      // The reply never had this result: the caller was told to try again.
-      job.acknowledgement ??= {
-        received: false,
-        observedUs: job.receipt.setupUs + job.receipt.runUs,
-        prcUs: 0,
-        rspUs: 0,
-        doneAtMs: this.#deps.now(),
-      };
+      // The reply never had this result: the caller was told to try again. Of a job from before our memory we cannot know.
+      const received = known || ticket.notAfter - startWithinMs >= this.#options.wholeSinceMs ? false : null;
+      job.acknowledgement ??= unobserved(job.receipt, received, this.#deps.now());
       this.#lost.delete(job);
       this.#batches.place(job, number, index);
-      this.#deps.journal.append(['done', job.node, ticketForm, receiptForm, acknowledgementRow(job.acknowledgement), number, index]);
+      this.#deps.journal.append(doneEntry(job));
     }
     return underWay;
   }
@@ -463,6 +436,14 @@ export class Settlement {
     return this.#jobs.get(id) ?? this.open(node, id, ticket, await this.#deps.memoryOf(ticket), 0n);
   }
 
+  async #restoreKept([, node, ticketForm, receiptForm, acknowledgementForm]: JournalEntry &
+    readonly ['kept', ...unknown[]]): Promise<JobEntry> {
+    const ticket = ticketFromRow(ticketForm);
+    const job = await this.#restoreJob(node, ticket);
+    this.#forget(job.id);
+    return Object.assign(job, { receipt: receiptFromRow(receiptForm), acknowledgement: acknowledgementFromRow(acknowledgementForm) });
+  }
+
   #prove(batch: Batch, signature: Hex64): void {
     batch.signature = signature;
     batch.provenAtMs = this.#deps.now();
@@ -470,6 +451,11 @@ export class Settlement {
 
   #closeBatch(node: NodeId, number: number): void {
     for (const job of this.#batches.close(node, number)) this.#forget(job.id);
+  }
+
+  #drop(job: JobEntry): void {
+    this.#batches.remove(job);
+    this.#forget(job.id);
   }
 
   #forget(id: JobId): void {
@@ -483,13 +469,4 @@ export class Settlement {
     if (this.#deps.journal.bytes < journalRewriteBytes) return;
     this.#deps.journal.rewrite([...this.journalEntries(), ...this.#deps.allowances.journalEntries()]);
   }
-}
-
-/** Its ticket is out, and nothing has come back yet. */
-function isUnderWay({ receipt, acknowledgement, lostAtMs }: JobEntry): boolean {
-  return !receipt && !acknowledgement && lostAtMs === undefined;
-}
-
-function lostEntry({ node, ticket, acknowledgement }: JobEntry): JournalEntry {
-  return ['lost', node, ticketRow(ticket), ...(acknowledgement ? ([acknowledgementRow(acknowledgement)] as const) : ([] as const))];
 }

@@ -8,7 +8,7 @@ import {
   type Signer,
   type SuperNodeId,
 } from '@orb/protocol';
-import type { Ledger, LedgerEvent } from '@orb/ledger';
+import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 
 export interface SweeperOptions {
@@ -37,13 +37,13 @@ export class Sweeper {
     let after: string | undefined;
     do {
       const page = await this.#ledger.range('credit/', { limit: 1_000, ...(after !== undefined && { after }) });
-      for (const { key, value } of page) this.apply({ type: 'record', key, value });
+      for (const { key, value } of page) this.apply({ key, value });
       after = page.length === 1_000 ? page.at(-1)!.key : undefined;
     } while (after !== undefined);
   }
 
-  apply(event: LedgerEvent): void {
-    if (event.type !== 'record' || !event.key.startsWith('credit/')) return;
+  apply(event: RecordWrite): void {
+    if (!event.key.startsWith('credit/')) return;
     const [, account, superNode] = event.key.split('/') as [string, string, string];
     // The pools of commission and seeding have keys of their own kind, and rules of their own.
     if (superNode !== this.#options.superNode || !isHex32(account)) return;

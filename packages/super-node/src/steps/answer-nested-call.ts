@@ -1,4 +1,4 @@
-import { limits, nestedCallSchema, OrbError, parseWith, type NestedCallRequest } from '@orb/protocol';
+import { limits, nestedCallSchema, OrbError, parseWith, type NestedCallRequest, type Cancelling } from '@orb/protocol';
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
@@ -49,7 +49,7 @@ function readNested(
   { owner, name, version, contentType }: NestedCallRequest,
   body: Uint8Array,
   { payer, path }: Calling,
-  abort: AbortController,
+  abort: Cancelling,
   context: CallContext,
 ): CallRequest {
   return {

@@ -14,6 +14,7 @@ import {
 import type { LinkAnswer } from '@orb/link';
 import type { CallRequest } from '../call.ts';
 import type { CallContext } from './call-context.ts';
+import { callerOf } from './caller-of.ts';
 import { endWithAnswer, endWithoutAnswer, type Answered, type NotAnswered, type Outgoing } from './end-job.ts';
 import type { Ticketed } from './issue-ticket.ts';
 import { ResponseRelay } from './relay-response.ts';
@@ -41,7 +42,7 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
   const dispatch = context.dispatches.begin(ticketed, request, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
   const out: Outgoing = { request, context, ticketed, dispatch, sentAtUs: context.nowUs() };
   try {
-    const run = runRequest(request, ticketed);
+    const run = runRequest(request, ticketed, context);
     const answering = node.link.call('run', run, request.body, { signal: request.abort.signal });
     // After the call: a full batch is signed at once, and its root must not overtake the last ticket it covers.
     context.ticketRoots.add(node, ticketText(run.ticket));
@@ -59,9 +60,10 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
   }
 }
 
-function runRequest(request: CallRequest, { job }: Ticketed): RunRequest {
+function runRequest(request: CallRequest, { job }: Ticketed, { functions }: CallContext): RunRequest {
   const { method, path, mode, headers } = request;
-  return { ticket: ticketRow(job.ticket), method, path, mode, headers: headers as [string, string][] };
+  const caller = callerOf(request, functions);
+  return { ticket: ticketRow(job.ticket), method, path, mode, headers: headers as [string, string][], ...(caller && { caller }) };
 }
 
 async function collectWhole(out: Outgoing, head: RunAnswer, answer: LinkAnswer): Promise<AnsweredWhole> {

@@ -11,6 +11,7 @@ import {
   resultHash,
   sha256,
   ticketFromRow,
+  type CancelSignal,
   type ForwardAnswer,
   type ForwardRequest,
   type Ticket,
@@ -21,10 +22,11 @@ import type { PeerSession } from '../peers/peer-registry.ts';
 import { isPrivate } from '../registry/function-registry.ts';
 import type { Admission } from './admit-call.ts';
 import type { CallContext } from './call-context.ts';
+import { callerOf } from './caller-of.ts';
 import { blameHost, checkForwarded, checkTicket, type AnswerHead, type Forwarded } from './check-forwarded.ts';
 import type { NotAnswered } from './end-job.ts';
 import { ForwardedRelay } from './relay-forwarded.ts';
-import { failureOf } from './reply-to.ts';
+import { failureOf, jobEnd } from './reply-to.ts';
 import type { Attempt, Replied } from './run-call.ts';
 
 /** A host has its own clock for its nodes; one that is later than that by this much counts as lost. */
@@ -46,7 +48,7 @@ export async function forwardCall(
 ): Promise<Replied | NotAnswered> {
   const late = AbortSignal.timeout(admission.version.manifest.timeoutMs + hostMarginMs);
   try {
-    const signal = AbortSignal.any([request.abort.signal, late]);
+    const signal = AbortSignal.any([abortSignalOf(request.abort.signal), late]);
     const answer = await peer.link.call('forward', forwardRequest(request, context, admission, attempt), request.body, { signal });
     const head = parseWith(forwardAnswerSchema, answer.header, 'forward answer', 'protocol-violation');
     if (head.ended === 'failed') return notAnswered(head, admission, peer);
@@ -62,6 +64,13 @@ export async function forwardCall(
   }
 }
 
+function abortSignalOf(signal: CancelSignal): AbortSignal {
+  const controller = new AbortController();
+  if (signal.aborted) controller.abort(signal.reason);
+  else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
+  return controller.signal;
+}
+
 function forwardRequest(
   request: CallRequest,
   context: CallContext,
@@ -69,6 +78,7 @@ function forwardRequest(
   { call, attempt }: Attempt,
 ): ForwardRequest {
   const { owner, name, method, path, mode, headers, readAtUs, origin } = request;
+  const caller = callerOf(request, context.functions);
   return {
     call,
     attempt,
@@ -81,6 +91,7 @@ function forwardRequest(
     mode,
     ...(!(request.body instanceof Uint8Array) && { streamed: true }),
     waitedUs: Math.max(0, context.nowUs() - readAtUs),
+    ...(caller && { caller }),
     ...(origin && { callers: [...origin.path] }),
     // Nobody else need know who calls.
     ...(isPrivate(entry) && request.signed && { signed: request.signed }),
@@ -103,7 +114,7 @@ async function takeAnswer(forwarded: Forwarded, head: AnswerHead, answer: LinkAn
     ...replyHead(forwarded, ticket, trailer.node, head),
     body,
     failure: failureOf(receipt, trailer, admission.entry.fullName),
-    times: { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs },
+    end: jobEnd(ticket, receipt, trailer.prcUs),
     acknowledge: (received) => peer.link.notify('received', { job: jobIdOf(ticket), received }),
   };
 }
@@ -124,7 +135,7 @@ function passOn(
       ...replyHead(forwarded, ticket, node, head),
       body: relay,
       failure: undefined,
-      times: undefined,
+      end: undefined,
       acknowledge: () => relay.acknowledge(),
     },
     over: relay.over,

@@ -2,7 +2,7 @@ import { costOf, OrbError, requestHash, sha256, streamedRequestHash, type Hex32,
 import type { CallRequest } from '../call.ts';
 import type { Attempt } from './run-call.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
-import type { JobEntry } from '../settlement/job-entry.ts';
+import { startWithinMs, type JobEntry } from '../settlement/job-entry.ts';
 import type { Admission } from './admit-call.ts';
 import type { CallContext } from './call-context.ts';
 
@@ -12,9 +12,6 @@ export interface Ticketed {
   readonly node: NodeSession;
   readonly job: JobEntry;
 }
-
-/** A node may still start a job this long after its ticket was made. */
-const startWithinMs = 30_000;
 
 /** Sets aside the most the job can cost and assigns it. @throws OrbError `payment-required` */
 export function issueTicket(

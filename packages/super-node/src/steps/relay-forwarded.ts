@@ -9,10 +9,12 @@ import {
   receiptFromRow,
   resultHash,
   ticketFromRow,
+  type JobEnd,
   type Ticket,
 } from '@orb/protocol';
-import type { CallTimes, ReplyStream } from '../call.ts';
+import type { ReplyStream } from '../call.ts';
 import { blameHost, checkForwarded, type AnswerHead, type Forwarded } from './check-forwarded.ts';
+import { jobEnd } from './reply-to.ts';
 
 /**
  * A response that streams from another super node. As with one of an own node, it ends well only after ticket and
@@ -30,7 +32,7 @@ export class ForwardedRelay implements ReplyStream {
   readonly #over = Promise.withResolvers<void>();
   #bytes = 0;
   #ended = false;
-  #times: CallTimes | undefined;
+  #jobEnd: JobEnd | undefined;
 
   constructor(forwarded: Forwarded, ticket: Ticket, head: AnswerHead, answer: LinkAnswer) {
     this.#forwarded = forwarded;
@@ -41,13 +43,13 @@ export class ForwardedRelay implements ReplyStream {
     this.over = this.#over.promise;
   }
 
-  get times(): CallTimes | undefined {
-    return this.#times;
+  get end(): JobEnd | undefined {
+    return this.#jobEnd;
   }
 
   /** The caller's connection has ended; where the stream had not, the host has been told already. */
   acknowledge(): void {
-    if (this.#times) this.#forwarded.peer.link.notify('received', { job: jobIdOf(this.#ticket), received: true });
+    if (this.#jobEnd) this.#forwarded.peer.link.notify('received', { job: jobIdOf(this.#ticket), received: true });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
@@ -86,7 +88,7 @@ export class ForwardedRelay implements ReplyStream {
     if (jobIdOf(ticket) !== jobIdOf(this.#ticket)) {
       throw new OrbError('protocol-violation', { message: 'The other super node shows another job than it began with.' });
     }
-    this.#times = { prcUs: trailer.prcUs, setupUs: receipt.setupUs, runUs: receipt.runUs };
+    this.#jobEnd = jobEnd(ticket, receipt, trailer.prcUs);
   }
 
   async #return(): Promise<IteratorResult<Uint8Array>> {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { LinkAnswer } from '@orb/link';
-import { asOrbError, OrbError, parseWith, runTrailerSchema, type RunAnswer } from '@orb/protocol';
+import { asOrbError, OrbError, parseWith, runTrailerSchema, type JobEnd, type RunAnswer } from '@orb/protocol';
 import { sourceOf } from '../logs/log-source.ts';
-import type { CallTimes, JobProof, ReplyStream } from '../call.ts';
+import type { JobProof, ReplyStream } from '../call.ts';
 import { endWithAnswer, endWithoutAnswer, type Answered, type Outgoing } from './end-job.ts';
 import { recordJob } from './record-job.ts';
-import { failureOf, proofOf, timesOf } from './reply-to.ts';
+import { failureOf, proofOf, jobEndOf } from './reply-to.ts';
 
 /**
  * A response that streams, on its way from the node to the caller. THE RULE: it ends well only after its receipt was
@@ -42,8 +42,8 @@ export class ResponseRelay implements ReplyStream {
     return proofOf(this.#answered);
   }
 
-  get times(): CallTimes | undefined {
-    return this.#answered && timesOf(this.#answered);
+  get end(): JobEnd | undefined {
+    return this.#answered && jobEndOf(this.#answered);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {

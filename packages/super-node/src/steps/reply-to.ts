@@ -1,5 +1,5 @@
-import { OrbError, outcomes, receiptRow, ticketRow, type Receipt, type RunTrailer } from '@orb/protocol';
-import type { CallReply, CallTimes, JobProof } from '../call.ts';
+import { OrbError, outcomes, receiptRow, ticketRow, type JobEnd, type Receipt, type RunTrailer, type Ticket } from '@orb/protocol';
+import type { CallReply, JobProof } from '../call.ts';
 import { sourceOf } from '../logs/log-source.ts';
 import type { CallContext } from './call-context.ts';
 import type { AnsweredWhole, Streaming } from './dispatch-job.ts';
@@ -22,7 +22,7 @@ export function replyTo(answered: AnsweredWhole, context: CallContext): CallRepl
     headers: head.headers,
     body,
     failure,
-    times: timesOf(answered),
+    end: jobEndOf(answered),
     proof: () => proofOf(answered),
     // Who leaves while the reply is being handed over has had the work done, and pays for it: otherwise hanging up would be
     // a way to have a stranger's computer for nothing, and leave a gap in the allowance each time.
@@ -43,16 +43,21 @@ export function replyWhileRunning({ ticketed: { job, node, admission }, head, re
     headers: head.headers,
     body: relay,
     failure: undefined,
-    times: undefined,
+    end: undefined,
     streamed: { ticket: ticketRow(job.ticket) },
     proof: () => relay.proof(),
     acknowledge: () => relay.acknowledge(),
   };
 }
 
-/** A job's times, from its receipt. */
-export function timesOf({ acknowledgement: { prcUs }, receipt: { setupUs, runUs } }: Answered): CallTimes {
-  return { prcUs, setupUs, runUs };
+/** What is known of a job that has ended. */
+export function jobEndOf({ job: { ticket }, acknowledgement: { prcUs }, receipt }: Answered): JobEnd {
+  return jobEnd(ticket, receipt, prcUs);
+}
+
+/** A job's times, and what its receipt covers. */
+export function jobEnd(ticket: Ticket, { setupUs, runUs, requestHash, resultHash, bytesIn, bytesOut }: Receipt, prcUs: number): JobEnd {
+  return { prcUs, setupUs, runUs, receipt: { request: requestHash || ticket.requestHash, result: resultHash, bytesIn, bytesOut } };
 }
 
 /** What another super node checks before it passes the reply on. */

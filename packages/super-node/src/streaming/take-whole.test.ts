@@ -1,22 +1,23 @@
-import { limits, OrbError, utf8 } from '@orb/protocol';
+import { limits, OrbError, utf8, type JobEnd } from '@orb/protocol';
 import { expect, test } from 'vitest';
-import type { CallReply, CallTimes } from '../call.ts';
+import type { CallReply } from '../call.ts';
 import { takeWhole } from './take-whole.ts';
 
-const times: CallTimes = { prcUs: 1, setupUs: 2, runUs: 3 };
+const cover = { request: '1'.repeat(64), result: '2'.repeat(64), bytesIn: 0, bytesOut: 2 };
+const end: JobEnd = { prcUs: 1, setupUs: 2, runUs: 3, receipt: cover };
 
 /** A reply whose stream is made of these pieces, and has a record once it has ended where `recorded` says so. */
 function replyOf(pieces: () => AsyncGenerator<Uint8Array>, recorded = true): CallReply {
-  const body = { times: recorded ? times : undefined, [Symbol.asyncIterator]: pieces };
-  return { body, times: undefined, failure: undefined, status: 200 } as unknown as CallReply;
+  const body = { end: recorded ? end : undefined, [Symbol.asyncIterator]: pieces };
+  return { body, end: undefined, failure: undefined, status: 200 } as unknown as CallReply;
 }
 
-test('a stream is gathered for whoever takes replies whole, with the times that its end told', async () => {
+test('a stream is gathered for whoever takes replies whole, with what its end told', async () => {
   const reply = replyOf(async function* () {
     yield utf8('a');
     yield utf8('b');
   });
-  expect(await takeWhole(reply)).toMatchObject({ body: utf8('ab'), times, failure: undefined });
+  expect(await takeWhole(reply)).toMatchObject({ body: utf8('ab'), end, failure: undefined });
 });
 
 test('one beyond the limit of whole bodies is given up, and its source told', async () => {

@@ -1,10 +1,10 @@
-import { concatBytes, limits, OrbError } from '@orb/protocol';
-import type { CallReply, CallTimes } from '../call.ts';
+import { concatBytes, limits, OrbError, type JobEnd } from '@orb/protocol';
+import type { CallReply } from '../call.ts';
 
 /** A reply that has all of its body. */
 export interface WholeReply extends CallReply {
   readonly body: Uint8Array;
-  readonly times: CallTimes;
+  readonly end: JobEnd;
 }
 
 /**
@@ -12,8 +12,8 @@ export interface WholeReply extends CallReply {
  * @throws OrbError `response-too-large` beyond limits.bodyBytes, and what broke the stream off
  */
 export async function takeWhole(reply: CallReply): Promise<WholeReply> {
-  const { body: stream, times } = reply;
-  if (stream instanceof Uint8Array) return { ...reply, body: stream, times: times! };
+  const { body: stream, end } = reply;
+  if (stream instanceof Uint8Array) return { ...reply, body: stream, end: end! };
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   try {
@@ -28,8 +28,8 @@ export async function takeWhole(reply: CallReply): Promise<WholeReply> {
     }
   } catch (error) {
     // The function's own failure, with its record: a reply as any other.
-    if (stream.times) return { ...reply, body: new Uint8Array(), times: stream.times, failure: error as OrbError };
+    if (stream.end) return { ...reply, body: new Uint8Array(), end: stream.end, failure: error as OrbError };
     throw error;
   }
-  return { ...reply, body: concatBytes(pieces), times: stream.times! };
+  return { ...reply, body: concatBytes(pieces), end: stream.end! };
 }

@@ -3,8 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMemoryLedger } from '@orb/ledger/memory';
 import { orderer, TestClock, testGenesis, testManifest, TestNetwork, testSigner, treasury } from '@orb/ledger/testing';
+import type { Link } from '@orb/link';
 import { MemoryTransport } from '@orb/link/memory';
-import { accountId, functionId, sha256, utf8, versionId, type Manifest, type Signer } from '@orb/protocol';
+import {
+  accountId,
+  createSigner,
+  functionId,
+  randomBytes,
+  sha256,
+  toHex,
+  utf8,
+  versionId,
+  type Manifest,
+  type Signer,
+} from '@orb/protocol';
 import { MemoryStore } from '@orb/store/memory';
 import { assembleSuperNode, type RunningSuperNode } from '../assemble.ts';
 import { parseSuperNodeConfig, type SuperNodeConfigInput } from '../config.ts';
@@ -76,6 +88,15 @@ export class TestSuperNode {
       {},
       { transport: this.#transport, chain: this.running.chain, superNode: this.superNode.publicKey },
     );
+  }
+
+  /** A caller's link, with a key that nobody knows unless one is given. */
+  callerLink(signer: Signer = createSigner(toHex(randomBytes(32)))): Promise<Link> {
+    return this.#transport.dial(this.running.linkAddress, {
+      identity: { chain: this.running.chain, role: 'client', signer },
+      handler: { call: () => Promise.reject(new Error('a caller answers nothing')), notice: () => undefined },
+      peerKey: this.superNode.publicKey,
+    });
   }
 
   /** Deploys a function of bob, seeded by every node that is linked, and returns its call URL. */

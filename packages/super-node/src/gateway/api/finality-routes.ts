@@ -1,14 +1,19 @@
 import type { FastifyInstance } from 'fastify';
-import { proveJob } from '@orb/ledger';
+import { proveClosed, proveJob } from '@orb/ledger';
 import { OrbError, parseWith, hex32 } from '@orb/protocol';
 import type { GatewayContext } from '../gateway-context.ts';
 import { readJson, readNumber } from '../read-json.ts';
 import { notThere } from './ledger-routes.ts';
 
-/** Co-signatures of peers, and proofs that carry them. */
+/** Co-signatures of peers, and proofs: for anybody, and for the contracts. */
 export function finalityRoutes(
   app: FastifyInstance,
-  { ledger, cosignatures, writeLimit }: Pick<GatewayContext, 'ledger' | 'cosignatures' | 'writeLimit'>,
+  {
+    ledger,
+    cosignatures,
+    writeLimit,
+    statusFeed,
+  }: Pick<GatewayContext, 'ledger' | 'cosignatures' | 'writeLimit'> & Partial<Pick<GatewayContext, 'statusFeed'>>,
 ): void {
   const of = async (height: number) => [...((await cosignatures?.of(height)) ?? [])];
 
@@ -26,7 +31,9 @@ export function finalityRoutes(
 
   app.post('/v1/ledger/cosignatures', async (request) => {
     writeLimit.take(request.ip);
-    return required(cosignatures).add(readJson(request));
+    const added = await required(cosignatures).add(readJson(request));
+    statusFeed?.changed();
+    return added;
   });
 
   app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {
@@ -40,6 +47,8 @@ export function finalityRoutes(
     if (!proof) throw notThere('job', params.id);
     return proof;
   });
+
+  app.get<{ Params: { id: string } }>('/v1/jobs/:id/closed', async ({ params }) => proveClosed(ledger, params.id));
 }
 
 function required<T>(book: T | undefined): T {

@@ -32,6 +32,12 @@ export function networkRoutes(app: FastifyInstance, context: GatewayContext): vo
 
   app.get<{ Params: { id: string } }>('/v1/jobs/:id', async ({ params }) => describeJob(params.id, context));
 
+  app.get<{ Params: { id: string } }>('/v1/jobs/:id/end', async ({ params }) => {
+    const end = context.endedStreams.get(params.id);
+    if (!end) throw new OrbError('not-found', { message: `No answer of job ${params.id.slice(0, 64)} has streamed through here lately.` });
+    return end;
+  });
+
   app.post('/v1/faucet', async (request) => {
     if (!context.faucet) throw new OrbError('not-supported', { message: 'This network has no faucet here.' });
     return context.faucet.grant(parseWith(faucetRequest, readJson(request), 'faucet').account, request.ip);

@@ -31,14 +31,14 @@ function describeFailure(failure: OrbError) {
 const tailBytes = 4_096;
 
 /** What Lambda writes about a call and what the function wrote, as it is sent: base64. @param written lines of this call */
-export function logTail({ call, version, times, memoryMiB }: WholeReply, written: readonly string[]): string {
-  const billedMs = Math.ceil(times.runUs / 1000);
+export function logTail({ call, version, end, memoryMiB }: WholeReply, written: readonly string[]): string {
+  const billedMs = Math.ceil(end.runUs / 1000);
   const report = [
     `REPORT RequestId: ${call}`,
-    `Duration: ${(times.runUs / 1000).toFixed(2)} ms`,
+    `Duration: ${(end.runUs / 1000).toFixed(2)} ms`,
     `Billed Duration: ${billedMs} ms`,
     `Memory Size: ${memoryMiB} MB`,
-    ...(times.setupUs >= 1_000 ? [`Init Duration: ${(times.setupUs / 1000).toFixed(2)} ms`] : []),
+    ...(end.setupUs >= 1_000 ? [`Init Duration: ${(end.setupUs / 1000).toFixed(2)} ms`] : []),
   ];
   const lines = [`START RequestId: ${call} Version: ${version}`, ...written, `END RequestId: ${call}`, report.join('\t')];
   return Buffer.from(`${lines.join('\n')}\n`)

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { asOrbError, fromUtf8, OrbError, utf8 } from '@orb/protocol';
+import { asOrbError, fromUtf8, OrbError, utf8, type Cancelling } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../../call.ts';
 import { handleCall } from '../../handle-call.ts';
 import { admitCall } from '../../steps/admit-call.ts';
@@ -88,7 +88,7 @@ function readInvocation(
   request: FastifyRequest,
   { owner, name, qualifier }: FunctionReference,
   token: Token,
-  abort: AbortController,
+  abort: Cancelling,
   context: GatewayContext,
 ): CallRequest {
   return {

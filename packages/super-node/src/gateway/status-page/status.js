@@ -79,6 +79,21 @@ function superNodeRow(superNode) {
   return row(cell(superNode.gateway + (superNode.self ? ' (this one)' : '')), cell(superNode.account), idCell(superNode.id));
 }
 
+function peerRow({ account, height, heardMs }, head) {
+  const lag = height === null ? '–' : (head - height).toLocaleString('en');
+  const heard = heardMs === null ? '–' : `${(heardMs / 1000).toFixed(1)} s ago`;
+  return row(cell(account), cell(height === null ? '–' : height.toLocaleString('en'), 'n'), cell(lag, 'n'), cell(heard, 'n'));
+}
+
+function finalityText({ finality }) {
+  if (!finality) return 'unknown: those who keep the co-signatures cannot be reached';
+  const { final, needed, peers } = finality;
+  if (peers.length === 0) return 'orderer-only: no peers are listed';
+  if (final === null) return `orderer-only: fewer than ${needed} of ${peers.length} peers have co-signed`;
+  const signed = peers.filter(({ height }) => height !== null && height >= final).length;
+  return `final (${signed} of ${peers.length}) up to block ${final.toLocaleString('en')}`;
+}
+
 function show(status) {
   const labels = new Map(status.nodes.map((node) => [node.id, node.label]));
   $('network-name').textContent = status.network.name;
@@ -100,7 +115,9 @@ function show(status) {
   $('l-time').textContent = new Date(status.ledger.time).toLocaleString();
   $('l-state').textContent = status.ledger.state;
   $('l-chain').textContent = status.network.chain;
-  $('l-finality').textContent = status.ledger.finality;
+  $('l-finality').textContent = finalityText(status.ledger);
+  $('peers').replaceChildren(...(status.ledger.finality?.peers ?? []).map((peer) => peerRow(peer, status.ledger.height)));
+  $('peers-table').hidden = !status.ledger.finality?.peers.length;
 }
 
 function live(state, text) {
