@@ -63,7 +63,7 @@ describe('a node with real links, disk and Deno', () => {
     expect(offer).toMatchObject({
       platform: process.platform,
       architecture: process.arch,
-      runtimes: ['deno-2'],
+      runtimes: ['deno-2', 'wasi-1'],
       memoryMiB: 512,
       accepting: true,
     });

@@ -65,7 +65,7 @@ describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (
   };
 
   test('offers both runtimes', () => {
-    expect(superNode.offers[0]!.runtimes).toEqual(['deno-2', 'container']);
+    expect(superNode.offers[0]!.runtimes).toEqual(['deno-2', 'wasi-1', 'container']);
   });
 
   test('seeds an image only once it is here, runs it for each call, and bills the run alone', async () => {

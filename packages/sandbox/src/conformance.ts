@@ -1,20 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromUtf8, limits, utf8 } from '@orb/protocol';
-import { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+import { bodyOf, jobOf, programOf, textOf } from './conformance/jobs.ts';
 import type { BundleProgram, Instance, Invocation, Sandbox } from './port.ts';
 
-export { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+export { bodyOf, jobOf, programOf, textOf } from './conformance/jobs.ts';
+export { fetchConformance } from './conformance/fetching.ts';
 export { wasmConformance } from './conformance/wasm.ts';
 export { servingConformance, servingSource, type ServingCase } from './conformance/serving.ts';
 
 export interface SandboxCase {
   readonly name: string;
   create(): Sandbox;
-}
-
-/** A program of JavaScript source, with defaults. */
-export function programOf(source: string, more: Partial<BundleProgram> = {}): BundleProgram {
-  return { kind: 'bundle', sha256: '0'.repeat(64), code: utf8(source), handler: 'auto', memoryMiB: 128, startTimeoutMs: 10_000, ...more };
 }
 
 /** What every sandbox does with well-meant code. What it does with hostile code, only a real one can show. */

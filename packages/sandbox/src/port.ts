@@ -120,8 +120,35 @@ export interface Invocation {
   readonly signal?: CancelSignal;
   /** Calls another function for this one; without it a function can call none. @throws OrbError whose words the function gets */
   call?(nested: NestedCall): Promise<NestedAnswer>;
+  /** Makes a request of the function's `fetch`; without it a function reaches nothing. @throws OrbError whose words the function gets */
+  fetch?(request: WebRequest): Promise<WebResponse>;
   /** Lines the function writes with `console.*`, bounded in number and length. */
   log?(level: 'debug' | 'info' | 'warn' | 'error', line: string): void;
+}
+
+/** A request to the network that a function makes by `fetch`. Every part of it is a stranger's. */
+export interface WebRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly redirect: 'follow' | 'error' | 'manual';
+  /** Whole where it is short, else its pieces as they come. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Bytes of a body in pieces, where the function says. */
+  readonly length?: number;
+  /** Aborts when the function gives it up, or when its job is over. */
+  readonly signal: AbortSignal;
+}
+
+export interface WebResponse {
+  /** Where it came from in the end. */
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: readonly (readonly [string, string])[];
+  /** Iterated once, no faster than the function reads. */
+  readonly body: AsyncIterable<Uint8Array>;
 }
 
 /** A call of another function that a function makes by `ctx.call`. */

@@ -1,8 +1,8 @@
 import type {
   AccountId,
+  CallerSignature,
   CallId,
   Caller,
-  ForwardRequest,
   FunctionId,
   JobEnd,
   JobId,
@@ -37,7 +37,7 @@ export interface CallRequest {
   /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
   readonly version?: string | undefined;
   /** Their signature as it came, for a super node that runs the call to check by itself. */
-  readonly signed?: ForwardRequest['signed'];
+  readonly signed?: CallerSignature | undefined;
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */

@@ -6,6 +6,7 @@ import type { Channel, ChannelEnd } from './channel.ts';
 import { CpuMeter } from './cpu-meter.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { HostedJob, type JobHost, type JobOutcome } from './hosted-job.ts';
+import type { FetchWay } from './job-fetches.ts';
 import { BodySender } from './send-body.ts';
 
 /** How long a process may take to show that it is alive after one of its jobs has run out of time. */
@@ -195,6 +196,15 @@ export class HostedInstance implements Instance, JobHost {
     if (this.#jobs.has(job.id)) this.#frames.withHead(toFunction.told, job.id, JSON.stringify(head), body);
   }
 
+  fetchWay(job: HostedJob): FetchWay {
+    return {
+      send: (payload) => {
+        if (this.#jobs.has(job.id)) this.#frames.bytes(toFunction.fetch, job.id, payload);
+      },
+      drained: () => this.#channel.drained(),
+    };
+  }
+
   abandon(job: HostedJob): void {
     this.#cancel(job);
   }
@@ -288,6 +298,9 @@ export class HostedInstance implements Instance, JobHost {
         break;
       case toHost.ask:
         job.ask(payload);
+        break;
+      case toHost.fetch:
+        if (!job.fetch(payload)) this.#onUselessFrame();
         break;
       case toHost.log:
         if (!job.log(payload[0] ?? 0, Buffer.from(payload.subarray(1)).toString())) this.#onUselessFrame();

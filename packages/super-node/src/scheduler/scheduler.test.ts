@@ -1,5 +1,5 @@
 import { parseManifest, sha256, type FunctionRecord, type Offer, type VersionRecord } from '@orb/protocol';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import { NodeRegistry, type NodeSession } from '../registry/node-registry.ts';
 import { Scheduler, schedulerDefaults, type SchedulerOptions } from './scheduler.ts';
@@ -166,6 +166,60 @@ describe('waiting', () => {
     nodes.remove(node);
     scheduler.nodesChanged();
     await expect(waiting).rejects.toMatchObject({ code: 'no-node-fits' });
+  });
+});
+
+describe('many that wait', () => {
+  const wish = (name: string) => ({ entry, version: { ...version, id: sha256(name) }, avoid: new Set<NodeSession>() });
+
+  test('a slot that becomes free costs one look, however many calls wait', async () => {
+    const { addNode, nodes, place, scheduler } = setUp();
+    const node = addNode('only');
+    await place();
+    const served: number[] = [];
+    for (let index = 0; index < 500; index++) void place().then(() => served.push(index));
+    const look = vi.spyOn(nodes, 'seeders');
+    scheduler.release(node);
+    await Promise.resolve();
+    expect(look.mock.calls.length).toBeLessThanOrEqual(2);
+    await new Promise(setImmediate);
+    expect(served).toEqual([0]);
+    expect(scheduler.waiting).toBe(499);
+  });
+
+  test('first come, first served, whatever versions they want', async () => {
+    const { addNode, nodes, scheduler } = setUp();
+    const node = addNode('only');
+    for (const name of ['a', 'b']) nodes.markSeeding(node, sha256(name));
+    await scheduler.place(wish('a'));
+    const served: string[] = [];
+    for (const name of ['a1', 'b2', 'b3', 'a4']) void scheduler.place(wish(name[0]!)).then(() => served.push(name));
+    for (let turn = 0; turn < 4; turn++) {
+      scheduler.release(node);
+      await new Promise(setImmediate);
+    }
+    expect(served).toEqual(['a1', 'b2', 'b3', 'a4']);
+  });
+
+  test('calls that nobody has room for keep nobody else waiting', async () => {
+    const { addNode, nodes, scheduler } = setUp();
+    const [busy, other] = [addNode('busy'), addNode('other')];
+    nodes.markSeeding(busy, sha256('a'));
+    for (const name of ['a', 'b']) nodes.markSeeding(other, sha256(name));
+    await scheduler.place(wish('a'));
+    await scheduler.place(wish('a'));
+    const served: string[] = [];
+    void scheduler.place({ ...wish('a'), avoid: new Set([other]) }).then(() => served.push('choosy a'));
+    void scheduler.place(wish('a')).then(() => served.push('a'));
+    void scheduler.place(wish('b')).then(() => served.push('b'));
+    for (let turn = 0; turn < 2; turn++) {
+      scheduler.release(other);
+      await new Promise(setImmediate);
+    }
+    expect(served).toEqual(['a', 'b']);
+    scheduler.release(busy);
+    await new Promise(setImmediate);
+    expect(served).toEqual(['a', 'b', 'choosy a']);
   });
 });
 

@@ -4,6 +4,7 @@ import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import { hasFreeSlot, whyUnfitNow } from './fits.ts';
 import { pickers, type PlacementPolicy } from './policies.ts';
+import { WaitingCalls, type WaitingCall } from './waiting-calls.ts';
 
 export interface SchedulerOptions {
   readonly policy: PlacementPolicy;
@@ -14,11 +15,6 @@ export interface SchedulerOptions {
 }
 
 export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWaiting: 1_000, maxWaitMs: 5_000 };
-
-interface Waiting {
-  tryPlace(): boolean;
-  giveUp(error: OrbError): void;
-}
 
 /** Where a call can go: a node that is linked here, or another super node that has one. */
 export type Place = NodeSession | PeerSession;
@@ -47,7 +43,7 @@ export class Scheduler {
   readonly #nodes: NodeRegistry;
   readonly #peers: PeerRegistry | undefined;
   readonly #chance: () => number;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new WaitingCalls();
 
   constructor(
     options: SchedulerOptions,
@@ -81,12 +77,15 @@ export class Scheduler {
   release(place: Place): void {
     if (isPeer(place)) this.#peers?.release(place);
     else place.active--;
-    this.#serveWaiting();
+    if (this.#waiting.size === 0) return;
+    const hasRoom = isPeer(place) ? () => place.freeSlots > 0 : () => hasFreeSlot(place);
+    this.#waiting.serve((version) => place.seeds.has(version), hasRoom);
   }
 
   /** To be called when nodes come, go or change: waiting calls may fit now, or never. */
   nodesChanged(): void {
-    this.#serveWaiting();
+    const always = () => true;
+    if (this.#waiting.size > 0) this.#waiting.serve(always, always);
   }
 
   #tryPlace(wish: PlacementWish): Place | undefined {
@@ -97,25 +96,21 @@ export class Scheduler {
   }
 
   #tryElsewhere({ entry, version, avoid }: PlacementWish): Place | undefined {
-    if (!this.#peers?.seeds(version.id, avoid)) throw noNodeFits(entry, 0, new Set());
+    if (!this.#peers?.seeds(version.id, avoid)) throw noNodeFits(entry, new Set(), version, avoid);
     return this.#peers.take(version.id, avoid);
   }
 
   /** @throws OrbError `no-node-fits` when nobody here fits and nobody elsewhere either */
   #tryHere({ entry, version, avoid }: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
     const seeders = this.#nodes.seeders(version.id);
-    const reasons = new Set<string>();
-    const fitting: NodeSession[] = [];
     const free: NodeSession[] = [];
+    let fitting = 0;
     for (const node of seeders) {
-      const reason = avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version);
-      if (reason !== undefined) reasons.add(reason);
-      else {
-        fitting.push(node);
-        if (hasFreeSlot(node)) free.push(node);
-      }
+      if (avoid.has(node) || whyUnfitNow(node, version) !== undefined) continue;
+      fitting++;
+      if (hasFreeSlot(node)) free.push(node);
     }
-    if (fitting.length === 0 && !peers?.seeds(version.id, avoid)) throw noNodeFits(entry, seeders.size, reasons);
+    if (fitting === 0 && !peers?.seeds(version.id, avoid)) throw noNodeFits(entry, seeders, version, avoid);
     if (free.length === 0) return undefined;
     const node = free.length === 1 ? free[0]! : pickers[this.#options.policy](free, entry.record.id, this.#chance);
     node.active++;
@@ -126,7 +121,9 @@ export class Scheduler {
     const { maxWaiting, maxWaitMs } = this.#options;
     if (this.#waiting.size >= maxWaiting) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
     return new Promise<Place>((resolve, reject) => {
-      const waiting: Waiting = {
+      const waiting: WaitingCall = {
+        version: wish.version.id,
+        choosy: wish.avoid.size > 0 || (wish.reach ?? 'everywhere') !== 'everywhere',
         tryPlace: () => {
           const place = this.#tryPlace(wish);
           if (place) end(() => resolve(place));
@@ -146,24 +143,14 @@ export class Scheduler {
       this.#waiting.add(waiting);
     });
   }
-
-  /** First come, first served; a call whose nodes are all gone is told at once. */
-  #serveWaiting(): void {
-    for (const waiting of this.#waiting) {
-      try {
-        waiting.tryPlace();
-      } catch (error) {
-        waiting.giveUp(error as OrbError);
-      }
-    }
-  }
 }
 
-function noNodeFits(entry: FunctionEntry, seeders: number, reasons: ReadonlySet<string>): OrbError {
-  const why = seeders === 0 ? 'no node that is online holds a replica' : [...reasons].join('; ');
+function noNodeFits(entry: FunctionEntry, seeders: ReadonlySet<NodeSession>, version: VersionRecord, avoid: ReadonlySet<Place>): OrbError {
+  const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
+  const reasons = [...new Set(Array.from(seeders, reasonOf))].filter((reason) => reason !== undefined);
   return new OrbError('no-node-fits', {
-    message: `No node can run ${entry.fullName} now: ${why}.`,
+    message: `No node can run ${entry.fullName} now: ${seeders.size === 0 ? 'no node that is online holds a replica' : reasons.join('; ')}.`,
     retryAfterMs: 2_000,
-    details: { constraints: seeders === 0 ? ['replica'] : [...reasons] },
+    details: { constraints: seeders.size === 0 ? ['replica'] : reasons },
   });
 }
