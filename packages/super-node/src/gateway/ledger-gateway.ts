@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { createApp } from './app.ts';
+import { apiCors } from './cors.ts';
 import { RateLimit } from './rate-limit.ts';
 
 export interface LedgerGatewayOptions {
@@ -26,6 +27,7 @@ export async function startLedgerGateway(
   }: { readonly ledger: Ledger; readonly cosignatures: Cosignatures; readonly refusals?: Refusals; readonly log: Log },
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = createApp({ trustedProxies: [] }, log);
+  apiCors(app);
   const writeLimit = new RateLimit({ perSecond: 50, burst: 500 }, { nowMs: Date.now });
   ledgerRoutes(app, { ledger, writeLimit });
   finalityRoutes(app, { ledger, writeLimit, cosignatures, refusals });
