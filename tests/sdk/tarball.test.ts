@@ -44,9 +44,9 @@ import { Orb, type CallResult, type OrbOptions } from '@orb/sdk';
 const options: OrbOptions = { url: ['http://127.0.0.1:1'], transport: 'link', retries: 3 };
 const orb = new Orb(options);
 export const answer: Promise<CallResult> = orb.call('alice/echo', 1, { mayRepeat: true });
-// @ts-expect-error there is no such transport
+// @ts-expect-error -- there is no such transport
 new Orb({ url: '', transport: 'pigeon' });
-// @ts-expect-error output is unknown until somebody looks
+// @ts-expect-error -- output is unknown until somebody looks
 export const word: string = (await answer).output;
 `;
 
