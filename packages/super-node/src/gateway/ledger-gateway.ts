@@ -6,6 +6,7 @@ import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { snapshotRoute } from './api/snapshot-route.ts';
 import { createApp } from './app.ts';
+import { apiCors } from './cors.ts';
 import { RateLimit } from './rate-limit.ts';
 
 export interface LedgerGatewayOptions {
@@ -27,6 +28,7 @@ export async function startLedgerGateway(
   }: { readonly ledger: Ledger; readonly cosignatures: Cosignatures; readonly refusals?: Refusals; readonly log: Log },
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = createApp({ trustedProxies: [] }, log);
+  apiCors(app);
   const writeLimit = new RateLimit({ perSecond: 50, burst: 500 }, { nowMs: Date.now });
   ledgerRoutes(app, { ledger, writeLimit });
   finalityRoutes(app, { ledger, writeLimit, cosignatures, refusals });

@@ -183,6 +183,8 @@ export class Allowances {
     held.rangeEnd = last + 1;
     held.perCall = units;
     this.#journal.append(['range', held.record.id, first, last, units.toString()]);
+    // Before any ticket of it can leave: a number that is not written might be given again after a crash.
+    this.#journal.write();
   }
 
   #add(record: AllowanceRecord): void {
