@@ -118,8 +118,16 @@ test('peers that the ledger lists co-sign what is there and what comes; two of t
 test('a peer that joins begins with what the others have co-signed, and then has the blocks before it run again', async () => {
   const { peer, ready } = await startPeer(
     'cid',
-    ...['--chain', network.links.chain, '--listen', '127.0.0.1:0', '--begin', 'snapshot'],
-    ...['--trust', annKey, '--trust', beaKey],
+    '--chain',
+    network.links.chain,
+    '--listen',
+    '127.0.0.1:0',
+    '--begin',
+    'snapshot',
+    '--trust',
+    annKey,
+    '--trust',
+    beaKey,
   );
   expect(ready.height).toBeGreaterThan(3);
   await peer.said(/The blocks before the snapshot are here, run again, and have led to it/);

@@ -7,7 +7,6 @@ import {
   OrbError,
   parseWith,
   transactionsRoot,
-  type Block,
   type BlockHeader,
   type Genesis,
   type Transaction,

@@ -17,7 +17,7 @@ import { Arrivals, notThere } from './arrivals.ts';
 import { readPeerSet } from '../finality/peer-set.ts';
 import { BackOff, type BackOffOptions } from './back-off.ts';
 import { BlockClock, type BlockClockOptions, type OffClock } from './block-clock.ts';
-import type { Evidence, EvidenceFiles } from './evidence.ts';
+import { refusal, type Evidence, type EvidenceFiles } from './evidence.ts';
 import { fillHistory } from './fill-history.ts';
 import { examineBlock, type Standpoint, type Verdict } from './examine-block.ts';
 import { Refusals } from './refusals.ts';
@@ -216,7 +216,11 @@ export class ReplicaLedger extends KeptLedger {
     const { chain } = this;
     const before = await fillHistory(
       {
-        ...{ folder: joined.folder, genesis, begin: joined.head, upstream: this.#upstream, backOff },
+        folder: joined.folder,
+        genesis,
+        begin: joined.head,
+        upstream: this.#upstream,
+        backOff,
         onTrouble: (error) => onTrouble?.(error),
         onWrong: (wrong) => {
           const evidence: Evidence = { v: 1, chain, seenAt: clock(), ...wrong };
@@ -296,15 +300,6 @@ export class ReplicaLedger extends KeptLedger {
     const signers = cosignersOf(header, cosignatures);
     return peers.filter(({ keys }) => keys.some((key) => signers.has(key))).length >= needed;
   }
-}
-
-/** Why a block, and with it the upstream, is refused. */
-export function refusal({ height, reason }: Pick<Evidence, 'height' | 'reason'>): OrbError {
-  return new OrbError('ledger-corrupt', {
-    message: `Block ${height} is refused: ${reason.replace(/\.$/, '')}.`,
-    hint: 'The block is kept in the folder evidence/ of this ledger. Show it to the other peers and to the operator of the orderer.',
-    details: { height },
-  });
 }
 
 function unavailable(message: string, cause?: unknown): OrbError {

@@ -2,8 +2,8 @@ import { chainId, OrbError, type BlockHeader, type Genesis } from '@orb/protocol
 import { defaultCheckpoint } from '../embedded/embedded-keeping.ts';
 import { openLedgerFolder } from '../embedded/open-ledger-folder.ts';
 import { examineBlock, type Verdict } from './examine-block.ts';
+import { refusal } from './evidence.ts';
 import { takeFirstBlock } from './first-block.ts';
-import { refusal } from './replica-ledger.ts';
 
 export interface RestoreOptions {
   /** Where the ledger is to be; made when missing. One that holds the beginning already is gone on with. */

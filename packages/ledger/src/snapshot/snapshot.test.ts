@@ -77,7 +77,12 @@ async function snapshotOf(ledger: LedgerEngine): Promise<Snapshot> {
 
 async function open(options: Partial<ReplicaLedgerOptions> = {}): Promise<ReplicaLedger> {
   const replica = await openReplicaLedger({
-    ...{ folder, genesis, upstream, clock: clock.read, begin: 'snapshot', backOff: { firstMs: 1, mostMs: 10 } },
+    folder,
+    genesis,
+    upstream,
+    clock: clock.read,
+    begin: 'snapshot',
+    backOff: { firstMs: 1, mostMs: 10 },
     onTrouble: (error) => troubles.push(error),
     onRefused: (evidence) => refused.resolve(evidence),
     onWhole: () => whole.resolve(),
