@@ -92,6 +92,22 @@ describe.skipIf(process.platform !== 'linux')('processes of a sandbox (they are 
     }
   });
 
+  it('lets the timers of a module run while calls follow each other as closely as they can', async () => {
+    const sandbox = new DenoSandbox({ spares: 0 });
+    try {
+      const instance = await sandbox.start(programOf('let ticks = 0; setInterval(() => ticks++, 1); export default () => ticks'));
+      let calls = 0;
+      let ticks = 0;
+      while (ticks < 5) {
+        ticks = Number(await textOf(await instance.invoke(jobOf(null))));
+        calls++;
+      }
+      expect(calls).toBeGreaterThan(5);
+    } finally {
+      await sandbox.close();
+    }
+  });
+
   it('takes its processes with it when the node is killed with -9', async () => {
     const module = new URL('./deno-sandbox.ts', import.meta.url).href;
     const script = `

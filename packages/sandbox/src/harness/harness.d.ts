@@ -8,6 +8,7 @@ export interface HarnessPlatform {
 export interface Harness {
   readonly reader: { push(chunk: Uint8Array): void };
   flush(): void;
+  atRest(): boolean;
   ready(): void;
   log(level: number, values: unknown[]): void;
   uncaught(thrown: unknown): void;

@@ -24,6 +24,8 @@ export function createHarness(platform) {
   const shared = { frame: output.frame, jobs, format: platform.format, env: Object.freeze({}) };
   /** @type {((job: any, body: any) => void) | undefined} */
   let shape;
+  /** What is the same for all calls. */
+  let fixed = { function: '', version: '', memoryMiB: 0 };
   /** Lines written before the first job: shown with that job. @type {[number, string][]} */
   let early = [];
 
@@ -62,6 +64,11 @@ export function createHarness(platform) {
   /** @param {number} id @param {Uint8Array} payload */
   function startJob(id, payload) {
     const { head, body } = split(payload);
+    if (head.fixed) fixed = head.fixed;
+    const { context } = head;
+    context.function = fixed.function;
+    context.version = fixed.version;
+    context.memoryMiB = fixed.memoryMiB;
     const job = new Job(id, head, shared);
     mapSet(jobs, id, job);
     if (head.streamed) job.upload = new Upload((bytes) => output.frame(toHost.credit, id, u32(bytes), undefined));
@@ -89,6 +96,8 @@ export function createHarness(platform) {
   return {
     reader: new FrameReader(maxFrameFromHost, onFrame),
     flush: output.flush,
+    /** True while the code is loaded and no job is under way. */
+    atRest: () => shape !== undefined && jobs.size === 0,
     /** Says that code can be loaded now. */
     ready() {
       output.frame(toHost.ready, 0, undefined, undefined);

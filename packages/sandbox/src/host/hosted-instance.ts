@@ -4,6 +4,7 @@ import type { Instance, Invocation, InvocationResult, InvocationUsage, Program }
 import { parseAnswerHead } from './answer-head.ts';
 import type { Channel, ChannelEnd } from './channel.ts';
 import { CpuMeter } from './cpu-meter.ts';
+import { Deadlines } from './deadlines.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { HostedJob, type JobHost, type JobOutcome } from './hosted-job.ts';
 import { BodySender } from './send-body.ts';
@@ -21,6 +22,8 @@ interface Verdict {
   readonly reason: string;
 }
 
+type FixedContext = Pick<Invocation['context'], 'function' | 'version' | 'memoryMiB'>;
+
 /** One function process, seen from the host: every frame from it is checked, every job ends with one outcome. */
 export class HostedInstance implements Instance, JobHost {
   readonly ended: Promise<void>;
@@ -28,12 +31,14 @@ export class HostedInstance implements Instance, JobHost {
   readonly #frames: FrameWriter;
   readonly #meter: CpuMeter;
   readonly #jobs = new Map<number, HostedJob>();
+  readonly #deadlines = new Deadlines((nowMs) => this.#endOverdue(nowMs));
   /** Jobs whose outcome is decided and that the function has not let go of. */
   readonly #lingering = new Map<number, NodeJS.Timeout>();
   readonly #senders = new Map<number, BodySender>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<void>();
   #state: 'starting' | 'ready' | 'loading' | 'serving' = 'starting';
+  #fixed: FixedContext | undefined;
   #lastJob = 0;
   #useless = 0;
   #memoryMiB = Number.POSITIVE_INFINITY;
@@ -147,14 +152,25 @@ export class HostedInstance implements Instance, JobHost {
     const job = new HostedJob(id, invocation, nowUs, this.#meter.start(nowUs), this, resolve);
     this.#jobs.set(id, job);
     if (invocation.signal?.aborted) return job.finish('cancelled', 'The caller has gone.');
-    job.timer = setTimeout(() => this.#onTimeout(job), invocation.timeoutMs);
+    this.#deadlines.add(job.deadlineMs);
     if (invocation.signal) {
       job.onAbort = () => this.#cancel(job);
       invocation.signal.addEventListener('abort', job.onAbort, { once: true });
     }
-    const { mode, method, path, headers, timeoutMs, context, body } = invocation;
+    const { mode, method, path, headers, timeoutMs, body } = invocation;
     const whole = body instanceof Uint8Array && body.length <= chunkBytes ? body : undefined;
-    const head = JSON.stringify({ mode, method, path, headers, timeoutMs, context, streamed: whole === undefined });
+    const { call, job: jobId, attempt } = invocation.context;
+    const context = { call, job: jobId, attempt };
+    const head = JSON.stringify({
+      mode,
+      method,
+      path,
+      headers,
+      timeoutMs,
+      context,
+      streamed: whole === undefined,
+      fixed: this.#news(invocation),
+    });
     this.#frames.withHead(toFunction.call, id, head, whole ?? nothing);
     if (!whole) void this.#sendBody(job, body);
   }
@@ -178,7 +194,6 @@ export class HostedInstance implements Instance, JobHost {
 
   measure(job: HostedJob): Omit<InvocationUsage, 'outcome' | 'error'> {
     const nowUs = performance.now() * 1000;
-    clearTimeout(job.timer);
     if (job.onAbort) job.invocation.signal?.removeEventListener('abort', job.onAbort);
     this.#senders.get(job.id)?.stop();
     this.#jobs.delete(job.id);
@@ -223,6 +238,22 @@ export class HostedInstance implements Instance, JobHost {
     this.#lingering.delete(id);
     if (this.active === 0) this.#channel.busy(false);
     return true;
+  }
+
+  /** What is the same for all calls of an instance goes to it once. */
+  #news({ context: { function: name, version, memoryMiB } }: Invocation): FixedContext | undefined {
+    const known = this.#fixed;
+    if (known && known.function === name && known.version === version && known.memoryMiB === memoryMiB) return undefined;
+    return (this.#fixed = { function: name, version, memoryMiB });
+  }
+
+  #endOverdue(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const job of this.#jobs.values()) {
+      if (job.deadlineMs <= nowMs) this.#onTimeout(job);
+      else nextMs = Math.min(nextMs, job.deadlineMs);
+    }
+    return nextMs;
   }
 
   #onTimeout(job: HostedJob): void {
@@ -367,6 +398,7 @@ export class HostedInstance implements Instance, JobHost {
 
   #onEnd(end: ChannelEnd): void {
     this.#end = end;
+    this.#deadlines.stop();
     clearTimeout(this.#pongTimer);
     const outcome = end.outOfMemory
       ? 'out-of-memory'

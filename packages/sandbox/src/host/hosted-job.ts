@@ -59,6 +59,11 @@ export class HostedJob {
     this.#resolve = resolve;
   }
 
+  /** On the clock of `performance.now()`. */
+  get deadlineMs(): number {
+    return this.startedUs / 1_000 + this.invocation.timeoutMs;
+  }
+
   /** True when its outcome is decided. */
   get over(): boolean {
     return this.#usage !== undefined;
@@ -73,7 +78,7 @@ export class HostedJob {
       this.#asking?.end();
     }
     // A copy, or the small body would keep the whole chunk that it arrived in.
-    this.#start(head.status, head.headers, head.rest.slice());
+    this.#start(head.status, head.headers, Buffer.from(head.rest));
   }
 
   /** The head of an answer whose body follows. */
