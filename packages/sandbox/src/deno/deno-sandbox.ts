@@ -14,11 +14,13 @@ export interface DenoSandboxOptions {
   readonly mostSpares?: number;
   /** Idle time after which a process is frozen, so that it uses no CPU. @default 100 */
   readonly freezeAfterMs?: number;
+  /** Time frozen after which a process gives back memory that it no longer needs, once. @default 2,000 */
+  readonly tidyAfterMs?: number;
   /** Layers to leave out: for tests of the others, one at a time. */
   readonly without?: readonly (keyof Layers)[];
 }
 
-const defaults = { spares: 2, mostSpares: 8, freezeAfterMs: 100 };
+const defaults = { spares: 2, mostSpares: 8, freezeAfterMs: 100, tidyAfterMs: 2_000 };
 
 /** Runs JavaScript bundles, each version in Deno processes of its own. */
 export class DenoSandbox implements Sandbox {
@@ -83,10 +85,12 @@ export class DenoSandbox implements Sandbox {
   #spawn(memoryMiB: number): HostedInstance {
     const { layers, tools, filter, pageBytes } = this.#known!;
     const plan = launchPlan(layers, tools, memoryMiB);
-    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs: this.#options.freezeAfterMs }, this.#watch);
+    const { freezeAfterMs, tidyAfterMs } = this.#options;
+    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs, tidyAfterMs }, this.#watch);
     const instance = new HostedInstance(process);
     instance.limitMemory(memoryMiB);
     process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
+    process.onTidy = () => instance.tidy();
     process.onAbuse = (reason) => instance.end('bad-response', reason);
     this.#instances.add(instance);
     void instance.ended.then(() => this.#instances.delete(instance));

@@ -16,6 +16,7 @@ const earlyLines = 100;
  * @param {(code: Uint8Array, env: Readonly<Record<string, string>>) => Promise<any>} platform.load evaluates a bundle; its exports
  * @param {{ run: (value: any, work: () => void) => void, get: () => any }} platform.scope which job a line of code runs for
  * @param {(values: unknown[]) => string} platform.format what `console.log` would print
+ * @param {() => void} platform.tidy gives back memory that nothing needs
  */
 export function createHarness(platform) {
   const output = createOutput(platform.write);
@@ -33,6 +34,10 @@ export function createHarness(platform) {
   function onFrame(type, id, payload) {
     if (type === toFunction.call) return startJob(id, payload);
     if (type === toFunction.load) return void load(payload);
+    if (type === toFunction.tidy) {
+      platform.tidy();
+      return output.frame(toHost.tidied, 0, undefined, undefined);
+    }
     if (type === toFunction.ping) return output.frame(toHost.pong, 0, undefined, undefined);
     const job = mapGet(jobs, id);
     if (!job) return;

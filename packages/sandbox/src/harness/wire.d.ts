@@ -8,6 +8,7 @@ export declare const toFunction: {
   readonly credit: 6;
   readonly ping: 7;
   readonly told: 8;
+  readonly tidy: 9;
 };
 export declare const toHost: {
   readonly ready: 65;
@@ -23,6 +24,7 @@ export declare const toHost: {
   readonly pong: 75;
   readonly settled: 76;
   readonly ask: 77;
+  readonly tidied: 78;
 };
 export declare const settledFlag: 1;
 export declare const wholeFlag: 2;

@@ -48,6 +48,7 @@ export class HostedInstance implements Instance, JobHost {
   #verdict: Verdict | undefined;
   #end: ChannelEnd | undefined;
   #pongTimer: NodeJS.Timeout | undefined;
+  #onTidied: (() => void) | undefined;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -137,6 +138,14 @@ export class HostedInstance implements Instance, JobHost {
   observe(memoryKiB: number): void {
     this.#meter.observe(memoryKiB);
     if (memoryKiB > this.#memoryMiB * 1024) this.end('out-of-memory', `The function used more than ${this.#memoryMiB} MiB.`);
+  }
+
+  /** Nothing has been under way for a while: has the process give back memory that it no longer needs. Resolves when it says that it has. */
+  tidy(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onTidied = resolve;
+      this.#frames.bytes(toFunction.tidy, 0, nothing);
+    });
   }
 
   /** Nothing is under way: the process may be frozen until it is. */
@@ -294,6 +303,7 @@ export class HostedInstance implements Instance, JobHost {
 
   #onFrame(type: number, id: number, payload: Uint8Array): void {
     if (this.#verdict) return;
+    if (type === toHost.tidied) return this.#onTidy();
     if (this.#state !== 'serving') return this.#onEarlyFrame(type, payload);
     if (type === toHost.pong) return this.#onPong();
     const job = this.#jobs.get(id);
@@ -388,6 +398,12 @@ export class HostedInstance implements Instance, JobHost {
 
   #onUselessFrame(): void {
     if (++this.#useless > maxUselessFrames) throw new TypeError('too many frames that nobody asked for');
+  }
+
+  #onTidy(): void {
+    if (!this.#onTidied) this.#onUselessFrame();
+    this.#onTidied?.();
+    this.#onTidied = undefined;
   }
 
   #onPong(): void {
