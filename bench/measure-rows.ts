@@ -1,6 +1,7 @@
 import { startChild, type Child } from './child.ts';
 import type { LoadOptions, LoadResult } from './load/closed-loop.ts';
 import type { CallerProcessOptions } from './load/caller-process.ts';
+import type { OpenLoopOptions, OpenLoopResult } from './load/open-loop.ts';
 import { Histogram } from './measure/histogram.ts';
 import { probeSpeed } from './measure/machine.ts';
 import { cpuTimeUs, machineCpuUs, memoryUse, type MemoryUse, type ProcessUnderTest } from './measure/processes.ts';
@@ -163,8 +164,16 @@ async function measureOnce(
   };
 }
 
-async function load(row: StartedRow, options: LoadOptions & Load): Promise<LoadResult> {
+/** Has the row's caller make calls, each when one before it is answered. */
+export async function load(row: StartedRow, options: LoadOptions & Load): Promise<LoadResult> {
   const result = (await row.caller.ask(options)) as LoadResult;
+  row.answered += result.calls;
+  return result;
+}
+
+/** Has the row's caller make calls by the clock. */
+export async function loadByClock(row: StartedRow, options: OpenLoopOptions & Pick<Load, 'bytes'>): Promise<OpenLoopResult> {
+  const result = (await row.caller.ask(options)) as OpenLoopResult;
   row.answered += result.calls;
   return result;
 }

@@ -17,8 +17,9 @@ const gates = [
   { name: 'types', argv: [bin('typescript/bin/tsc'), '-p', '.'] },
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
-/** bubblewrap is a wall; the others are a Docker Engine for the tests of containers. */
-const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static', 'zsh', 'fish'];
+/** bubblewrap is a wall; three are a Docker Engine for tests and bench of containers; shells and a browser are there to be tested in. */
+const benchPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
+const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium'];
 const tests = { name: 'tests', argv: [vitest, 'run'] };
 
 /**
@@ -32,14 +33,21 @@ const scripts = {
   'test-fast': { commands: [{ name: 'tests', argv: [vitest, 'run', '--project', 'fast'] }], debian: [] },
   verify: { commands: [...gates, tests], debian: testPackages },
   format: { commands: [{ name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '.'] }], debian: [] },
-  // 1,000 runs of about 100 random operations on every engine of the ledger: a quarter of an hour or more.
+  // 1,000 runs of about 100 random operations on every engine of the ledger and through a peer; 100 crashes, full disks:
+  // half an hour or more.
   soak: {
-    commands: [{ name: 'soak', argv: [vitest, 'run', 'packages/ledger/src/random-operations.test.ts'], env: { ORB_RANDOM_RUNS: '1000' } }],
+    commands: [
+      {
+        name: 'soak',
+        argv: [vitest, 'run', ...['random-operations', 'replica/random-replica', 'embedded/'].map((name) => `packages/ledger/src/${name}`)],
+        env: { ORB_RANDOM_RUNS: '1000', ORB_CRASH_ROUNDS: '100' },
+      },
+    ],
     debian: [],
   },
   docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },
   tarball: { commands: [{ name: 'tarball', argv: ['scripts/pack.ts'] }], debian: [] },
-  bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: ['bubblewrap'] },
+  bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: benchPackages },
 };
 
 const [scriptName, ...args] = process.argv.slice(2);

@@ -1,10 +1,12 @@
 import { childArgument, reportReady } from '../child.ts';
 import type { Caller, CallTarget } from './caller.ts';
-import { runClosedLoop, type LoadOptions } from './closed-loop.ts';
+import { runClosedLoop, type LoadOptions, type LoadResult } from './closed-loop.ts';
 import { FramesCaller } from './frames-caller.ts';
 import { HttpCaller } from './http-caller.ts';
 import { LinkCaller } from './link-caller.ts';
+import { runOpenLoop, type OpenLoopOptions, type OpenLoopResult } from './open-loop.ts';
 import { PayloadSource } from './payload.ts';
+import { SdkCaller } from './sdk-caller.ts';
 import { SocketIoCaller } from './socket-io-caller.ts';
 import { WsCaller } from './ws-caller.ts';
 
@@ -15,15 +17,23 @@ export interface CallerProcessOptions {
   readonly run: string;
 }
 
+/** What such a process is asked: one run, by the clock or with so many calls under way. Its answer is what came of it. */
+export type CallerRequest = (LoadOptions | OpenLoopOptions) & { readonly bytes: number };
+
 // The load generator: a process of its own, so that its processor time is its own too. It keeps its connections over
 // all rounds, runs what it is told, and answers with the result.
 const { target, run } = childArgument<CallerProcessOptions>();
 const caller = await openCaller(target);
 const sources = new Map<number, PayloadSource>();
-process.on('message', (options: LoadOptions & { readonly bytes: number }) => {
-  void runClosedLoop(caller, payloadsOf(options.bytes), options).then((result) => process.send?.(result));
+process.on('message', (asked: CallerRequest) => {
+  void answer(asked).then((result) => process.send?.(result));
 });
 reportReady('ready');
+
+function answer(asked: CallerRequest): Promise<LoadResult | OpenLoopResult> {
+  const payloads = payloadsOf(asked.bytes);
+  return 'phases' in asked ? runOpenLoop(caller, payloads, asked) : runClosedLoop(caller, payloads, asked);
+}
 
 /** One source for each size, over all runs: an id is used once. */
 function payloadsOf(bytes: number): PayloadSource {
@@ -38,6 +48,8 @@ function openCaller(to: CallTarget): Promise<Caller> {
   switch (to.protocol) {
     case 'http':
       return Promise.resolve(new HttpCaller(to));
+    case 'sdk':
+      return Promise.resolve(new SdkCaller(to));
     case 'socket.io':
       return SocketIoCaller.open(to);
     case 'ws':
@@ -45,6 +57,6 @@ function openCaller(to: CallTarget): Promise<Caller> {
     case 'link':
       return LinkCaller.open(to);
     case 'frames':
-      return Promise.resolve(new FramesCaller(to.command, to.args, to.env));
+      return Promise.resolve(new FramesCaller(to));
   }
 }

@@ -9,6 +9,11 @@ export type CallTarget =
       readonly headers: Readonly<Record<string, string>>;
     }
   | {
+      /** The SDK over a link: `http://HOST:PORT/fn/OWNER/NAME`, called in turn. */
+      readonly protocol: 'sdk';
+      readonly urls: readonly string[];
+    }
+  | {
       readonly protocol: 'socket.io' | 'ws';
       readonly url: string;
       /** Certificate to trust, PEM, for `https:` and `wss:`. */
@@ -38,7 +43,21 @@ export interface Caller {
   /**
    * Sends a payload. Resolves to whether the answer was the right one.
    * Rejects when there was no answer, or a refusal; the error's message is counted as its kind.
+   * @throws Refusal where the row has said no
    */
   call(payload: Payload): Promise<boolean>;
   close(): Promise<void>;
+}
+
+/** The row has answered that it does not do the call. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  /** It has too much to do, and has said when to come again. */
+  readonly comeAgain: boolean;
+
+  /** @param kind what it is counted as */
+  constructor(kind: string, comeAgain: boolean) {
+    super(kind);
+    this.comeAgain = comeAgain;
+  }
 }

@@ -1,4 +1,4 @@
-import type { Caller, CallTarget } from './caller.ts';
+import { Refusal, type Caller, type CallTarget } from './caller.ts';
 import { HttpConnection, type HttpResponse } from './http-connection.ts';
 import type { Payload } from './payload.ts';
 
@@ -13,7 +13,7 @@ export class HttpCaller implements Caller {
 
   async call(payload: Payload): Promise<boolean> {
     const response = await this.exchange(payload.text);
-    if (response.status !== 200) throw new Error(refusal(response));
+    if (response.status !== 200) throw refusal(response);
     return response.body === payload.text;
   }
 
@@ -67,8 +67,9 @@ class HttpPlace {
   }
 }
 
-/** What a refusal is counted as: the status, and the code of an Orb error where there is one. */
-function refusal({ status, body }: HttpResponse): string {
+/** Counted by its status, and the code of an Orb error where there is one. */
+function refusal({ status, body, header }: HttpResponse): Refusal {
   const code = /"code":"([a-z-]{1,40})"/.exec(body)?.[1];
-  return code === undefined ? `status ${status}` : `status ${status} ${code}`;
+  const tooMuch = status === 429 || status === 503;
+  return new Refusal(code === undefined ? `status ${status}` : `status ${status} ${code}`, tooMuch && header('retry-after') !== undefined);
 }

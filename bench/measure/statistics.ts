@@ -33,3 +33,20 @@ export function ratiosOf(values: readonly number[], baseline: readonly number[])
 export function relativeRange(spread: Spread): number {
   return spread.median === 0 ? 0 : (spread.max - spread.min) / spread.median;
 }
+
+/** The straight line nearest to points, by least squares. @throws RangeError for fewer than two different x */
+export function lineThrough(points: readonly (readonly [x: number, y: number])[]): {
+  readonly slope: number;
+  readonly at: (x: number) => number;
+} {
+  const meanX = meanOf(points.map(([x]) => x));
+  const meanY = meanOf(points.map(([, y]) => y));
+  const spreadX = points.reduce((sum, [x]) => sum + (x - meanX) ** 2, 0);
+  if (!(spreadX > 0)) throw new RangeError('A line needs two different points.');
+  const slope = points.reduce((sum, [x, y]) => sum + (x - meanX) * (y - meanY), 0) / spreadX;
+  return { slope, at: (x) => meanY + slope * (x - meanX) };
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

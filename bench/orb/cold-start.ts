@@ -52,7 +52,7 @@ async function deployMany(network: BenchNetwork, functions: readonly Tiny[]): Pr
   for (const { name, memoryMiB } of functions) {
     // Its own code, so that it is a version of its own and shares no process with another.
     const source = `export default () => ${JSON.stringify(name)};\n`;
-    urls.push(`${network.gateways[0]}${await network.deploy(name, source, { memoryMiB })}`);
+    urls.push(`${network.gateways[0]}${await network.deploy(name, source, { memoryMiB, budgetUnits: 1_000_000_000n })}`);
   }
   return urls;
 }

@@ -16,28 +16,31 @@ export interface NetworkOptions {
   readonly nodes?: readonly number[];
   /** Nodes that share one process and have no sandbox but that process; they work for the first super node. @default 0 */
   readonly lightNodes?: number;
+  /** How many jobs a node takes at once. @default 256, more than any row has under way */
+  readonly slots?: number;
   /** False: settlements go nowhere. @default true */
   readonly ledger?: boolean;
   /** More of a super node's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** How many jobs a node takes at once: more than any row has under way. */
-const slots = 256;
+const manySlots = 256;
 const developerName = 'bench-dev';
 
 /** A whole network on this machine, in a folder that is removed at the end. Each process is one of the CLI's own. */
 export class BenchNetwork {
   readonly #folder: string;
   readonly #environment: OrbEnvironment;
+  readonly #slots: number;
   readonly #superNodes: SuperNode[] = [];
   readonly #nodes: OrbProcess[] = [];
   #light: { readonly child: Child; readonly folder: string } | undefined;
   #developer: Developer | undefined;
 
-  private constructor(folder: string, { nodeFlags }: NetworkOptions) {
+  private constructor(folder: string, { nodeFlags, slots = manySlots }: NetworkOptions) {
     this.#folder = folder;
     this.#environment = { home: join(folder, 'home'), nodeFlags };
+    this.#slots = slots;
   }
 
   static async start(options: NetworkOptions): Promise<BenchNetwork> {
@@ -56,9 +59,10 @@ export class BenchNetwork {
     return this.#superNodes.map(({ gateway }) => gateway);
   }
 
-  /** Where sources are written. */
-  get folder(): string {
-    return this.#folder;
+  /** The account that owns the functions that are called. */
+  get developer(): Developer {
+    if (!this.#developer) throw new Error('The network is not up yet.');
+    return this.#developer;
   }
 
   /** The processes as they are now, each with its role; sandbox processes are found below the nodes. */
@@ -73,12 +77,12 @@ export class BenchNetwork {
   /** Bundles a source and deploys it as the bench's own developer. @returns its path below a gateway */
   async deploy(name: string, source: string, terms: Partial<FunctionTerms> = {}, seedAt = 0): Promise<string> {
     const code = await bundle(this.#folder, name, source);
-    return this.#developer!.deploy({ ...defaultTerms, ...terms, name, code }, seedAt);
+    return this.developer.deploy({ ...defaultTerms, ...terms, name, code }, seedAt);
   }
 
   /** Asks another super node for seeders of a function that is deployed. */
   async seed(name: string, superNode: number): Promise<void> {
-    await this.#developer!.seed(`${developerName}/${name}`, superNode);
+    await this.developer.seed(`${developerName}/${name}`, superNode);
   }
 
   /** Whether each super node has seeders of its own, or has heard of those of others. @param withNodes those with nodes of their own */
@@ -149,7 +153,20 @@ export class BenchNetwork {
 
   async #startNode(index: number, superNode: number): Promise<void> {
     const label = `bench-${index + 1}`;
-    const args = ['node', 'start', '--label', label, '--folder', join(this.#folder, label), '--slots', String(slots), '--super-nodes', '1'];
+    const args = [
+      'node',
+      'start',
+      '--label',
+      label,
+      '--folder',
+      join(this.#folder, label),
+      '--slots',
+      String(this.#slots),
+      '--super-nodes',
+      '1',
+    ];
+    // Load generator and functions share this computer: none of them is to stand back.
+    args.push('--set', 'priority=normal', '--set', 'min-isolation=process', '--set', 'on-battery=lend');
     this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.gateways[superNode]! }));
     await this.until(`${label} to be linked`, async () => (await this.#linked(superNode)).includes(label));
   }
@@ -157,13 +174,14 @@ export class BenchNetwork {
   async #startLightNodes(count: number, first: SuperNode): Promise<void> {
     const folder = await mkdtemp(join(await memoryFolder(), 'orb-bench-light-'));
     const keys = Array.from({ length: count }, newKey);
-    for (const [index, { signer }] of keys.entries()) await this.#developer!.registerNode(signer, `light-${index}`);
+    for (const [index, { signer }] of keys.entries()) await this.developer.registerNode(signer, `light-${index}`);
     const argument: LightNodesArgument = {
       chain: first.chain,
       superNodes: [{ address: first.links, key: first.key }],
+      gateways: [first.gateway],
       folder,
       seeds: keys.map(({ seed }) => seed),
-      slots,
+      slots: this.#slots,
     };
     const module = new URL('./light-nodes.ts', import.meta.url);
     const argv = [JSON.stringify(argument)];
@@ -182,7 +200,7 @@ export class BenchNetwork {
 }
 
 /** Small and short, so that many calls under way hold little money: what one holds is time limit × memory × price cap. */
-const defaultTerms = { memoryMiB: 128, concurrency: slots, replicas: 1, budgetUnits: 100_000_000_000n };
+const defaultTerms = { memoryMiB: 128, concurrency: manySlots, replicas: 1, budgetUnits: 100_000_000_000n };
 
 /** A folder in memory where there is one: nodes that share a process are to share no disk. */
 function memoryFolder(): Promise<string> {

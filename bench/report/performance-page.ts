@@ -12,6 +12,11 @@ export async function writePerformancePage(report: Report): Promise<void> {
   await writeFile(page, updatePage(await readFile(page, 'utf8'), report));
 }
 
+/** Puts tables, and what is to be said about them, in one place of the page. @throws Error when it has lost that place */
+export async function writeBlock(name: string, tables: readonly Table[], lines: readonly string[]): Promise<void> {
+  await writeFile(page, replaceBlock(await readFile(page, 'utf8'), name, blockOf(tables, lines)));
+}
+
 /**
  * The page with the report's figures. A run under the profiler is slower than the truth, so it fills in the profiles
  * alone; any other run fills in the tables that it has measured and leaves the others as they are.
@@ -28,7 +33,7 @@ export function updatePage(text: string, report: Report): string {
 }
 
 /** On what, and when, something was measured. */
-function conditionsLine(date: string, { processor, cores, memoryGiB, system, node }: Machine): string {
+export function conditionsLine(date: string, { processor, cores, memoryGiB, system, node }: Machine): string {
   return `Measured on ${date}: ${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}.`;
 }
 

@@ -23,6 +23,7 @@ beforeAll(async () => {
       }
     };`,
   );
+  await network.deploy('who', 'export default (_, ctx) => ctx.caller ?? null;', ['--private']);
   await network.deploy('web', `export default { fetch: (request) => new Response('no ' + request.method, { status: 418 }) };`);
   await network.deploy('huge', `export default () => new Uint8Array(${limits.callOutputBytes + 1});`);
   await network.deploy('faulty', `export default () => { throw new RangeError('out of tea'); };`);
@@ -70,6 +71,15 @@ async function nested(event: object, caller = 'caller'): Promise<Nested> {
   expect([answer.status, answer.text.slice(0, 300)]).toEqual([200, expect.anything()]);
   return answer.json as Nested;
 }
+
+test('a function is told who calls: an account by its signature, or another function', async () => {
+  const asked = await network.orb(['call', 'alice/who', '--account', 'alice']);
+  expect(asked).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(asked.stdout)).toEqual({ account: expect.stringMatching(/^[0-9a-f]{64}$/), name: 'alice' });
+  const { account: id } = JSON.parse(asked.stdout) as { account: string };
+  const nested = await network.call('caller', { event: { target: 'alice/who' } });
+  expect(nested.json).toMatchObject({ output: { account: id, name: 'alice', function: 'alice/caller' } });
+});
 
 describe('ctx.call', () => {
   test('calls another function of the same owner, a private one too; JSON and bytes go both ways', async () => {

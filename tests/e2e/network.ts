@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import type { Parameters } from '@orb/protocol';
 import { Orb, type JobInfo } from '@orb/sdk';
 import { call, type CallAnswer, type CallRequest } from './call.ts';
 import { findLeaks } from './leaks.ts';
@@ -15,6 +16,8 @@ export interface NetworkOptions {
   readonly nodes?: readonly string[];
   /** What the super node's configuration says beside addresses. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Parameters of the network that differ from a test's usual ones. */
+  readonly parameters?: Partial<Parameters>;
   /** The command to begin with. @default the one of this tree */
   readonly main?: string;
 }
@@ -34,6 +37,9 @@ export interface OrbRunOptions {
 }
 
 const compileCache = fileURLToPath(new URL('../../node_modules/.cache/orb-e2e', import.meta.url));
+
+/** A node of a test works on every computer, however weak, busy or far from a socket. */
+const anyComputer = ['min-isolation=process', 'on-battery=lend', 'priority=normal'];
 
 /** Money vests at once, so that a test sees it arrive. */
 const disputeWindowMs = 300;
@@ -66,11 +72,12 @@ export class Network {
   }
 
   /** From nothing to a network that takes functions: init, start, accounts, money, bond, nodes. */
-  static async start({ nodes = ['ant', 'bee'], config = {}, main = orbMain }: NetworkOptions = {}): Promise<Network> {
+  static async start(options: NetworkOptions = {}): Promise<Network> {
+    const { nodes = ['ant', 'bee'], config = {}, parameters = {}, main = orbMain } = options;
     const network = new Network(await mkdtemp(join(tmpdir(), 'orb-e2e-')), main);
     try {
       await network.times.measure('network up', async () => {
-        await network.#makeSuperNode(config);
+        await network.#makeSuperNode(config, parameters);
         await network.#makeAccounts();
         await network.ok(
           'supernode',
@@ -160,7 +167,8 @@ export class Network {
 
   /** Starts a node, the first time or again on its data, and waits until the super node has its offer. */
   async startNode(label: string, flags: readonly string[] = ['--memory', '2048', '--slots', '64']): Promise<OrbProcess> {
-    const args = ['node', 'start', '--account', 'lender', '--label', label, '--folder', this.nodeFolder(label), ...flags, '--json'];
+    const args = ['node', 'start', '--account', 'lender', '--label', label, '--folder', this.nodeFolder(label)];
+    args.push(...anyComputer.flatMap((setting) => ['--set', setting]), ...flags, '--json');
     const node = this.spawn(`node ${label}`, args);
     this.nodes.set(label, node);
     await this.times.measure('node up', async () => {
@@ -243,12 +251,12 @@ export class Network {
     expect(endings.filter(({ code }) => code !== 0)).toEqual([]);
   }
 
-  async #makeSuperNode(config: Readonly<Record<string, unknown>>): Promise<void> {
+  async #makeSuperNode(config: Readonly<Record<string, unknown>>, parameters: Partial<Parameters>): Promise<void> {
     await mkdir(this.home, { recursive: true });
     await this.ok('supernode', 'init', this.superNodeFolder, '--name', 'e2e');
     await changeJson(join(this.superNodeFolder, 'genesis.json'), (genesis) => ({
       ...genesis,
-      parameters: { ...(genesis['parameters'] as object), disputeWindowMs },
+      parameters: { ...(genesis['parameters'] as object), disputeWindowMs, ...parameters },
     }));
     // Calls of a test come from one address and may come at once.
     const limits = { callsPerSecond: 100_000, faucetPerMinute: 1_000 };

@@ -21,7 +21,7 @@ interface Left {
 
 /**
  * Somebody with a new computer who types what a guide says, word for word: an empty HOME, a clone, a shell. Only the
- * ports are others, because this machine may use the usual ones: they are put in place of 7080 and 7443, and of 7081 and 7444, everywhere.
+ * ports are others, because this machine may use the usual ones: they are put in place of these everywhere.
  */
 export class Reader {
   readonly #folder: string;
@@ -35,12 +35,13 @@ export class Reader {
 
   static async begin(): Promise<Reader> {
     const folder = await mkdtemp(join(tmpdir(), 'orb-guide-'));
-    const [gateway, links, second, secondLinks] = await freePorts();
+    const [gateway, links, second, secondLinks, peer] = await freePorts();
     const reader = new Reader(folder, [
       ['7080', String(gateway)],
       ['7443', String(links)],
       ['7081', String(second)],
       ['7444', String(secondLinks)],
+      ['7090', String(peer)],
     ]);
     for (const part of ['home/.orb/network', 'bin', 'clone']) await mkdir(join(folder, part), { recursive: true, mode: 0o700 });
     for (const part of clone) await symlink(join(top, part), join(folder, 'clone', part));
@@ -117,14 +118,14 @@ function failure({ place, script }: Step, what: string, seen: string): Error {
   return new Error(`${place} ${what}\n--- typed\n${script}--- seen\n${seen}`);
 }
 
-/** Two ports that are free now. */
-async function freePorts(): Promise<readonly [number, number, number, number]> {
-  const servers = Array.from({ length: 4 }, () => createServer());
+/** Ports that are free now. */
+async function freePorts(): Promise<readonly [number, number, number, number, number]> {
+  const servers = Array.from({ length: 5 }, () => createServer());
   const ports: number[] = [];
   for (const server of servers) {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     ports.push((server.address() as AddressInfo).port);
   }
   for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return ports as [number, number, number, number];
+  return ports as [number, number, number, number, number];
 }

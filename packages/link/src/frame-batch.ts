@@ -10,7 +10,8 @@ const flushAtBytes = 65_536;
 const utf8Worst = 3;
 
 /**
- * Collects the frames of one tick and sends them as one message: a write costs more than a small call does.
+ * Collects the frames of one turn of the event loop and sends them as one message: a write costs more than a small call
+ * does. Not of one tick: each socket that is read has ticks of its own, and calls that came together would leave apart.
  * Frames are written straight into a slab of memory that is handed out piece by piece and never written twice.
  */
 export class FrameBatch {
@@ -26,7 +27,7 @@ export class FrameBatch {
     this.#send = send;
   }
 
-  /** Bytes that wait for the end of the tick. */
+  /** Bytes that wait for the end of the turn. */
   get waiting(): number {
     return this.#end - this.#start;
   }
@@ -83,7 +84,7 @@ export class FrameBatch {
   }
 
   #added(length: number): void {
-    if (this.#end === this.#start) process.nextTick(this.#flush);
+    if (this.#end === this.#start) setImmediate(this.#flush);
     this.#end += length;
     if (this.#end - this.#start >= flushAtBytes) this.flush();
   }

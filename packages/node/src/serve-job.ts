@@ -91,7 +91,7 @@ async function startInstance({ id, seeded, session }: AcceptedJob, room: JobRoom
 
 async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, call: IncomingCall, room: JobRoom): Promise<Run> {
   const { ticket, seeded, timeoutMs } = job;
-  const { mode, method, path, headers } = job.request;
+  const { mode, method, path, headers, caller } = job.request;
   const setupUs = room.nowUs() - job.receivedUs;
   const context = {
     call: ticket.call,
@@ -100,6 +100,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
     function: seeded.name,
     version: ticket.version,
     memoryMiB: seeded.manifest.memoryMiB,
+    ...(caller && { caller }),
   };
   const signal = cancelSignal(call.signal);
   try {

@@ -43,6 +43,11 @@ export class SuperNodeAccount {
     this.guard.restore(this.#book.recovered.tickets, dependencies.nowMs());
   }
 
+  /** The folder of its journal. */
+  get receiptsFolder(): string {
+    return join(this.#options.receiptsFolder, this.id.slice(0, 16));
+  }
+
   /** Its receipts. A book that cannot be written is opened anew, once a second at most. */
   get book(): ReceiptBook {
     if (this.#book.failure) this.#mend();
@@ -67,9 +72,8 @@ export class SuperNodeAccount {
   }
 
   #openBook(): ReceiptBook {
-    const { chain, node, receiptsFolder, boot, batching } = this.#options;
+    const { chain, node, boot, batching } = this.#options;
     const { signer, onRoot } = this.#dependencies;
-    const folder = join(receiptsFolder, this.id.slice(0, 16));
-    return new ReceiptBook({ folder, chain, superNode: this.id, node, boot, ...batching }, { signer, onRoot });
+    return new ReceiptBook({ folder: this.receiptsFolder, chain, superNode: this.id, node, boot, ...batching }, { signer, onRoot });
   }
 }

@@ -4,6 +4,7 @@ import { labels, statement } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import { isHex32, type ChainId } from './ids.ts';
 import { limits } from './limits.ts';
+import { callerSignatureSchema, type CallerSignature } from './peer-messages.ts';
 import { headerNamePattern, headerValuePattern, methodPattern, pathPattern } from './messages.ts';
 
 /*
@@ -30,6 +31,11 @@ export interface CallerRequest {
   readonly headers?: readonly (readonly [string, string])[];
   /** The body's length, where it is whole and not empty; null: it streams. */
   readonly bytes?: number | null;
+  /**
+   * The call signed as a request to the super node's gateway. The link says already who calls; but another super node
+   * that is to run a private function sees only this.
+   */
+  readonly signed?: CallerSignature;
 }
 
 /** The head of an answer. What the function said, and which job said it. */
@@ -69,11 +75,15 @@ export interface CallerToken {
 const functionPattern = /^([a-z0-9-]{1,39})\/([a-z0-9-]{1,63})$/;
 
 /** A call as it is asked for, all parts there. */
-export type ReadCallerRequest = Required<Omit<CallerRequest, 'fn'>> & { readonly owner: string; readonly name: string };
+export type ReadCallerRequest = Required<Omit<CallerRequest, 'fn' | 'signed'>> & {
+  readonly owner: string;
+  readonly name: string;
+  readonly signed: CallerSignature | undefined;
+};
 
 /** @throws OrbError `invalid-request`, `too-large` naming what is wrong */
 export function readCallerRequest(value: unknown): ReadCallerRequest {
-  const { fn, mode, method = 'POST', path = '/', headers = [], bytes = 0 } = (value ?? {}) as Record<string, unknown>;
+  const { fn, mode, method = 'POST', path = '/', headers = [], bytes = 0, signed } = (value ?? {}) as Record<string, unknown>;
   const named = typeof fn === 'string' ? functionPattern.exec(fn) : null;
   if (named === null) throw refuse('it does not name a function');
   if (mode !== 'event' && mode !== 'http') throw refuse('its mode is neither event nor http');
@@ -83,7 +93,17 @@ export function readCallerRequest(value: unknown): ReadCallerRequest {
   if (bytes !== null && !(Number.isSafeInteger(bytes) && (bytes as number) >= 0)) throw refuse('its length is not one');
   if (bytes !== null && (bytes as number) > limits.bodyBytes)
     throw new OrbError('too-large', { message: `The body has ${bytes as number} bytes; the limit is ${limits.bodyBytes}.` });
-  return { owner: named[1]!, name: named[2]!, mode, method, path, headers: readHeaders(headers), bytes: bytes as number | null };
+  if (signed !== undefined && !callerSignatureSchema.safeParse(signed).success) throw refuse('its signature has another form');
+  return {
+    owner: named[1]!,
+    name: named[2]!,
+    mode,
+    method,
+    path,
+    headers: readHeaders(headers),
+    bytes: bytes as number | null,
+    signed: signed as CallerSignature | undefined,
+  };
 }
 
 function readHeaders(value: unknown): [string, string][] {

@@ -64,6 +64,7 @@ export const errorTable = {
   ),
   'load-failed': rule(502, 'function', 'The function failed while it was being loaded.'),
   'timed-out': rule(504, 'function', 'The function did not answer within its time limit.', 'Deploy it with a longer --timeout.'),
+  'fetch-failed': rule(502, 'function', 'A request of the function to the network failed.'),
   // What the network could not do
   'no-node-fits': rule(503, 'network', 'No node fits this function now.', undefined, again),
   overloaded: rule(503, 'network', 'All nodes that fit are busy.', 'Wait as long as Retry-After says.', again),

@@ -16,6 +16,7 @@ export * from './job-proof.ts';
 export * from './limits.ts';
 export * from './link-handshake.ts';
 export * from './manifest.ts';
+export * from './network.ts';
 export * from './merkle.ts';
 export * from './messages.ts';
 export * from './money.ts';

@@ -34,6 +34,9 @@ describe('rows of jobs', () => {
     const { ticket, receipt, acknowledgement } = sample();
     expect(ticketFromRow(ticketRow(ticket))).toEqual(ticket);
     expect(receiptFromRow(receiptRow(receipt))).toEqual(receipt);
+    const wide = { ...receipt, network: { bytesOut: 1, bytesIn: 0 } };
+    expect(receiptFromRow(receiptRow(wide))).toEqual(wide);
+    expect(jobRowSchema.safeParse(jobRow({ ...sample(), receipt: wide })).success).toBe(true);
     expect(acknowledgementFromRow(acknowledgementRow(acknowledgement))).toEqual(acknowledgement);
     expect(jobRowFrom(jobRow(sample()))).toEqual(sample());
   });

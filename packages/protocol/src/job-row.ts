@@ -33,6 +33,8 @@ export type ReceiptRow = [
   requestHash: string,
   resultHash: string,
   outcome: Receipt['outcome'],
+  /** Both, or neither: a row without them is as it was before there were any. */
+  ...network: [bytesOut: number, bytesIn: number] | [],
 ];
 /** An acknowledgement as a row. */
 export type AcknowledgementRow = [received: boolean | null, observedUs: number, prcUs: number, rspUs: number, doneAtMs: number];
@@ -86,6 +88,8 @@ const receiptFields = [
     (value: unknown) => typeof value === 'string' && value !== 'lost' && Object.hasOwn(outcomes, value),
   ] as const,
 ];
+const networkFields = [count('network.bytesOut'), count('network.bytesIn')];
+const receiptFieldsWithNetwork = [...receiptFields, ...networkFields];
 const acknowledgementFields = [
   ['received', 'must be true, false or null', (value: unknown) => value === null || typeof value === 'boolean'] as const,
   microseconds('observedUs'),
@@ -93,11 +97,7 @@ const acknowledgementFields = [
   microseconds('rspUs'),
   instant('doneAtMs'),
 ];
-const jobFields = [
-  ['ticket', ticketFields],
-  ['receipt', receiptFields],
-  ['acknowledgement', acknowledgementFields],
-] as const;
+const jobFields = ['ticket', 'receipt', 'acknowledgement'] as const;
 
 interface Fault {
   readonly path: readonly (string | number)[];
@@ -113,11 +113,17 @@ function rowFault(value: unknown, fields: readonly Field[]): Fault | undefined {
   return undefined;
 }
 
+function receiptFault(value: unknown): Fault | undefined {
+  const wide = Array.isArray(value) && value.length === receiptFieldsWithNetwork.length;
+  return rowFault(value, wide ? receiptFieldsWithNetwork : receiptFields);
+}
+
 function jobFault(value: unknown): Fault | undefined {
   if (!Array.isArray(value) || value.length !== jobFields.length)
     return { path: [], message: 'must be [ticket, receipt, acknowledgement]' };
-  for (const [i, [name, fields]] of jobFields.entries()) {
-    const fault = rowFault(value[i], fields);
+  const faults = [rowFault(value[0], ticketFields), receiptFault(value[1]), rowFault(value[2], acknowledgementFields)];
+  for (const [i, name] of jobFields.entries()) {
+    const fault = faults[i];
     if (fault) return { path: [name, ...fault.path], message: fault.message };
   }
   return undefined;
@@ -137,13 +143,13 @@ export function isTicketRow(value: unknown): value is TicketRow {
 
 /** Whether {@link receiptRowSchema} takes a value. */
 export function isReceiptRow(value: unknown): value is ReceiptRow {
-  return rowFault(value, receiptFields) === undefined;
+  return receiptFault(value) === undefined;
 }
 
 /** Checks a ticket’s row. */
 export const ticketRowSchema = rowSchema<TicketRow>((value) => rowFault(value, ticketFields));
 /** Checks a receipt’s row. */
-export const receiptRowSchema = rowSchema<ReceiptRow>((value) => rowFault(value, receiptFields));
+export const receiptRowSchema = rowSchema<ReceiptRow>(receiptFault);
 /** Checks an acknowledgement’s row. */
 export const acknowledgementRowSchema = rowSchema<AcknowledgementRow>((value) => rowFault(value, acknowledgementFields));
 /** Checks the three rows of a job. */
@@ -174,13 +180,17 @@ export function ticketFromRow(row: TicketRow): Ticket {
 
 /** The row of a receipt. */
 export function receiptRow(r: Receipt): ReceiptRow {
-  return [r.setupUs, r.runUs, r.cpuUs, r.peakMemoryKiB, r.bytesIn, r.bytesOut, r.requestHash, r.resultHash, r.outcome];
+  const { network } = r;
+  const row: ReceiptRow = [r.setupUs, r.runUs, r.cpuUs, r.peakMemoryKiB, r.bytesIn, r.bytesOut, r.requestHash, r.resultHash, r.outcome];
+  if (network) row.push(network.bytesOut, network.bytesIn);
+  return row;
 }
 
 /** The receipt of a row. */
 export function receiptFromRow(row: ReceiptRow): Receipt {
-  const [setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, hash, resultHash, outcome] = row;
-  return { setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, requestHash: hash, resultHash, outcome };
+  const [setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, hash, resultHash, outcome, netOut, netIn] = row;
+  const receipt = { setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, requestHash: hash, resultHash, outcome };
+  return netOut === undefined || netIn === undefined ? receipt : { ...receipt, network: { bytesOut: netOut, bytesIn: netIn } };
 }
 
 /** The row of an acknowledgement. */

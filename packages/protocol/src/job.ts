@@ -59,6 +59,8 @@ export interface Receipt {
   readonly requestHash: Hex32 | '';
   readonly resultHash: Hex32;
   readonly outcome: Exclude<Outcome, 'lost'>;
+  /** What its requests to the network sent and got back, bodies and headers. Absent where it made none. */
+  readonly network?: { readonly bytesOut: number; readonly bytesIn: number };
 }
 
 /** The super node's word on one job. */

@@ -48,12 +48,25 @@ export const limits = {
   rate: { min: 0n, max: 1_000_000_000n, default: 10n },
   labels: 32,
   networkHosts: 64,
+  /** Requests that one job may make to the network, and how many of them at once. */
+  fetchesPerJob: 64,
+  fetchesAtOnce: 8,
+  /** Address of such a request, and how often it may lead elsewhere. */
+  fetchUrlBytes: 8_192,
+  fetchRedirects: 10,
+  /** What one job may send and receive that way together. */
+  fetchBytesPerJob: 256 * 1024 * 1024,
+  /** What all jobs of a function on one node may do in a second. */
+  fetchesPerSecond: 50,
+  fetchBytesPerSecond: 8 * 1024 * 1024,
   secrets: 64,
   /** Variables of a manifest’s environment, and all their names and values together, as with AWS Lambda. */
   envCount: 64,
   envBytes: 4_096,
   /** A function's error message as it is shown to a caller. */
   errorMessageChars: 1_024,
+  /** How far a block's time may be from a peer's clock, ahead of it, or behind it when the block arrives. */
+  blockClockMs: 60_000,
   /** How far a signed request's creation time may be from the receiver's clock. */
   signedRequestSkewMs: 60_000,
   idempotencyKeyChars: 128,

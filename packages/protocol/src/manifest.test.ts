@@ -86,7 +86,10 @@ describe('manifest', () => {
   });
 
   test('a manifest above the limit of bytes is refused', () => {
-    const network = Array.from({ length: 64 }, (_, i) => `${`h${i}`.padEnd(250, 'x')}.org`);
+    const network = Array.from(
+      { length: 64 },
+      (_, i) => `${`h${i}`.padEnd(60, 'x')}.${'y'.repeat(60)}.${'z'.repeat(60)}.${'w'.repeat(60)}.org`,
+    );
     const secrets = Array.from({ length: 64 }, (_, i) => `S${i}`.padEnd(60, 'X'));
     expect(() => parseManifest({ ...sampleManifest, network, secrets })).toThrow(refusedWith('too-large'));
   });

@@ -5,6 +5,7 @@ import { canonical, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
 import type { VersionId } from './ids.ts';
 import { limits } from './limits.ts';
+import { hostPattern } from './network.ts';
 import { hex32, labelsRecord, listOf, parseWith, rate, units } from './schema.ts';
 
 /** How strongly a node keeps a function apart from its computer, weakest first. */
@@ -39,8 +40,6 @@ const environment = z
     (env) => Object.entries(env).reduce((sum, [name, value]) => sum + utf8(name + value).byteLength, 0) <= limits.envBytes,
     `must have at most ${limits.envBytes} bytes`,
   );
-
-const hostPattern = /^(public|([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*(:\d{1,5})?)$/;
 
 /**
  * A version's contract with the network. Canonical JSON of this, hashed, is the version id. Every field is present in
@@ -94,7 +93,7 @@ export const manifestSchema = z.strictObject({
   isolation: z.enum(isolationTiers).default('process'),
   /** Labels that a node must carry. */
   labels: labelsRecord.default({}),
-  /** Hosts the function may reach, `example.com:443`, or `public`. */
+  /** Hosts the function may reach by `fetch`: `example.com:443`, without a port that of https, or `public`; on nodes that allow them. */
   network: listOf(z.string().max(260).regex(hostPattern), 0, limits.networkHosts).default([]),
   /** Names of secrets that its environment should hold. */
   secrets: listOf(z.string().regex(/^[A-Z_][A-Z0-9_]{0,63}$/), 0, limits.secrets).default([]),
@@ -184,6 +183,7 @@ function checkConsistency(manifest: Manifest): void {
   if (kind === 'wasm' && manifest.concurrency !== 1)
     refuse('manifest.concurrency: must be 1 when kind is wasm, which runs one call at a time');
   if (manifest.env) checkEnvironment(manifest, refuse);
+  if (manifest.network.length > 0 && manifest.deterministic) refuse('manifest.deterministic: what reaches the network is not');
   if (verification && verification.quorum > verification.replicas) refuse('manifest.verification: quorum exceeds replicas');
   if (verification && !manifest.deterministic) refuse('manifest.verification: needs a deterministic function');
   if (ownPrice !== '0' && payer !== 'caller') refuse('manifest.ownPrice: needs payer: caller');
@@ -205,11 +205,12 @@ function checkEnvironment({ env, secrets }: Manifest, refuse: (message: string) 
 }
 
 function checkSupported(manifest: Manifest): void {
+  const { kind } = manifest;
   const unsupported = [
-    manifest.runtime !== runtimeOf[manifest.kind] && `kind ${manifest.kind} with runtime ${manifest.runtime}`,
+    manifest.runtime !== runtimeOf[kind] && `kind ${kind} with runtime ${manifest.runtime}`,
     manifest.payer === 'caller' && 'payer: caller',
     manifest.verification && 'verification',
-    manifest.network.length > 0 && 'network',
+    manifest.network.length > 0 && kind !== 'bundle' && `network for kind ${kind}`,
     manifest.secrets.length > 0 && 'secrets',
   ].filter((feature) => typeof feature === 'string');
   if (unsupported.length > 0) {

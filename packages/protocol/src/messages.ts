@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { isolationTiers } from './manifest.ts';
+import { networkPolicySchema } from './network.ts';
 import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.ts';
 
 /*
@@ -48,6 +49,8 @@ export const offerSchema = z.object({
   seeds: z.array(hex32).max(10_000),
   /** Number of the last receipts root it has signed for this super node. */
   lastBatch: z.int().min(0),
+  /** What of the network its owner allows to functions. Left out for nothing. */
+  network: networkPolicySchema.optional(),
 });
 /** An offer as read. */
 export type Offer = z.output<typeof offerSchema>;
@@ -120,6 +123,20 @@ const headerPairs = z
     `must have at most ${limits.headersBytes} bytes`,
   );
 
+/** Whoever made a call, as the super node that took it says. */
+export const callerSchema = z.object({
+  /** Account that signed the request, whose token it came with, or that owns the calling function. */
+  account: hex32,
+  name: z.string().regex(/^[a-z0-9-]{1,39}$/),
+  /** `OWNER/NAME`, where a function makes the call. */
+  function: z
+    .string()
+    .regex(/^[a-z0-9-]{1,39}\/[a-z0-9-]{1,63}$/)
+    .optional(),
+});
+/** A caller as read. */
+export type Caller = z.output<typeof callerSchema>;
+
 /** One job for a node. The body is the call's body. */
 export const runRequestSchema = z.object({
   ticket: ticketRowSchema,
@@ -129,6 +146,8 @@ export const runRequestSchema = z.object({
   headers: headerPairs,
   /** How the caller speaks: a web request, or a bare event (`orb call`, SDK, Lambda's Invoke). */
   mode: z.enum(['http', 'event']),
+  /** Left out when nobody knows. */
+  caller: callerSchema.optional(),
 });
 /** A run request as read. */
 export type RunRequest = z.output<typeof runRequestSchema>;

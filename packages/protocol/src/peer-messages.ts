@@ -6,7 +6,7 @@ import { OrbError } from './errors.ts';
 import type { ChainId, VersionId } from './ids.ts';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
-import { runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
+import { callerSchema, runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
 import { hex16, hex32, hex64, instantMs, jobIdText, sequence } from './schema.ts';
 
 /*
@@ -118,14 +118,16 @@ export function decodeSeeds(bytes: Uint8Array, hash: Hex32): Map<VersionId, numb
 /** The longest that a call may have been at its entry before it is handed over: longer than any queue holds it. */
 const maxWaitedUs = 600_000_000;
 
-/** A caller's signature on the request as the entry got it. */
-const callerSignature = z.object({
+/** A caller's signature on a request as the super node got it that was called. */
+export const callerSignatureSchema = z.object({
   /** Path and query at the entry's gateway, whole. */
   target: z.string().max(limits.pathBytes + 256),
   'content-digest': z.string().max(256),
   'signature-input': z.string().max(1_024),
   signature: z.string().max(256),
 });
+/** A caller's signature as read. */
+export type CallerSignature = z.output<typeof callerSignatureSchema>;
 
 /** A call for a node of the host. The body is the call's body. */
 export const forwardRequestSchema = z.object({
@@ -144,7 +146,9 @@ export const forwardRequestSchema = z.object({
   /** The body streams: its hash stands in the receipt. */
   streamed: z.literal(true).optional(),
   /** Where the function is private: who asked. */
-  signed: callerSignature.optional(),
+  signed: callerSignatureSchema.optional(),
+  /** Who made it, where the entry knows; what a private function asks for is `signed`. */
+  caller: callerSchema.optional(),
   /** Functions that wait for this call, outermost first, where a function makes it. */
   callers: z.array(hex32).max(limits.callDepth).optional(),
 });

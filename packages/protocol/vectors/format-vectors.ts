@@ -144,6 +144,7 @@ export function manifestVectors(): Json {
     'an image that serves': image,
     'an image for each call': { ...image, handler: 'job', concurrency: 1, isolation: 'container' },
     WebAssembly: wasm,
+    'hosts of the network': { ...smallest, network: ['public', 'example.org', 'api.example.org:8443'] },
     'an environment': { ...smallest, env: { GREETING: 'hello, é', _a1: '' } },
   };
   const refused: Record<string, Json> = {
@@ -162,7 +163,11 @@ export function manifestVectors(): Json {
     'label with a line break': { ...smallest, labels: { region: 'e\nu' } },
     'label with a lone surrogate': { ...smallest, labels: { region: '\ud800' } },
     'host named twice': { ...smallest, network: ['example.org', 'example.org'] },
-    'network, not supported yet': { ...smallest, network: ['example.org:443'] },
+    'host with a port that is none': { ...smallest, network: ['example.org:0'] },
+    'host with a wildcard': { ...smallest, network: ['*.example.org'] },
+    'network for WebAssembly': { ...wasm, network: ['example.org'] },
+    'network for an image': { ...image, network: ['public'] },
+    'what is deterministic and reaches the network': { ...smallest, network: ['public'], deterministic: true },
     'secrets, not supported yet': { ...smallest, secrets: ['TOKEN'] },
     'image of another digest': { ...image, image: `example.org/hello@sha256:${vectorHash('other')}` },
     'image without a digest': { ...image, image: 'example.org/hello:latest' },

@@ -41,6 +41,8 @@ export function rowVectors(): Json {
     'rate with a leading zero': [[...t.slice(0, 7), '01', ...t.slice(8)], r, a],
     'outcome without a receipt': [t, [...r.slice(0, 8), 'lost'], a],
     'outcome that is a property of every object': [t, [...r.slice(0, 8), 'constructor'], a],
+    'receipt with one half of the network’s bytes': [t, [...r, 7], a],
+    'receipt with bytes of the network that are none': [t, [...r, 7, -1], a],
     'text instead of a truth value': [t, r, ['true', ...a.slice(1)]],
   };
   const body = sha256('hello');
@@ -53,6 +55,10 @@ export function rowVectors(): Json {
       job: jobIdOf(ticket),
     },
     receipt: { fields: { ...receipt }, row: receiptRow(receipt), text: receiptText(t, r) },
+    receiptWithNetwork: {
+      fields: { ...receipt, network: { bytesOut: 420, bytesIn: 65_536 } },
+      row: receiptRow({ ...receipt, network: { bytesOut: 420, bytesIn: 65_536 } }),
+    },
     acknowledgement: { fields: { ...acknowledgement }, row: acknowledgementRow(acknowledgement) },
     times: { ...jobTimes(receipt, acknowledgement, acknowledgement.doneAtMs + 250) },
     outcomes,

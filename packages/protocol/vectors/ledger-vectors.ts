@@ -47,7 +47,7 @@ export function transactionVectors(): Json {
     } as unknown as Json,
     'manifest that asks for what is not supported': {
       ...create,
-      body: { ...create.body, manifest: { ...sampleManifest, network: ['example.org'] } },
+      body: { ...create.body, manifest: { ...sampleManifest, runtime: 'deno-3' } },
     } as unknown as Json,
     'a settlement of nothing': { ...settle, body: { ...settle.body, batches: [], lost: [] } } as unknown as Json,
   };

@@ -1,20 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromUtf8, limits, utf8 } from '@orb/protocol';
-import { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+import { bodyOf, jobOf, programOf, textOf } from './conformance/jobs.ts';
 import type { BundleProgram, Instance, Invocation, Sandbox } from './port.ts';
 
-export { bodyOf, jobOf, textOf } from './conformance/jobs.ts';
+export { bodyOf, jobOf, programOf, textOf } from './conformance/jobs.ts';
+export { fetchConformance } from './conformance/fetching.ts';
 export { wasmConformance } from './conformance/wasm.ts';
 export { servingConformance, servingSource, type ServingCase } from './conformance/serving.ts';
 
 export interface SandboxCase {
   readonly name: string;
   create(): Sandbox;
-}
-
-/** A program of JavaScript source, with defaults. */
-export function programOf(source: string, more: Partial<BundleProgram> = {}): BundleProgram {
-  return { kind: 'bundle', sha256: '0'.repeat(64), code: utf8(source), handler: 'auto', memoryMiB: 128, startTimeoutMs: 10_000, ...more };
 }
 
 /** What every sandbox does with well-meant code. What it does with hostile code, only a real one can show. */
@@ -270,6 +266,21 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
           expect(await textOf(await instance.invoke(jobOf('ask', { job: 'job-2' })))).toBe('"AbortError"');
           expect([instance.active, instance.accepting]).toEqual([0, true]);
         });
+      });
+
+      it('tells every shape of handler its variables, its caller and its job', async () => {
+        const caller = { account: 'a'.repeat(64), name: 'carol', function: 'carol/total' };
+        const { context } = jobOf(null);
+        const facts = 'JSON.stringify([ctx.env.GREETING, ctx.caller, ctx.jobId, ctx.attempt, typeof ctx.deadline, ctx.signal.aborted])';
+        for (const source of [
+          `export default (input, ctx) => JSON.parse(${facts})`,
+          `export default { fetch: (request, env, ctx) => new Response(env.GREETING === 'hello' && ${facts}) }`,
+          `export const handler = async (event, ctx) => ({ statusCode: 200, body: ${facts} })`,
+        ]) {
+          const said = await run(source, jobOf(null, { context: { ...context, caller } }), { env: { GREETING: 'hello' } });
+          expect(JSON.parse(said.text)).toEqual(['hello', caller, 'job-1', 1, 'number', false]);
+        }
+        expect((await run('export default (input, ctx) => [ctx.caller ?? null, ctx.env]')).text).toBe('[null,{}]');
       });
 
       it('writes console and ctx.log lines to the job they belong to', async () => {

@@ -1,4 +1,4 @@
-import type { CancelSignal, Hex32, IsolationTier, Outcome } from '@orb/protocol';
+import type { Caller, CancelSignal, Hex32, IsolationTier, Outcome } from '@orb/protocol';
 
 /** Runs strangers' code where it can do no harm. One adapter per kind of engine. */
 export interface Sandbox {
@@ -20,8 +20,28 @@ export interface Sandbox {
    * where it is absent, as much as they want.
    */
   allowSpares?(memoryMiB: number): void;
+  /** What the owner lends, as far as this engine enforces it. May be called again at any time. */
+  limit?(lent: LentLimits): Promise<void>;
+  /** CPU time of all its processes so far, those that have ended too, microseconds. */
+  cpuUs?(): number;
   /** Ends every instance and spare. */
   close(): Promise<void>;
+}
+
+/** What the owner of a computer lends to all functions together. */
+export interface LentLimits {
+  readonly cores: number;
+  readonly memoryMiB: number;
+  /** Beside the owner's own programs. */
+  readonly priority: 'lowest' | 'normal';
+  /** Disk for images. */
+  readonly imageDiskMiB: number;
+  /** Cores that one container may use. */
+  readonly containerCores: number;
+  /** The engine's runtime for functions; its own where undefined. */
+  readonly containerRuntime: string | undefined;
+  /** Fetch images only from registries that the owner has listed. */
+  readonly onlyListedRegistries: boolean;
 }
 
 export interface SandboxReport {
@@ -105,8 +125,35 @@ export interface Invocation {
   readonly signal?: CancelSignal;
   /** Calls another function for this one; without it a function can call none. @throws OrbError whose words the function gets */
   call?(nested: NestedCall): Promise<NestedAnswer>;
+  /** Makes a request of the function's `fetch`; without it a function reaches nothing. @throws OrbError whose words the function gets */
+  fetch?(request: WebRequest): Promise<WebResponse>;
   /** Lines the function writes with `console.*`, bounded in number and length. */
   log?(level: 'debug' | 'info' | 'warn' | 'error', line: string): void;
+}
+
+/** A request to the network that a function makes by `fetch`. Every part of it is a stranger's. */
+export interface WebRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly redirect: 'follow' | 'error' | 'manual';
+  /** Whole where it is short, else its pieces as they come. */
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Bytes of a body in pieces, where the function says. */
+  readonly length?: number;
+  /** Aborts when the function gives it up, or when its job is over. */
+  readonly signal: AbortSignal;
+}
+
+export interface WebResponse {
+  /** Where it came from in the end. */
+  readonly url: string;
+  readonly redirected: boolean;
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: readonly (readonly [string, string])[];
+  /** Iterated once, no faster than the function reads. */
+  readonly body: AsyncIterable<Uint8Array>;
 }
 
 /** A call of another function that a function makes by `ctx.call`. */
@@ -134,6 +181,8 @@ export interface InvocationContext {
   readonly function: string;
   readonly version: Hex32;
   readonly memoryMiB: number;
+  /** Who made the call, where somebody knows. */
+  readonly caller?: Caller;
 }
 
 export interface InvocationResult {

@@ -1,6 +1,7 @@
 import {
   acknowledgementRowSchema,
   blockHeaderSchema,
+  closedRowSchema,
   genesisSchema,
   hex16,
   hex32,
@@ -10,6 +11,7 @@ import {
   logLevels,
   parametersSchema,
   receiptRowSchema,
+  rowProofSchema,
   ticketRowSchema,
   units,
   type AllowanceRecord,
@@ -84,6 +86,12 @@ export const finalitySchema = z.object({
   final: count.nullable(),
   peers: z.array(z.object({ id: hex32, height: count.nullable(), heardMs: z.number().nullable() })).max(1_000),
 });
+export const refusalsSchema = z.object({
+  refusals: z.array(z.object({ header: blockHeaderSchema, signature: hex64, reason: text })).max(100),
+});
+/** A block that the orderer signed and that cannot stand. */
+export type RefusedBlock = z.output<typeof refusalsSchema>['refusals'][number];
+
 /** How far the peers of a ledger have co-signed its blocks. */
 export type LedgerFinality = z.output<typeof finalitySchema>;
 
@@ -185,6 +193,10 @@ export const logEntrySchema = z.object({
 /** A line of a function's log, with `level` and `text`, or the word that `dropped` lines are missing. */
 export type LogEntry = z.output<typeof logEntrySchema>;
 
+export const jobClosedSchema = z.object({ settlement: z.int().min(1), row: closedRowSchema, proof: rowProofSchema });
+/** How a settlement closed a job. */
+export type JobClosed = z.output<typeof jobClosedSchema>;
+
 const jobTimes = z.object({
   prcUs: z.number(),
   prvUs: z.number(),
@@ -204,7 +216,10 @@ const jobRecord = z.object({
   receipt: receiptRowSchema.nullable(),
   acknowledgement: acknowledgementRowSchema.nullable(),
   cost: units,
-  payments: z.array(z.object({ account: hex32, units, reason: z.enum(['provider', 'relay', 'commission', 'seeding']) })).max(256),
+  payments: z
+    .array(z.object({ account: hex32, units, reason: z.enum(['provider', 'relay', 'commission', 'seeding', 'royalty']) }))
+    .max(256),
+  paidFrom: z.literal('bond').optional(),
   changes: z.array(z.object({ to: jobStateName, height: count, time: instantMs })).max(64),
 });
 export const jobSchema = z.object({
@@ -243,7 +258,12 @@ export const anyAnswerSchema = z.unknown();
 export const accountRecordSchema = z.object({
   id: hex32,
   name: functionNameText,
-  keys: z.array(hex32).min(1).max(64),
+  /** None while the account is revoked. */
+  keys: z.array(hex32).max(64),
+  recoveryKey: hex32.optional(),
+  /** Recoveries asked for so far, and the one that is under way. */
+  recoveries: count.optional(),
+  recovery: z.object({ keys: z.array(hex32).max(64), due: instantMs }).optional(),
   roles: z.array(z.enum(['developer', 'provider', 'peer'])),
   sequence: count,
 });

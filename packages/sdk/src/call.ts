@@ -16,6 +16,8 @@ export interface CallInfo {
   readonly attempt: number | undefined;
   /** Milliseconds, as far as the super node told them; of an answer that streams, once all of it has been read. */
   readonly times: CallTimes;
+  /** When the call was sent, milliseconds since 1970. */
+  readonly sentAtMs: number;
   /** Request sent → answer's head received here, milliseconds. */
   readonly roundTripMs: number;
   /**

@@ -80,11 +80,11 @@ export class Http {
   }
 
   /** An answer of one gateway and no other. @throws as {@link json} */
-  async jsonAt<T>(base: string, path: string, schema: z.ZodType<T>): Promise<T> {
+  async jsonAt<T>(base: string, path: string, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
     try {
-      return checkAnswer(schema, await readJson(await this.#api(base, path, {}), answerBytes), path);
+      return checkAnswer(schema, await readJson(await this.#api(base, path, { signal }), answerBytes), path);
     } catch (error) {
-      throw this.#asError(error, base);
+      throw this.#asError(error, base, signal);
     }
   }
 
@@ -173,12 +173,17 @@ export class Http {
     }
   }
 
-  /** What the gateway that has passed a job's answer on knows of its end; undefined where it does not say. */
-  async jobEnd(base: string, job: string): Promise<JobEnd | undefined> {
+  /**
+   * How a job has ended whose answer this gateway has passed on.
+   * @throws OrbError `wrong-receipt` when it does not know, or says something that is none; `link-closed`
+   */
+  async jobEnd(base: string, job: string): Promise<JobEnd> {
     try {
       return readJobEnd(await readJson(await this.#api(base, `/v1/jobs/${job}/end`, {}), answerBytes));
-    } catch {
-      return undefined;
+    } catch (cause) {
+      const error = this.#asError(cause, base);
+      if (error.code === 'link-closed') throw error;
+      throw new OrbError('wrong-receipt', { message: 'The super node shows no receipt for what it sent.', cause: error });
     }
   }
 

@@ -1,9 +1,10 @@
-export type { AccountInfo } from './accounts-client.ts';
+export type { AccountInfo, Earned } from './accounts-client.ts';
 export type { AllowanceTerms } from './allowances-client.ts';
 export type {
   Committed,
   FunctionInfo,
   FunctionSummary,
+  JobClosed,
   JobInfo,
   JobSummary,
   KeyChange,
@@ -22,6 +23,7 @@ export { parseFunctionPath, type FunctionPath } from './function-path.ts';
 export type { FunctionKeys, Owner } from './functions-client.ts';
 export type { LedgerClient, SequencedKind, StateEntry } from './ledger-client.ts';
 export { Orb, type OrbOptions } from './orb.ts';
+export type { ProveOptions, ProvenJob } from './prove-call.ts';
 export type { NewToken, TokenInfo, TokensClient, TokenTerms } from './tokens-client.ts';
 export { readBytes } from './read-bounded.ts';
 export { checkJobProof, finalityOf, type CheckedJobProof, type Finality, type JobProof } from '@orb/protocol';

@@ -1,23 +1,15 @@
-import {
-  OrbError,
-  accountId,
-  chainId,
-  checkJobProof,
-  type AccountId,
-  type ChainId,
-  type CheckedJobProof,
-  type JobProof,
-  type Signer,
-} from '@orb/protocol';
+import { OrbError, accountId, chainId, checkJobProof, type AccountId, type ChainId, type JobProof, type Signer } from '@orb/protocol';
 import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';
 import {
   anyAnswerSchema,
+  jobClosedSchema,
   jobSchema,
   jobsSchema,
   networkSchema,
   nodesSchema,
   statusSchema,
+  type JobClosed,
   type JobInfo,
   type JobSummary,
   type NetworkInfo,
@@ -43,6 +35,7 @@ import { FunctionsClient, type Owner } from './functions-client.ts';
 import { openLinkTransport } from '#compose';
 import { Http, type HttpOptions } from './http.ts';
 import { LedgerClient } from './ledger-client.ts';
+import { proveCall, type ProveOptions, type ProvenJob } from './prove-call.ts';
 import { TokensClient } from './tokens-client.ts';
 
 export interface OrbOptions extends HttpOptions {
@@ -182,16 +175,31 @@ export class Orb {
     return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}`, jobSchema);
   }
 
+  /** How a settlement closed a job, with the proof that a refund or the answer to a *lost* carries. @throws OrbError `not-found` */
+  jobClosed(id: string): Promise<JobClosed> {
+    return this.#http.json(`/v1/jobs/${encodeURIComponent(id)}/closed`, jobClosedSchema);
+  }
+
   /**
    * A job's proof, checked: keep `file` as JSON, and anybody can check it again with `checkJobProof`, without asking
    * anybody.
    * @throws OrbError `not-found`; `bad-signature` or `wrong-chain` when what the super node sent does not hold
    */
-  async jobProof(id: string): Promise<{ readonly file: JobProof; readonly checked: CheckedJobProof }> {
+  async jobProof(id: string): Promise<ProvenJob> {
     const file = await this.#http.json(`/v1/jobs/${encodeURIComponent(id)}/proof`, anyAnswerSchema, { limit: proofBytes });
     const checked = checkJobProof(file, (await this.#known()).chain);
     if (checked.job !== id) throw new OrbError('protocol-violation', { message: 'The super node sent the proof of another job.' });
     return { file: file as JobProof, checked };
+  }
+
+  /**
+   * The strong check of a call. The receipt that comes with an answer is the super node's word, and one that lies could
+   * make up both; what is on the ledger is signed by super node and node, and stands there for everybody. This waits until
+   * the job is there, checks its proof, and compares it with what was sent and what came.
+   * @throws OrbError `wrong-receipt` when the ledger has another request or result, `not-found` when it has none in time
+   */
+  proveCall(info: CallInfo, options: ProveOptions = {}): Promise<ProvenJob> {
+    return proveCall(info, (id) => this.jobProof(id), options);
   }
 
   /** Asked once: a network's chain never changes. A failure is not remembered. */
@@ -212,11 +220,10 @@ function callTransport(
   { http, chain }: { readonly http: Http; readonly chain: () => Promise<ChainId> },
 ): CallTransport {
   const signer = account?.signer;
-  if (transport === 'link')
-    return new LinkCalls(
-      new CallerLink({ signer, token, connectMs }, { http, chain, openTransport: openLinkTransport }),
-      http.bases.length,
-    );
+  if (transport === 'link') {
+    const link = new CallerLink({ signer, token, connectMs }, { http, chain, openTransport: openLinkTransport });
+    return new LinkCalls({ superNodes: http.bases.length, signer: token ? undefined : signer }, { link });
+  }
   if (token) throw new OrbError('invalid-request', { message: 'A token is for links.', hint: "Say transport: 'link'." });
   return new HttpCalls({ http, chain, signer });
 }

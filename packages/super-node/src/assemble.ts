@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { Cosignatures, Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
@@ -36,6 +36,7 @@ import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
 import { SettlementSide } from './settlement/settlement-side.ts';
 import { answerNestedCall } from './steps/answer-nested-call.ts';
+import { Treasury } from './treasury.ts';
 import type { CallContext } from './steps/call-context.ts';
 
 /** What a super node stands on: one adapter for each port. */
@@ -43,6 +44,8 @@ export interface SuperNodeParts {
   readonly ledger: Ledger;
   /** What peers have co-signed. Without it nobody can. */
   readonly cosignatures?: Cosignatures | undefined;
+  /** Blocks of the ledger that prove its orderer wrong. */
+  readonly refusals?: Refusals | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
@@ -64,6 +67,8 @@ export interface RunningSuperNode {
   stop(): Promise<void>;
 }
 
+/** Callers that may wait to be let in: a crowd that comes at once would otherwise try again after seconds. As many as Linux allows. */
+const backlog = 4_096;
 const software = 'orb 0.1.0';
 /** How long a stop waits for running calls. */
 const drainMs = 10_000;
@@ -161,7 +166,8 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nowMs,
     nowUs,
   };
-  const guards = gatewayGuards(config, parts, { functions, parameters });
+  const treasury = keys.treasury && new Treasury({ signer: keys.treasury }, { ledger, log });
+  const guards = gatewayGuards(config, parts, { functions, parameters, treasury });
   const others = new PeerSide(identity, {
     ledger,
     store: parts.store,
@@ -186,7 +192,14 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   });
   await caretaker.load();
 
-  const callers = new CallerLinks({ ...guards, calls, statusFeed, chain, key: keys.superNode.publicKey });
+  const callers = new CallerLinks({
+    ...guards,
+    calls,
+    statusFeed,
+    chain,
+    key: keys.superNode.publicKey,
+    publicUrl: () => context.publicUrl,
+  });
   const door = new LinkDoor({ nodes: nodeLinks, peers: others.links, callers });
   const listener = await parts.transport.listen({
     identity: { chain, role: 'super-node', signer: keys.superNode },
@@ -198,6 +211,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     calls,
     ledger,
     cosignatures: parts.cosignatures,
+    refusals: parts.refusals,
     store: parts.store,
     genesis: keys.genesis,
     superNode,
@@ -209,7 +223,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     caughtUp: () => follower.caughtUp(),
   };
   const gateway = createGateway({ tls: parts.gatewayTls, trustedProxies: config.gateway.trustedProxies }, context);
-  const bound = await gateway.listen(splitListen(config.gateway.listen));
+  const bound = await gateway.listen({ ...splitListen(config.gateway.listen), backlog });
   context.publicUrl ||= bound;
 
   const clock = startClock({
@@ -225,6 +239,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
       others.endLateAnswers();
       await money.everySecond();
       await caretaker.run();
+      await treasury?.burnRedeemed();
     },
   });
   await others.start();
@@ -251,10 +266,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 /** Who may ask the gateway for what, and how often. */
 function gatewayGuards(
   config: SuperNodeConfig,
-  { ledger, keys }: SuperNodeParts,
-  deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] },
+  { ledger }: SuperNodeParts,
+  deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters']; treasury: Treasury | undefined },
 ) {
-  const { treasury } = keys;
+  const { treasury } = deps;
   const callsPerSecond = callRate(config);
   const { faucetPerMinute } = config;
   return {
@@ -263,7 +278,7 @@ function gatewayGuards(
     tokens: new TokenBook({ folder: config.folder }, { nowMs }),
     faucet:
       treasury && faucetPerMinute > 0
-        ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })
+        ? new Faucet({ perMinute: faucetPerMinute }, { treasury, ledger, parameters: deps.parameters, nowMs })
         : undefined,
     streamIdleMs: config.streamIdleMs,
     endedStreams: new EndedStreams(),

@@ -1,7 +1,8 @@
 import type {
   AccountId,
+  CallerSignature,
   CallId,
-  ForwardRequest,
+  Caller,
   FunctionId,
   JobEnd,
   JobId,
@@ -29,12 +30,14 @@ export interface CallRequest {
   readonly identity: RequestIdentity | undefined;
   /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */
   readonly account?: AccountId | undefined;
+  /** Who made it, where another super node took it and says so. */
+  readonly caller?: Caller | undefined;
   /** Where a function makes the call. */
   readonly origin?: CallOrigin | undefined;
   /** Number or id of the version that is asked for. @default the owner's traffic shares decide */
   readonly version?: string | undefined;
   /** Their signature as it came, for a super node that runs the call to check by itself. */
-  readonly signed?: ForwardRequest['signed'];
+  readonly signed?: CallerSignature | undefined;
   /** When the request was read, microseconds on this process's monotonic clock. */
   readonly readAtUs: number;
   /** Aborted when the caller hangs up, or when its node takes too long. */

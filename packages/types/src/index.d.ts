@@ -26,6 +26,8 @@ export interface Context {
   readonly version: string;
   /** When the job is cut off, milliseconds since 1970 as in `Date.now()`. */
   readonly deadline: number;
+  /** Who made the call; undefined when it came unsigned, from the public. */
+  readonly caller: Caller | undefined;
   /** The function's own variables: those of its manifest (`orb deploy --env`) and its secrets. */
   readonly env: Readonly<Record<string, string>>;
   /** Fires when the caller has gone or the deadline is reached. */
@@ -47,6 +49,15 @@ export interface Context {
    * not given here stops when the answer is out: an idle instance is frozen.
    */
   waitUntil(promise: Promise<unknown>): void;
+}
+
+/** Whoever made a call, as the super node that took it says: an account by its signature or token, or a function by `ctx.call`. */
+export interface Caller {
+  /** Account id: 64 hex digits, permanent. Of a function, its owner's. */
+  readonly account: string;
+  readonly name: string;
+  /** `OWNER/NAME`, where a function made the call. */
+  readonly function?: string;
 }
 
 /** What of a descriptor names the function; `orb deploy` writes the whole file. */

@@ -95,8 +95,9 @@ async function keep(session: Session, wanted: readonly string[], { every, once =
     if (options.json) terminal.print(JSON.stringify({ type: 'short', function: path, error: error.toJSON() }));
     else terminal.print(`${style.warn('!')} ${path}: ${error.message}${error.hint === undefined ? '' : ` ${style.quiet(error.hint)}`}`);
   };
-  if (!once && !options.json)
-    terminal.note(terminal.noteStyle.quiet(`Keeping ${paths.length} function${paths.length === 1 ? '' : 's'} topped up. Ctrl-C ends.`));
+  const count = `${paths.length} function${paths.length === 1 ? '' : 's'}`;
+  if (options.json) terminal.print(JSON.stringify({ type: 'keeping', functions: paths }));
+  else if (!once) terminal.note(terminal.noteStyle.quiet(`Keeping ${count} topped up. Ctrl-C ends.`));
   await keepToppedUp(paths, { everyMs: once ? 0 : every }, { orb, owner, files, signal, onOpened, onShort });
   if (once && !anything && !options.json) terminal.print(`${style.good('✓')} Enough is set aside for ${paths.join(', ')}.`);
 }

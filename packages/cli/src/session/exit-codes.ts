@@ -51,6 +51,7 @@ const exitOf: Readonly<Record<ErrorCode, ExitName>> = {
   'too-large': 'large',
   'call-limit': 'function',
   'function-failed': 'function',
+  'fetch-failed': 'function',
   'bad-response': 'function',
   'response-too-large': 'function',
   'out-of-memory': 'function',

@@ -1,10 +1,10 @@
-import type { Block, Json, TransactionId } from '@orb/protocol';
+import type { Block, BlockHeader, Json, TransactionId } from '@orb/protocol';
 import { BlockIndex } from '../block-index.ts';
 import type { BlockDelta } from '../delta.ts';
 import type { Keeping, KeptBlock, NewBlock, Place } from '../keeping.ts';
 import type { BlockLog } from './block-log.ts';
 import type { Checkpoint, Marker, Tail } from './checkpoint.ts';
-import { encodeFrame, frameBlock, frameDelta } from './frame.ts';
+import { encodeFrame, frameBlock, frameDelta, frameHead, frameText, type Frame } from './frame.ts';
 
 /** When what has come since the last checkpoint is written to the next: after so many entries, or with the first block after so long. */
 export interface CheckpointOptions {
@@ -45,9 +45,12 @@ export class EmbeddedKeeping implements Keeping {
   readonly #log: BlockLog;
   readonly #checkpoint: Checkpoint;
   #tail = new GrowingTail();
-  /** The tail that is on its way to the checkpoint. */
+  /** The tail that is on its way to the checkpoint, or could not be written and is tried again. */
   #writing: GrowingTail | undefined;
   #written: Promise<void> = Promise.resolve();
+  #isBusy = false;
+  /** After a failure: not before this. */
+  #nextMs = 0;
 
   constructor(options: CheckpointOptions, dependencies: { readonly log: BlockLog; readonly checkpoint: Checkpoint }) {
     this.#options = options;
@@ -66,8 +69,9 @@ export class EmbeddedKeeping implements Keeping {
   note(head: Pick<Block, 'header' | 'signature'>, delta: BlockDelta, offset: number, nextOffset: number): void {
     this.#tail.add(head, delta, offset, nextOffset);
     const { entries, ms } = this.#options;
-    const due = this.#tail.entries >= entries || performance.now() - this.#tail.startedMs >= ms;
-    if (due && !this.#writing) void this.#writeCheckpoint();
+    const now = performance.now();
+    const due = this.#tail.entries >= entries || now - this.#tail.startedMs >= ms;
+    if (due && !this.#isBusy && now >= this.#nextMs) void this.#writeCheckpoint();
   }
 
   /** Resolves when a checkpoint that is under way is written. */
@@ -76,10 +80,18 @@ export class EmbeddedKeeping implements Keeping {
   }
 
   async read(height: number): Promise<KeptBlock | undefined> {
-    const offset = this.#tail.offsets.get(height) ?? this.#writing?.offsets.get(height) ?? (await this.#checkpoint.offset(height));
-    if (offset === undefined) return undefined;
-    const frame = await this.#log.read(offset, height);
-    return { block: frameBlock(frame), delta: frameDelta(frame) };
+    const frame = await this.#frame(height);
+    return frame && { block: frameBlock(frame), delta: frameDelta(frame) };
+  }
+
+  async readHeader(height: number): Promise<BlockHeader | undefined> {
+    const frame = await this.#frame(height);
+    return frame && frameHead(frame).header;
+  }
+
+  async readText(height: number): Promise<string | undefined> {
+    const frame = await this.#frame(height);
+    return frame && frameText(frame);
   }
 
   async locate(id: TransactionId): Promise<Place | undefined> {
@@ -102,24 +114,38 @@ export class EmbeddedKeeping implements Keeping {
 
   async close(): Promise<void> {
     await this.#written;
-    if (this.#tail.offsets.size > 0) await this.#writeCheckpoint();
+    if (this.#writing) await this.#writeCheckpoint();
+    if (!this.#writing && this.#tail.offsets.size > 0) await this.#writeCheckpoint();
     await this.#checkpoint.close();
     await this.#log.close();
   }
 
+  async #frame(height: number): Promise<Frame | undefined> {
+    const offset = this.#tail.offsets.get(height) ?? this.#writing?.offsets.get(height) ?? (await this.#checkpoint.offset(height));
+    return offset === undefined ? undefined : this.#log.read(offset, height);
+  }
+
   #writeCheckpoint(): Promise<void> {
-    const tail = this.#tail;
-    this.#writing = tail;
-    this.#tail = new GrowingTail();
-    this.#written = this.#checkpoint.write(tail).then(
-      () => {
-        this.#writing = undefined;
-      },
-      (error: unknown) => {
-        // The log has it all: a checkpoint that cannot be written costs memory and a longer start, nothing else.
-        process.emitWarning(`The ledger's checkpoint could not be written: ${String(error)}`);
-      },
-    );
+    if (!this.#writing) {
+      this.#writing = this.#tail;
+      this.#tail = new GrowingTail();
+    }
+    this.#isBusy = true;
+    this.#written = this.#checkpoint
+      .write(this.#writing)
+      .then(
+        () => {
+          this.#writing = undefined;
+        },
+        (error: unknown) => {
+          // The log has it all: a checkpoint that cannot be written costs memory and a longer start, nothing else.
+          process.emitWarning(`The ledger's checkpoint could not be written: ${String(error)}`);
+          this.#nextMs = performance.now() + this.#options.ms;
+        },
+      )
+      .finally(() => {
+        this.#isBusy = false;
+      });
     return this.#written;
   }
 }

@@ -1,14 +1,15 @@
 import { appendFile, cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accountId, stateKeys, superNodeId } from '@orb/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { accountId, stateKeys, superNodeId, transactionId } from '@orb/protocol';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
 import { setStage, type Stage } from '../conformance/stage.ts';
 import type { LedgerEngine } from '../engine.ts';
 import type { KeptLedger } from '../kept-ledger.ts';
 import { orderer, testGenesis, TestClock, TestNetwork, testSigner } from '../testing/network.ts';
 import { verifyLedger } from '../verify.ts';
+import { Checkpoint } from './checkpoint.ts';
 import { openEmbeddedLedger } from './embedded-ledger.ts';
 import { decodeFrameHeader, frameBytes } from './frame.ts';
 import { readLog } from './read-log.ts';
@@ -102,6 +103,34 @@ describe('embedded ledger', () => {
     await level.close();
     const ledger = await open();
     expect(await new TestNetwork(ledger, stage.clock).available(stage.alice)).toBe(0n);
+  });
+
+  test('a checkpoint that could not be written is written the next time, and nothing is missed meanwhile', async () => {
+    const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const write = vi.spyOn(Checkpoint.prototype, 'write').mockRejectedValueOnce(new Error('no room'));
+    try {
+      const clock = new TestClock();
+      const often = { entries: 1, ms: 0 };
+      const ledger = await openEmbeddedLedger({
+        folder,
+        genesis: testGenesis(),
+        ordererKey: orderer,
+        clock: clock.read,
+        checkpoint: often,
+      });
+      opened.push(ledger);
+      const net = new TestNetwork(ledger, clock);
+      for (const name of ['ann', 'bea', 'cid', 'dan']) await net.createAccount(name);
+      const first = transactionId((await ledger.block(1))!.transactions[0]!);
+      expect(await ledger.locate(first)).toEqual({ height: 1, index: 0 });
+      await ledger.close();
+      expect(warned).toHaveBeenCalledTimes(1);
+      // What had failed is there with what came since: nothing needs the log.
+      write.mockReset();
+      expect(await (await open()).locate(first)).toEqual({ height: 1, index: 0 });
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 
   test('memory and embedded come to the same blocks from the same transactions', async () => {

@@ -17,6 +17,8 @@ import type { BlockBuilder } from '../block-builder.ts';
 import type { NewBlock } from '../keeping.ts';
 import { isSignedBy, reExecute } from '../re-execute.ts';
 import type { State } from '../state.ts';
+import type { OffClock } from './block-clock.ts';
+import { otherBefore, twoBlocks } from './refusals.ts';
 
 /** Where a replica stands when it looks at a block. */
 export interface Standpoint {
@@ -24,8 +26,8 @@ export interface Standpoint {
   readonly chain: string;
   readonly head: BlockHeader;
   readonly state: State;
-  /** The latest time that a block may have now: what lies beyond has to wait. */
-  readonly latestTime: number;
+  /** Whether the next block's time may not be taken now. */
+  judgeTime(header: BlockHeader): Promise<OffClock | undefined> | undefined;
   /** A block that the replica has. */
   kept(height: number): Promise<Block | undefined>;
 }
@@ -35,8 +37,8 @@ export type Verdict =
   | { readonly kind: 'right'; readonly made: NewBlock; readonly builder: BlockBuilder }
   /** The replica has this very block already. */
   | { readonly kind: 'known' }
-  /** It is of a time that this computer's clock has not reached. */
-  | { readonly kind: 'early'; readonly height: number; readonly time: number }
+  /** It is of a time that this computer's clock has not reached, or that was over long before it came. */
+  | { readonly kind: OffClock; readonly height: number; readonly time: number }
   | {
       readonly kind: 'wrong';
       readonly height: number;
@@ -72,8 +74,8 @@ export async function examineBlock(value: unknown, at: Standpoint): Promise<Verd
   const displaced = displacedIn(block, at.head);
   if (displaced) return wrong(block, ...displaced);
   if (!carriesItsTransactions(block)) return wrong(block, 'its transactions are not those that its header names', false);
-  if (block.header.time > at.latestTime) return { kind: 'early', height: block.header.height, time: block.header.time };
-  return run(block, at);
+  const off = await at.judgeTime(block.header);
+  return off ? { kind: off, height: block.header.height, time: block.header.time } : run(block, at);
 }
 
 /** Why a block is nothing that this ledger's orderer has signed. */
@@ -87,14 +89,14 @@ async function examineOld(block: Read, at: Standpoint): Promise<Verdict> {
   const ours = await at.kept(block.header.height);
   if (!ours) throw new OrbError('internal', { message: `Block ${block.header.height} is not kept.` });
   if (blockHash(ours.header) === blockHash(block.header)) return { kind: 'known' };
-  const verdict = wrong(block, 'the orderer has signed two blocks of this height', true);
+  const verdict = wrong(block, twoBlocks, true);
   return { ...verdict, ours: { header: ours.header, signature: ours.signature } };
 }
 
 /** Why a signed block is not the next one, and whether that is the orderer's fault. */
 function displacedIn({ header }: Read, head: BlockHeader): [reason: string, proven: boolean] | undefined {
   if (header.height !== head.height + 1) return [`it came out of order: the next one is ${head.height + 1}`, false];
-  if (header.previous !== blockHash(head)) return ['it follows another block than the one before it', true];
+  if (header.previous !== blockHash(head)) return [otherBefore, true];
   if (header.epoch !== head.epoch) return ['its epoch is not that of this orderer', true];
   if (header.time < head.time) return ['its time is before that of the block before it', true];
   return undefined;

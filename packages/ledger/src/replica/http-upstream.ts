@@ -1,4 +1,4 @@
-import { blockHeaderSchema, OrbError, parseWith, type ChainId } from '@orb/protocol';
+import { blockHeaderSchema, hex32, hex64, OrbError, parseWith, type ChainId } from '@orb/protocol';
 import { z } from 'zod';
 import { HttpApi, type HttpApiOptions } from './http-api.ts';
 import type { Upstream } from './upstream.ts';
@@ -9,6 +9,7 @@ export interface HttpUpstreamOptions extends HttpApiOptions {
 }
 
 const networkSchema = z.object({ chain: z.string(), head: blockHeaderSchema });
+const cosignaturesOfSchema = z.object({ cosignatures: z.array(z.object({ key: hex32, signature: hex64 })).max(256) });
 const committedSchema = z.object({ height: z.int().min(0) });
 
 /**
@@ -25,6 +26,13 @@ export function httpUpstream({ chain, ...options }: HttpUpstreamOptions): Upstre
       }
       return network.head;
     },
+    cosignatures: async (height, signal) =>
+      parseWith(
+        cosignaturesOfSchema,
+        await api.json(`/v1/ledger/cosignatures?height=${height}`, signal),
+        'cosignatures',
+        'protocol-violation',
+      ).cosignatures,
     blocks: (from, signal) => api.lines(`/v1/ledger/follow?from=${from}`, signal),
     async submit(transaction, signal) {
       const answer = await api.json('/v1/ledger/transactions', signal, transaction);

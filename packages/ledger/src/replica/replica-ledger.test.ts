@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { blockHash, signBlock, type Block, type BlockHeader, type OrbError } from '@orb/protocol';
+import { accountId, blockHash, cosignBytes, signBlock, type Block, type BlockHeader, type OrbError } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openEmbeddedLedger } from '../embedded/embedded-ledger.ts';
 import { readLog } from '../embedded/read-log.ts';
@@ -321,6 +321,95 @@ describe('submitting', () => {
       retryable: true,
       message: expect.stringContaining('block 1'),
     });
+  });
+});
+
+describe('a block that comes long after its time', () => {
+  const peers = ['ann', 'bea', 'cid', 'dan'];
+  let offMs = 0;
+  /** The orderer's clock is behind by {@link offMs}; its first block registers the peers. */
+  beforeEach(async () => {
+    offMs = 0;
+    const listed = testGenesis({ peers: peers.map((name) => accountId(testSigner(name).publicKey)) });
+    source = await createMemoryLedger({ genesis: listed, ordererKey: orderer, clock: () => clock.now - offMs });
+    net = new TestNetwork(source, clock);
+    await Promise.all(peers.map((name) => net.createAccount(name)));
+    clock.advance(1_000_000);
+    upstream = new StagedUpstream(source);
+  });
+  const openPeer = (options: Partial<ReplicaLedgerOptions> = {}) => open({ genesis: source.genesis, idleMs: 0, ...options });
+  const cosigned = async (height: number, names: readonly string[]) => {
+    const { header } = (await source.block(height))!;
+    return names.map((name) => ({ key: testSigner(name).publicKey, signature: testSigner(name).sign(cosignBytes(header)) }));
+  };
+
+  test('though it was waited for is refused, again and again; not when it was made before somebody asked', async () => {
+    const replica = await openPeer();
+    await reached(replica, 1);
+    const noticed = trouble();
+    offMs = 61_000;
+    await net.createAccount('eve');
+    expect((await noticed).message).toContain('came too late');
+    expect((await trouble()).message).toContain('came too late');
+    expect(replica.head.height).toBe(1);
+    expect(replica.status.state).toBe('cut-off');
+    expect(await readdir(folder)).not.toContain('evidence');
+    await replica.close();
+    // Whoever starts it again has looked at the clocks.
+    await reached(await openPeer(), 2);
+  });
+
+  test('is taken within the stated bound', async () => {
+    const replica = await openPeer();
+    await reached(replica, 1);
+    offMs = 59_000;
+    await net.createAccount('eve');
+    await reached(replica, 2);
+  });
+
+  test('is taken once enough peers have co-signed it: they had it in time, so the fault is here', async () => {
+    const replica = await openPeer();
+    await reached(replica, 1);
+    let names = ['ann', 'bea', 'stranger', 'ann'];
+    upstream.cosignatures = (height) => cosigned(height, names);
+    const noticed = trouble();
+    offMs = 61_000;
+    await net.createAccount('eve');
+    await noticed;
+    await trouble();
+    expect(replica.head.height).toBe(1);
+    names = ['ann', 'bea', 'cid'];
+    await reached(replica, 2);
+  });
+
+  test('is taken when this clock is set right', async () => {
+    let wrongMs = 0;
+    const replica = await openPeer({ clock: () => clock.now + wrongMs });
+    await reached(replica, 1);
+    const noticed = trouble();
+    offMs = 61_000;
+    await net.createAccount('eve');
+    await noticed;
+    wrongMs = -61_000;
+    await reached(replica, 2);
+  });
+
+  test('is taken from what has piled up behind a slow reader', async () => {
+    const replica = await openPeer({ idleMs: 10_000 });
+    await reached(replica, 1);
+    offMs = 1_000_000;
+    await net.createAccount('eve');
+    await reached(replica, 2);
+  });
+
+  test('is taken on a ledger that lists no peers: nobody vouches for its time', async () => {
+    source = await createMemoryLedger({ genesis, ordererKey: orderer, clock: () => clock.now - offMs });
+    upstream = new StagedUpstream(source);
+    const replica = await openPeer();
+    await reached(replica, 0);
+    offMs = 61_000;
+    await new TestNetwork(source, clock).createAccount('eve');
+    await reached(replica, 1);
   });
 });
 

@@ -1,6 +1,8 @@
 import {
   asOrbError,
   type Block,
+  type BlockHeader,
+  cosignersOf,
   OrbError,
   parsePrepared,
   type PreparedTransaction,
@@ -12,18 +14,19 @@ import type { Keeping } from '../keeping.ts';
 import { KeptLedger, type KeptLedgerOptions } from '../kept-ledger.ts';
 import type { Committed } from '../port.ts';
 import { Arrivals, notThere } from './arrivals.ts';
+import { readPeerSet } from '../finality/peer-set.ts';
 import { BackOff, type BackOffOptions } from './back-off.ts';
+import { BlockClock, type BlockClockOptions, type OffClock } from './block-clock.ts';
 import type { Evidence, EvidenceFiles } from './evidence.ts';
 import { examineBlock, type Standpoint, type Verdict } from './examine-block.ts';
+import { Refusals } from './refusals.ts';
 import type { Upstream } from './upstream.ts';
 
 /** How patient a replica is. */
-export interface ReplicaPatience {
+export interface ReplicaPatience extends BlockClockOptions {
   readonly backOff: BackOffOptions;
   /** How long a submitted transaction that the orderer has taken may need to get here. */
   readonly arrivalMs: number;
-  /** How far ahead of this clock a block's time may be. */
-  readonly aheadMs: number;
   /** How long closing waits for transactions that are under way. */
   readonly closingMs: number;
 }
@@ -31,7 +34,7 @@ export interface ReplicaPatience {
 export interface ReplicaOptions extends KeptLedgerOptions, ReplicaPatience {
   readonly clock: Clock;
   /** Why nothing more is accepted, from an earlier run. */
-  readonly refused?: OrbError | undefined;
+  readonly refused?: Evidence | undefined;
   /** A block was refused. @param file where the evidence is; undefined when the folder holds too much of it */
   readonly onRefused?: ((evidence: Evidence, file: string | undefined) => void) | undefined;
   /** The upstream cannot be reached, or does not answer as one; the replica tries again by itself. */
@@ -57,10 +60,15 @@ export class ReplicaLedger extends KeptLedger {
   readonly #options: ReplicaOptions;
   readonly #upstream: Upstream;
   readonly #evidence: EvidenceFiles;
+  /** What it has refused, or heard of, that proves its orderer wrong. */
+  readonly refusals: Refusals;
   readonly #arrivals = new Arrivals();
   readonly #submitting = new Map<TransactionId, Promise<Committed>>();
   readonly #ending = new AbortController();
+  /** Ends the following: with the end of all, or when nothing more is accepted. */
+  readonly #leaving = new AbortController();
   readonly #following: Promise<void>;
+  readonly #blockClock: BlockClock;
   #state: ReplicaStatus['state'] = 'connecting';
   #error: OrbError | undefined;
   #upstreamHeight: number | undefined;
@@ -74,7 +82,9 @@ export class ReplicaLedger extends KeptLedger {
     this.#options = options;
     this.#upstream = dependencies.upstream;
     this.#evidence = dependencies.evidence;
-    if (options.refused) this.#refuse(options.refused);
+    this.#blockClock = new BlockClock(options, options);
+    this.refusals = new Refusals({ ledger: this, clock: options.clock, onSecondBlock: (evidence) => this.#keepEvidence(evidence) });
+    if (options.refused) this.#refuseFor(options.refused);
     this.#following = this.#followUpstream();
   }
 
@@ -115,6 +125,7 @@ export class ReplicaLedger extends KeptLedger {
     await Promise.race([Promise.allSettled(this.#submitting.values()), late]);
     clearTimeout(timer);
     this.#ending.abort();
+    this.#leaving.abort();
     this.#arrivals.failAll(closedError());
     await this.#following;
     this.#state = 'closed';
@@ -146,17 +157,16 @@ export class ReplicaLedger extends KeptLedger {
   }
 
   async #followUpstream(): Promise<void> {
-    const { signal } = this.#ending;
+    const { signal } = this.#leaving;
     const backOff = new BackOff(this.#options.backOff);
     // Never inside the constructor: whoever listens may need the ledger.
     await Promise.resolve();
-    while (!signal.aborted && this.#state !== 'refused') {
+    while (!signal.aborted) {
       try {
         await this.#followOnce(signal, backOff);
       } catch (error) {
         if (!signal.aborted) this.#stumble(asOrbError(error));
       }
-      if (this.#isRefused()) return;
       await backOff.wait(signal);
       if (this.#state === 'following') this.#state = 'connecting';
     }
@@ -169,16 +179,21 @@ export class ReplicaLedger extends KeptLedger {
       throw unavailable(`The upstream is at block ${this.#upstreamHeight}, behind this copy (block ${this.head.height}).`);
     }
     let troubled = this.#error?.code === 'ledger-corrupt';
+    this.#blockClock.begins(this.#upstreamHeight);
     // From the block that is here already: should the orderer have another of that height, it shows.
     for await (const value of this.#upstream.blocks(this.head.height, signal)) {
       if (signal.aborted) return;
       const verdict = await examineBlock(value, this.#standpoint());
-      if (verdict.kind === 'wrong') return this.#keepEvidence(value, verdict);
-      if (verdict.kind === 'early') throw early(verdict);
+      // Another may have shown meanwhile that nothing of this orderer is to be taken any more.
+      if (signal.aborted) return;
+      if (verdict.kind === 'wrong') return this.#keepEvidence(this.#evidenceOf(value, verdict));
+      if (verdict.kind === 'early' || verdict.kind === 'late') throw offClock(verdict, this.#options.clock());
       if (verdict.kind === 'right') {
         await this.#keep(verdict);
+        if (signal.aborted) return;
         troubled = false;
       }
+      this.#blockClock.asks();
       if (troubled) continue;
       this.#state = 'following';
       this.#error = undefined;
@@ -192,6 +207,7 @@ export class ReplicaLedger extends KeptLedger {
     } catch (cause) {
       const error = unavailable(`The ledger could not be written: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
       this.#refuse(error);
+      this.#options.onTrouble?.(error);
       throw error;
     }
     this.publish(made, builder);
@@ -199,45 +215,61 @@ export class ReplicaLedger extends KeptLedger {
     this.#arrivals.arrived(made);
   }
 
-  async #keepEvidence(block: unknown, { height, reason, proven, ours }: Extract<Verdict, { kind: 'wrong' }>): Promise<void> {
-    const error = refusal(height, reason);
+  #evidenceOf(block: unknown, { height, reason, proven, ours }: Extract<Verdict, { kind: 'wrong' }>): Evidence {
+    const { chain, head } = this;
+    return { v: 1, chain, height, seenAt: this.#options.clock(), reason, proven, head, ...(ours && { ours }), block };
+  }
+
+  async #keepEvidence(evidence: Evidence): Promise<void> {
     // First, so that nothing more gets in whatever the disk does.
-    if (proven) this.#refuse(error);
-    const seenAt = this.#options.clock();
-    const evidence: Evidence = { v: 1, chain: this.chain, height, seenAt, reason, proven, head: this.head, ...(ours && { ours }), block };
+    if (evidence.proven) this.#refuseFor(evidence);
     const file = await this.#evidence.keep(evidence);
     this.#options.onRefused?.(evidence, file);
-    if (!proven) throw error;
+    if (!evidence.proven) throw refusal(evidence);
+  }
+
+  #refuseFor(evidence: Evidence): void {
+    this.#refuse(refusal(evidence));
+    this.refusals.note(evidence);
   }
 
   /** Nothing more is accepted; what is kept stays readable. */
   #refuse(error: OrbError): void {
     this.#state = 'refused';
     this.#error = error;
+    this.#leaving.abort();
     this.#arrivals.failAll(error);
   }
 
-  #isRefused(): boolean {
-    return this.#state === 'refused';
-  }
-
   #stumble(error: OrbError): void {
-    if (!this.#isRefused()) {
-      this.#state = 'cut-off';
-      this.#error = error;
-    }
+    this.#state = 'cut-off';
+    this.#error = error;
     this.#options.onTrouble?.(error);
   }
 
   #standpoint(): Standpoint {
     const { genesis, chain, head, state } = this;
-    const latestTime = this.#options.clock() + this.#options.aheadMs;
-    return { genesis, chain, head, state, latestTime, kept: (height): Promise<Block | undefined> => this.block(height) };
+    const kept = (height: number): Promise<Block | undefined> => this.block(height);
+    return { genesis, chain, head, state, kept, judgeTime: (header) => this.#judgeTime(header) };
+  }
+
+  async #judgeTime(header: BlockHeader): Promise<OffClock | undefined> {
+    const off = this.#blockClock.judge(header);
+    return off === 'late' && (await this.#isTakenByOthers(header)) ? undefined : off;
+  }
+
+  /** Whether it may be this clock, or the way here, that is wrong: enough peers had the block in time, or nobody vouches. */
+  async #isTakenByOthers(header: BlockHeader): Promise<boolean> {
+    const { peers, needed } = await readPeerSet(this);
+    if (peers.length === 0) return true;
+    const cosignatures = (await this.#upstream.cosignatures?.(header.height, this.#ending.signal).catch(() => [])) ?? [];
+    const signers = cosignersOf(header, cosignatures);
+    return peers.filter(({ keys }) => keys.some((key) => signers.has(key))).length >= needed;
   }
 }
 
 /** Why a block, and with it the upstream, is refused. */
-export function refusal(height: number, reason: string): OrbError {
+export function refusal({ height, reason }: Pick<Evidence, 'height' | 'reason'>): OrbError {
   return new OrbError('ledger-corrupt', {
     message: `Block ${height} is refused: ${reason.replace(/\.$/, '')}.`,
     hint: 'The block is kept in the folder evidence/ of this ledger. Show it to the other peers and to the operator of the orderer.',
@@ -249,9 +281,13 @@ function unavailable(message: string, cause?: unknown): OrbError {
   return new OrbError('ledger-unavailable', { message, cause });
 }
 
-function early({ height, time }: Extract<Verdict, { kind: 'early' }>): OrbError {
+function offClock({ kind, height, time }: Extract<Verdict, { kind: OffClock }>, now: number): OrbError {
+  const instant = new Date(time).toISOString();
   return new OrbError('ledger-unavailable', {
-    message: `Block ${height} is of ${new Date(time).toISOString()}, which the clock of this computer has not reached.`,
+    message:
+      kind === 'early'
+        ? `Block ${height} is of ${instant}, which the clock of this computer has not reached.`
+        : `Block ${height} is of ${instant} and came too late: it is ${new Date(now).toISOString()} here.`,
     hint: 'Set this clock; if it is right, that of the orderer is wrong.',
   });
 }

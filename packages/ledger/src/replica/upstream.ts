@@ -1,4 +1,4 @@
-import type { BlockHeader, Transaction } from '@orb/protocol';
+import type { BlockHeader, Cosignature, Transaction } from '@orb/protocol';
 import { followBlocks } from '../follow-blocks.ts';
 import type { Committed, Ledger } from '../port.ts';
 
@@ -14,6 +14,8 @@ export interface Upstream {
    * asks again from where it stands. Values are as they came.
    */
   blocks(from: number, signal: AbortSignal): AsyncIterable<unknown>;
+  /** What peers have co-signed of a block, as far as it is known there. */
+  cosignatures?(height: number, signal: AbortSignal): Promise<readonly Cosignature[]>;
   /** Hands a transaction to the orderer. @throws OrbError why it was refused; a retryable one when nobody answered */
   submit(transaction: Transaction, signal: AbortSignal): Promise<Pick<Committed, 'height'>>;
 }
@@ -22,7 +24,9 @@ export interface Upstream {
 export function ledgerUpstream(ledger: Ledger): Upstream {
   return {
     head: () => Promise.resolve(ledger.head),
-    blocks: (from, signal) => followBlocks(ledger, from, signal),
+    async *blocks(from, signal) {
+      for await (const text of followBlocks(ledger, from, signal)) yield JSON.parse(text) as unknown;
+    },
     submit: (transaction) => ledger.submit(transaction),
   };
 }

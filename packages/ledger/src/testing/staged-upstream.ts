@@ -34,6 +34,8 @@ export class StagedUpstream implements Upstream {
     return this.#upstream.head(signal);
   }
 
+  cosignatures: NonNullable<Upstream['cosignatures']> = () => Promise.resolve([]);
+
   async *blocks(from: number, signal: AbortSignal): AsyncGenerator<unknown, void> {
     this.streams++;
     this.#check();

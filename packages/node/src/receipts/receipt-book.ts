@@ -65,6 +65,7 @@ export class ReceiptBook {
   /** Rows of the batch that is open now. */
   #open: string[] = [];
   #openFrom: Place | undefined;
+  #sample: KeptBatch | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** Opens or makes the book; rows that a crash left without a root are signed at once. @throws Error when the folder cannot be used */
@@ -162,9 +163,25 @@ export class ReceiptBook {
     }
   }
 
+  /** Numbers of the signed batches that are not settled, ascending. */
+  get unsettledBatches(): Iterable<number> {
+    return this.#batches.keys();
+  }
+
+  /** One of the batches that have been settled since the last time: to see whether that is true. */
+  takeSample(): KeptBatch | undefined {
+    const sample = this.#sample;
+    this.#sample = undefined;
+    return sample;
+  }
+
   /** A batch as the journal holds it, for a super node that has lost answers. */
   async batch(batch: number): Promise<UnsettledAnswer> {
-    const kept = this.#batches.get(batch);
+    return this.rowsOf(this.#batches.get(batch));
+  }
+
+  /** The same for one that is settled, as long as its segment is kept. */
+  async rowsOf(kept: KeptBatch | undefined): Promise<UnsettledAnswer> {
     if (!kept?.place) return { root: null, rows: [] };
     const { lines } = decodeLines(await this.#journal.read(kept.place));
     const rows = lines.filter(({ kind }) => kind === 'r').map(({ text }) => parseRow(text));
@@ -236,6 +253,7 @@ export class ReceiptBook {
   #forgetSettled(): void {
     for (const [batch, { root }] of this.#batches) {
       if (batch > this.#settledBatch) break;
+      this.#sample = this.#batches.get(batch);
       this.#batches.delete(batch);
       this.#unsettledRows -= root.count;
     }

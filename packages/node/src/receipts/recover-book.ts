@@ -60,6 +60,11 @@ export function parseRow(text: string): [TicketRow, ReceiptRow] {
   return parseWith(rowSchema, JSON.parse(text), 'journal row');
 }
 
+/** One `t` line. @throws OrbError `invalid-request` */
+export function readTicketLine(text: string): z.output<typeof ticketLineSchema> {
+  return parseWith(ticketLineSchema, JSON.parse(text), 'journal tickets');
+}
+
 /** Reads all segments of a book; damage is counted and costs no more than the batches it touches. */
 export function recoverBook(folder: string, segments: readonly number[]): RecoveredBook {
   const book: RecoveredBook = {
@@ -114,7 +119,6 @@ function readFact(book: RecoveredBook, line: JournalLine): void {
     book.lastTickets = Math.max(book.lastTickets, head.lastTickets);
     book.unfinishedBoot = head.boot;
   } else if (line.kind === 's') book.settledBatch = Math.max(book.settledBatch, Number(value));
-  else if (line.kind === 't')
-    book.lastTickets = Math.max(book.lastTickets, parseWith(ticketLineSchema, value, 'journal tickets').root.batch);
+  else if (line.kind === 't') book.lastTickets = Math.max(book.lastTickets, readTicketLine(line.text).root.batch);
   else if (line.kind === 'e') book.unfinishedBoot = undefined;
 }

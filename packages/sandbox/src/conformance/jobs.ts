@@ -1,5 +1,10 @@
 import { fromUtf8, utf8 } from '@orb/protocol';
-import type { Invocation, InvocationResult } from '../port.ts';
+import type { BundleProgram, Invocation, InvocationResult } from '../port.ts';
+
+/** A program of JavaScript source, with defaults. */
+export function programOf(source: string, more: Partial<BundleProgram> = {}): BundleProgram {
+  return { kind: 'bundle', sha256: '0'.repeat(64), code: utf8(source), handler: 'auto', memoryMiB: 128, startTimeoutMs: 10_000, ...more };
+}
 
 /** A job with a JSON body, with defaults. @param input `undefined` for an empty body */
 export function jobOf(input: unknown, more: Partial<Invocation> = {}): Invocation {

@@ -187,6 +187,7 @@ class JobRun implements JobHost {
         `ORB_ATTEMPT=${context.attempt}`,
         `ORB_FUNCTION=${context.function}`,
         `ORB_VERSION=${context.version}`,
+        ...(context.caller ? [`ORB_CALLER=${context.caller.function ?? context.caller.name}`] : []),
       ],
       ...argumentsOf(this.#invocation.path, image),
     };

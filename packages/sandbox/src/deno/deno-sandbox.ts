@@ -1,6 +1,6 @@
 import { limits, OrbError } from '@orb/protocol';
 import { HostedInstance } from '../host/hosted-instance.ts';
-import type { Instance, Program, Sandbox, SandboxReport } from '../port.ts';
+import type { Instance, LentLimits, Program, Sandbox, SandboxReport } from '../port.ts';
 import { DenoProcess } from './deno-process.ts';
 import { launchPlan, type Layers } from './launch-plan.ts';
 import { probeMachine, type Machine } from './probe.ts';
@@ -26,10 +26,13 @@ const defaults = { spares: 2, mostSpares: 8, freezeAfterMs: 100, tidyAfterMs: 2_
 export class DenoSandbox implements Sandbox {
   readonly #options: Required<DenoSandboxOptions>;
   readonly #watch = new ProcessWatch();
-  readonly #instances = new Set<HostedInstance>();
+  readonly #instances = new Map<HostedInstance, DenoProcess>();
   readonly #pool: SparePool;
   #machine: Promise<Machine> | undefined;
   #known: Machine | undefined;
+  #priority: LentLimits['priority'] = 'normal';
+  /** Of processes that have ended. */
+  #endedCpuUs = 0;
   #closed = false;
 
   constructor(options: DenoSandboxOptions = {}) {
@@ -66,11 +69,24 @@ export class DenoSandbox implements Sandbox {
     this.#pool.allow(memoryMiB);
   }
 
+  /** Holds for processes that are started from now on; spares are made anew. */
+  async limit({ priority }: LentLimits): Promise<void> {
+    if (priority === this.#priority) return;
+    this.#priority = priority;
+    await this.#pool.renew();
+  }
+
+  cpuUs(): number {
+    let cpuUs = this.#endedCpuUs;
+    for (const process of this.#instances.values()) cpuUs += process.usage().cpuUs;
+    return cpuUs;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#machine?.catch(() => {});
     await this.#pool.close();
-    await Promise.all([...this.#instances].map((instance) => instance.kill()));
+    await Promise.all([...this.#instances.keys()].map((instance) => instance.kill()));
   }
 
   async #prepare(): Promise<Machine> {
@@ -84,16 +100,19 @@ export class DenoSandbox implements Sandbox {
 
   #spawn(memoryMiB: number): HostedInstance {
     const { layers, tools, filter, pageBytes } = this.#known!;
-    const plan = launchPlan(layers, tools, memoryMiB);
+    const plan = launchPlan(layers, tools, memoryMiB, this.#priority);
     const { freezeAfterMs, tidyAfterMs } = this.#options;
-    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs, tidyAfterMs }, this.#watch);
+    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs, tidyAfterMs, priority: this.#priority }, this.#watch);
     const instance = new HostedInstance(process);
     instance.limitMemory(memoryMiB);
     process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
     process.onTidy = () => instance.tidy();
     process.onAbuse = (reason) => instance.end('bad-response', reason);
-    this.#instances.add(instance);
-    void instance.ended.then(() => this.#instances.delete(instance));
+    this.#instances.set(instance, process);
+    void instance.ended.then(() => {
+      this.#instances.delete(instance);
+      this.#endedCpuUs += process.usage().cpuUs;
+    });
     // A process that waits for code is idle.
     instance.ready().then(
       () => instance.rest(),

@@ -61,6 +61,11 @@ const attacks: Record<
     outcome: 'bad-response',
     unread: true,
   },
+  'a flood of forged words about requests': { body: 'for (;;) frame(78, 1, [...u32(0), 2])', outcome: 'bad-response' },
+  'a flood of forged requests': {
+    body: 'for (let i = 1;; i++) frame(78, 1, [...u32(i), 0, ...u32(2), 123, 125])',
+    outcome: 'bad-response',
+  },
   'a flood of forged pongs': { body: 'for (;;) frame(75, 0, [])', outcome: 'bad-response' },
   'a frame of four gigabytes': { body: 'out(255, 255, 255, 255, 68, 1, 0, 0, 0); return hang()', outcome: 'bad-response' },
   'a frame too short to be one': { body: 'out(1, 0, 0, 0, 68, 1, 0, 0, 0); return hang()', outcome: 'bad-response' },

@@ -20,8 +20,8 @@ describe.each([
   afterAll(() => sandbox.close());
 
   /** What the handler returns, and what it writes. */
-  async function run(body: string): Promise<{ value: unknown; lines: string[] }> {
-    const instance = await sandbox.start(programOf(`${start}\n${answer} async () => { ${body} };`));
+  async function run(body: string, env: Readonly<Record<string, string>> = {}): Promise<{ value: unknown; lines: string[] }> {
+    const instance = await sandbox.start(programOf(`${start}\n${answer} async () => { ${body} };`, { env }));
     const lines: string[] = [];
     try {
       const result = await instance.invoke({ ...jobOf(null), log: (level, line) => lines.push(`${level}: ${line}`) });
@@ -62,6 +62,13 @@ describe.each([
     expect(value).toEqual([{ PORT: '80' }, null, null, false]);
   });
 
+  it('finds the function’s own variables in process.env', async () => {
+    const { value } = await run(`const first = process.env.GREETING; process.env.GREETING = 'bye'; return [first, process.env.GREETING];`, {
+      GREETING: 'hello',
+    });
+    expect(value).toEqual(['hello', 'bye']);
+  });
+
   it('asks for host, home and files without a throw', async () => {
     const { value } = await run(`
       const os = ${load('node:os')};
@@ -78,7 +85,10 @@ describe.each([
   });
 
   it('reads what it may not do in words for its owner, without the engine’s advice', async () => {
-    expect((await run(`await fetch('https://example.com/')`)).value).toBe('A function has no net access to "example.com:443"');
+    expect((await run(`await fetch('https://example.com/')`)).value).toBe('This function has no network.');
+    expect((await run(`await Deno.connect({ hostname: 'example.com', port: 443 })`)).value).toBe(
+      'A function has no net access to "example.com:443"',
+    );
     expect((await run(`${load('fs')}.readFileSync('/etc/passwd')`)).value).toBe('A function has no read access to "/etc/passwd"');
   });
 

@@ -106,6 +106,15 @@ describe('spare pool', () => {
     expect(sizes()).toEqual([128, 128]);
   });
 
+  it('makes its spares anew', () => {
+    const { pool, started, sizes } = setUp();
+    const before = [...started];
+    void pool.renew();
+    expect([before.every(({ killed }) => killed), sizes()]).toEqual([true, []]);
+    vi.advanceTimersByTime(1_000);
+    expect(sizes()).toEqual([128, 128]);
+  });
+
   it('takes no more memory than it may, ends what is beyond it, and comes back when it may again', () => {
     const { pool, sizes, take } = setUp();
     take(512);

@@ -93,11 +93,23 @@ export class SparePool {
     this.refill();
   }
 
+  /** Ends the spares, and starts others in their place. */
+  async renew(): Promise<void> {
+    const old = this.#all();
+    for (const { spares } of this.#classes.values()) spares.clear();
+    this.refill();
+    await Promise.all(old.map((spare) => spare.kill()));
+  }
+
   /** Ends all spares. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await Promise.all([...this.#classes.values()].flatMap(({ spares }) => [...spares].map((spare) => spare.kill())));
+    await Promise.all(this.#all().map((spare) => spare.kill()));
+  }
+
+  #all(): HostedInstance[] {
+    return [...this.#classes.values()].flatMap(({ spares }) => [...spares]);
   }
 
   #class(memoryMiB: number): Class {

@@ -13,5 +13,6 @@ export interface Harness {
   ready(): void;
   log(level: number, values: unknown[]): void;
   uncaught(thrown: unknown): void;
+  fetch(input: unknown, init?: unknown): Promise<unknown>;
 }
 export declare function createHarness(platform: HarnessPlatform): Harness;

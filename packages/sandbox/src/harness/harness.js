@@ -6,7 +6,7 @@ import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, mapGet, mapSet
 import { findShape } from './shapes.js';
 import { Upload } from './upload.js';
 import { loadWasm } from './wasm.js';
-import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from './wire.js';
+import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, u32 } from './wire.js';
 
 const earlyLines = 100;
 
@@ -48,7 +48,7 @@ export function createHarness(platform) {
     else if (type === toFunction.told) {
       const { head, body } = split(payload);
       job.asks?.tell(head, body);
-    }
+    } else if (type === toFunction.fetch) job.fetches?.tell(payload);
   }
 
   /** @param {Uint8Array} payload */
@@ -120,6 +120,12 @@ export function createHarness(platform) {
       if (job) job.log(level, text);
       else if (early.length < earlyLines) arrayPush(early, [level, textSlice(text, 0, logLimits.lineBytes / 4)]);
     },
+    /** The function's `fetch`. @param {any} input @param {any} init */
+    async fetch(input, init) {
+      const job = current();
+      if (!job || job.aborted) throw new TypeError('fetch works while a call is being answered.');
+      return job.fetch(input, init);
+    },
     /** An error that nobody caught: it fails the job it belongs to, where that is known or there is only one. @param {unknown} thrown */
     uncaught(thrown) {
       const known = platform.scope.get();
@@ -136,11 +142,4 @@ export function createHarness(platform) {
 function split(payload) {
   const bodyAt = 4 + readU32(payload, 0);
   return { head: jsonParse(decode(bytesSubarray(payload, 4, bodyAt))), body: bytesSubarray(payload, bodyAt) };
-}
-
-/** @param {number} value */
-function u32(value) {
-  const bytes = new Uint8Array(4);
-  writeU32(bytes, 0, value);
-  return bytes;
 }

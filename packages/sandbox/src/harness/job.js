@@ -1,5 +1,6 @@
 // One call inside the function's process: its context, its answer, and what it leaves running.
 import { Asks } from './asks.js';
+import { Fetches } from './fetch.js';
 import {
   asBytes,
   bytesSet,
@@ -73,6 +74,7 @@ class Context {
     this.version = head.context.version;
     this.deadline = job.deadline;
     this.env = job.shared.env;
+    this.caller = head.context.caller;
   }
 
   get signal() {
@@ -118,6 +120,8 @@ export class Job {
     this.upload = undefined;
     /** @type {Asks | undefined} */
     this.asks = undefined;
+    /** @type {Fetches | undefined} */
+    this.fetches = undefined;
   }
 
   /** @param {any} target @param {unknown} input @param {{ timeoutMs?: number }} [options] */
@@ -125,6 +129,17 @@ export class Job {
     const { shared, id } = this;
     this.asks ??= new Asks((start, body) => shared.frame(toHost.ask, id, start, body));
     return this.asks.ask(target, input, options);
+  }
+
+  /** @param {any} input @param {any} init */
+  fetch(input, init) {
+    this.fetches ??= new Fetches((number, op, rest) => {
+      const start = new Uint8Array(5);
+      writeU32(start, 0, number);
+      start[4] = op;
+      this.shared.frame(toHost.fetch, this.id, start, rest);
+    });
+    return this.fetches.fetch(input, init);
   }
 
   get ctx() {
@@ -173,6 +188,7 @@ export class Job {
     this.over = true;
     this.upload?.fail(this.abortReason);
     this.asks?.end(this.abortReason);
+    this.fetches?.end(this.abortReason);
     this.onCredit?.();
     if (this.reader) whenSettled(this.reader.cancel(this.abortReason), undefined, () => {});
     this.controller?.abort(this.abortReason);

@@ -46,6 +46,7 @@ function contextOf(job) {
     version: ctx.version,
     deadline: ctx.deadline,
     env: ctx.env,
+    caller: ctx.caller,
     get signal() {
       return ctx.signal;
     },
@@ -84,7 +85,7 @@ function httpEvent(head, body) {
     headers,
     ...(rawQueryString !== '' && { queryStringParameters: query }),
     requestContext: {
-      accountId: 'anonymous',
+      accountId: head.context.caller?.account ?? 'anonymous',
       apiId: head.context.function,
       domainName: headers['host'] ?? 'function.invalid',
       domainPrefix: textSplit(headers['host'] ?? 'function', '.')[0],

@@ -2,7 +2,7 @@
 import { createHarness } from './harness.js';
 import { createRequire, loadBundle } from './load.js';
 import { prepareNode } from './node-builtins.js';
-import { bytesSubarray, uncurry } from './primordials.js';
+import { bytesSubarray, hasInstance, toText, uncurry } from './primordials.js';
 
 const { stdin, stdout, inspect, exit } = Deno;
 const { createObjectURL, revokeObjectURL } = URL;
@@ -37,6 +37,13 @@ onError('error', (event) => {
   event.preventDefault();
   harness.uncaught(event.error);
 });
+
+const nativeFetch = globalThis.fetch;
+// A Blob and a data URL are the function's own; anything else is asked of the host.
+globalThis.fetch = (input, init) => {
+  const url = toText(hasInstance(Request, input) ? input.url : input);
+  return /^(data|blob):/i.test(url) ? nativeFetch(input, init) : harness.fetch(input, init);
+};
 
 const node = prepareNode((level, line) => harness.log(level, [line]));
 

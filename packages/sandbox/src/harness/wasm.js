@@ -149,6 +149,7 @@ function environmentOf(context) {
     ORB_ATTEMPT: String(context.attempt),
     ORB_FUNCTION: context.function,
     ORB_VERSION: context.version,
+    ...(context.caller && { ORB_CALLER: context.caller.function ?? context.caller.name }),
   };
 }
 

@@ -8,7 +8,8 @@ export declare const toFunction: {
   readonly credit: 6;
   readonly ping: 7;
   readonly told: 8;
-  readonly tidy: 9;
+  readonly fetch: 9;
+  readonly tidy: 10;
 };
 export declare const toHost: {
   readonly ready: 65;
@@ -24,8 +25,11 @@ export declare const toHost: {
   readonly pong: 75;
   readonly settled: 76;
   readonly ask: 77;
-  readonly tidied: 78;
+  readonly fetch: 78;
+  readonly tidied: 79;
 };
+/** What a `fetch` frame says. */
+export declare const fetchOps: { readonly start: 0; readonly piece: 1; readonly end: 2; readonly credit: 3; readonly abort: 4 };
 export declare const settledFlag: 1;
 export declare const wholeFlag: 2;
 export declare const bufferedBytes: number;
@@ -41,9 +45,12 @@ export declare const maxFrameFromFunction: number;
 export declare const maxFrameFromHost: number;
 export declare const maxAskBytes: number;
 export declare const maxAsks: number;
+export declare const maxFetches: number;
+export declare const maxFetchesAtOnce: number;
 export declare const logLimits: { readonly lines: number; readonly bytes: number; readonly lineBytes: number };
 export declare function readU32(bytes: Uint8Array, at: number): number;
 export declare function writeU32(bytes: Uint8Array, at: number, value: number): void;
+export declare function u32(value: number): Uint8Array;
 /** Cuts a stream of bytes into frames. Holds at most one unfinished frame. */
 export declare class FrameReader {
   constructor(maxBytes: number, onFrame: (type: number, job: number, payload: Uint8Array) => void);

@@ -6,7 +6,7 @@
 import { bytesSet, bytesSubarray } from './primordials.js';
 
 /** Host → function. `call` and `told`: u32 head length, JSON head, body. */
-export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, credit: 6, ping: 7, told: 8, tidy: 9 };
+export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, credit: 6, ping: 7, told: 8, fetch: 9, tidy: 10 };
 /**
  * Function → host. `answer` and `head`: u8 flags, u16 status, u32 headers length, JSON headers, body (only `answer`).
  * `end`: u8 flags. `failed`: u8 flags, u8 fault, u8 length and text of the error's name, UTF-8 message. `log`: u8 level, UTF-8 text. `credit`: u32 bytes. `ask`: u32 number of the question, u32 head length, JSON head, body.
@@ -25,8 +25,14 @@ export const toHost = {
   pong: 75,
   settled: 76,
   ask: 77,
-  tidied: 78,
+  fetch: 78,
+  tidied: 79,
 };
+/**
+ * What a `fetch` frame says after the u32 number of the request, in both directions. `start` of the function: u32 head length, JSON
+ * head, body where it is short; of the host: JSON head. `piece`: bytes. `credit`: u32 bytes. `abort` of the host: JSON error.
+ */
+export const fetchOps = { start: 0, piece: 1, end: 2, credit: 3, abort: 4 };
 /** Flag of `answer`, `end` and `failed`: nothing of the job is left running. */
 export const settledFlag = 1;
 /** Flag of `head`: the body exists whole already and only its way is in pieces. */
@@ -57,6 +63,10 @@ export const maxAskBytes = 262_144;
 /** Calls that one job may make: limits.callsPerJob. */
 export const maxAsks = 64;
 
+/** Requests to the network that one job may make, and at once: limits.fetchesPerJob, limits.fetchesAtOnce. */
+export const maxFetches = 64;
+export const maxFetchesAtOnce = 8;
+
 /** Bounds of what one job may log; harness and host both hold to them. */
 export const logLimits = { lines: 1_000, bytes: 262_144, lineBytes: 8_192 };
 
@@ -71,6 +81,13 @@ export function writeU32(bytes, at, value) {
   bytes[at + 1] = value >>> 8;
   bytes[at + 2] = value >>> 16;
   bytes[at + 3] = value >>> 24;
+}
+
+/** @type {(value: number) => Uint8Array} */
+export function u32(value) {
+  const bytes = new Uint8Array(4);
+  writeU32(bytes, 0, value);
+  return bytes;
 }
 
 /** Cuts a stream of bytes into frames. Holds at most one unfinished frame. */

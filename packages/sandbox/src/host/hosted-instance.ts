@@ -7,6 +7,7 @@ import { CpuMeter } from './cpu-meter.ts';
 import { Deadlines } from './deadlines.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { HostedJob, type JobHost, type JobOutcome } from './hosted-job.ts';
+import type { FetchWay } from './job-fetches.ts';
 import { BodySender } from './send-body.ts';
 
 /** How long a process may take to show that it is alive after one of its jobs has run out of time. */
@@ -168,8 +169,11 @@ export class HostedInstance implements Instance, JobHost {
     }
     const { mode, method, path, headers, timeoutMs, body } = invocation;
     const whole = body instanceof Uint8Array && body.length <= chunkBytes ? body : undefined;
-    const { call, job: jobId, attempt } = invocation.context;
-    const context = { call, job: jobId, attempt };
+    const { call, job: jobId, attempt, caller } = invocation.context;
+    const context = { call, job: jobId, attempt, caller } satisfies Record<
+      Exclude<keyof Invocation['context'], keyof FixedContext>,
+      unknown
+    >;
     const head = JSON.stringify({
       mode,
       method,
@@ -217,6 +221,15 @@ export class HostedInstance implements Instance, JobHost {
   async tell(job: HostedJob, head: object, body: Uint8Array): Promise<void> {
     await this.#channel.drained();
     if (this.#jobs.has(job.id)) this.#frames.withHead(toFunction.told, job.id, JSON.stringify(head), body);
+  }
+
+  fetchWay(job: HostedJob): FetchWay {
+    return {
+      send: (payload) => {
+        if (this.#jobs.has(job.id)) this.#frames.bytes(toFunction.fetch, job.id, payload);
+      },
+      drained: () => this.#channel.drained(),
+    };
   }
 
   abandon(job: HostedJob): void {
@@ -329,6 +342,9 @@ export class HostedInstance implements Instance, JobHost {
         break;
       case toHost.ask:
         job.ask(payload);
+        break;
+      case toHost.fetch:
+        if (!job.fetch(payload)) this.#onUselessFrame();
         break;
       case toHost.log:
         if (!job.log(payload[0] ?? 0, Buffer.from(payload.subarray(1)).toString())) this.#onUselessFrame();

@@ -4,6 +4,7 @@ import { chunkBytes, logLevels, logLimits, wholeFlag, windowBytes } from '../har
 import type { AnswerHead } from './answer-head.ts';
 import type { MeterMark } from './cpu-meter.ts';
 import { JobAsks } from './job-asks.ts';
+import { JobFetches, type FetchWay } from './job-fetches.ts';
 import { ResponseBody } from './response-body.ts';
 
 export type JobOutcome = InvocationUsage['outcome'];
@@ -15,6 +16,8 @@ export interface JobHost {
   credit(job: HostedJob, bytes: number): void;
   /** The answer to a question of the function. */
   tell?(job: HostedJob, head: object, body: Uint8Array): Promise<void>;
+  /** The way of the answers to its requests to the network. */
+  fetchWay?(job: HostedJob): FetchWay;
   /** The reader of the response has gone. */
   abandon(job: HostedJob): void;
 }
@@ -36,6 +39,7 @@ export class HostedJob {
   #received = 0;
   #limit: number = limits.bodyBytes;
   #asking: JobAsks | undefined;
+  #fetching: JobFetches | undefined;
   #lines = 0;
   #lineBytes = 0;
   /** The whole answer is here; only what `waitUntil` was given may still run. */
@@ -75,7 +79,7 @@ export class HostedJob {
     this.answered = true;
     if (settled) {
       this.#usage = { outcome: 'ok', ...this.#host.measure(this) };
-      this.#asking?.end();
+      this.#endAsking();
     }
     // A copy, or the small body would keep the whole chunk that it arrived in.
     this.#start(head.status, head.headers, Buffer.from(head.rest));
@@ -123,7 +127,7 @@ export class HostedJob {
       ...(errorName.test(errorType) && { errorType }),
       ...this.#host.measure(this),
     };
-    this.#asking?.end();
+    this.#endAsking();
     if (this.#result) {
       this.#result.completed = this.#usage;
       this.#onFinished?.(this.#usage);
@@ -139,6 +143,19 @@ export class HostedJob {
   ask(payload: Uint8Array): void {
     this.#asking ??= new JobAsks(this.invocation, this.startedUs, async (head, body) => this.#host.tell?.(this, head, body));
     this.#asking.ask(payload);
+  }
+
+  /** The function speaks to the network. @returns false for a word about a request that has ended. @throws TypeError for what the harness would not send */
+  fetch(payload: Uint8Array): boolean {
+    const way = this.#host.fetchWay?.(this);
+    if (!way) throw new TypeError('a request from where none can come');
+    this.#fetching ??= new JobFetches(this.invocation, way);
+    return this.#fetching.take(payload);
+  }
+
+  #endAsking(): void {
+    this.#asking?.end();
+    this.#fetching?.end();
   }
 
   /** @returns false for a line past the bounds, which the harness would not send */

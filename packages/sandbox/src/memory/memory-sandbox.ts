@@ -70,18 +70,20 @@ class MemoryChannel implements Channel {
     this.#harness.ready();
   }
 
-  /** Loads the code with a `console` of its own, which leaves the one of this process alone. */
+  /** Loads the code with a `console` and a `fetch` of its own, which leaves those of this process alone. */
   async #load(code: Uint8Array): Promise<unknown> {
     const name = Symbol.for(`orb memory sandbox ${randomUUID()}`);
     const at =
       (level: number) =>
       (...values: unknown[]) =>
         this.#harness?.log(level, values);
-    const own = { debug: at(0), trace: at(0), log: at(1), info: at(1), dir: at(1), table: at(1), warn: at(2), error: at(3) };
-    Object.defineProperty(globalThis, name, { value: own, configurable: true });
+    const harness = this.#harness!;
+    const fetch = (input: unknown, init?: unknown) => harness.fetch(input, init);
+    const console = { debug: at(0), trace: at(0), log: at(1), info: at(1), dir: at(1), table: at(1), warn: at(2), error: at(3) };
+    Object.defineProperty(globalThis, name, { value: { console, fetch }, configurable: true });
     const mark = fromUtf8(code).startsWith(commonJsMark) ? `${commonJsMark}\n` : '';
     const source = utf8(
-      `${mark}const console = globalThis[Symbol.for(${JSON.stringify(name.description)})];\n${fromUtf8(code).slice(mark.length)}`,
+      `${mark}const { console, fetch } = globalThis[Symbol.for(${JSON.stringify(name.description)})];\n${fromUtf8(code).slice(mark.length)}`,
     );
     try {
       return await loadBundle(source, {

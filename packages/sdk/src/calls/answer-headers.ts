@@ -1,8 +1,8 @@
-import { isHex32, type JobEnd, type ReceiptCover } from '@orb/protocol';
+import { OrbError, type JobEnd, type ReceiptCover } from '@orb/protocol';
 import type { CallInfo, CallTimes } from '../call.ts';
 
 /** Reads the call's ids and times from an answer's headers. Whatever they hold, the result has bounded size. */
-export function readCallInfo(headers: Headers, roundTripMs: number): CallInfo {
+export function readCallInfo(headers: Headers, sent: Pick<CallInfo, 'sentAtMs' | 'roundTripMs'>): CallInfo {
   const id = (name: string) => headers.get(name)?.match(/^[\w-]{1,64}$/)?.[0];
   const attempt = Number(id('orb-attempt'));
   return {
@@ -11,7 +11,7 @@ export function readCallInfo(headers: Headers, roundTripMs: number): CallInfo {
     node: id('orb-node'),
     attempt: Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined,
     times: readServerTimes(headers.get('server-timing') ?? ''),
-    roundTripMs,
+    ...sent,
     receipt: undefined,
   };
 }
@@ -33,10 +33,11 @@ export function timesOf({ prcUs, setupUs, runUs }: Omit<JobEnd, 'receipt'>): Cal
 
 const receiptPattern = /^request="([0-9a-f]{64})", result="([0-9a-f]{64})", in=(\d{1,15}), out=(\d{1,15})$/;
 
-/** The header `orb-receipt`; undefined where there is none that can be read. */
-export function readReceiptHeader(text: string | null): ReceiptCover | undefined {
-  const [, request, result, bytesIn, bytesOut] = receiptPattern.exec(text ?? '') ?? [];
-  return isHex32(request) && isHex32(result) ? { request, result, bytesIn: Number(bytesIn), bytesOut: Number(bytesOut) } : undefined;
+/** The header `orb-receipt`. @throws OrbError `wrong-receipt` when it has another form */
+export function readReceiptHeader(text: string): ReceiptCover {
+  const [, request, result, bytesIn, bytesOut] = receiptPattern.exec(text) ?? [];
+  if (request === undefined || result === undefined) throw new OrbError('wrong-receipt', { message: 'The receipt cannot be read.' });
+  return { request, result, bytesIn: Number(bytesIn), bytesOut: Number(bytesOut) };
 }
 
 /** `Retry-After` (RFC 9110 section 10.2.3) in milliseconds. */
@@ -44,4 +45,15 @@ export function readRetryAfter(text: string | null, nowMs: number): number | und
   if (text === null) return undefined;
   const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs;
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
+}
+
+/** When a call was sent, by the two clocks. */
+export class SendTime {
+  readonly sentAtMs = Date.now();
+  readonly #sent = performance.now();
+
+  /** Now that the head of its answer is here. */
+  told(): Pick<CallInfo, 'sentAtMs' | 'roundTripMs'> {
+    return { sentAtMs: this.sentAtMs, roundTripMs: performance.now() - this.#sent };
+  }
 }

@@ -37,14 +37,24 @@ const handler: LinkHandler = {
   notice: () => undefined,
 };
 
+/** A super node that is linked. */
+export interface Reached {
+  readonly link: Link;
+  /** Address of its gateway, as it was given. */
+  readonly gateway: string;
+  readonly chain: ChainId;
+}
+
 /** One link to one super node of several at a time: made when a call needs it, and made anew, elsewhere, when it is lost. */
 export class CallerLink {
   readonly #options: CallerLinkOptions;
   readonly #deps: CallerLinkDependencies;
   readonly #closing = new AbortController();
+  /** Links that were left while calls were under way on them. */
+  readonly #left = new Set<Link>();
   #at = 0;
-  #current: Link | undefined;
-  #connecting: Promise<Link> | undefined;
+  #current: Reached | undefined;
+  #connecting: Promise<Reached> | undefined;
 
   constructor(options: CallerLinkOptions, dependencies: CallerLinkDependencies) {
     this.#options = options;
@@ -52,12 +62,12 @@ export class CallerLink {
   }
 
   /** The link while it is up. */
-  get current(): Link | undefined {
-    return this.#current?.isOpen === true ? this.#current : undefined;
+  get current(): Reached | undefined {
+    return this.#current?.link.isOpen === true ? this.#current : undefined;
   }
 
   /** @throws OrbError why no super node can be reached; `cancelled` */
-  async connect(signal: AbortSignal | undefined): Promise<Link> {
+  async connect(signal: AbortSignal | undefined): Promise<Reached> {
     if (this.#closing.signal.aborted) throw new OrbError('cancelled', { message: 'This client has been closed.' });
     this.#connecting ??= this.#connectAnew().finally(() => (this.#connecting = undefined));
     return signal ? orAborted(this.#connecting, signal) : this.#connecting;
@@ -65,19 +75,22 @@ export class CallerLink {
 
   /** The next call goes to another super node; what is under way on the link may end. */
   leave(link: Link): void {
-    if (this.#current !== link) return;
+    if (this.#current?.link !== link) return;
     this.#current = undefined;
     this.#at++;
-    if (link.pending === 0) void link.close();
+    if (link.pending === 0) return void link.close();
+    this.#left.add(link);
+    void link.closed.then(() => this.#left.delete(link));
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#connecting?.catch(() => undefined);
-    await this.#current?.close();
+    if (this.#current) this.#left.add(this.#current.link);
+    await Promise.all([...this.#left].map((link) => link.close()));
   }
 
-  async #connectAnew(): Promise<Link> {
+  async #connectAnew(): Promise<Reached> {
     const until = performance.now() + this.#options.connectMs;
     for (let waitMs: number = backOff.firstMs; ; waitMs = Math.min(2 * waitMs, backOff.longestMs)) {
       try {
@@ -91,7 +104,7 @@ export class CallerLink {
   }
 
   /** Each super node once, from the one that comes next. @throws OrbError of the first */
-  async #dialAny(): Promise<Link> {
+  async #dialAny(): Promise<Reached> {
     const { bases } = this.#deps.http;
     let first: OrbError | undefined;
     for (let tried = 0; tried < bases.length; tried++) {
@@ -106,10 +119,10 @@ export class CallerLink {
     throw first!;
   }
 
-  async #dial(base: string): Promise<Link> {
+  async #dial(base: string): Promise<Reached> {
     const { http, openTransport } = this.#deps;
     const chain = await this.#deps.chain();
-    const { superNode, genesis } = await http.jsonAt(base, '/v1/network', networkSchema);
+    const { superNode, genesis } = await http.jsonAt(base, '/v1/network', networkSchema, this.#closing.signal);
     const { address, key } = superNode;
     if (chainId(genesis) !== chain)
       throw new OrbError('wrong-chain', { message: `${base} belongs to another network than the one meant.` });
@@ -124,18 +137,19 @@ export class CallerLink {
     const transport = await openTransport();
     const link = await transport.dial(address, { identity, handler, peerKey: key, signal: this.#closing.signal });
     if (token) await presentToken(link, token, { chain, superNode: key, caller: self.publicKey });
-    return link;
+    return { link, gateway: base, chain };
   }
 
-  #opened(link: Link): Link {
+  #opened(reached: Reached): Reached {
+    const { link } = reached;
     link.releaseProcess();
-    this.#current = link;
+    this.#current = reached;
     void link.closed.then(() => {
-      if (this.#current !== link) return;
+      if (this.#current !== reached) return;
       this.#current = undefined;
       this.#at++;
     });
-    return link;
+    return reached;
   }
 }
 

@@ -2,7 +2,7 @@ import { errorFromBody, type OrbError, signRequest, type ChainId, type JobEnd, t
 import type { CallInfo } from '../call.ts';
 import { errorBytes, type Answered, type Http, type RequestFor } from '../http.ts';
 import { piecesOf, readBytes } from '../read-bounded.ts';
-import { readCallInfo, readReceiptHeader } from './answer-headers.ts';
+import { readCallInfo, readReceiptHeader, SendTime } from './answer-headers.ts';
 import type { CallAnswer, CallTransport, OutgoingCall } from './call-port.ts';
 import { readableOf } from './readable-of.ts';
 
@@ -22,7 +22,7 @@ export class HttpCalls implements CallTransport {
   }
 
   async send(call: OutgoingCall): Promise<CallAnswer> {
-    const started = performance.now();
+    const started = new SendTime();
     const unsigned = await this.#request(call, false);
     if (unsigned.response.status !== 401 || !this.#deps.signer || isStream(call.body)) return this.#answer(unsigned, started);
     // Only private functions ask who calls: a public one never learns it.
@@ -45,10 +45,10 @@ export class HttpCalls implements CallTransport {
   }
 
   /** @throws OrbError what the super node says of a call that has no answer of its function */
-  async #answer({ response, base }: Answered, started: number): Promise<CallAnswer> {
-    const info = readCallInfo(response.headers, performance.now() - started);
+  async #answer({ response, base }: Answered, started: SendTime): Promise<CallAnswer> {
+    const info = readCallInfo(response.headers, started.told());
     if (await isRefusal(response)) throw ofJob(await this.#deps.http.errorOf(response), info);
-    return new HttpAnswer(response, info, async () => info.job && this.#deps.http.jobEnd(base, info.job));
+    return new HttpAnswer(response, info, () => this.#deps.http.jobEnd(base, info.job ?? ''));
   }
 }
 
@@ -70,9 +70,9 @@ class HttpAnswer implements CallAnswer {
   readonly info: CallInfo;
   readonly unpacked: boolean;
   readonly #response: Response;
-  readonly #askEnd: () => Promise<JobEnd | undefined | ''>;
+  readonly #askEnd: () => Promise<JobEnd>;
 
-  constructor(response: Response, info: CallInfo, askEnd: () => Promise<JobEnd | undefined | ''>) {
+  constructor(response: Response, info: CallInfo, askEnd: () => Promise<JobEnd>) {
     this.status = response.status;
     this.info = info;
     this.unpacked = response.headers.has('content-encoding');
@@ -98,8 +98,9 @@ class HttpAnswer implements CallAnswer {
 
   /** Trailers cannot be read by `fetch`: of a stream the super node is asked once more. */
   async end(): Promise<{ readonly receipt: ReceiptCover } | JobEnd | undefined> {
-    const receipt = readReceiptHeader(this.#response.headers.get('orb-receipt'));
-    return receipt ? { receipt } : (await this.#askEnd()) || undefined;
+    const told = this.#response.headers.get('orb-receipt');
+    if (told === null) return undefined;
+    return told === 'at-end' ? this.#askEnd() : { receipt: readReceiptHeader(told) };
   }
 }
 

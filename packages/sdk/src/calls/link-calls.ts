@@ -1,30 +1,51 @@
-import { asOrbError, OrbError, readCallerAnswer, readJobEnd, type CallerAnswer, type CallerRequest, type JobEnd } from '@orb/protocol';
+import {
+  asOrbError,
+  OrbError,
+  readCallerAnswer,
+  readJobEnd,
+  signRequest,
+  type CallerAnswer,
+  type CallerRequest,
+  type CallerSignature,
+  type JobEnd,
+  type Signer,
+} from '@orb/protocol';
 import type { Link, LinkAnswer } from '@orb/link';
 import type { CallInfo } from '../call.ts';
-import { timesOf } from './answer-headers.ts';
+import { SendTime, timesOf } from './answer-headers.ts';
 import type { CallAnswer, CallTransport, OutgoingCall } from './call-port.ts';
-import type { CallerLink } from './caller-link.ts';
+import type { CallerLink, Reached } from './caller-link.ts';
+
+export interface LinkCallsOptions {
+  /** How many there are to change over between. */
+  readonly superNodes: number;
+  /** The account's, where the calls are an account's. */
+  readonly signer: Signer | undefined;
+}
+
+/** Private functions that are remembered as having no node at the super node that the link goes to. */
+const maxSigned = 1_000;
 
 /** Calls over a link: many at once over one connection, those of one turn of the event loop in one write. */
 export class LinkCalls implements CallTransport {
+  readonly #options: LinkCallsOptions;
   readonly #link: CallerLink;
-  readonly #superNodes: number;
+  /** `OWNER/NAME` of what must run at another super node, which believes nothing but the caller's own signature. */
+  readonly #signedFor = new Set<string>();
 
-  /** @param superNodes how many there are to change over between */
-  constructor(link: CallerLink, superNodes: number) {
-    this.#link = link;
-    this.#superNodes = superNodes;
+  constructor(options: LinkCallsOptions, dependencies: { readonly link: CallerLink }) {
+    this.#options = options;
+    this.#link = dependencies.link;
   }
 
   async send(call: OutgoingCall): Promise<CallAnswer> {
-    for (let tried = 1; ; tried++) {
-      const link = this.#link.current ?? (await this.#link.connect(call.signal));
+    for (let tried = 0; ; tried++) {
+      const there = this.#link.current ?? (await this.#link.connect(call.signal));
       try {
-        return await sendOver(link, call);
+        return await sendOver(there.link, call, this.#signature(call, there));
       } catch (cause) {
         const error = asOrbError(cause);
-        if (error.code === 'shutting-down') this.#link.leave(link);
-        if (tried > this.#superNodes || !mayGoElsewhere(error, call)) throw error;
+        if (tried > this.#options.superNodes || !this.#mayGoOn(error, call, there)) throw error;
       }
     }
   }
@@ -32,23 +53,41 @@ export class LinkCalls implements CallTransport {
   close(): Promise<void> {
     return this.#link.close();
   }
+
+  /** Whether another try is safe and could end otherwise; prepares it. */
+  #mayGoOn({ code, details }: OrbError, call: OutgoingCall, { link }: Reached): boolean {
+    if (code === 'shutting-down') this.#link.leave(link);
+    if (call.body !== undefined && !(call.body instanceof Uint8Array)) return false;
+    if (code === 'no-node-fits') return this.#signNext(call);
+    return code === 'shutting-down' || (code === 'link-closed' && (call.mayRepeat || details?.['sent'] === false));
+  }
+
+  /** @returns false when it was signed already */
+  #signNext({ owner, name }: OutgoingCall): boolean {
+    const path = `${owner}/${name}`;
+    if (!this.#options.signer || this.#signedFor.delete(path)) return false;
+    if (this.#signedFor.size >= maxSigned) this.#signedFor.clear();
+    this.#signedFor.add(path);
+    return true;
+  }
+
+  #signature({ owner, name, method, path, body }: OutgoingCall, { gateway, chain }: Reached): CallerSignature | undefined {
+    if (this.#signedFor.size === 0 || !this.#signedFor.has(`${owner}/${name}`)) return undefined;
+    const target = `/fn/${owner}/${name}${path === '/' ? '' : path}`;
+    const request = { method, url: `${gateway}${target}`, body: (body as Uint8Array | undefined) ?? new Uint8Array() };
+    return { target, ...signRequest(request, chain, this.#options.signer!, Date.now()) };
+  }
 }
 
-/** What was sent over a link that was lost may have run. */
-function mayGoElsewhere({ code, details }: OrbError, { mayRepeat, body }: OutgoingCall): boolean {
-  if (body !== undefined && !(body instanceof Uint8Array)) return false;
-  return code === 'shutting-down' || (code === 'link-closed' && (mayRepeat || details?.['sent'] === false));
-}
-
-async function sendOver(link: Link, call: OutgoingCall): Promise<LinkCallAnswer> {
+async function sendOver(link: Link, call: OutgoingCall, signed: CallerSignature | undefined): Promise<LinkCallAnswer> {
   // Between here and the call nothing else can run: what is refused for this reason was never sent.
   if (!link.isOpen) throw new OrbError('link-closed', { details: { sent: false } });
-  const started = performance.now();
-  const answer = await link.call('call', requestOf(call), call.body, call.signal && { signal: call.signal });
-  return new LinkCallAnswer(answer, performance.now() - started);
+  const started = new SendTime();
+  const answer = await link.call('call', requestOf(call, signed), call.body, call.signal && { signal: call.signal });
+  return new LinkCallAnswer(answer, started);
 }
 
-function requestOf({ owner, name, mode, method, path, headers, body }: OutgoingCall): CallerRequest {
+function requestOf({ owner, name, mode, method, path, headers, body }: OutgoingCall, signed: CallerSignature | undefined): CallerRequest {
   return {
     fn: `${owner}/${name}`,
     mode,
@@ -56,6 +95,7 @@ function requestOf({ owner, name, mode, method, path, headers, body }: OutgoingC
     ...(path !== '/' && { path }),
     ...(headers.length > 0 && { headers }),
     ...(body !== undefined && { bytes: body instanceof Uint8Array ? body.byteLength : null }),
+    ...(signed && { signed }),
   };
 }
 
@@ -68,13 +108,13 @@ class LinkCallAnswer implements CallAnswer {
   readonly #head: CallerAnswer;
 
   /** @throws OrbError `protocol-violation` */
-  constructor(answer: LinkAnswer, roundTripMs: number) {
+  constructor(answer: LinkAnswer, started: SendTime) {
     const head = readCallerAnswer(answer.header);
     const { call, job, node, attempt, end } = head;
     this.#answer = answer;
     this.#head = head;
     this.status = head.status;
-    this.info = { call, job, node, attempt, times: end ? timesOf(end) : {}, roundTripMs, receipt: undefined };
+    this.info = { call, job, node, attempt, times: end ? timesOf(end) : {}, ...started.told(), receipt: undefined };
   }
 
   header(name: string): string | undefined {
@@ -88,13 +128,13 @@ class LinkCallAnswer implements CallAnswer {
   async bytes(limit: number): Promise<Uint8Array> {
     const { body } = this.#answer;
     const { complete } = body;
-    return complete !== undefined && complete.byteLength <= limit ? complete : body.bytes(limit);
+    return plain(complete !== undefined && complete.byteLength <= limit ? complete : await body.bytes(limit));
   }
 
   async *pieces(): AsyncGenerator<Uint8Array, void, undefined> {
     let ended = false;
     try {
-      yield* this.#answer.body;
+      for await (const piece of this.#answer.body) yield plain(piece);
       ended = true;
     } finally {
       if (!ended) this.#answer.cancel();
@@ -104,4 +144,9 @@ class LinkCallAnswer implements CallAnswer {
   async end(): Promise<JobEnd> {
     return this.#head.end ?? readJobEnd(await this.#answer.trailer);
   }
+}
+
+/** Links give Node's Buffers, whose `slice` and `toString` are not those of a Uint8Array. */
+function plain({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

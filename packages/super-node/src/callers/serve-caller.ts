@@ -10,8 +10,10 @@ import {
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { StatusFeed } from '../analytics/status-feed.ts';
 import type { CallReply, CallRequest } from '../call.ts';
+import { identifyCaller } from '../gateway/identify-caller.ts';
 import { passHeader } from '../gateway/pass-header.ts';
 import type { RateLimit } from '../gateway/rate-limit.ts';
+import type { SignedAccess } from '../gateway/signed-access.ts';
 import type { TokenBook } from '../gateway/tokens/token-book.ts';
 import { handleCall } from '../handle-call.ts';
 import type { CallContext } from '../steps/call-context.ts';
@@ -23,6 +25,9 @@ import { piecesInTime, wholeLater, wholeNow } from './read-call-body.ts';
 export interface ServeCallerDependencies {
   readonly calls: CallContext;
   readonly tokens: TokenBook;
+  readonly signedAccess: SignedAccess;
+  /** The address of this super node's gateway, for which callers sign. */
+  publicUrl(): string;
   readonly statusFeed: StatusFeed;
   /** Calls per caller's address, the same that the gateway counts with; undefined: no limit. */
   readonly callLimit: RateLimit | undefined;
@@ -67,8 +72,22 @@ function requestOf({ call, asked, body, readAtUs }: Arrived, session: CallerSess
     ? headers.filter(([header]) => !notForwarded.has(header))
     : headers;
   const account = session.token && accountOf(session.token, asked, deps);
-  const identity = account === undefined ? identityOf(session, deps) : undefined;
-  return { owner, name, method, path, headers: forwarded, mode, body, identity, account, readAtUs, abort: call.abort };
+  const signed = asked.signed && { ...asked, body, signed: asked.signed, gateway: deps.publicUrl() };
+  const identity = signed ? identifyCaller(signed, deps.signedAccess) : account === undefined ? identityOf(session, deps) : undefined;
+  return {
+    owner,
+    name,
+    method,
+    path,
+    headers: forwarded,
+    mode,
+    body,
+    identity,
+    account,
+    signed: asked.signed,
+    readAtUs,
+    abort: call.abort,
+  };
 }
 
 const notForwarded: ReadonlySet<string> = new Set(connectionHeaders);

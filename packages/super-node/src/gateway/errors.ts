@@ -1,8 +1,8 @@
-import type { ServerResponse } from 'node:http';
 import { OrbError } from '@orb/protocol';
+import type { ReplySink } from './reply-sink.ts';
 
 /** Sends an error in its one form, marked so that no function's own answer can be taken for it, with Retry-After where waiting helps. @param headers flat name, value list */
-export function sendError(raw: ServerResponse, error: OrbError, headers: readonly string[] = []): void {
+export function sendError(raw: ReplySink, error: OrbError, headers: readonly string[] = []): void {
   if (raw.headersSent || raw.destroyed) {
     raw.destroy();
     return;

@@ -4,10 +4,12 @@ import { functionRoutes } from './api/function-routes.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
+import { apiCors } from './cors.ts';
 import { createApp, type GatewayOptions } from './app.ts';
 import { functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { invokeRoute } from './lambda/invoke-route.ts';
+import { openLane } from './lane/lane.ts';
 import { dropRest } from './read-body.ts';
 import { tokenRoutes } from './tokens/token-routes.ts';
 
@@ -17,6 +19,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
   void app.register(async (calls) => functionRoute(calls as unknown as FastifyInstance, context));
   void app.register(async (rest) => {
     const api = rest as unknown as FastifyInstance;
+    apiCors(api);
     // A GET's body is read by nobody.
     api.addHook('onResponse', async (request) => dropRest(request.raw));
     networkRoutes(api, context);
@@ -27,6 +30,11 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     finalityRoutes(api, context);
     statusPage(api);
   });
+  // Behind a proxy the caller's address is for the proxy's headers to say, which the whole server reads.
+  if (options.trustedProxies.length === 0) {
+    const closeLane = openLane(app.server, options.tls ? 'secureConnection' : 'connection', context);
+    app.addHook('preClose', async () => closeLane());
+  }
   return app;
 }
 

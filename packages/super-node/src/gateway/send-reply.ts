@@ -1,26 +1,23 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OrbError, type JobEnd, type ReceiptCover } from '@orb/protocol';
 import type { CallReply, ReplyStream } from '../call.ts';
+import { corsHeaders } from './cors.ts';
 import type { EndedStreams } from './ended-streams.ts';
 import { sendError } from './errors.ts';
 import { passHeader } from './pass-header.ts';
-
-const exposed = 'orb-call, orb-job, orb-node, orb-attempt, orb-receipt, orb-error, retry-after, server-timing';
-
-/** Functions are public addresses: a page of any origin may read their answers, refusals included. */
-export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
+import type { ReplySink } from './reply-sink.ts';
 
 /** A request as far as its reply depends on it. */
 export interface CalledRequest {
   readonly method: string;
-  readonly raw: IncomingMessage;
-  readonly params: { readonly owner: string; readonly name: string };
+  readonly version: '1.0' | '1.1';
+  readonly owner: string;
+  readonly name: string;
 }
 
 /** Sends a reply. One that streams goes as fast as the caller takes it, and is broken off when that stands still for too long. */
 export function sendReply(
   request: CalledRequest,
-  raw: ServerResponse,
+  raw: ReplySink,
   reply: CallReply,
   { streamIdleMs: idleMs, endedStreams }: { readonly streamIdleMs: number; readonly endedStreams: EndedStreams },
 ): void {
@@ -29,7 +26,7 @@ export function sendReply(
   const names = new Set<string>();
   for (const [name, value] of reply.headers) {
     const lower = name.toLowerCase();
-    const passed = passHeader(lower, value, request.params.owner, request.params.name);
+    const passed = passHeader(lower, value, request.owner, request.name);
     if (passed === undefined) continue;
     names.add(lower);
     headers.push(name, passed);
@@ -39,7 +36,7 @@ export function sendReply(
   const bodyless = status === 204 || status === 304;
   if (!(body instanceof Uint8Array)) {
     // With HTTP/1.0 there are no trailers, and none without a body.
-    const trailers = request.raw.httpVersion !== '1.0' && !bodyless && request.method !== 'HEAD';
+    const trailers = request.version !== '1.0' && !bodyless && request.method !== 'HEAD';
     if (trailers) headers.push('trailer', 'server-timing');
     raw.writeHead(status, headers);
     raw.flushHeaders();
@@ -58,7 +55,7 @@ interface StreamOptions {
 }
 
 /** The connection ends well only when the stream has: a caller sees whether it has all of it. */
-async function sendStream(raw: ServerResponse, body: ReplyStream, { trailers, idleMs, ended }: StreamOptions): Promise<void> {
+async function sendStream(raw: ReplySink, body: ReplyStream, { trailers, idleMs, ended }: StreamOptions): Promise<void> {
   try {
     for await (const piece of body) if (!raw.write(piece)) await drained(raw, idleMs);
     if (body.end) ended(body.end);
@@ -70,7 +67,7 @@ async function sendStream(raw: ServerResponse, body: ReplyStream, { trailers, id
 }
 
 /** @throws OrbError `cancelled` when the caller has gone, or takes nothing for too long */
-async function drained(raw: ServerResponse, idleMs: number): Promise<void> {
+async function drained(raw: ReplySink, idleMs: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const fail = () => reject(new OrbError('cancelled'));
   const timer = setTimeout(fail, idleMs);

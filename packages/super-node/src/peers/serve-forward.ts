@@ -12,11 +12,10 @@ import {
 } from '@orb/protocol';
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
 import type { CallReply, CallRequest } from '../call.ts';
+import { identifyCaller } from '../gateway/identify-caller.ts';
 import type { SignedAccess } from '../gateway/signed-access.ts';
-import { namesOf } from '../gateway/signed-message.ts';
 import { admitCall, type Admission } from '../steps/admit-call.ts';
 import type { CallContext } from '../steps/call-context.ts';
-import { pathBelow } from '../gateway/path-below.ts';
 import { runCall, type CallEnd } from '../steps/run-call.ts';
 import { RequestStream } from '../streaming/request-stream.ts';
 import type { AnswersOut } from './answers-out.ts';
@@ -77,46 +76,16 @@ async function runForward(
 }
 
 function readForward(forward: ForwardRequest, arrival: Arrival, identity: RequestIdentity | undefined): CallRequest {
-  const { owner, name, method, path, headers, mode, waitedUs, callers } = forward;
+  const { owner, name, method, path, headers, mode, waitedUs, caller, callers } = forward;
   const origin = callers && { payer: undefined, path: callers };
   const { body, abort, arrivedUs, peer } = arrival;
   const onTheWayUs = Math.round((peer.link.rttMs ?? 0) * 500);
-  return { owner, name, method, path, headers, mode, body, identity, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
+  return { owner, name, method, path, headers, mode, body, identity, caller, origin, readAtUs: arrivedUs - waitedUs - onTheWayUs, abort };
 }
 
 /** Who asked at the entry: checked against its own signature, and the entry's address on the ledger. @throws OrbError `unauthenticated` */
-function identify(
-  { signed, owner, name, path, method }: ForwardRequest,
-  { body, peer: { record } }: Arrival,
-  signedAccess: SignedAccess,
-): RequestIdentity | undefined {
-  if (!signed) return undefined;
-  if (!(body instanceof Uint8Array))
-    throw new OrbError('unauthenticated', { message: 'A signature covers a whole body; this one streams.' });
-  const { target, ...headers } = signed;
-  const called = `/fn/${owner}/${name}`;
-  if (!target.startsWith(called) || !/^([/?]|$)/.test(target.slice(called.length)) || pathBelow(target, 3) !== path) {
-    throw new OrbError('unauthenticated', { message: 'The forwarded signature is for another request.' });
-  }
-  return identifyByName(namesOf(record.gateway.replace(/\/$/, '')), (name) =>
-    signedAccess.identify({ method, url: `${name}${target}`, headers, body }),
-  );
-}
-
-/** The entry may have been called by any of its names. @throws OrbError what is wrong under the first of them */
-function identifyByName([name, ...more]: readonly string[], identifyAs: (name: string) => RequestIdentity | undefined) {
-  try {
-    return identifyAs(name!);
-  } catch (error) {
-    for (const other of more) {
-      try {
-        return identifyAs(other);
-      } catch {
-        // The first name's error says most: it is the one that the ledger holds.
-      }
-    }
-    throw error;
-  }
+function identify(forward: ForwardRequest, { body, peer: { record } }: Arrival, signedAccess: SignedAccess): RequestIdentity | undefined {
+  return forward.signed && identifyCaller({ ...forward, signed: forward.signed, body, gateway: record.gateway }, signedAccess);
 }
 
 /** The entry has drawn the version by the owner's traffic; it must be one that takes calls here too. */

@@ -31,8 +31,8 @@ export class FunctionRegistry {
   readonly #ledger: Ledger;
   readonly #accounts = new Map<AccountId, AccountRecord>();
   readonly #accountsByName = new Map<string, AccountRecord>();
-  /** How many accounts have a key: two may share one. */
-  readonly #accountKeys = new Map<Hex32, number>();
+  /** Two accounts may share a key. */
+  readonly #accountsByKey = new Map<Hex32, Set<AccountId>>();
   readonly #records = new Map<FunctionId, FunctionRecord>();
   readonly #versions = new Map<FunctionId, Map<number, VersionRecord>>();
   readonly #byName = new Map<string, FunctionEntry>();
@@ -74,9 +74,15 @@ export class FunctionRegistry {
     return this.#accountsByName.get(name);
   }
 
+  /** The account that has this key now, where it is one alone. */
+  accountWithKey(key: Hex32): AccountRecord | undefined {
+    const [id, ...others] = this.#accountsByKey.get(key) ?? [];
+    return id === undefined || others.length > 0 ? undefined : this.#accounts.get(id);
+  }
+
   /** Whether some account has this key now. */
   isAccountKey(key: Hex32): boolean {
-    return this.#accountKeys.has(key);
+    return this.#accountsByKey.has(key);
   }
 
   account(id: AccountId): AccountRecord | undefined {
@@ -155,16 +161,18 @@ export class FunctionRegistry {
     return account;
   }
 
-  #countKey(key: Hex32, change: 1 | -1): void {
-    const count = (this.#accountKeys.get(key) ?? 0) + change;
-    if (count === 0) this.#accountKeys.delete(key);
-    else this.#accountKeys.set(key, count);
+  #setKeys({ id, keys }: AccountRecord): void {
+    for (const key of this.#accounts.get(id)?.keys ?? []) {
+      const holders = this.#accountsByKey.get(key);
+      holders?.delete(id);
+      if (holders?.size === 0) this.#accountsByKey.delete(key);
+    }
+    for (const key of keys) this.#accountsByKey.set(key, (this.#accountsByKey.get(key) ?? new Set()).add(id));
   }
 
   /** A changed key set reaches every function of the account. */
   #setAccount(account: AccountRecord): void {
-    for (const key of this.#accounts.get(account.id)?.keys ?? []) this.#countKey(key, -1);
-    for (const key of account.keys) this.#countKey(key, 1);
+    this.#setKeys(account);
     this.#accounts.set(account.id, account);
     this.#accountsByName.set(account.name, account);
     const ownerKeys = new Set(account.keys);

@@ -1,4 +1,4 @@
-import { tierOf, tierSatisfies, type Manifest, type Offer, type VersionRecord } from '@orb/protocol';
+import { tierOf, tierSatisfies, whyNetworkUnfit, type Manifest, type Offer, type VersionRecord } from '@orb/protocol';
 import type { NodeSession } from '../registry/node-registry.ts';
 
 /** {@link whyUnfit}, remembered for as long as the node's offer stays as it is. */
@@ -22,6 +22,8 @@ export function whyUnfit(offer: Offer, manifest: Manifest): string | undefined {
   const tier = tierOf(manifest, offer.isolation);
   if (!tierSatisfies(tier, manifest.isolation)) return `isolation ${manifest.isolation} wanted, ${tier} offered`;
   if (BigInt(offer.rate) > BigInt(manifest.priceCap)) return `price: ${offer.rate} asked, at most ${manifest.priceCap} allowed`;
+  const network = whyNetworkUnfit(manifest, offer.network);
+  if (network !== undefined) return network;
   for (const [label, value] of Object.entries(manifest.labels)) {
     if (offer.labels[label] !== value) return `label ${label}=${value} is missing`;
   }

@@ -1,5 +1,5 @@
 import { parseManifest, sha256, type FunctionRecord, type Offer, type VersionRecord } from '@orb/protocol';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import { NodeRegistry, type NodeSession } from '../registry/node-registry.ts';
 import { Scheduler, schedulerDefaults, type SchedulerOptions } from './scheduler.ts';
@@ -94,11 +94,28 @@ describe('a node that does not fit is never chosen', () => {
     });
   }
 
+  test('less of the network than the manifest asks for', async () => {
+    const { addNode, scheduler } = setUp();
+    const wants = { ...version, manifest: { ...version.manifest, network: ['api.example.org'] } };
+    const wish = { entry, version: wants, avoid: new Set<never>() };
+    addNode('closed');
+    const other = addNode('other', { network: ['example.org'] });
+    await expect(async () => scheduler.place(wish)).rejects.toMatchObject({
+      code: 'no-node-fits',
+      message: expect.stringMatching(
+        /network: api\.example\.org wanted, none offered; network: api\.example\.org wanted, example\.org offered/,
+      ) as string,
+    });
+    other.fits.clear();
+    Object.assign(other, { offer: { ...other.offer, network: 'public' } });
+    expect(await scheduler.place(wish)).toBe(other);
+  });
+
   test('weaker isolation than the manifest demands', async () => {
     const { addNode, scheduler } = setUp();
     addNode('weak', { isolation: 'process' });
     const strict = { ...version, manifest: { ...version.manifest, isolation: 'namespaces' as const } };
-    await expect(scheduler.place({ entry, version: strict, avoid: new Set() })).rejects.toMatchObject({ code: 'no-node-fits' });
+    await expect(async () => scheduler.place({ entry, version: strict, avoid: new Set() })).rejects.toMatchObject({ code: 'no-node-fits' });
   });
 });
 
@@ -152,6 +169,60 @@ describe('waiting', () => {
   });
 });
 
+describe('many that wait', () => {
+  const wish = (name: string) => ({ entry, version: { ...version, id: sha256(name) }, avoid: new Set<NodeSession>() });
+
+  test('a slot that becomes free costs one look, however many calls wait', async () => {
+    const { addNode, nodes, place, scheduler } = setUp();
+    const node = addNode('only');
+    await place();
+    const served: number[] = [];
+    for (let index = 0; index < 500; index++) void place().then(() => served.push(index));
+    const look = vi.spyOn(nodes, 'seeders');
+    scheduler.release(node);
+    await Promise.resolve();
+    expect(look.mock.calls.length).toBeLessThanOrEqual(2);
+    await new Promise(setImmediate);
+    expect(served).toEqual([0]);
+    expect(scheduler.waiting).toBe(499);
+  });
+
+  test('first come, first served, whatever versions they want', async () => {
+    const { addNode, nodes, scheduler } = setUp();
+    const node = addNode('only');
+    for (const name of ['a', 'b']) nodes.markSeeding(node, sha256(name));
+    await scheduler.place(wish('a'));
+    const served: string[] = [];
+    for (const name of ['a1', 'b2', 'b3', 'a4']) void Promise.resolve(scheduler.place(wish(name[0]!))).then(() => served.push(name));
+    for (let turn = 0; turn < 4; turn++) {
+      scheduler.release(node);
+      await new Promise(setImmediate);
+    }
+    expect(served).toEqual(['a1', 'b2', 'b3', 'a4']);
+  });
+
+  test('calls that nobody has room for keep nobody else waiting', async () => {
+    const { addNode, nodes, scheduler } = setUp();
+    const [busy, other] = [addNode('busy'), addNode('other')];
+    nodes.markSeeding(busy, sha256('a'));
+    for (const name of ['a', 'b']) nodes.markSeeding(other, sha256(name));
+    await scheduler.place(wish('a'));
+    await scheduler.place(wish('a'));
+    const served: string[] = [];
+    void Promise.resolve(scheduler.place({ ...wish('a'), avoid: new Set([other]) })).then(() => served.push('choosy a'));
+    void Promise.resolve(scheduler.place(wish('a'))).then(() => served.push('a'));
+    void Promise.resolve(scheduler.place(wish('b'))).then(() => served.push('b'));
+    for (let turn = 0; turn < 2; turn++) {
+      scheduler.release(other);
+      await new Promise(setImmediate);
+    }
+    expect(served).toEqual(['a', 'b']);
+    scheduler.release(busy);
+    await new Promise(setImmediate);
+    expect(served).toEqual(['a', 'b', 'choosy a']);
+  });
+});
+
 describe('policies', () => {
   test('random uses every node that fits', async () => {
     const { addNode, place } = setUp({ policy: 'random' });
@@ -196,5 +267,48 @@ describe('policies', () => {
     const failed = addNode('failed', { slots: 100 });
     const other = addNode('other', { slots: 100 });
     for (let i = 0; i < 20; i++) expect(await place([failed])).toBe(other);
+  });
+});
+
+describe('of many nodes', () => {
+  test('a call looks at a few, whatever their number', async () => {
+    for (const policy of ['balanced', 'random'] as const) {
+      const { addNode, place } = setUp({ policy });
+      let looks = 0;
+      for (let i = 0; i < 200; i++) {
+        const node = addNode(`node ${i}`, { slots: 10 });
+        const { fits } = node;
+        const get = fits.get.bind(fits);
+        fits.get = (id) => (looks++, get(id));
+      }
+      await place();
+      expect(looks, policy).toBeLessThanOrEqual(8);
+    }
+  });
+
+  test('every one that is free gets calls, and none that is full', async () => {
+    const { addNode, place } = setUp({ policy: 'random' });
+    const nodes = Array.from({ length: 40 }, (_, i) => addNode(`node ${i}`, { slots: 1_000 }));
+    for (const node of nodes.slice(20)) node.active = 1_000;
+    for (let i = 0; i < 2_000; i++) await place();
+    expect(nodes.map(({ active }) => active).slice(20)).toEqual(Array.from({ length: 20 }, () => 1_000));
+    for (const { active } of nodes.slice(0, 20)) expect(active).toBeGreaterThan(40);
+  });
+
+  test('the only one with room is found', async () => {
+    const { addNode, place } = setUp();
+    const nodes = Array.from({ length: 100 }, (_, i) => addNode(`node ${i}`));
+    for (const node of nodes) node.active = 1;
+    nodes[63]!.active = 0;
+    expect(await place()).toBe(nodes[63]);
+  });
+
+  test('the less busy of two is taken', async () => {
+    const { addNode, place } = setUp();
+    const nodes = Array.from({ length: 50 }, (_, i) => addNode(`node ${i}`, { slots: 10_000 }));
+    for (let i = 0; i < 5_000; i++) await place();
+    const busiest = Math.max(...nodes.map(({ active }) => active));
+    // One random choice alone would leave the busiest of 50 some 25 above the mean.
+    expect(busiest).toBeLessThan(105);
   });
 });

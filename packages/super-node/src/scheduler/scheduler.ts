@@ -3,7 +3,8 @@ import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import { hasFreeSlot, whyUnfitNow } from './fits.ts';
-import { pickers, type PlacementPolicy } from './policies.ts';
+import { compared, pickers, type PlacementPolicy } from './policies.ts';
+import { WaitingCalls, type WaitingCall } from './waiting-calls.ts';
 
 export interface SchedulerOptions {
   readonly policy: PlacementPolicy;
@@ -15,10 +16,9 @@ export interface SchedulerOptions {
 
 export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWaiting: 1_000, maxWaitMs: 5_000 };
 
-interface Waiting {
-  tryPlace(): boolean;
-  giveUp(error: OrbError): void;
-}
+/** All of so many seeders are looked at; of more, some that chance draws. */
+const fewSeeders = 8;
+const maxDraws = 8;
 
 /** Where a call can go: a node that is linked here, or another super node that has one. */
 export type Place = NodeSession | PeerSession;
@@ -47,7 +47,9 @@ export class Scheduler {
   readonly #nodes: NodeRegistry;
   readonly #peers: PeerRegistry | undefined;
   readonly #chance: () => number;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new WaitingCalls();
+  /** One for all: under a flood, making it anew with its stack would be a third of what a refusal costs. */
+  readonly #full = new OrbError('overloaded', { retryAfterMs: 1_000 });
 
   constructor(
     options: SchedulerOptions,
@@ -64,10 +66,10 @@ export class Scheduler {
   }
 
   /**
-   * Takes a slot; give it back with {@link release}.
+   * Takes a slot, at once where one is free; give it back with {@link release}.
    * @throws OrbError `no-node-fits` naming the constraint that no seeder meets, `overloaded`, `cancelled`
    */
-  async place(wish: PlacementWish): Promise<Place> {
+  place(wish: PlacementWish): Place | Promise<Place> {
     return this.#tryPlace(wish) ?? this.#wait(wish);
   }
 
@@ -81,12 +83,15 @@ export class Scheduler {
   release(place: Place): void {
     if (isPeer(place)) this.#peers?.release(place);
     else place.active--;
-    this.#serveWaiting();
+    if (this.#waiting.size === 0) return;
+    const hasRoom = isPeer(place) ? () => place.freeSlots > 0 : () => hasFreeSlot(place);
+    this.#waiting.serve((version) => place.seeds.has(version), hasRoom);
   }
 
   /** To be called when nodes come, go or change: waiting calls may fit now, or never. */
   nodesChanged(): void {
-    this.#serveWaiting();
+    const always = () => true;
+    if (this.#waiting.size > 0) this.#waiting.serve(always, always);
   }
 
   #tryPlace(wish: PlacementWish): Place | undefined {
@@ -97,36 +102,58 @@ export class Scheduler {
   }
 
   #tryElsewhere({ entry, version, avoid }: PlacementWish): Place | undefined {
-    if (!this.#peers?.seeds(version.id, avoid)) throw noNodeFits(entry, 0, new Set());
+    if (!this.#peers?.seeds(version.id, avoid)) throw noNodeFits(entry, [], version, avoid);
     return this.#peers.take(version.id, avoid);
   }
 
   /** @throws OrbError `no-node-fits` when nobody here fits and nobody elsewhere either */
-  #tryHere({ entry, version, avoid }: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
-    const seeders = this.#nodes.seeders(version.id);
-    const reasons = new Set<string>();
-    const fitting: NodeSession[] = [];
-    const free: NodeSession[] = [];
-    for (const node of seeders) {
-      const reason = avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version);
-      if (reason !== undefined) reasons.add(reason);
-      else {
-        fitting.push(node);
-        if (hasFreeSlot(node)) free.push(node);
-      }
-    }
-    if (fitting.length === 0 && !peers?.seeds(version.id, avoid)) throw noNodeFits(entry, seeders.size, reasons);
-    if (free.length === 0) return undefined;
-    const node = free.length === 1 ? free[0]! : pickers[this.#options.policy](free, entry.record.id, this.#chance);
-    node.active++;
+  #tryHere(wish: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
+    const seeders = this.#nodes.seeders(wish.version.id);
+    const node = this.#draw(wish, seeders) ?? this.#pickFromAll(wish, seeders, peers);
+    if (node) node.active++;
     return node;
+  }
+
+  /**
+   * Of many seeders not all are looked at: chance draws until it has as many free ones as the policy compares, which is as
+   * if all the free ones had been before it. @returns undefined for few seeders, or when most have no room
+   */
+  #draw({ entry, version, avoid }: PlacementWish, seeders: readonly NodeSession[]): NodeSession | undefined {
+    const wanted = compared[this.#options.policy];
+    if (seeders.length <= fewSeeders || wanted === undefined) return undefined;
+    const drawn: NodeSession[] = [];
+    for (let draws = 0; draws < maxDraws && drawn.length < wanted; draws++) {
+      const node = seeders[Math.floor(this.#chance() * seeders.length)]!;
+      if (drawn.includes(node) || avoid.has(node) || whyUnfitNow(node, version) !== undefined || !hasFreeSlot(node)) continue;
+      drawn.push(node);
+    }
+    return drawn.length < wanted ? undefined : pickers[this.#options.policy](drawn, entry.record.id, this.#chance);
+  }
+
+  /** @throws OrbError `no-node-fits` when nobody here fits and nobody elsewhere either */
+  #pickFromAll(
+    { entry, version, avoid }: PlacementWish,
+    seeders: readonly NodeSession[],
+    peers: PeerRegistry | undefined,
+  ): NodeSession | undefined {
+    const free: NodeSession[] = [];
+    let fitting = 0;
+    for (const node of seeders) {
+      if (avoid.has(node) || whyUnfitNow(node, version) !== undefined) continue;
+      fitting++;
+      if (hasFreeSlot(node)) free.push(node);
+    }
+    if (fitting === 0 && !peers?.seeds(version.id, avoid)) throw noNodeFits(entry, seeders, version, avoid);
+    return free.length <= 1 ? free[0] : pickers[this.#options.policy](free, entry.record.id, this.#chance);
   }
 
   #wait(wish: PlacementWish): Promise<Place> {
     const { maxWaiting, maxWaitMs } = this.#options;
-    if (this.#waiting.size >= maxWaiting) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
+    if (this.#waiting.size >= maxWaiting) throw this.#full;
     return new Promise<Place>((resolve, reject) => {
-      const waiting: Waiting = {
+      const waiting: WaitingCall = {
+        version: wish.version.id,
+        choosy: wish.avoid.size > 0 || (wish.reach ?? 'everywhere') !== 'everywhere',
         tryPlace: () => {
           const place = this.#tryPlace(wish);
           if (place) end(() => resolve(place));
@@ -146,24 +173,14 @@ export class Scheduler {
       this.#waiting.add(waiting);
     });
   }
-
-  /** First come, first served; a call whose nodes are all gone is told at once. */
-  #serveWaiting(): void {
-    for (const waiting of this.#waiting) {
-      try {
-        waiting.tryPlace();
-      } catch (error) {
-        waiting.giveUp(error as OrbError);
-      }
-    }
-  }
 }
 
-function noNodeFits(entry: FunctionEntry, seeders: number, reasons: ReadonlySet<string>): OrbError {
-  const why = seeders === 0 ? 'no node that is online holds a replica' : [...reasons].join('; ');
+function noNodeFits(entry: FunctionEntry, seeders: readonly NodeSession[], version: VersionRecord, avoid: ReadonlySet<Place>): OrbError {
+  const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
+  const reasons = [...new Set(Array.from(seeders, reasonOf))].filter((reason) => reason !== undefined);
   return new OrbError('no-node-fits', {
-    message: `No node can run ${entry.fullName} now: ${why}.`,
+    message: `No node can run ${entry.fullName} now: ${seeders.length === 0 ? 'no node that is online holds a replica' : reasons.join('; ')}.`,
     retryAfterMs: 2_000,
-    details: { constraints: seeders === 0 ? ['replica'] : [...reasons] },
+    details: { constraints: seeders.length === 0 ? ['replica'] : reasons },
   });
 }

@@ -11,10 +11,13 @@ import {
 } from '@orb/protocol';
 import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { FunctionEntry } from '../registry/function-registry.ts';
+import { AllowanceIndex } from './allowance-index.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
 /** Sequences that are journalled at once: one write in so many jobs. */
 const rangeSize = 128;
+/** Far more than can have been used since the ledger last heard of an allowance: a slot is never given twice. */
+const skippedSequences = 1_000_000;
 /** An allowance takes no new jobs this long before it expires, beyond the job's own time limit. */
 const expiryMarginMs = 5_000;
 
@@ -45,7 +48,7 @@ export interface Reservation {
  */
 export class Allowances {
   readonly #held = new Map<AllowanceId, Held>();
-  readonly #byPayer = new Map<string, Held[]>();
+  readonly #index = new AllowanceIndex<Held>();
   readonly #ledger: Ledger;
   readonly #journal: Journal;
   readonly #superNode: SuperNodeId;
@@ -66,8 +69,9 @@ export class Allowances {
    * Reads allowances from the ledger and journalled ranges from before a restart. Sequences that were in use then, and
    * of which nothing more is known, count as spent at the most they could cost.
    * @param known jobs that the journal accounts for one by one
+   * @param whole false when the journal may have lost sequences that were used: then more than those are left out
    */
-  async load(entries: readonly JournalEntry[], known: ReadonlySet<JobId>): Promise<void> {
+  async load(entries: readonly JournalEntry[], known: ReadonlySet<JobId>, whole: boolean): Promise<void> {
     let after: string | undefined;
     do {
       const page = await this.#ledger.range('allowance/', { limit: 1_000, ...(after !== undefined && { after }) });
@@ -89,6 +93,12 @@ export class Allowances {
       }
       held.next = Math.max(held.next, last + 1);
       held.rangeEnd = held.next;
+    }
+    if (!whole) {
+      for (const held of this.#held.values()) {
+        held.next += skippedSequences;
+        held.rangeEnd = held.next;
+      }
     }
     this.#doubtEndsMs = this.#now() + limits.timeoutMs.max + expiryMarginMs;
   }
@@ -114,7 +124,7 @@ export class Allowances {
    * @throws OrbError `payment-required` when no allowance covers it
    */
   reserve(entry: FunctionEntry, units: bigint, runsUntilMs: number, payer: AccountId = entry.record.account): Reservation {
-    const held = this.#byPayer.get(payer)?.find((candidate) => this.#covers(candidate, entry, units, runsUntilMs));
+    const held = this.#index.find(payer, entry.record.id, (candidate) => this.#covers(candidate, entry, units, runsUntilMs));
     if (!held) throw paymentRequired(entry, payer);
     if (held.next >= held.rangeEnd || units > held.perCall) this.#openRange(held, units);
     held.free -= units;
@@ -124,7 +134,8 @@ export class Allowances {
 
   /** True when some allowance could pay for a call now. */
   canReserve(entry: FunctionEntry, units: bigint, runsUntilMs: number): boolean {
-    return this.#byPayer.get(entry.record.account)?.some((candidate) => this.#covers(candidate, entry, units, runsUntilMs)) ?? false;
+    const { account, id } = entry.record;
+    return this.#index.find(account, id, (candidate) => this.#covers(candidate, entry, units, runsUntilMs)) !== undefined;
   }
 
   /** Gives back what a job did not need. */
@@ -162,7 +173,7 @@ export class Allowances {
       maxPerCall >= units &&
       runsUntilMs + expiryMarginMs <= record.expires &&
       this.#now() < record.expires &&
-      (record.functions === '*' ? record.payer === entry.record.account : record.functions.includes(entry.record.id))
+      (record.functions !== '*' || record.payer === entry.record.account)
     );
   }
 
@@ -172,6 +183,8 @@ export class Allowances {
     held.rangeEnd = last + 1;
     held.perCall = units;
     this.#journal.append(['range', held.record.id, first, last, units.toString()]);
+    // Before any ticket of it can leave: a number that is not written might be given again after a crash.
+    this.#journal.write();
   }
 
   #add(record: AllowanceRecord): void {
@@ -188,19 +201,14 @@ export class Allowances {
       inDoubt: 0n,
     };
     this.#held.set(record.id, held);
-    this.#byPayer.set(
-      record.payer,
-      [...(this.#byPayer.get(record.payer) ?? []), held].sort((a, b) => a.record.expires - b.record.expires),
-    );
+    this.#index.add(held);
   }
 
   #remove(id: AllowanceId): void {
     const held = this.#held.get(id);
     if (!held) return;
     this.#held.delete(id);
-    const others = (this.#byPayer.get(held.record.payer) ?? []).filter((other) => other !== held);
-    if (others.length > 0) this.#byPayer.set(held.record.payer, others);
-    else this.#byPayer.delete(held.record.payer);
+    this.#index.remove(held);
   }
 }
 

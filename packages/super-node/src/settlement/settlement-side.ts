@@ -85,11 +85,12 @@ export class SettlementSide {
   static async open(options: SettlementFolder, surroundings: SettlementSurroundings): Promise<SettlementSide> {
     const folder = join(options.folder, 'settlement');
     const entries = readJournal(folder);
-    const wholeSinceMs = wholeSince(entries, bootName(), surroundings.nowMs());
+    const now = surroundings.nowMs();
+    const wholeSinceMs = wholeSince(entries, bootName(), now);
     const side = new SettlementSide(new Journal(folder), wholeSinceMs, options, surroundings);
     side.journal.append(['whole-since', wholeSinceMs, bootName()]);
     const known = await side.settlement.restore(entries);
-    await side.allowances.load(entries, known);
+    await side.allowances.load(entries, known, wholeSinceMs < now);
     side.settlement.claimRestored();
     await side.openJobs.load();
     await side.sweeper.load();

@@ -22,6 +22,7 @@ import type { PeerSession } from '../peers/peer-registry.ts';
 import { isPrivate } from '../registry/function-registry.ts';
 import type { Admission } from './admit-call.ts';
 import type { CallContext } from './call-context.ts';
+import { callerOf } from './caller-of.ts';
 import { blameHost, checkForwarded, checkTicket, type AnswerHead, type Forwarded } from './check-forwarded.ts';
 import type { NotAnswered } from './end-job.ts';
 import { ForwardedRelay } from './relay-forwarded.ts';
@@ -77,6 +78,7 @@ function forwardRequest(
   { call, attempt }: Attempt,
 ): ForwardRequest {
   const { owner, name, method, path, mode, headers, readAtUs, origin } = request;
+  const caller = callerOf(request, context.functions);
   return {
     call,
     attempt,
@@ -89,6 +91,7 @@ function forwardRequest(
     mode,
     ...(!(request.body instanceof Uint8Array) && { streamed: true }),
     waitedUs: Math.max(0, context.nowUs() - readAtUs),
+    ...(caller && { caller }),
     ...(origin && { callers: [...origin.path] }),
     // Nobody else need know who calls.
     ...(isPrivate(entry) && request.signed && { signed: request.signed }),

@@ -1,4 +1,5 @@
 import { MemoryTransport } from '@orb/link/memory';
+import { WssTransport } from '@orb/link/wss';
 import type { DialOptions, Link, LinkListener, LinkTransport, ListenOptions } from '@orb/link';
 import { OrbError } from '@orb/protocol';
 
@@ -16,10 +17,16 @@ export class NamedTransport implements LinkTransport {
 
   async listen(options: ListenOptions): Promise<LinkListener> {
     const listener = await this.#shared.transport.listen(options);
+    this.#listener = listener;
+    if (this.#shared.real) return listener;
     const address = `wss://${this.#name}.test:1`;
     this.#shared.addresses.set(address, listener.address);
-    this.#listener = listener;
     return { address, links: listener.links, close: () => listener.close() };
+  }
+
+  /** Links that others have made to it. */
+  get accepted(): ReadonlySet<Link> {
+    return this.#listener?.links ?? new Set();
   }
 
   /** As if the process were gone, for everybody else: nothing goes out or comes in any more. */
@@ -29,7 +36,7 @@ export class NamedTransport implements LinkTransport {
   }
 
   async dial(address: string, options: DialOptions): Promise<Link> {
-    const known = this.#shared.addresses.get(address);
+    const known = this.#shared.real ? address : this.#shared.addresses.get(address);
     if (known === undefined) throw new OrbError('link-closed', { message: `Nobody listens at ${address}.` });
     const link = await this.#shared.transport.dial(known, options);
     this.#links.add(link);
@@ -39,6 +46,13 @@ export class NamedTransport implements LinkTransport {
 
 /** What the ends of one network share. */
 export class SharedNames {
-  readonly transport = new MemoryTransport();
+  /** Over sockets of this computer, each super node at the address it has. */
+  readonly real: boolean;
+  readonly transport: LinkTransport;
   readonly addresses = new Map<string, string>();
+
+  constructor(real = false) {
+    this.real = real;
+    this.transport = real ? new WssTransport() : new MemoryTransport();
+  }
 }

@@ -29,25 +29,32 @@ export class TestSuperNodes {
   readonly bob: Signer;
   readonly alice: Signer;
   readonly owner: Signer;
-  readonly names = new SharedNames();
+  readonly names: SharedNames;
   readonly peers = new Map<string, TestPeer>();
   readonly nodes: ScriptedNode[] = [];
 
-  private constructor(net: TestNetwork, genesis: Genesis, bob: Signer, alice: Signer, owner: Signer) {
+  private constructor(net: TestNetwork, genesis: Genesis, [bob, alice, owner]: readonly [Signer, Signer, Signer], names: SharedNames) {
     this.net = net;
     this.genesis = genesis;
     this.bob = bob;
     this.alice = alice;
     this.owner = owner;
+    this.names = names;
   }
 
-  static async start(names: readonly string[], config: Partial<SuperNodeConfigInput> = {}): Promise<TestSuperNodes> {
+  /** @param real links over sockets of this computer, for programs that dial by themselves */
+  static async start(
+    names: readonly string[],
+    config: Partial<SuperNodeConfigInput> = {},
+    { real = false }: { readonly real?: boolean } = {},
+  ): Promise<TestSuperNodes> {
     const clock = new TestClock();
     clock.now = Date.now();
     const genesis = { ...testGenesis({ disputeWindowMs: 0 }), time: clock.now };
     const net = new TestNetwork(await createMemoryLedger({ genesis, ordererKey: orderer }), clock);
     const bob = await net.createAccount('bob', 1_000_000_000n);
-    const t = new TestSuperNodes(net, genesis, bob, await net.createAccount('alice'), await net.createAccount('owner', 1_000n));
+    const accounts = [bob, await net.createAccount('alice'), await net.createAccount('owner', 1_000n)] as const;
+    const t = new TestSuperNodes(net, genesis, accounts, new SharedNames(real));
     for (const name of names) await t.add(name, config);
     return t;
   }

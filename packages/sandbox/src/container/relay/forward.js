@@ -169,6 +169,7 @@ function requestHeaders({ head, deadline }) {
     function: context.function,
     version: context.version,
     deadline,
+    ...(context.caller && { caller: context.caller.function ?? context.caller.name }),
   };
   for (const [name, value] of Object.entries(own)) sent.push(`x-orb-${name}`, String(value));
   return sent;

@@ -1,0 +1,19 @@
+import { load, type StartedRow } from '../measure-rows.ts';
+import { failuresIn } from '../report/report.ts';
+
+/** Calls under way at full load. */
+const inFlight = 64;
+const warmUp = { maxCalls: 30_000, durationMs: 20_000 };
+
+/**
+ * Calls a second with 64 under way, after a warm-up.
+ * @throws Error when a call fails: what comes after would mean nothing
+ */
+export async function capacityOf(row: StartedRow, durationMs: number, bytes: number): Promise<number> {
+  await load(row, { inFlight, bytes, ...warmUp });
+  await row.running.settled?.();
+  const result = await load(row, { inFlight, bytes, durationMs, maxCalls: 1e9 });
+  await row.running.settled?.();
+  if (failuresIn(result) > 0) throw new Error(`Calls fail at full load already: ${JSON.stringify(result.errors)}, ${result.wrong} wrong.`);
+  return (result.calls / result.elapsedMs) * 1_000;
+}

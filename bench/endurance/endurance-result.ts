@@ -1,0 +1,11 @@
+import type { Table } from '../report/table.ts';
+import type { Verdict } from './verdict.ts';
+
+/** What a long run has found. */
+export interface EnduranceResult {
+  readonly title: string;
+  readonly verdicts: readonly Verdict[];
+  readonly tables: readonly Table[];
+  /** Everything, for the JSON file. */
+  readonly figures: object;
+}

@@ -1,0 +1,77 @@
+import { lineThrough } from '../measure/statistics.ts';
+import { memoryUse, type ProcessUnderTest } from '../measure/processes.ts';
+
+/** Memory of one process over time. */
+export interface MemoryTrack {
+  readonly role: string;
+  readonly pid: number;
+  /** Proportional share, MiB, or resident memory where the system does not tell the share. */
+  readonly samples: readonly (readonly [atMs: number, mib: number])[];
+}
+
+/** How the memory of one process went. */
+export interface MemoryTrend {
+  readonly role: string;
+  readonly pid: number;
+  /** On the line nearest to the samples, at both ends. */
+  readonly fromMiB: number;
+  readonly toMiB: number;
+  readonly mibPerHour: number;
+  readonly flat: boolean;
+}
+
+/** Samples the memory of processes; those that come later are watched from then on. */
+export class MemoryWatch {
+  readonly #processes: () => readonly ProcessUnderTest[];
+  readonly #tracks = new Map<number, { role: string; pid: number; samples: [number, number][] }>();
+  readonly #startedAt = performance.now();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(processes: () => readonly ProcessUnderTest[], everyMs: number) {
+    this.#processes = processes;
+    this.#timer = setInterval(() => this.look(), everyMs);
+    this.look();
+  }
+
+  look(): void {
+    for (const { role, pid } of this.#processes()) {
+      const { pssKiB, rssKiB } = memoryUse(pid);
+      const kib = pssKiB ?? rssKiB;
+      if (kib === undefined) continue;
+      const track = this.#tracks.get(pid) ?? { role, pid, samples: [] };
+      this.#tracks.set(pid, track);
+      track.samples.push([performance.now() - this.#startedAt, kib / 1_024]);
+    }
+  }
+
+  stop(): readonly MemoryTrack[] {
+    clearInterval(this.#timer);
+    return [...this.#tracks.values()];
+  }
+}
+
+/** Warm-up of compilers and caches is no growth: this part of the samples is not looked at. */
+const warmUpPart = 0.2;
+/** What a rise over the whole of the rest must stay below: the larger of the two. */
+const flatPart = 0.05;
+const flatMiB = 8;
+const fewestSamples = 5;
+
+/**
+ * Whether memory was flat: the straight line nearest (least squares) to the samples after the first fifth rises by less
+ * than 5 % of their mean, or 8 MiB where that is more, from its beginning to its end. A collector's saw-tooth leaves such a
+ * line level; a leak does not. Processes that were there too briefly to say have no trend.
+ */
+export function trendsOf(tracks: readonly MemoryTrack[]): readonly MemoryTrend[] {
+  const endMs = Math.max(...tracks.flatMap(({ samples }) => samples.at(-1)?.[0] ?? 0));
+  return tracks.flatMap(({ role, pid, samples }) => {
+    const late = samples.filter(([atMs]) => atMs >= endMs * warmUpPart);
+    const first = late[0]?.[0] ?? 0;
+    const last = late.at(-1)?.[0] ?? 0;
+    if (late.length < fewestSamples || last - first < endMs / 2) return [];
+    const { slope, at } = lineThrough(late);
+    const [fromMiB, toMiB] = [at(first), at(last)];
+    const mean = (fromMiB + toMiB) / 2;
+    return [{ role, pid, fromMiB, toMiB, mibPerHour: slope * 3_600_000, flat: toMiB - fromMiB < Math.max(flatMiB, flatPart * mean) }];
+  });
+}

@@ -1,0 +1,75 @@
+import { parseArgs } from 'node:util';
+import { UsageError } from '../options.ts';
+
+/** What `steady` and `overload` take. */
+export interface EnduranceOptions {
+  /** Ids of the rows that are loaded, one after the other. */
+  readonly rows: readonly string[];
+  /** Length of the load, milliseconds. */
+  readonly durationMs: number;
+  /** Load as a multiple of the capacity. */
+  readonly factor: number;
+  /** Length of the measurement of capacity. */
+  readonly capacityMs: number;
+  readonly bytes: number;
+  readonly jsonFile: string | undefined;
+  readonly write: boolean;
+  readonly help: boolean;
+}
+
+const minuteMs = 60_000;
+const defaults = {
+  steady: { rows: 'orb', minutes: 10, factor: 0.5 },
+  overload: { rows: 'busy-node,orb', minutes: 0.5, factor: 3 },
+};
+
+/** @throws UsageError */
+export function parseEndurance(kind: keyof typeof defaults, argv: readonly string[]): EnduranceOptions {
+  const values = read(argv);
+  const { rows, minutes, factor } = defaults[kind];
+  return {
+    rows: (values.rows ?? rows).split(',').map((id) => id.trim()),
+    durationMs: number('--minutes', values.minutes ?? String(minutes), 0.05, 1_440) * minuteMs,
+    factor: number('--factor', values.factor ?? String(factor), 0.01, 100),
+    capacityMs: number('--capacity-seconds', values['capacity-seconds'] ?? '10', 0.5, 600) * 1_000,
+    bytes: number('--bytes', values.bytes ?? '200', 64, 4 * 2 ** 20),
+    jsonFile: values.json,
+    write: values.write ?? false,
+    help: values.help ?? false,
+  };
+}
+
+export function enduranceUsage(rows: readonly { readonly id: string; readonly name: string }[]): string {
+  return [
+    'npm run bench -- steady [options]     ten minutes at half of full load: 11 minutes for each row',
+    'npm run bench -- overload [options]   half a minute at three times full load: 2 minutes for each row',
+    '',
+    '  --rows LIST            what is loaded, see below (default: orb; overload: busy-node,orb)',
+    '  --minutes N            length of the load (default: 10; overload: 0.5)',
+    '  --factor F             load as a multiple of capacity (default: 0.5; overload: 3)',
+    '  --capacity-seconds S   length of the measurement of capacity before it (default: 10)',
+    '  --bytes N              size of a request body (default: 200)',
+    '  --json FILE            write every figure to a file',
+    '  --write                write the verdicts to docs/performance.md',
+    '',
+    'Rows',
+    ...rows.map(({ id, name }) => `  ${id.padEnd(22)} ${name}`),
+  ].join('\n');
+}
+
+function read(argv: readonly string[]) {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean' } as const;
+  const options = { rows: text, minutes: text, factor: text, 'capacity-seconds': text, bytes: text, json: text, write: flag, help: flag };
+  try {
+    return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function number(flag: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!(value >= min && value <= max)) throw new UsageError(`${flag} takes a number from ${min} to ${max}, not ${text}.`);
+  return value;
+}

@@ -1,0 +1,72 @@
+import { writeFile } from 'node:fs/promises';
+import { enduranceRows } from '../comparisons.ts';
+import { describeMachine } from '../measure/machine.ts';
+import { startRow, stopRow } from '../measure-rows.ts';
+import { UsageError } from '../options.ts';
+import { conditionsLine, writeBlock } from '../report/performance-page.ts';
+import { terminalTable } from '../report/table.ts';
+import type { Row } from '../row.ts';
+import { untilInterrupted } from '../until-interrupted.ts';
+import { enduranceUsage, parseEndurance, type EnduranceOptions } from './options.ts';
+import { runOverload } from './overload.ts';
+import { runSteady } from './steady.ts';
+import { failed, verdictTable } from './verdict.ts';
+import type { EnduranceResult } from './endurance-result.ts';
+
+const runs = { steady: runSteady, overload: runOverload };
+
+/** `npm run bench -- steady` and `overload`. Resolves to the exit code. */
+export async function runEndurance(kind: keyof typeof runs, argv: readonly string[]): Promise<number> {
+  try {
+    const options = parseEndurance(kind, argv);
+    if (options.help) return say(enduranceUsage(enduranceRows), 0);
+    const results: EnduranceResult[] = [];
+    for (const row of options.rows.map(findRow)) results.push(await run(kind, row, options));
+    return await publish(kind, results, options);
+  } catch (error) {
+    if (error instanceof UsageError) return say(`${error.message}\n\n${enduranceUsage(enduranceRows)}`, 2);
+    throw error;
+  }
+}
+
+async function run(kind: keyof typeof runs, row: Row, options: EnduranceOptions): Promise<EnduranceResult> {
+  progress(`starting ${row.name}`);
+  const started = await startRow(row, []);
+  try {
+    const result = await untilInterrupted(() => runs[kind](started, options, progress));
+    return { ...result, title: `${row.name}. ${result.title}` };
+  } finally {
+    await stopRow(started);
+  }
+}
+
+async function publish(
+  kind: keyof typeof runs,
+  results: readonly EnduranceResult[],
+  { jsonFile, write }: EnduranceOptions,
+): Promise<number> {
+  const tables = results.flatMap((result) => [verdictTable(result.title, result.verdicts), ...result.tables]);
+  console.log(['', ...tables.map(terminalTable)].join('\n'));
+  const date = new Date().toISOString().slice(0, 10);
+  const machine = describeMachine();
+  if (jsonFile !== undefined) await writeFile(jsonFile, `${JSON.stringify({ version: 1, kind, date, machine, results }, null, 2)}\n`);
+  if (write) await writeBlock(kind, tables, [conditionsLine(date, machine)]);
+  const wrong = results.flatMap(({ verdicts }) => failed(verdicts));
+  if (wrong.length === 0) return say('Every answer was right, and the books balance.', 0);
+  return say(`Failed:\n${wrong.map(({ what, measured }) => `${what}: ${measured}`).join('\n')}`, 1);
+}
+
+function findRow(id: string): Row {
+  const row = enduranceRows.find((candidate) => candidate.id === id);
+  if (!row) throw new UsageError(`There is no row ${id}.`);
+  return row;
+}
+
+function progress(line: string): void {
+  console.error(`  ${line}`);
+}
+
+function say(text: string, code: number): number {
+  (code === 0 ? console.log : console.error)(text);
+  return code;
+}
