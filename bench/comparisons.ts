@@ -12,21 +12,31 @@ const hub = hubRow({ id: 'hub', name: 'Seed’s hub, socket.io 4', ...seedHub })
 const hubOverTls = hubRow({ id: 'hub-tls', name: 'Seed’s hub, socket.io 4, TLS', ...seedHub, secure: true });
 const bareWs = hubRow({ id: 'ws', name: 'Bare ws hub', protocol: 'ws', folder: 'ws-hub' });
 const orb = orbRow({ id: 'orb', name: 'Orb, HTTP', coldStarts: true });
+const sdk = orbRow({ id: 'sdk', name: 'Orb, SDK over a link', calledBy: 'sdk' });
 
 /** Many functions need many nodes: one holds 800 at most. */
 const nodesForFunctions = 16;
-/** Writes are limited by address, and 10,000 functions come from one. */
-const behindProxy = { gateway: { listen: '127.0.0.1:0', trustedProxies: ['127.0.0.1'] } };
 
 const KiB = 1_024;
 const MiB = 1_024 * KiB;
+
+/**
+ * What the long runs load: the rows of calls, and one whose node has as many slots as calls are under way at full load and
+ * a function that takes its time. There the node is full and the super node is not, as in most networks.
+ */
+export const enduranceRows: readonly Row[] = [
+  orb,
+  sdk,
+  orbRow({ id: 'busy-node', name: 'Orb, HTTP, a node with 64 slots, a function of 20 ms', slots: 64, answerAfterMs: 20 }),
+  hub,
+];
 
 /** Every comparison there is, in the order in which they are measured and shown. */
 export const comparisons: readonly Comparison[] = [
   {
     id: 'calls',
     title: 'Calls',
-    rows: against('hub', [hub, hubOverTls, orb, bareWs, linkRow, frontRow, bareDenoRow]),
+    rows: against('hub', [hub, hubOverTls, orb, sdk, bareWs, linkRow, frontRow, bareDenoRow]),
     loads: loadsOf([1, 64], [200]),
     inBrief: true,
     memory: true,
@@ -35,7 +45,7 @@ export const comparisons: readonly Comparison[] = [
   {
     id: 'bodies',
     title: 'Larger bodies',
-    rows: against('hub', [hub, orb, bareWs, linkRow]),
+    rows: against('hub', [hub, orb, sdk, bareWs, linkRow]),
     loads: loadsOf([1, 16], [64 * KiB, MiB]),
     inBrief: false,
   },
@@ -44,13 +54,12 @@ export const comparisons: readonly Comparison[] = [
     title: 'Deployed functions',
     rows: [
       ...against('one-function', [
-        orbRow({ id: 'one-function', name: 'Orb, 1 function', lightNodes: nodesForFunctions, config: behindProxy }),
+        orbRow({ id: 'one-function', name: 'Orb, 1 function', lightNodes: nodesForFunctions }),
         orbRow({
           id: 'many-functions',
           name: 'Orb, 10,000 functions',
           lightNodes: nodesForFunctions,
           otherFunctions: 9_999,
-          config: behindProxy,
         }),
       ]),
       ...against('hub', [

@@ -36,18 +36,21 @@ export function parseEndurance(kind: keyof typeof defaults, argv: readonly strin
   };
 }
 
-export function enduranceUsage(rows: readonly string[]): string {
+export function enduranceUsage(rows: readonly { readonly id: string; readonly name: string }[]): string {
   return [
     'npm run bench -- steady [options]     ten minutes at half of full load: 12 minutes in all',
     'npm run bench -- overload [options]   half a minute at three times full load: 2 minutes in all',
     '',
-    `  --row ID               what is loaded: ${rows.join(', ')} (default: orb)`,
+    '  --row ID               what is loaded, see below (default: orb)',
     '  --minutes N            length of the load (default: 10; overload: 0.5)',
     '  --factor F             load as a multiple of capacity (default: 0.5; overload: 3)',
     '  --capacity-seconds S   length of the measurement of capacity before it (default: 10)',
     '  --bytes N              size of a request body (default: 200)',
     '  --json FILE            write every figure to a file',
     '  --write                write the verdicts to docs/performance.md',
+    '',
+    'Rows',
+    ...rows.map(({ id, name }) => `  ${id.padEnd(22)} ${name}`),
   ].join('\n');
 }
 

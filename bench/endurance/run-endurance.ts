@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { comparisons } from '../comparisons.ts';
+import { enduranceRows } from '../comparisons.ts';
 import { describeMachine } from '../measure/machine.ts';
 import { startRow, stopRow } from '../measure-rows.ts';
 import { UsageError } from '../options.ts';
@@ -19,10 +19,10 @@ const runs = { steady: runSteady, overload: runOverload };
 export async function runEndurance(kind: keyof typeof runs, argv: readonly string[]): Promise<number> {
   try {
     const options = parseEndurance(kind, argv);
-    if (options.help) return say(enduranceUsage(rowIds()), 0);
+    if (options.help) return say(enduranceUsage(enduranceRows), 0);
     return await publish(kind, await run(kind, findRow(options.row), options), options);
   } catch (error) {
-    if (error instanceof UsageError) return say(`${error.message}\n\n${enduranceUsage(rowIds())}`, 2);
+    if (error instanceof UsageError) return say(`${error.message}\n\n${enduranceUsage(enduranceRows)}`, 2);
     throw error;
   }
 }
@@ -55,17 +55,9 @@ async function publish(
 }
 
 function findRow(id: string): Row {
-  const row = allRows().find((candidate) => candidate.id === id);
+  const row = enduranceRows.find((candidate) => candidate.id === id);
   if (!row) throw new UsageError(`There is no row ${id}.`);
   return row;
-}
-
-function allRows(): readonly Row[] {
-  return comparisons.flatMap(({ rows }) => rows.map(({ row }) => row));
-}
-
-function rowIds(): readonly string[] {
-  return [...new Set(allRows().map(({ id }) => id))];
 }
 
 function progress(line: string): void {

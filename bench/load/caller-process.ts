@@ -6,6 +6,7 @@ import { HttpCaller } from './http-caller.ts';
 import { LinkCaller } from './link-caller.ts';
 import { runOpenLoop, type OpenLoopOptions, type OpenLoopResult } from './open-loop.ts';
 import { PayloadSource } from './payload.ts';
+import { SdkCaller } from './sdk-caller.ts';
 import { SocketIoCaller } from './socket-io-caller.ts';
 import { WsCaller } from './ws-caller.ts';
 
@@ -47,6 +48,8 @@ function openCaller(to: CallTarget): Promise<Caller> {
   switch (to.protocol) {
     case 'http':
       return Promise.resolve(new HttpCaller(to));
+    case 'sdk':
+      return Promise.resolve(new SdkCaller(to));
     case 'socket.io':
       return SocketIoCaller.open(to);
     case 'ws':

@@ -9,6 +9,11 @@ export type CallTarget =
       readonly headers: Readonly<Record<string, string>>;
     }
   | {
+      /** The SDK over a link: `http://HOST:PORT/fn/OWNER/NAME`, called in turn. */
+      readonly protocol: 'sdk';
+      readonly urls: readonly string[];
+    }
+  | {
       readonly protocol: 'socket.io' | 'ws';
       readonly url: string;
       /** Certificate to trust, PEM, for `https:` and `wss:`. */

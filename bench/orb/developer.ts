@@ -1,5 +1,7 @@
 import { writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { createSigner, limits, OrbError, parseManifest, randomBytes, sha256, toHex, type Manifest, type Signer } from '@orb/protocol';
 import { Orb, type Owner } from '@orb/sdk';
 import { bundleSource } from '../../packages/cli/src/deploy/bundle-source.ts';
@@ -111,12 +113,22 @@ function manifestOf({ code, memoryMiB, concurrency, replicas }: FunctionTerms): 
 }
 
 /**
- * Each request comes from an address of its own, as far as the super node can see: it is told to believe its proxy, and
- * limits writes by address. So 10,000 functions come as from 10,000 people.
+ * Each request comes from one of many addresses of this machine: writes are limited by address, and 10,000 functions are
+ * to come as from many people.
  */
-function asAnybody(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-  const headers = new Headers(init.headers);
-  const octet = () => Math.floor(Math.random() * 256);
-  headers.set('x-forwarded-for', `10.${octet()}.${octet()}.${octet()}`);
-  return fetch(input, { ...init, headers });
+function asAnybody(input: string | URL | Request, { method = 'GET', headers, body, signal }: RequestInit = {}): Promise<Response> {
+  const localAddress = `127.0.${1 + Math.floor(Math.random() * 250)}.1`;
+  const fields = Object.fromEntries(new Headers(headers));
+  return new Promise((resolve, reject) => {
+    const options = { method, headers: fields, localAddress, ...(signal && { signal }) };
+    const asked = request(input instanceof Request ? input.url : input, options, (answer) => {
+      const { statusCode: status = 0, headersDistinct } = answer;
+      const answerHeaders = Object.entries(headersDistinct).flatMap(([name, values = []]) =>
+        values.map((value): [string, string] => [name, value]),
+      );
+      resolve(new Response(Readable.toWeb(answer) as ReadableStream<Uint8Array>, { status, headers: answerHeaders }));
+    });
+    asked.on('error', reject);
+    asked.end(body ?? undefined);
+  });
 }

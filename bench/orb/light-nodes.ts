@@ -7,6 +7,8 @@ import { childArgument, reportReady } from '../child.ts';
 export interface LightNodesArgument {
   readonly chain: Hex32;
   readonly superNodes: readonly { readonly address: string; readonly key: Hex32 }[];
+  /** Where the ledger is read and written, as the command has it. */
+  readonly gateways: readonly string[];
   readonly folder: string;
   readonly seeds: readonly Hex32[];
   readonly slots: number;
@@ -17,7 +19,7 @@ export interface LightNodesArgument {
  * sandbox is the one that runs inside this process, so that a hundred of them fit on one machine. Their folder is best
  * kept in memory: a hundred computers do not share one disk.
  */
-const { chain, superNodes, folder, seeds, slots } = childArgument<LightNodesArgument>();
+const { chain, superNodes, gateways, folder, seeds, slots } = childArgument<LightNodesArgument>();
 for (const [index, seed] of seeds.entries()) {
   await startNode(
     {
@@ -25,6 +27,7 @@ for (const [index, seed] of seeds.entries()) {
       chain,
       signer: createSigner(seed),
       superNodes: [...superNodes],
+      gateways: [...gateways],
       label: `light-${index}`,
       caps: { slots, memoryMiB: 65_536 },
       sandbox: 'memory',

@@ -16,28 +16,31 @@ export interface NetworkOptions {
   readonly nodes?: readonly number[];
   /** Nodes that share one process and have no sandbox but that process; they work for the first super node. @default 0 */
   readonly lightNodes?: number;
+  /** How many jobs a node takes at once. @default 256, more than any row has under way */
+  readonly slots?: number;
   /** False: settlements go nowhere. @default true */
   readonly ledger?: boolean;
   /** More of a super node's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** How many jobs a node takes at once: more than any row has under way. */
-const slots = 256;
+const manySlots = 256;
 const developerName = 'bench-dev';
 
 /** A whole network on this machine, in a folder that is removed at the end. Each process is one of the CLI's own. */
 export class BenchNetwork {
   readonly #folder: string;
   readonly #environment: OrbEnvironment;
+  readonly #slots: number;
   readonly #superNodes: SuperNode[] = [];
   readonly #nodes: OrbProcess[] = [];
   #light: { readonly child: Child; readonly folder: string } | undefined;
   #developer: Developer | undefined;
 
-  private constructor(folder: string, { nodeFlags }: NetworkOptions) {
+  private constructor(folder: string, { nodeFlags, slots = manySlots }: NetworkOptions) {
     this.#folder = folder;
     this.#environment = { home: join(folder, 'home'), nodeFlags };
+    this.#slots = slots;
   }
 
   static async start(options: NetworkOptions): Promise<BenchNetwork> {
@@ -149,7 +152,18 @@ export class BenchNetwork {
 
   async #startNode(index: number, superNode: number): Promise<void> {
     const label = `bench-${index + 1}`;
-    const args = ['node', 'start', '--label', label, '--folder', join(this.#folder, label), '--slots', String(slots), '--super-nodes', '1'];
+    const args = [
+      'node',
+      'start',
+      '--label',
+      label,
+      '--folder',
+      join(this.#folder, label),
+      '--slots',
+      String(this.#slots),
+      '--super-nodes',
+      '1',
+    ];
     this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.gateways[superNode]! }));
     await this.until(`${label} to be linked`, async () => (await this.#linked(superNode)).includes(label));
   }
@@ -161,9 +175,10 @@ export class BenchNetwork {
     const argument: LightNodesArgument = {
       chain: first.chain,
       superNodes: [{ address: first.links, key: first.key }],
+      gateways: [first.gateway],
       folder,
       seeds: keys.map(({ seed }) => seed),
-      slots,
+      slots: this.#slots,
     };
     const module = new URL('./light-nodes.ts', import.meta.url);
     const argv = [JSON.stringify(argument)];
@@ -182,7 +197,7 @@ export class BenchNetwork {
 }
 
 /** Small and short, so that many calls under way hold little money: what one holds is time limit × memory × price cap. */
-const defaultTerms = { memoryMiB: 128, concurrency: slots, replicas: 1, budgetUnits: 100_000_000_000n };
+const defaultTerms = { memoryMiB: 128, concurrency: manySlots, replicas: 1, budgetUnits: 100_000_000_000n };
 
 /** A folder in memory where there is one: nodes that share a process are to share no disk. */
 function memoryFolder(): Promise<string> {

@@ -4,7 +4,11 @@ import { measureColdStarts } from './cold-start.ts';
 import { deployMany } from './many-functions.ts';
 import { BenchNetwork, type NetworkOptions } from './network.ts';
 
-const source = 'export default (input: unknown) => input;\n';
+const echo = 'export default (input: unknown) => input;\n';
+const slowEcho = (ms: number) => `export default async (input: unknown) => {
+  await new Promise((resolve) => setTimeout(resolve, ${ms}));
+  return input;
+};\n`;
 
 interface OrbRowOptions extends Omit<NetworkOptions, 'nodeFlags'> {
   readonly id: string;
@@ -13,13 +17,27 @@ interface OrbRowOptions extends Omit<NetworkOptions, 'nodeFlags'> {
   readonly enterAt?: readonly number[];
   /** Nodes that hold the function. @default 1 */
   readonly replicas?: number;
+  /** How long the function waits before it answers: the nodes, not the super node, are then what is full. @default 0 */
+  readonly answerAfterMs?: number;
   /** Other functions, each with code, version and allowance of its own, deployed and seeded before. @default 0 */
   readonly otherFunctions?: number;
   readonly coldStarts?: boolean;
+  /** How it is called: over HTTP, or with the SDK over a link. @default 'http' */
+  readonly calledBy?: 'http' | 'sdk';
 }
 
-/** Orb over HTTP: super nodes, nodes and sandboxes, with everything on. */
-export function orbRow({ id, name, enterAt = [0], replicas = 1, otherFunctions = 0, coldStarts = false, ...layout }: OrbRowOptions): Row {
+/** Orb: super nodes, nodes and sandboxes, with everything on. */
+export function orbRow({
+  id,
+  name,
+  enterAt = [0],
+  replicas = 1,
+  answerAfterMs = 0,
+  otherFunctions = 0,
+  coldStarts = false,
+  calledBy = 'http',
+  ...layout
+}: OrbRowOptions): Row {
   return {
     id,
     name,
@@ -28,10 +46,10 @@ export function orbRow({ id, name, enterAt = [0], replicas = 1, otherFunctions =
       const network = await BenchNetwork.start({ ...layout, nodeFlags });
       try {
         if (otherFunctions > 0) await deployMany(network, otherFunctions);
-        const path = await deployEcho(network, { ...layout, replicas });
+        const path = await deployEcho(network, answerAfterMs > 0 ? slowEcho(answerAfterMs) : echo, { ...layout, replicas });
         const urls = enterAt.map((superNode) => `${network.gateways[superNode]}${path}`);
         return {
-          target: { protocol: 'http', urls, headers: {} },
+          target: calledBy === 'http' ? { protocol: 'http', urls, headers: {} } : { protocol: 'sdk', urls },
           processes: () => network.processes(),
           settled: () => network.settled(),
           ...(layout.ledger !== false && { audit: (answered) => auditBooks(network, answered) }),
@@ -49,6 +67,7 @@ export function orbRow({ id, name, enterAt = [0], replicas = 1, otherFunctions =
 /** Seeded at every super node that has a node; the others have heard of it when this resolves. */
 async function deployEcho(
   network: BenchNetwork,
+  source: string,
   { nodes = [0], replicas }: Pick<NetworkOptions, 'nodes'> & { readonly replicas: number },
 ): Promise<string> {
   const [seedAt = 0, ...more] = new Set(nodes);

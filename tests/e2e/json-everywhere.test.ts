@@ -9,7 +9,7 @@ let hello: Deployed;
 let transaction: string;
 const seen = new Set<string>();
 beforeAll(async () => {
-  network = await Network.start({ nodes: ['ant'] });
+  network = await Network.start({ nodes: ['ant'], parameters: { recoveryMs: 1_000 } });
   hello = await network.deploy('hello', 'export default () => { console.log("here"); return 1; };', ['--timeout', '1s', '--memory', '64']);
   for (const command of ['supernode init', 'supernode start', 'supernode register', 'node start', 'account create', 'fund', 'deploy'])
     seen.add(command);
@@ -67,6 +67,28 @@ test('accounts, allowances and tokens', async () => {
   await json('token list');
   await jsonLines('allowance keep', ['alice/hello'], ({ type }) => type === 'keeping');
   await json('token revoke', String(accessKeyId));
+});
+
+test('keys and money', async () => {
+  await json('account transfer', 'lender', '1');
+  await json('account redeem', '1');
+  await json('account sweep', '--account', 'lender');
+  await json('treasury mint', 'alice', '1', '--folder', network.superNodeFolder);
+  await json('treasury burn', '--folder', network.superNodeFolder);
+  await json('account rotate');
+  await json('rotate', 'hello');
+  const { job } = await json('call', 'alice/hello');
+  await network.job(String(job));
+  await json('job refund', String(job), '--file', join(network.folder, 'refund.json'));
+  await json('account recovery-key');
+  await json('account recover', 'alice');
+  await until('the recovery to be over', async () => (await network.orbClient.accounts.show('alice')).recovery === undefined);
+  await json('account finish-recovery', 'alice');
+  await json('ledger vote', '--set', 'recoveryMs=600000', '--treasury', network.superNodeFolder);
+  await json('account recover', 'alice');
+  await json('account cancel-recovery', 'alice');
+  await network.ok('account', 'create', 'carol');
+  await json('account revoke', 'carol', '--yes');
 });
 
 test('the ledger', async () => {

@@ -17,6 +17,8 @@ const environment: readonly (readonly [string, string])[] = [
 const files: readonly (readonly [string, string])[] = [
   ['`config.json`', 'gateway, default account, and the chain found at each gateway; no secrets'],
   ['`keys/NAME.json`', 'an account’s key (0600); back it up'],
+  ['`keys/NAME.recovery.json`', 'an account’s recovery key (0600); keep it elsewhere'],
+  ['`….next.json`, `….was-KEY.json`', 'beside a key: the one that takes its place once the ledger has it, and the one from before'],
   ['`functions/OWNER/NAME.json`', 'the signed descriptor of a function; may be given to anybody'],
   ['`functions/OWNER/NAME.CHAIN-N.client-secret.json`', 'the key that changes the function (0600); back it up'],
   ['`functions/OWNER/NAME.CHAIN-N.recovery.json`', 'the key that replaces a lost client secret (0600); back it up elsewhere'],
@@ -67,8 +69,12 @@ function noContext() {
   });
 }
 
+/** Commands that do something: those without subcommands, and those that take arguments beside them. */
 function leaves(command: Command): readonly Command[] {
-  return command.commands.flatMap((child) => (child.commands.length > 0 ? leaves(child) : [child]));
+  return command.commands.flatMap((child) => {
+    if (child.commands.length === 0) return [child];
+    return child.registeredArguments.length > 0 ? [child, ...leaves(child)] : leaves(child);
+  });
 }
 
 function describeCommand(command: Command, help: Help): readonly string[] {

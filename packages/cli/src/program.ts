@@ -13,8 +13,10 @@ import { addLedgerCommands } from './commands/ledger-commands.ts';
 import { addLogsCommand } from './commands/logs-command.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
+import { addRotateCommand } from './commands/rotate-command.ts';
 import { addSupernodeCommands } from './commands/supernode-commands.ts';
 import { addTokenCommands } from './commands/token-commands.ts';
+import { addTreasuryCommands } from './commands/treasury-commands.ts';
 import { addUpCommand } from './commands/up-command.ts';
 import { addVersionCommands } from './commands/version-commands.ts';
 
@@ -42,10 +44,12 @@ export function buildProgram(context: CommandContext, version: string): Command 
   addLogsCommand(program, context);
   addFunctionCommands(program, context);
   addVersionCommands(program, context);
+  addRotateCommand(program, context);
   program.commandsGroup('Accounts and money:');
   addAccountCommands(program, context);
   addAllowanceCommands(program, context);
   addTokenCommands(program, context);
+  addTreasuryCommands(program, context);
   program.commandsGroup('Look and check:');
   addNetworkCommands(program, context);
   addLedgerCommands(program, context);

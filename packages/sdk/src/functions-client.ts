@@ -105,10 +105,26 @@ export class FunctionsClient {
    * What an owner does with the client secret: publish, revert, stop, start, decommission, rotate.
    * Not tried again on `bad-sequence`: the owner should see what somebody else with the secret has done.
    */
-  async control(id: FunctionId, action: ControlAction, control: Signer): Promise<Committed> {
+  control(id: FunctionId, action: ControlAction, control: Signer): Promise<Committed> {
+    return this.#act(id, action, [control]);
+  }
+
+  /**
+   * Gives the function another client secret, recovery key or both.
+   * @param signers of the client secret or the recovery key; where another recovery key comes, of the old one too
+   */
+  rotate(
+    id: FunctionId,
+    keys: { readonly controlKey: Hex32; readonly recoveryKey: Hex32 },
+    signers: readonly Signer[],
+  ): Promise<Committed> {
+    return this.#act(id, { type: 'rotate', ...keys }, signers);
+  }
+
+  async #act(id: FunctionId, action: ControlAction, signers: readonly Signer[]): Promise<Committed> {
     const record = (await this.#ledger.get(stateKeys.function(id))) as { sequence?: number } | undefined;
     if (typeof record?.sequence !== 'number') throw new OrbError('unknown-function');
-    return this.#ledger.send('function.control', { function: id, sequence: record.sequence + 1, action }, [control]);
+    return this.#ledger.send('function.control', { function: id, sequence: record.sequence + 1, action }, signers);
   }
 
   /** Hands the code to the super node under its hash. @throws OrbError `forbidden` unless the owner is a developer */

@@ -1,4 +1,4 @@
-export type { AccountInfo } from './accounts-client.ts';
+export type { AccountInfo, Earned } from './accounts-client.ts';
 export type { AllowanceTerms } from './allowances-client.ts';
 export type {
   Committed,

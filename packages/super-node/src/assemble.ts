@@ -36,6 +36,7 @@ import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
 import { SettlementSide } from './settlement/settlement-side.ts';
 import { answerNestedCall } from './steps/answer-nested-call.ts';
+import { Treasury } from './treasury.ts';
 import type { CallContext } from './steps/call-context.ts';
 
 /** What a super node stands on: one adapter for each port. */
@@ -163,7 +164,8 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nowMs,
     nowUs,
   };
-  const guards = gatewayGuards(config, parts, { functions, parameters });
+  const treasury = keys.treasury && new Treasury({ signer: keys.treasury }, { ledger, log });
+  const guards = gatewayGuards(config, parts, { functions, parameters, treasury });
   const others = new PeerSide(identity, {
     ledger,
     store: parts.store,
@@ -234,6 +236,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
       others.endLateAnswers();
       await money.everySecond();
       await caretaker.run();
+      await treasury?.burnRedeemed();
     },
   });
   await others.start();
@@ -260,10 +263,10 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 /** Who may ask the gateway for what, and how often. */
 function gatewayGuards(
   config: SuperNodeConfig,
-  { ledger, keys }: SuperNodeParts,
-  deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters'] },
+  { ledger }: SuperNodeParts,
+  deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters']; treasury: Treasury | undefined },
 ) {
-  const { treasury } = keys;
+  const { treasury } = deps;
   const callsPerSecond = callRate(config);
   const { faucetPerMinute } = config;
   return {
@@ -272,7 +275,7 @@ function gatewayGuards(
     tokens: new TokenBook({ folder: config.folder }, { nowMs }),
     faucet:
       treasury && faucetPerMinute > 0
-        ? new Faucet({ treasury, perMinute: faucetPerMinute }, { ledger, parameters: deps.parameters, nowMs })
+        ? new Faucet({ perMinute: faucetPerMinute }, { treasury, ledger, parameters: deps.parameters, nowMs })
         : undefined,
     streamIdleMs: config.streamIdleMs,
     endedStreams: new EndedStreams(),

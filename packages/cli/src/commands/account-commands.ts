@@ -1,10 +1,12 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { OrbError, accountId, isOrbError, roles, type Role } from '@orb/protocol';
+import { OrbError, isOrbError, roles, type Role } from '@orb/protocol';
 import type { AccountInfo, Orb } from '@orb/sdk';
-import { formatMoney, shortId } from '../terminal/format.ts';
+import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts, renderTable } from '../terminal/table.ts';
 import type { Style } from '../terminal/style.ts';
 import type { Session } from '../session/session.ts';
+import { addAccountKeyCommands } from './account-key-commands.ts';
+import { addAccountMoneyCommands } from './account-money-commands.ts';
 import type { CommandContext } from './command-context.ts';
 
 /** `orb account …` and `orb fund`. */
@@ -38,6 +40,8 @@ export function addAccountCommands(program: Command, context: CommandContext): v
     .description('choose the default account')
     .argument('<name>', 'name of an account on this machine')
     .action(async (name: string, _: unknown, command: Command) => useAccount(context.session(command), name));
+  addAccountMoneyCommands(account, context);
+  addAccountKeyCommands(account, context);
   program
     .command('fund')
     .description('get test money; short for account fund')
@@ -86,7 +90,7 @@ async function createAccount(session: Session, name: string, wanted: readonly Ro
 async function refuseTakenName(session: Session, orb: Orb, name: string, path: string): Promise<void> {
   const holder = await orb.accounts.idOf(name);
   const own = await session.keys.peek(path);
-  if (holder !== undefined && (!own || accountId(own.publicKey) !== holder)) {
+  if (holder !== undefined && (!own || session.keys.accountOf(own) !== holder)) {
     throw new OrbError('name-taken', {
       message: `The name ${name} belongs to another account on this network.`,
       hint: 'Choose another name.',
@@ -125,7 +129,9 @@ function describeAccount(info: AccountInfo, style: Style): string {
         ['roles', info.roles.join(', ') || 'none'],
         ['available', formatMoney(info.availableUnits)],
         ['earned', `${formatMoney(info.earnedUnits)} not swept yet`],
-        ['keys', info.keys.map(shortId).join(', ')],
+        ['keys', info.keys.map(shortId).join(', ') || style.bad('none: the account is revoked')],
+        ['recovery key', info.recoveryKey === undefined ? 'none' : shortId(info.recoveryKey)],
+        ...(info.recovery ? [['recovery', `under way: new keys after ${formatInstant(info.recovery.due)}`] as const] : []),
         ['transactions', String(info.sequence)],
       ],
       style,
@@ -140,7 +146,7 @@ async function listAccounts(session: Session): Promise<void> {
   const files = await Promise.all(names.map(async (name) => ({ name, file: await session.keys.peek(session.keys.pathOfAccount(name)) })));
   const accounts = files.map(({ name, file }) => ({
     name,
-    id: accountId(file!.publicKey),
+    id: session.keys.accountOf(file!),
     encrypted: file!.encryption !== null,
     default: name === chosen,
   }));

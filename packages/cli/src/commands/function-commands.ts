@@ -4,6 +4,7 @@ import { parseFunctionPath, type FunctionInfo, type Orb } from '@orb/sdk';
 import { FunctionFiles, type FunctionIdentity } from '../deploy/function-files.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
+import { confirm } from '../terminal/confirm.ts';
 import { renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
@@ -86,7 +87,7 @@ async function listFunctions(session: Session, search: string | undefined, limit
 }
 
 /** The function and what this machine calls it. @throws OrbError `unknown-function` */
-async function identify(orb: Orb, path: string): Promise<{ readonly identity: FunctionIdentity; readonly info: FunctionInfo }> {
+export async function identify(orb: Orb, path: string): Promise<{ readonly identity: FunctionIdentity; readonly info: FunctionInfo }> {
   const { owner, name } = parseFunctionPath(path);
   const info = await orb.functions.show(`${owner}/${name}`);
   const { chain } = await orb.network();
@@ -120,16 +121,4 @@ async function decommission(session: Session, path: string, sure: boolean): Prom
   if (!sure && !(await confirm(session, `End ${path} for ever? Type its name to confirm: `, path)))
     throw new OrbError('cancelled', { message: 'Nothing was changed.' });
   await control(session, path, { type: 'decommission' }, 'is decommissioned; nodes drop it');
-}
-
-async function confirm({ terminal, signal }: Session, question: string, wanted: string): Promise<boolean> {
-  const { createInterface } = await import('node:readline/promises');
-  const reader = createInterface({ input: terminal.streams.stdin, output: terminal.streams.stderr });
-  try {
-    return (await reader.question(question, { signal })).trim() === wanted;
-  } catch {
-    return false;
-  } finally {
-    reader.close();
-  }
 }

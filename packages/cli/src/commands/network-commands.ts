@@ -7,6 +7,7 @@ import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatUs, shortId } from '../terminal/format.ts';
 import { renderFacts, renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
+import { addRefundCommand } from './refund-command.ts';
 import { describeJob, namesOfJob } from './describe-job.ts';
 import { wholeNumber } from './option-values.ts';
 import { addVerifyProofCommand, writeJobProof } from './proof-commands.ts';
@@ -21,7 +22,7 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
     .command('nodes')
     .description('nodes that are lent to this network')
     .action(async (_: unknown, command: Command) => listNodes(context.session(command)));
-  program
+  const job = program
     .command('job')
     .description('one job: its timeline, its payment, and where it stands on the ledger')
     .argument('<id>', 'job id, as orb call --verbose and the response header orb-job show it')
@@ -29,6 +30,7 @@ export function addNetworkCommands(program: Command, context: CommandContext): v
     .action(async (id: string, { proof }: { proof?: string }, command: Command) =>
       proof === undefined ? showJob(context.session(command), id) : writeJobProof(context.session(command), id, proof),
     );
+  addRefundCommand(job, context);
   addVerifyProofCommand(program, context);
   program
     .command('jobs')

@@ -118,7 +118,7 @@ async function trustedGenesis(session: Session, folder: string, gateway: string,
 /** Peers that the ledger lists are accounts; without one, the copy has a key of its own, whose word counts for nobody but itself. */
 async function signerOf(session: Session, folder: string): Promise<Signer> {
   const { account } = session.options;
-  if (account !== undefined) return session.keys.openAccount(account);
+  if (account !== undefined) return (await session.keys.openAccount(account)).signer;
   return session.keys.openOrCreate(join(folder, 'peer.key.json'), { purpose: 'peer', name: 'ledger peer' });
 }
 

@@ -1,10 +1,8 @@
-import { resolve } from 'node:path';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import {
   OrbError,
   accountId,
   canonical,
-  chainId,
   decidingPeers,
   parametersSchema,
   parseWith,
@@ -17,9 +15,9 @@ import {
   type VoteRecord,
   type VoteSubject,
 } from '@orb/protocol';
-import type { Orb, Owner } from '@orb/sdk';
-import { openNetworkFolder } from '../compose.ts';
+import type { Orb } from '@orb/sdk';
 import type { Session } from '../session/session.ts';
+import { treasuryOf } from '../session/treasury.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatMoney, formatUs, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
@@ -28,6 +26,9 @@ import type { CommandContext } from './command-context.ts';
 interface VoteFlags {
   readonly peers?: string;
   readonly set?: readonly (readonly [name: string, value: string])[];
+  readonly dispute?: string;
+  readonly pay?: boolean;
+  readonly refund?: string;
   readonly treasury?: string;
 }
 
@@ -42,9 +43,18 @@ export function addVoteCommands(ledger: Command, context: CommandContext): void 
     .action(async (_: unknown, command: Command) => showParameters(context.session(command)));
   ledger
     .command('vote')
-    .description('vote for the next rules and prices; the same command of enough peers puts them in force')
+    .description('vote for the next rules and prices, on a dispute, or for a refund; the same command of enough peers does it')
     .option('--peers <names>', 'the accounts that decide and co-sign from then on, with commas between them; none: the treasury alone')
     .option('--set <name=value>', 'a rule or price, such as graceMs=60000 or split.relayBps=500; may be given again', setting, [])
+    .addOption(
+      new Option('--dispute <job>', 'end the dispute about a job: it expires unpaid, or is paid with --pay').conflicts([
+        'peers',
+        'set',
+        'refund',
+      ]),
+    )
+    .option('--pay', 'with --dispute: pay the node')
+    .addOption(new Option('--refund <job>', 'take the payment of a job back, inside its dispute window').conflicts(['peers', 'set']))
     .option('--treasury <folder>', 'vote as the treasury, whose key is in this super node’s folder (default: as --account)')
     .action(async (flags: VoteFlags, command: Command) => vote(context.session(command), flags));
 }
@@ -72,17 +82,16 @@ async function showParameters(session: Session): Promise<void> {
     ];
     for (const { subject, accounts } of votes) {
       lines.push(`\n${style.strong('voted for')}  ${accounts.map((id) => names.get(id)).join(', ')} ${style.quiet(`(${needed} needed)`)}`);
-      lines.push(subject.type === 'parameters' ? changesOf(parameters, subject.parameters) : `  ${cleanText(JSON.stringify(subject))}`);
+      lines.push(subject.type === 'parameters' ? changesOf(parameters, subject.parameters) : `  ${wordsOf(subject)}`);
     }
     return lines.join('\n');
   });
 }
 
 async function vote(session: Session, flags: VoteFlags): Promise<void> {
-  const { orb, owner, name } = flags.treasury === undefined ? await session.orbAs() : await asTreasury(session, flags.treasury);
+  const { orb, owner, name } = flags.treasury === undefined ? await session.orbAs() : await treasuryOf(session, flags.treasury);
   const { parameters, genesis } = await orb.network();
-  const proposal = await propose(orb, parameters, flags);
-  const subject: VoteSubject = { type: 'parameters', parameters: proposal };
+  const subject = await subjectOf(orb, parameters, flags);
   const { height } = await orb.ledger.sendAs(owner.id, 'peer.vote', { account: owner.id, subject }, [owner.signer]);
   const record = (await orb.ledger.get(stateKeys.vote(sha256(canonical(subject as unknown as Json))))) as VoteRecord | undefined;
   const deciding = decidingPeers(parameters, accountId(genesis.treasuryKey));
@@ -90,25 +99,39 @@ async function vote(session: Session, flags: VoteFlags): Promise<void> {
   const voted = record?.accounts.length ?? needed;
   session.result({ subject, account: owner.id, voted, needed, decided: record === undefined, height }, () => {
     const { style } = session.terminal;
-    const outcome = record ? `${voted} of the ${needed} votes that it needs` : `decided, in force from block ${height + 1}`;
-    return `${style.good('✓')} ${name} has voted for version ${proposal.version} of the rules and prices: ${outcome}.\n${changesOf(parameters, proposal)}`;
+    const decided = subject.type === 'parameters' ? `decided, in force from block ${height + 1}` : 'decided and done';
+    const outcome = record ? `${voted} of the ${needed} votes that it needs` : decided;
+    const changes = subject.type === 'parameters' ? `\n${changesOf(parameters, subject.parameters)}` : '';
+    return `${style.good('✓')} ${name} has voted for ${wordsOf(subject)}: ${outcome}.${changes}`;
   });
 }
 
-async function asTreasury(session: Session, folder: string): Promise<{ orb: Orb; owner: Owner; name: string }> {
-  const { genesis, treasury } = await openNetworkFolder(resolve(folder));
-  if (!treasury) throw new OrbError('invalid-request', { message: `The folder ${folder} does not hold the key of a treasury.` });
-  const orb = await session.orb();
-  if ((await orb.network()).chain !== chainId(genesis)) {
-    throw new OrbError('wrong-chain', { message: `The folder ${folder} belongs to another network than ${orb.url}.` });
+async function subjectOf(orb: Orb, parameters: Parameters, flags: VoteFlags): Promise<VoteSubject> {
+  const { dispute, pay = false, refund } = flags;
+  if (pay && dispute === undefined) throw new OrbError('invalid-request', { message: '--pay belongs to --dispute JOB.' });
+  if (dispute !== undefined) return { type: 'dispute', superNode: (await orb.job(dispute)).job.superNode, job: dispute, pay };
+  if (refund !== undefined) {
+    const { superNode } = (await orb.job(refund)).job;
+    const { settlement, row, proof } = await orb.jobClosed(refund);
+    return { type: 'refund', superNode, settlement, job: refund, row, proof };
   }
-  return { orb, owner: { id: accountId(treasury.publicKey), signer: treasury }, name: 'The treasury' };
+  return { type: 'parameters', parameters: await propose(orb, parameters, flags) };
+}
+
+/** What is voted for, in words. */
+function wordsOf(subject: VoteSubject): string {
+  if (subject.type === 'parameters') return `version ${subject.parameters.version} of the rules and prices`;
+  if (subject.type === 'refund') return `the refund of job ${subject.job}`;
+  return subject.pay ? `paying job ${subject.job}` : `leaving job ${subject.job} unpaid`;
 }
 
 /** The next version. Whoever gives the same flags proposes the same, so votes of different people add up. */
 async function propose(orb: Orb, { fromHeight: _, ...current }: Parameters, { peers, set = [] }: VoteFlags): Promise<Proposal> {
   if (peers === undefined && set.length === 0) {
-    throw new OrbError('invalid-request', { message: 'There is nothing to vote for.', hint: 'Give --peers NAMES or --set NAME=VALUE.' });
+    throw new OrbError('invalid-request', {
+      message: 'There is nothing to vote for.',
+      hint: 'Give --peers NAMES, --set NAME=VALUE, --dispute JOB or --refund JOB.',
+    });
   }
   const next: Record<string, unknown> = { ...current, split: { ...current.split }, version: current.version + 1 };
   if (peers !== undefined) next['peers'] = await accountsOf(orb, peers);

@@ -90,6 +90,27 @@ export class FunctionFiles {
     return signer;
   }
 
+  /** @throws OrbError `key-store` when the recovery key is not on this machine, or is not the function's current one */
+  async openRecovery(identity: FunctionIdentity, recoveryKey: string): Promise<Signer> {
+    const path = this.secretPath(identity, 'recovery');
+    const signer = await this.#keys.open(path, { purpose: 'recovery', name: keyName(identity) });
+    if (signer?.publicKey === recoveryKey) return signer;
+    throw new OrbError('key-store', {
+      message: `The recovery key of ${identity.owner}/${identity.name} is not at ${path}.`,
+      hint: 'Copy it there from where you keep it.',
+    });
+  }
+
+  /** The key that is to take another's place: on disk before the ledger hears of it. */
+  nextSecret(identity: FunctionIdentity, kind: 'client-secret' | 'recovery'): Promise<Signer> {
+    return this.#keys.openOrCreateNext(this.secretPath(identity, kind), { purpose: kind, name: keyName(identity) });
+  }
+
+  /** The ledger has the next key. @returns where the one before is kept */
+  putNextInPlace(identity: FunctionIdentity, kind: 'client-secret' | 'recovery'): Promise<string | undefined> {
+    return this.#keys.putNextInPlace(this.secretPath(identity, kind));
+  }
+
   /** Makes, signs and keeps the descriptor. */
   async writeDescriptor(identity: FunctionIdentity, gateway: string, control: Signer): Promise<Descriptor> {
     const { chain, owner, name, id } = identity;

@@ -21,6 +21,8 @@ export const keyFileSchema = z.strictObject({
   purpose: z.enum(keyPurposes),
   name: z.string().max(256),
   publicKey: hex32,
+  /** The account that it signs for, where that is not the hash of this very key: the key has been changed. */
+  account: hex32.optional(),
   encryption: z
     .strictObject({
       kdf: z.literal('scrypt'),
@@ -42,6 +44,8 @@ export type KeyFile = z.output<typeof keyFileSchema>;
 export interface KeyLabel {
   readonly purpose: KeyPurpose;
   readonly name: string;
+  /** See {@link keyFileSchema}. */
+  readonly account?: Hex32;
 }
 
 /** Makes a new key. @param passphrase undefined leaves the file unencrypted */
@@ -51,7 +55,8 @@ export async function createKeyFile(
   seed: Hex32 = randomBytes(32).toString('hex'),
 ): Promise<KeyFile> {
   const open = { v: 1, purpose: label.purpose, name: label.name, publicKey: createSigner(seed).publicKey } as const;
-  if (passphrase === undefined) return { ...open, encryption: null, secret: seed };
+  const account = label.account === undefined ? {} : { account: label.account };
+  if (passphrase === undefined) return { ...open, ...account, encryption: null, secret: seed };
   const salt = randomBytes(32);
   const nonce = randomBytes(12);
   const cipher = createCipheriv('aes-256-gcm', await deriveKey(passphrase, salt), nonce);
@@ -67,7 +72,7 @@ export async function createKeyFile(
     nonce: nonce.toString('base64'),
     tag: cipher.getAuthTag().toString('base64'),
   } as const;
-  return { ...open, encryption, secret: secret.toString('base64') };
+  return { ...open, ...account, encryption, secret: secret.toString('base64') };
 }
 
 /**

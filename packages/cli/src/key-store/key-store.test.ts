@@ -35,7 +35,7 @@ const change = async (changes: object) => writeFile(path(), JSON.stringify({ ...
 
 test('a key signs the same after it was written and read, and only its owner can read the file', async () => {
   const made = await store.create(path(), label);
-  const opened = await store.openAccount('alice');
+  const { signer: opened } = await store.openAccount('alice');
   expect(opened.publicKey).toBe(made.publicKey);
   expect(verify(made.publicKey, utf8('words'), opened.sign(utf8('words')))).toBe(true);
   expect((await stat(path())).mode & 0o777).toBe(0o600);
@@ -46,7 +46,7 @@ test('a key signs the same after it was written and read, and only its owner can
 test('an existing key is never overwritten', async () => {
   const { publicKey } = await store.create(path(), label);
   await expect(store.create(path(), label)).rejects.toMatchObject({ code: 'key-store', message: expect.stringContaining('already') });
-  expect((await store.openAccount('alice')).publicKey).toBe(publicKey);
+  expect((await store.openAccount('alice')).signer.publicKey).toBe(publicKey);
 });
 
 test('an encrypted key holds no seed in the clear, opens with its passphrase and with no other', async () => {
@@ -55,7 +55,7 @@ test('an encrypted key holds no seed in the clear, opens with its passphrase and
   const file = await readFileJson();
   expect(file.encryption).toMatchObject({ kdf: 'scrypt', cipher: 'aes-256-gcm' });
   expect(file.secret).not.toMatch(/^[0-9a-f]{64}$/);
-  expect((await store.openAccount('alice')).publicKey).toBe(publicKey);
+  expect((await store.openAccount('alice')).signer.publicKey).toBe(publicKey);
   expect(asked).toEqual(['alice']);
   passphrase = 'wrong horse';
   await expect(store.openAccount('alice')).rejects.toMatchObject({ code: 'key-store', message: expect.stringContaining('wrong') });

@@ -1,6 +1,6 @@
-import { readdir } from 'node:fs/promises';
+import { link, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OrbError, isAccountName, parseWith, type Signer } from '@orb/protocol';
+import { OrbError, accountId, isAccountName, parseWith, type AccountId, type Hex32, type Signer } from '@orb/protocol';
 import { createKeyFile, keyFileSchema, openKeyFile, type KeyFile, type KeyLabel } from './key-file.ts';
 import { readPrivate, writePrivate } from './private-file.ts';
 
@@ -35,6 +35,11 @@ export class KeyStore {
       });
     }
     return join(this.#folder, `${name}.json`);
+  }
+
+  /** Where the account's recovery key is made, and looked for. Its owner moves it to another place. */
+  pathOfRecovery(name: string): string {
+    return this.pathOfAccount(name).replace(/\.json$/, '.recovery.json');
   }
 
   /** Names of the accounts whose keys are here, in order. */
@@ -88,13 +93,54 @@ export class KeyStore {
     return (await this.open(path, label)) ?? this.create(path, label, options);
   }
 
-  /** The account's signer. @throws OrbError `key-store` when its key is not here */
-  async openAccount(name: string): Promise<Signer> {
-    const signer = await this.open(this.pathOfAccount(name), { purpose: 'account', name });
-    if (signer) return signer;
+  /**
+   * Makes the key that is to take another's place, or opens the one that an interrupted change has left. It stands beside
+   * the other until {@link putNextInPlace}.
+   */
+  openOrCreateNext(path: string, label: KeyLabel): Promise<Signer> {
+    return this.openOrCreate(nextPath(path), label);
+  }
+
+  /** The public key that waits to take another's place. */
+  async peekNext(path: string): Promise<Hex32 | undefined> {
+    return (await this.peek(nextPath(path)))?.publicKey;
+  }
+
+  /** The next key is the key from now on; the one before stays beside it under its own name. @returns where, if there was one */
+  async putNextInPlace(path: string): Promise<string | undefined> {
+    const before = await this.peek(path);
+    const kept = before && path.replace(/\.json$/, `.was-${before.publicKey.slice(0, 8)}.json`);
+    if (kept !== undefined) await link(path, kept).catch(ignoreExisting);
+    await rename(nextPath(path), path);
+    return kept;
+  }
+
+  /** Takes the next key away: it was not wanted after all. */
+  async dropNext(path: string): Promise<void> {
+    await rm(nextPath(path), { force: true });
+  }
+
+  /** The id of the account whose key a file holds. */
+  accountOf({ account, publicKey }: Pick<KeyFile, 'account' | 'publicKey'>): AccountId {
+    return account ?? accountId(publicKey);
+  }
+
+  /** The account's id and signer. @throws OrbError `key-store` when its key is not here */
+  async openAccount(name: string): Promise<{ readonly id: AccountId; readonly signer: Signer }> {
+    const path = this.pathOfAccount(name);
+    const signer = await this.open(path, { purpose: 'account', name });
+    if (signer) return { id: this.accountOf((await this.peek(path))!), signer };
     throw new OrbError('key-store', {
       message: `The key of ${name} is not on this machine.`,
       hint: `Make the account: orb account create ${name} – or copy its key file to ${this.#folder}.`,
     });
   }
+}
+
+function nextPath(path: string): string {
+  return path.replace(/\.json$/, '.next.json');
+}
+
+function ignoreExisting(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
 }

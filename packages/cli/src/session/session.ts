@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { OrbError, accountId } from '@orb/protocol';
+import { OrbError } from '@orb/protocol';
 import { Orb, type Owner } from '@orb/sdk';
 import { KeyStore } from '../key-store/key-store.ts';
 import { createPassphraseSource } from '../key-store/passphrase.ts';
@@ -91,11 +91,11 @@ export class Session {
   /** The network as the chosen account, whose key is opened. @throws OrbError `key-store` when there is none */
   async orbAs(name?: string): Promise<{ readonly orb: Orb; readonly owner: Owner; readonly name: string }> {
     const chosen = name ?? (await this.accountName());
-    const signer = await this.keys.openAccount(chosen);
+    const owner = await this.keys.openAccount(chosen);
     const url = await this.gateways();
-    const orb = new Orb({ url, account: { signer }, ...chainOf(await readProfile(this.home), url) });
+    const orb = new Orb({ url, account: owner, ...chainOf(await readProfile(this.home), url) });
     await this.#pinChain(orb);
-    return { orb, owner: { id: accountId(signer.publicKey), signer }, name: chosen };
+    return { orb, owner, name: chosen };
   }
 
   /**

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { accountId, isOrbError, unitsPerCredit, type Role } from '@orb/protocol';
+import { isOrbError, unitsPerCredit, type Role } from '@orb/protocol';
 import { Orb, type Owner } from '@orb/sdk';
 import { KeyStore } from '../key-store/key-store.ts';
 import { writeProfile, readProfile } from '../session/profile.ts';
@@ -28,7 +28,7 @@ export async function ensureDemoAccounts(url: string, home: string): Promise<Dem
   const orb = new Orb({ url });
   const ensure = async (name: keyof typeof roles): Promise<DemoAccount> => {
     const signer = await keys.openOrCreate(keys.pathOfAccount(name), { purpose: 'account', name });
-    const id = accountId(signer.publicKey);
+    const { id } = await keys.openAccount(name);
     const known = await orb.accounts.show(id).catch((error: unknown) => {
       if (isOrbError(error) && error.code === 'unknown-account') return undefined;
       throw error;
