@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /** Public by its number, and yet a service of the cloud that this computer may stand in: Azure's metadata and DNS. */
@@ -12,7 +13,7 @@ const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3');
  * @param localNetworks CIDR of the networks that this computer is in: an IPv6 network at home has public numbers
  */
 export function isPublicAddress(address: string, localNetworks: readonly string[]): boolean {
-  if (!ipaddr.isValid(address) || address.includes('%') || metadata.has(address)) return false;
+  if (isIP(address) === 0 || address.includes('%') || metadata.has(address)) return false;
   const parsed = ipaddr.parse(address);
   if (parsed.range() !== 'unicast') return false;
   if (parsed instanceof ipaddr.IPv6 && !parsed.match(globalUnicast)) return false;

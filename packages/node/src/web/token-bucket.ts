@@ -1,5 +1,3 @@
-import { setTimeout as after } from 'node:timers/promises';
-
 /** So much in a second, with one second's worth at once; whoever wants more waits. */
 export class TokenBucket {
   readonly #perSecond: number;
@@ -22,6 +20,18 @@ export class TokenBucket {
     this.#atMs = nowMs;
     this.#left -= count;
     if (this.#left >= 0) return;
-    await after((-this.#left / this.#perSecond) * 1_000, undefined, { signal });
+    await after((-this.#left / this.#perSecond) * 1_000, signal);
   }
+}
+
+function after(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const onAbort = () => reject(signal.reason as Error);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  });
 }
