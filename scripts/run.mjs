@@ -17,8 +17,8 @@ const gates = [
   { name: 'types', argv: [bin('typescript/bin/tsc'), '-p', '.'] },
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
-/** bubblewrap is a wall; the others are a Docker Engine for the tests of containers. */
-const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static', 'zsh', 'fish'];
+/** bubblewrap is a wall; three are a Docker Engine for the tests of containers; shells and a browser are there to be tested in. */
+const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static', 'zsh', 'fish', 'chromium'];
 const tests = { name: 'tests', argv: [vitest, 'run'] };
 
 /**

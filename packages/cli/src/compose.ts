@@ -99,6 +99,8 @@ export interface PeerOptions {
   readonly signer: Signer;
   /** HOST:PORT to serve reads and proofs at; undefined serves nobody. */
   readonly listen?: string | undefined;
+  /** Addresses of other peers, beside the super nodes on the ledger: they are told of refused blocks, and asked. */
+  readonly others: readonly string[];
 }
 
 export interface RunningPeer {
@@ -113,8 +115,8 @@ export async function runPeer(
   options: PeerOptions,
   log: (level: 'info' | 'warn' | 'error', message: string) => void,
 ): Promise<RunningPeer> {
-  const { folder, genesis, gateway, signer, listen } = options;
-  const [{ httpUpstream, openReplicaLedger }, { httpCosignatures, openCosigner, startCosigning }, { startLedgerGateway }] =
+  const { folder, genesis, gateway, signer, listen, others } = options;
+  const [{ httpUpstream, openReplicaLedger, startSpreading }, { httpCosignatures, openCosigner, startCosigning }, { startLedgerGateway }] =
     await Promise.all([import('@orb/ledger/replica'), import('@orb/ledger/finality'), import('@orb/super-node')]);
   const ledger = await openReplicaLedger({
     folder,
@@ -137,11 +139,14 @@ export async function runPeer(
             {
               ledger,
               cosignatures,
+              refusals: ledger.refusals,
               log: { info: () => undefined, warn: (message) => log('warn', message), error: (message) => log('error', message) },
             },
           );
     const cosigning = startCosigning({ ledger, cosigner, sink: cosignatures, onTrouble: ({ message }) => log('warn', message) });
+    const spreading = startSpreading({ ledger, refusals: ledger.refusals, others, onTrouble: ({ message }) => log('warn', message) });
     const stop = async () => {
+      await spreading.stop();
       await cosigning.stop();
       await http?.close();
       await cosignatures.close();
