@@ -165,6 +165,8 @@ export class BenchNetwork {
       '--super-nodes',
       '1',
     ];
+    // Load generator and functions share this computer: none of them is to stand back.
+    args.push('--set', 'priority=normal', '--set', 'min-isolation=process', '--set', 'on-battery=lend');
     this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.gateways[superNode]! }));
     await this.until(`${label} to be linked`, async () => (await this.#linked(superNode)).includes(label));
   }

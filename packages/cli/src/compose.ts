@@ -1,7 +1,7 @@
-import { chainId, type Block, type BlockHeader, type ChainId, type Genesis, type Signer } from '@orb/protocol';
+import { chainId, isOrbError, type Block, type BlockHeader, type ChainId, type Genesis, type Signer } from '@orb/protocol';
 import type { VerifyReport } from '@orb/ledger';
 import type { ReplicaStatus } from '@orb/ledger/replica';
-import type { ControlRequest, NodeConfig, NodeStatus, RunningNode } from '@orb/node';
+import type { ControlRequest, NodeConfig, NodeStatus, Registries, RunningNode, Settings, SettingsChange } from '@orb/node';
 import type { SandboxReport } from '@orb/sandbox';
 import type { Orb } from '@orb/sdk';
 import type { RunningSuperNode, SuperNodeConfig } from '@orb/super-node';
@@ -169,6 +169,47 @@ export async function runNode(config: NodeConfig, log: (level: 'info' | 'warn', 
 export async function askNode(folder: string, request: ControlRequest): Promise<NodeStatus> {
   const { controlNode } = await import('@orb/node');
   return (await controlNode(folder, request)) as NodeStatus;
+}
+
+/** The settings of the node of a folder, running or not. */
+export async function nodeSettingsOf(folder: string): Promise<Settings> {
+  const { checkSettings, readSettings } = await import('@orb/node');
+  return unlessNotFound(
+    async () => (await askNode(folder, { command: 'status' })).settings,
+    () => checkSettings(readSettings(folder)),
+  );
+}
+
+/** Changes the settings of the node of a folder: at once where it runs, else for its next start. @throws OrbError `invalid-request` */
+export async function changeNodeSettings(
+  folder: string,
+  settings: SettingsChange,
+): Promise<{ readonly settings: Settings; readonly running: boolean }> {
+  const { changeSettingsFile } = await import('@orb/node');
+  return unlessNotFound<{ settings: Settings; running: boolean }>(
+    async () => ({ settings: (await askNode(folder, { command: 'set', settings })).settings, running: true }),
+    async () => ({ settings: await changeSettingsFile(folder, settings), running: false }),
+  );
+}
+
+/** @param otherwise what to do when no node is running */
+async function unlessNotFound<T>(work: () => Promise<T>, otherwise: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isOrbError(error) && error.code === 'not-found') return otherwise();
+    throw error;
+  }
+}
+
+/** The registries that the node of a folder may fetch images from, beside public ones. @throws OrbError `invalid-request` */
+export async function nodeRegistries(folder: string): Promise<Registries> {
+  return (await import('@orb/node')).readRegistries(folder);
+}
+
+/** Lists a registry with its login or without (`null`), or takes it off the list. @throws OrbError `invalid-request` */
+export async function changeNodeRegistry(folder: string, host: string, login: Registries[string] | undefined): Promise<Registries> {
+  return (await import('@orb/node')).changeRegistry(folder, host, login);
 }
 
 /** What this computer can enforce around strangers' code, found by trying it. */

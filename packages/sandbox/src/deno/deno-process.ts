@@ -1,6 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
+import type { LentLimits } from '../port.ts';
 import type { LaunchPlan } from './launch-plan.ts';
 import { ProcessStats } from './process-stats.ts';
 import type { ProcessWatch, Watched } from './process-watch.ts';
@@ -21,6 +24,7 @@ export interface DenoProcessOptions {
   readonly pageBytes: number;
   /** Idle time after which the process is frozen. */
   readonly freezeAfterMs: number;
+  readonly priority: LentLimits['priority'];
 }
 
 /** One Deno process, by its own handle. It ends with this process, whatever ends this one. */
@@ -143,6 +147,7 @@ export class DenoProcess implements Channel, Watched {
     this.#pid = pid;
     this.#stats = new ProcessStats(pid, this.#options.pageBytes);
     this.#watch.wake(this);
+    if (this.#options.priority === 'lowest') standBack(pid);
     if (this.#killed) this.kill();
   }
 
@@ -171,5 +176,18 @@ export class DenoProcess implements Channel, Watched {
     // bubblewrap reports the end by a signal as 128 + its number.
     const by = signal ?? (code !== null && code > 128 ? `signal ${code - 128}` : undefined);
     return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];
+  }
+}
+
+/**
+ * Where the kernel shares the processor among sessions first (autogroup, sched(7)), a nice value counts only within one's own:
+ * the session itself has to be put last too. Windows knows no words before a command.
+ */
+function standBack(pid: number): void {
+  try {
+    if (process.platform === 'win32') setPriority(pid, constants.priority.PRIORITY_LOW);
+    else writeFileSync(`/proc/${pid}/autogroup`, '19');
+  } catch {
+    // No such groups here, or the process has ended.
   }
 }

@@ -1,6 +1,6 @@
 import { limits, OrbError } from '@orb/protocol';
 import { HostedInstance } from '../host/hosted-instance.ts';
-import type { Instance, Program, Sandbox, SandboxReport } from '../port.ts';
+import type { Instance, LentLimits, Program, Sandbox, SandboxReport } from '../port.ts';
 import { DenoProcess } from './deno-process.ts';
 import { launchPlan, type Layers } from './launch-plan.ts';
 import { probeMachine, type Machine } from './probe.ts';
@@ -22,10 +22,13 @@ const defaults = { spares: 2, freezeAfterMs: 100 };
 export class DenoSandbox implements Sandbox {
   readonly #options: Required<DenoSandboxOptions>;
   readonly #watch = new ProcessWatch();
-  readonly #instances = new Set<HostedInstance>();
+  readonly #instances = new Map<HostedInstance, DenoProcess>();
   readonly #pool: SparePool;
   #machine: Promise<Machine> | undefined;
   #known: Machine | undefined;
+  #priority: LentLimits['priority'] = 'normal';
+  /** Of processes that have ended. */
+  #endedCpuUs = 0;
   #closed = false;
 
   constructor(options: DenoSandboxOptions = {}) {
@@ -56,11 +59,24 @@ export class DenoSandbox implements Sandbox {
     }
   }
 
+  /** Holds for processes that are started from now on; spares are made anew. */
+  async limit({ priority }: LentLimits): Promise<void> {
+    if (priority === this.#priority) return;
+    this.#priority = priority;
+    await this.#pool.renew();
+  }
+
+  cpuUs(): number {
+    let cpuUs = this.#endedCpuUs;
+    for (const process of this.#instances.values()) cpuUs += process.usage().cpuUs;
+    return cpuUs;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#machine?.catch(() => {});
     await this.#pool.close();
-    await Promise.all([...this.#instances].map((instance) => instance.kill()));
+    await Promise.all([...this.#instances.keys()].map((instance) => instance.kill()));
   }
 
   async #prepare(): Promise<Machine> {
@@ -74,14 +90,20 @@ export class DenoSandbox implements Sandbox {
 
   #spawn(memoryMiB: number): HostedInstance {
     const { layers, tools, filter, pageBytes } = this.#known!;
-    const plan = launchPlan(layers, tools, memoryMiB);
-    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs: this.#options.freezeAfterMs }, this.#watch);
+    const plan = launchPlan(layers, tools, memoryMiB, this.#priority);
+    const process = new DenoProcess(
+      { plan, filter, pageBytes, freezeAfterMs: this.#options.freezeAfterMs, priority: this.#priority },
+      this.#watch,
+    );
     const instance = new HostedInstance(process);
     instance.limitMemory(memoryMiB);
     process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
     process.onAbuse = (reason) => instance.end('bad-response', reason);
-    this.#instances.add(instance);
-    void instance.ended.then(() => this.#instances.delete(instance));
+    this.#instances.set(instance, process);
+    void instance.ended.then(() => {
+      this.#instances.delete(instance);
+      this.#endedCpuUs += process.usage().cpuUs;
+    });
     // A process that waits for code is idle.
     instance.ready().then(
       () => instance.rest(),

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { dirname } from 'node:path';
+import type { LentLimits } from '../port.ts';
 import type { SharedLibrary } from './deno-binary.ts';
 
 /** Everything that stands between a function and the computer it runs on; each can be tested with the others off. */
@@ -24,6 +25,8 @@ export interface LaunchTools {
   readonly bubblewrap: string | undefined;
   /** util-linux's setpriv: ends the process with its parent where there is no bubblewrap to do it. */
   readonly setpriv: string | undefined;
+  /** Words before a command that give it the lowest priority, for processor and disk. */
+  readonly lowest: readonly string[];
 }
 
 /** What to spawn. */
@@ -45,8 +48,12 @@ const openFiles = 128;
 /** All that the process sees of an environment. Without the first, `localStorage` and `caches` write to disk. */
 const environment = { DENO_DIR: '/proc/nope', DENO_WEBGPU_BACKEND: 'none', DENO_NO_UPDATE_CHECK: '1' };
 
-/** The command line of one function process. @param memoryMiB the most that any program it may be given can use */
-export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number): LaunchPlan {
+/**
+ * The command line of one function process.
+ * @param memoryMiB the most that any program it may be given can use
+ * @param priority beside the owner's own programs
+ */
+export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number, priority: LentLimits['priority']): LaunchPlan {
   const bubblewrapped = layers.namespaces || layers.seccomp;
   const inside = bubblewrapped
     ? { deno: '/deno', harness: '/harness/main.js' }
@@ -56,6 +63,7 @@ export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number
   if (bubblewrapped) words = [tools.bubblewrap!, ...bubblewrapFlags(layers, tools), '--', ...words];
   else if (tools.setpriv) words = [tools.setpriv, '--pdeathsig', 'KILL', '--', ...words];
   if (layers.limits && tools.shell) words = [tools.shell, '-c', limitScript(memoryMiB), 'sh', ...words];
+  if (priority === 'lowest') words = [...tools.lowest, ...words];
   const [command, ...args] = words;
   return {
     command: command!,

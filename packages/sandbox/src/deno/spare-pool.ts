@@ -51,6 +51,15 @@ export class SparePool {
     await Promise.all([...(this.#spares.get(this.#options.firstClassMiB) ?? [])].map((spare) => spare.ready()));
   }
 
+  /** Ends the spares, and starts others in their place. */
+  async renew(): Promise<void> {
+    const sizes = [...this.#spares.keys()];
+    const old = [...this.#spares.values()].flatMap((spares) => [...spares]);
+    this.#spares.clear();
+    for (const memoryMiB of sizes) this.refill(memoryMiB);
+    await Promise.all(old.map((spare) => spare.kill()));
+  }
+
   /** Ends all spares. */
   async close(): Promise<void> {
     this.#closed = true;
