@@ -22,13 +22,15 @@ import { strangersTier } from './seeding/seed-policy.ts';
 import { SeedShelf } from './seeding/seed-shelf.ts';
 import { Seeding } from './seeding/seeding.ts';
 import { OwnerSettings } from './settings/owner-settings.ts';
-import type { Settings } from './settings/settings.ts';
+import { networkPolicy, type Settings } from './settings/settings.ts';
 import { lendingTerms, lentCores, lentLimits } from './settings/terms.ts';
 import { SuperLinks } from './super-links.ts';
 import { SuperNodeAccount } from './super-node-account.ts';
 import { Conditions, type ConditionsDependencies } from './surroundings/conditions.ts';
 import { DayBook } from './surroundings/day-book.ts';
 import type { Surroundings } from './surroundings/port.ts';
+import type { Internet } from './web/internet.ts';
+import { Web } from './web/web.ts';
 
 /** What a node stands on, chosen by whoever composes it. */
 export interface NodeFoundations {
@@ -42,6 +44,8 @@ export interface NodeFoundations {
   /** Instances of those two, for the versions on a shelf. */
   readonly openInstances: (sandbox: Sandbox, shelf: SeedShelf, memoryMiB: number) => Instances;
   readonly surroundings: Surroundings;
+  /** The network, for functions that may reach it. */
+  readonly internet: Internet;
   /** How often they are looked at, milliseconds. @default 5000 */
   readonly lookEveryMs?: number;
   readonly machine: Machine;
@@ -86,7 +90,9 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   );
   const instances = on.openInstances(engines.sandbox, shelf, lending.terms.memoryMiB);
   const tally = new Tally({ nowMs });
-  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels });
+  const network = () => networkPolicy(settings.now);
+  const web = new Web({ internet: on.internet, policy: network, nowMs: () => performance.now() });
+  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels, network: network() });
   const facts = () => ({ machine, cores: lentCores(settings.now, machine), ...can() });
   const seeding = new Seeding(
     { chain, owner: config.owner },
@@ -104,7 +110,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
   const node: LentNode = new LentNode(
     { chain, id },
-    { lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes, facts },
+    { lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes, facts, web },
   );
   const day = new DayBook({ path: join(dataFolder, 'day.json'), nowMs });
   const conditions = lookAround(on, { settings, lending, tally, day, engines, nowMs });
@@ -123,6 +129,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     () => claims.close(),
     () => instances.close(),
     () => engines.sandbox.close(),
+    () => web.close(),
     ...accounts.map((account) => () => account.close()),
     closeControl,
   ];

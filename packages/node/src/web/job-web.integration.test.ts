@@ -23,7 +23,8 @@ beforeEach(async () => {
       const { url = '/', method, headers } = request;
       if (url === '/slow') return;
       if (url === '/sink') return void request.resume();
-      if (url.startsWith('/to/')) return void response.writeHead(Number(url.slice(4, 7)), { location: decodeURIComponent(url.slice(8)) }).end();
+      if (url.startsWith('/to/'))
+        return void response.writeHead(Number(url.slice(4, 7)), { location: decodeURIComponent(url.slice(8)) }).end();
       if (url === '/large') return void response.end(Buffer.alloc(1_000_000, 'x'));
       if (url === '/broken') return void response.writeHead(200, { 'content-length': '10' }).write('half', () => response.destroy());
       const pieces: Buffer[] = [];
@@ -166,7 +167,10 @@ describe('a request of a function', () => {
     controller.abort();
     await expect(pending).rejects.toMatchObject({ code: 'cancelled' });
     const broken = await jobOf('public').fetch(requestOf('http://api.example.org/broken'));
-    await expect(bytesOf(broken)).rejects.toMatchObject({ code: 'fetch-failed', message: expect.not.stringContaining('127.0.0.1') as string });
+    await expect(bytesOf(broken)).rejects.toMatchObject({
+      code: 'fetch-failed',
+      message: expect.not.stringContaining('127.0.0.1') as string,
+    });
     await expect(jobOf('public').fetch(requestOf('http://nowhere.example.org/'))).rejects.toMatchObject({
       message: 'nowhere.example.org could not be asked: there is no such name.',
     });
@@ -179,7 +183,12 @@ describe('what the manifest does not ask for, or the owner does not allow, is no
   test('neither another host, port or scheme than is asked for', async () => {
     const job = jobOf('api.example.org:80');
     expect((await job.fetch(requestOf('http://API.example.org./'))).status).toBe(200);
-    for (const url of ['http://other.example.org/', 'http://api.example.org:8080/', 'https://api.example.org/', 'http://sub.api.example.org/'])
+    for (const url of [
+      'http://other.example.org/',
+      'http://api.example.org:8080/',
+      'https://api.example.org/',
+      'http://sub.api.example.org/',
+    ])
       await expect(job.fetch(requestOf(url)), url).rejects.toMatchObject(forbidden);
     expect(internet.lookUps).toEqual(['api.example.org']);
   });
@@ -326,7 +335,7 @@ describe('limits', () => {
     const job = new JobWeb(options, { web: { dispatcher, requests: free, bytes: free }, policy: () => 'public' });
     let pieces = 0;
     async function* endless() {
-      for (;; pieces++) yield Buffer.alloc(1_048_576);
+      for (; ; pieces++) yield Buffer.alloc(1_048_576);
     }
     await expect(job.fetch(requestOf('http://api.example.org/sink', { method: 'POST', body: endless() }))).rejects.toMatchObject({
       code: 'fetch-failed',

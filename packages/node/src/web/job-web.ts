@@ -84,7 +84,8 @@ export class JobWeb {
     if (mode === 'manual') return undefined;
     const location = Array.isArray(headers['location']) ? headers['location'][0] : headers['location'];
     const next = redirected(sent, statusCode, location);
-    if (next && mode === 'error') throw new OrbError('fetch-failed', { message: `${sent.url.host} leads elsewhere, which was not wanted.` });
+    if (next && mode === 'error')
+      throw new OrbError('fetch-failed', { message: `${sent.url.host} leads elsewhere, which was not wanted.` });
     if (next && hops >= limits.fetchRedirects)
       throw new OrbError('fetch-failed', { message: `The request was led elsewhere more than ${limits.fetchRedirects} times.` });
     return next;

@@ -20,10 +20,10 @@ const maxHeaderBytes = 16_384;
 export function publicDialler(internet: Internet): Agent {
   const connector = buildConnector({ timeout: connectMs, allowH2: false });
   return new Agent({
-    connect: (options, callback) => {
+    connect: (options, settle) => {
       void dial(connector, options, internet).then(
-        (socket) => callback(null, socket),
-        (error: Error) => callback(error, null),
+        (socket) => settle(null, socket),
+        (error: Error) => settle(error, null),
       );
     },
     connections: connectionsPerHost,

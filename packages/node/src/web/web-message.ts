@@ -11,7 +11,7 @@ export interface Outgoing {
 
 /** Of one connection only; undici makes its own. A function cannot speak for another host, or for a proxy. */
 const notSent = new Set([...connectionHeaders, 'host', 'content-length', 'expect']);
-const notReceived = new Set<string>([...connectionHeaders]);
+const notReceived = new Set<string>(connectionHeaders);
 /** What a host was told must not reach another (Fetch standard, HTTP-redirect fetch). */
 const ownOfOrigin = ['authorization', 'cookie', 'proxy-authorization'];
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
@@ -53,12 +53,12 @@ export function redirected(sent: Outgoing, status: number, location: string | un
   const url = urlOf(location, sent.url);
   const asGet = (status === 303 && sent.method !== 'HEAD') || (status < 303 && sent.method === 'POST');
   if (!asGet && sent.body !== undefined && !(sent.body instanceof Uint8Array))
-    throw new OrbError('fetch-failed', { message: `${sent.url.host} leads elsewhere, and the body, which has gone, cannot be sent again.` });
+    throw new OrbError('fetch-failed', {
+      message: `${sent.url.host} leads elsewhere, and the body, which has gone, cannot be sent again.`,
+    });
   const elsewhere = url.origin !== sent.url.origin;
   const headers = Object.fromEntries(
-    Object.entries(sent.headers).filter(
-      ([name]) => !(elsewhere && ownOfOrigin.includes(name)) && !(asGet && name.startsWith('content-')),
-    ),
+    Object.entries(sent.headers).filter(([name]) => !(elsewhere && ownOfOrigin.includes(name)) && !(asGet && name.startsWith('content-'))),
   );
   return { url, headers, method: asGet ? 'GET' : sent.method, body: asGet ? undefined : sent.body };
 }
