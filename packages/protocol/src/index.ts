@@ -6,6 +6,7 @@ export * from './canceller.ts';
 export * from './canonical.ts';
 export * from './closed-row.ts';
 export * from './connection-headers.ts';
+export * from './deferred.ts';
 export * from './descriptor.ts';
 export * from './errors.ts';
 export * from './finality.ts';

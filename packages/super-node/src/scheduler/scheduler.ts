@@ -51,6 +51,8 @@ export class Scheduler {
   readonly #peers: PeerRegistry | undefined;
   readonly #chance: () => number;
   readonly #waiting = new WaitingCalls();
+  /** One for all: under a flood, making it anew with its stack would be a third of what a refusal costs. */
+  readonly #full = new OrbError('overloaded', { retryAfterMs: 1_000 });
 
   constructor(
     options: SchedulerOptions,
@@ -163,7 +165,7 @@ export class Scheduler {
 
   #wait(wish: PlacementWish): Promise<Place> {
     const { maxWaiting, maxWaitMs } = this.#options;
-    if (this.#waiting.size >= maxWaiting) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
+    if (this.#waiting.size >= maxWaiting) throw this.#full;
     return new Promise<Place>((resolve, reject) => {
       const waiting: WaitingCall = {
         version: wish.version.id,
