@@ -5,8 +5,7 @@ import { nodeId, OrbError, tierSatisfies, type Hex32 } from '@orb/protocol';
 import type { Sandbox } from '@orb/sandbox';
 import type { BlobStore } from '@orb/store';
 import { JobDesk } from './job/accept-job.ts';
-import { ClaimClock } from './claims/claim-clock.ts';
-import { JobClaims } from './claims/job-claims.ts';
+import { LedgerDuties } from './claims/ledger-duties.ts';
 import type { NodeLedger } from './claims/node-ledger.ts';
 import type { Instances } from './job/instances.ts';
 import { Tally } from './job/tally.ts';
@@ -118,14 +117,18 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
       instances,
       tally,
       nowUs,
+      challenged: (superNode, fn) => duties.challenged(superNode, fn),
       streamBytes: caps.streamBytes,
     },
   );
-  const claims = seeToClaims(config, on, accounts, evidence);
+  const duties = new LedgerDuties(
+    { chain, node: id, claimAfterMs: config.claims.afterMs, everyMs: config.claims.everyMs },
+    { accounts, signer, shelf, evidence, nowMs, say: on.log, openLedger: (key) => on.openLedger?.(key) },
+  );
   const identity = { chain, role: 'node', signer } as const;
   const links = new SuperLinks({ superNodes: config.superNodes, identity }, { transport: on.transport, handler: node, log: on.log });
   const closers = [
-    () => claims.close(),
+    () => duties.close(),
     () => instances.close(),
     () => on.sandbox.close(),
     ...accounts.map((account) => () => account.close()),
@@ -138,7 +141,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     startedMs: nowMs(),
     nowMs,
     accounts,
-    claims: () => claims.clock.counts,
+    duties,
     lending,
     desk,
     tally,
@@ -147,29 +150,6 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     links,
     closers,
   });
-}
-
-/** What super nodes do not settle, the node brings to the ledger itself. */
-function seeToClaims(config: CheckedNodeConfig, on: NodeFoundations, accounts: readonly SuperNodeAccount[], evidence: EvidenceLog) {
-  const { chain, signer } = config;
-  const { afterMs, everyMs } = config.claims;
-  const ledgers = accounts.map((account) => ({ account, ledger: on.openLedger?.(account.key) }));
-  const claims = ledgers.flatMap(({ account, ledger }) =>
-    ledger
-      ? new JobClaims(
-          { chain, node: nodeId(signer.publicKey), claimAfterMs: afterMs },
-          { account, signer, ledger, evidence, nowMs: on.nowMs ?? Date.now, say: on.log },
-        )
-      : [],
-  );
-  if (claims.length < accounts.length)
-    on.log('warn', 'This node knows no gateway to the ledger: what a super node does not settle stays unpaid. Name one with --gateway.');
-  const clock = new ClaimClock({ everyMs }, { claims, say: on.log });
-  const close = async () => {
-    for (const { ledger } of ledgers) ledger?.close();
-    await clock.stop();
-  };
-  return { clock, close };
 }
 
 function tooWeak(report: Awaited<ReturnType<Sandbox['probe']>>, wanted: string): OrbError {

@@ -1,4 +1,6 @@
 import type { ClaimCounts } from './claims/job-claims.ts';
+import type { LedgerDuties } from './claims/ledger-duties.ts';
+import type { ChallengeCounts } from './seeding/answer-challenges.ts';
 import type { NodeId, Offer } from '@orb/protocol';
 import type { JobDesk } from './job/accept-job.ts';
 import type { Tally, TallyCounts } from './job/tally.ts';
@@ -22,6 +24,8 @@ export interface NodeStatus {
   readonly jobs: TallyCounts;
   /** Jobs that super nodes did not settle. */
   readonly claims: ClaimCounts;
+  /** Challenges about code that this node holds. */
+  readonly challenges: ChallengeCounts;
   readonly versions: readonly { readonly name: string; readonly version: string; readonly memoryMiB: number }[];
 }
 
@@ -47,7 +51,7 @@ export interface NodeStatusSources {
   readonly startedMs: number;
   readonly nowMs: () => number;
   readonly accounts: readonly SuperNodeAccount[];
-  readonly claims: () => ClaimCounts;
+  readonly duties: Pick<LedgerDuties, 'claims' | 'challenges'>;
   readonly lending: Lending;
   readonly desk: JobDesk;
   readonly tally: Tally;
@@ -69,7 +73,8 @@ export function nodeStatus(sources: NodeStatusSources): NodeStatus {
     running: desk.running,
     busyMiB: desk.busyMiB,
     jobs: sources.tally.counts(),
-    claims: sources.claims(),
+    claims: sources.duties.claims,
+    challenges: sources.duties.challenges,
     versions: Array.from(sources.shelf.versions, ({ name, version, manifest }) => ({ name, version, memoryMiB: manifest.memoryMiB })),
   };
 }
