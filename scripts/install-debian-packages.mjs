@@ -16,6 +16,7 @@ const known = {
     program: 'docker-registry',
     use: 'The tests of containers fetch images from a registry of their own. Without it they are skipped.',
   },
+  chromium: { program: 'chromium', use: 'The SDK is tested in it as browsers run it. Without it those tests are skipped.' },
   'busybox-static': { program: 'busybox', use: 'The tests of containers make images of it. Without it they are skipped.' },
 };
 

@@ -29,7 +29,7 @@ for (const [index, seed] of seeds.entries()) {
       superNodes: [...superNodes],
       gateways: [...gateways],
       label: `light-${index}`,
-      caps: { slots, memoryMiB: 65_536 },
+      settings: { slots, memoryMiB: 65_536, minIsolation: 'process', onBattery: 'lend' },
       sandbox: 'memory',
     },
     { log: (level, message) => level === 'warn' && console.error(`light node ${index}: ${message}`) },

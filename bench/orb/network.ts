@@ -59,9 +59,10 @@ export class BenchNetwork {
     return this.#superNodes.map(({ gateway }) => gateway);
   }
 
-  /** Where sources are written. */
-  get folder(): string {
-    return this.#folder;
+  /** The account that owns the functions that are called. */
+  get developer(): Developer {
+    if (!this.#developer) throw new Error('The network is not up yet.');
+    return this.#developer;
   }
 
   /** The processes as they are now, each with its role; sandbox processes are found below the nodes. */
@@ -76,12 +77,12 @@ export class BenchNetwork {
   /** Bundles a source and deploys it as the bench's own developer. @returns its path below a gateway */
   async deploy(name: string, source: string, terms: Partial<FunctionTerms> = {}, seedAt = 0): Promise<string> {
     const code = await bundle(this.#folder, name, source);
-    return this.#developer!.deploy({ ...defaultTerms, ...terms, name, code }, seedAt);
+    return this.developer.deploy({ ...defaultTerms, ...terms, name, code }, seedAt);
   }
 
   /** Asks another super node for seeders of a function that is deployed. */
   async seed(name: string, superNode: number): Promise<void> {
-    await this.#developer!.seed(`${developerName}/${name}`, superNode);
+    await this.developer.seed(`${developerName}/${name}`, superNode);
   }
 
   /** Whether each super node has seeders of its own, or has heard of those of others. @param withNodes those with nodes of their own */
@@ -164,6 +165,8 @@ export class BenchNetwork {
       '--super-nodes',
       '1',
     ];
+    // Load generator and functions share this computer: none of them is to stand back.
+    args.push('--set', 'priority=normal', '--set', 'min-isolation=process', '--set', 'on-battery=lend');
     this.#nodes.push(await startOrb(args, { ...this.#environment, gateway: this.gateways[superNode]! }));
     await this.until(`${label} to be linked`, async () => (await this.#linked(superNode)).includes(label));
   }
@@ -171,7 +174,7 @@ export class BenchNetwork {
   async #startLightNodes(count: number, first: SuperNode): Promise<void> {
     const folder = await mkdtemp(join(await memoryFolder(), 'orb-bench-light-'));
     const keys = Array.from({ length: count }, newKey);
-    for (const [index, { signer }] of keys.entries()) await this.#developer!.registerNode(signer, `light-${index}`);
+    for (const [index, { signer }] of keys.entries()) await this.developer.registerNode(signer, `light-${index}`);
     const argument: LightNodesArgument = {
       chain: first.chain,
       superNodes: [{ address: first.links, key: first.key }],

@@ -120,7 +120,11 @@ test('nodes', async () => {
   await json('node status', ...folder);
   await json('node pause', ...folder);
   await json('node resume', ...folder);
-  await json('node set', ...folder, '--price', '5');
+  await json('node set', 'price', '5', ...folder);
+  await json('node show', ...folder);
+  await json('node registry add', 'registry.example.com:5000', ...folder);
+  await json('node registry list', ...folder);
+  await json('node registry remove', 'registry.example.com:5000', ...folder);
 });
 
 test('commands that go on', async () => {

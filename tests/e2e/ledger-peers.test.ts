@@ -209,9 +209,14 @@ test('an orderer that goes on from an older back-up is found out by its peers: r
   expect((await new Orb({ url: annUrl }).accounts.show('honest')).name).toBe('honest');
   await expect(new Orb({ url: annUrl }).accounts.show('forked')).rejects.toMatchObject({ code: 'unknown-account' });
   expect((await network.orbClient.ledger.finality())!.final ?? -1).toBeLessThan(final!);
-  // Also after a restart of the peer.
+  // Also after a restart of the peer, which tells a peer that has seen nothing of it: that one follows this one.
+  const { peer: far, ready } = await startPeer('far', '--gateway', annUrl, '--chain', network.links.chain, '--listen', '127.0.0.1:0');
+  await until('the far peer to catch up', async () => (await head(ready.url!)).height >= (await head(annUrl)).height);
   await ann.end('SIGTERM');
-  ({ peer: ann } = await startPeer('ann', '--account', 'ann', '--listen', new URL(annUrl).host));
+  ({ peer: ann } = await startPeer('ann', '--account', 'ann', '--listen', new URL(annUrl).host, '--other', ready.url!));
+  await far.said(/is refused: (the orderer has signed two blocks of this height|it follows another block)/);
+  const { refusals } = await network.ok<{ refusals: object[] }>('ledger', 'peers', '--gateway', ready.url!);
+  expect(refusals).toHaveLength(1);
   const refused = await network.orb(['account', 'create', 'another', '--role', 'developer', '--gateway', annUrl]);
   expect(refused.code).not.toBe(0);
   expect(refused.stderr).toContain('is refused');

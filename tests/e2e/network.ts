@@ -38,6 +38,9 @@ export interface OrbRunOptions {
 
 const compileCache = fileURLToPath(new URL('../../node_modules/.cache/orb-e2e', import.meta.url));
 
+/** A node of a test works on every computer, however weak, busy or far from a socket. */
+const anyComputer = ['min-isolation=process', 'on-battery=lend', 'priority=normal'];
+
 /** Money vests at once, so that a test sees it arrive. */
 const disputeWindowMs = 300;
 
@@ -164,7 +167,8 @@ export class Network {
 
   /** Starts a node, the first time or again on its data, and waits until the super node has its offer. */
   async startNode(label: string, flags: readonly string[] = ['--memory', '2048', '--slots', '64']): Promise<OrbProcess> {
-    const args = ['node', 'start', '--account', 'lender', '--label', label, '--folder', this.nodeFolder(label), ...flags, '--json'];
+    const args = ['node', 'start', '--account', 'lender', '--label', label, '--folder', this.nodeFolder(label)];
+    args.push(...anyComputer.flatMap((setting) => ['--set', setting]), ...flags, '--json');
     const node = this.spawn(`node ${label}`, args);
     this.nodes.set(label, node);
     await this.times.measure('node up', async () => {

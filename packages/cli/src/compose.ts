@@ -1,5 +1,6 @@
 import {
   chainId,
+  isOrbError,
   type Block,
   type BlockHeader,
   type ChainId,
@@ -10,7 +11,7 @@ import {
 } from '@orb/protocol';
 import type { JobExplanation, VerifyReport } from '@orb/ledger';
 import type { ReplicaStatus } from '@orb/ledger/replica';
-import type { ControlRequest, NodeConfig, NodeStatus, RunningNode } from '@orb/node';
+import type { ControlRequest, NodeConfig, NodeStatus, Registries, RunningNode, Settings, SettingsChange } from '@orb/node';
 import type { SandboxReport } from '@orb/sandbox';
 import type { Orb } from '@orb/sdk';
 import type { RunningSuperNode, SuperNodeConfig } from '@orb/super-node';
@@ -115,6 +116,8 @@ export interface PeerOptions {
   readonly signer: Signer;
   /** HOST:PORT to serve reads and proofs at; undefined serves nobody. */
   readonly listen?: string | undefined;
+  /** Addresses of other peers, beside the super nodes on the ledger: they are told of refused blocks, and asked. */
+  readonly others: readonly string[];
 }
 
 export interface RunningPeer {
@@ -129,8 +132,8 @@ export async function runPeer(
   options: PeerOptions,
   log: (level: 'info' | 'warn' | 'error', message: string) => void,
 ): Promise<RunningPeer> {
-  const { folder, genesis, gateway, signer, listen } = options;
-  const [{ httpUpstream, openReplicaLedger }, { httpCosignatures, openCosigner, startCosigning }, { startLedgerGateway }] =
+  const { folder, genesis, gateway, signer, listen, others } = options;
+  const [{ httpUpstream, openReplicaLedger, startSpreading }, { httpCosignatures, openCosigner, startCosigning }, { startLedgerGateway }] =
     await Promise.all([import('@orb/ledger/replica'), import('@orb/ledger/finality'), import('@orb/super-node')]);
   const ledger = await openReplicaLedger({
     folder,
@@ -153,11 +156,14 @@ export async function runPeer(
             {
               ledger,
               cosignatures,
+              refusals: ledger.refusals,
               log: { info: () => undefined, warn: (message) => log('warn', message), error: (message) => log('error', message) },
             },
           );
     const cosigning = startCosigning({ ledger, cosigner, sink: cosignatures, onTrouble: ({ message }) => log('warn', message) });
+    const spreading = startSpreading({ ledger, refusals: ledger.refusals, others, onTrouble: ({ message }) => log('warn', message) });
     const stop = async () => {
+      await spreading.stop();
       await cosigning.stop();
       await http?.close();
       await cosignatures.close();
@@ -180,6 +186,47 @@ export async function runNode(config: NodeConfig, log: (level: 'info' | 'warn', 
 export async function askNode(folder: string, request: ControlRequest): Promise<NodeStatus> {
   const { controlNode } = await import('@orb/node');
   return (await controlNode(folder, request)) as NodeStatus;
+}
+
+/** The settings of the node of a folder, running or not. */
+export async function nodeSettingsOf(folder: string): Promise<Settings> {
+  const { checkSettings, readSettings } = await import('@orb/node');
+  return unlessNotFound(
+    async () => (await askNode(folder, { command: 'status' })).settings,
+    () => checkSettings(readSettings(folder)),
+  );
+}
+
+/** Changes the settings of the node of a folder: at once where it runs, else for its next start. @throws OrbError `invalid-request` */
+export async function changeNodeSettings(
+  folder: string,
+  settings: SettingsChange,
+): Promise<{ readonly settings: Settings; readonly running: boolean }> {
+  const { changeSettingsFile } = await import('@orb/node');
+  return unlessNotFound<{ settings: Settings; running: boolean }>(
+    async () => ({ settings: (await askNode(folder, { command: 'set', settings })).settings, running: true }),
+    async () => ({ settings: await changeSettingsFile(folder, settings), running: false }),
+  );
+}
+
+/** @param otherwise what to do when no node is running */
+async function unlessNotFound<T>(work: () => Promise<T>, otherwise: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isOrbError(error) && error.code === 'not-found') return otherwise();
+    throw error;
+  }
+}
+
+/** The registries that the node of a folder may fetch images from, beside public ones. @throws OrbError `invalid-request` */
+export async function nodeRegistries(folder: string): Promise<Registries> {
+  return (await import('@orb/node')).readRegistries(folder);
+}
+
+/** Lists a registry with its login or without (`null`), or takes it off the list. @throws OrbError `invalid-request` */
+export async function changeNodeRegistry(folder: string, host: string, login: Registries[string] | undefined): Promise<Registries> {
+  return (await import('@orb/node')).changeRegistry(folder, host, login);
 }
 
 /** What this computer can enforce around strangers' code, found by trying it. */

@@ -1,8 +1,7 @@
-import type { Block } from '@orb/protocol';
 import type { Ledger } from './port.ts';
 
-/** Blocks of a ledger from a height on, then each new one, until the signal ends it. */
-export async function* followBlocks(ledger: Ledger, from: number, signal: AbortSignal): AsyncGenerator<Block, void> {
+/** The canonical JSON of a ledger's blocks from a height on, then of each new one, until the signal ends it. */
+export async function* followBlocks(ledger: Ledger, from: number, signal: AbortSignal): AsyncGenerator<string, void> {
   let wake: () => void = () => undefined;
   const onAbort = () => wake();
   signal.addEventListener('abort', onAbort);
@@ -11,9 +10,9 @@ export async function* followBlocks(ledger: Ledger, from: number, signal: AbortS
   try {
     for (let height = from; !signal.aborted;) {
       const rung = new Promise<void>((resolve) => (wake = resolve));
-      const block = height <= ledger.head.height ? await ledger.block(height) : undefined;
-      if (block) {
-        yield block;
+      const text = height <= ledger.head.height ? await ledger.blockText(height) : undefined;
+      if (text !== undefined) {
+        yield text;
         height++;
       } else if (!signal.aborted) {
         await rung;

@@ -15,3 +15,4 @@ export { verifyLedger, type VerifyProgress } from './verify.ts';
 export type { Clock, LedgerEngine } from './engine.ts';
 export type { Cosignatures, FinalityStatus } from './finality/cosignature-book.ts';
 export type { KeptLedger } from './kept-ledger.ts';
+export type { Refusals } from './replica/refusals.ts';

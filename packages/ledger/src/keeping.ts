@@ -1,4 +1,4 @@
-import type { Block, TransactionId } from '@orb/protocol';
+import type { Block, BlockHeader, TransactionId } from '@orb/protocol';
 import type { BlockDelta } from './delta.ts';
 
 /** A block ready to be kept. */
@@ -30,6 +30,9 @@ export interface Keeping {
    */
   append(block: NewBlock): Promise<void>;
   read(height: number): Promise<KeptBlock | undefined>;
+  readHeader(height: number): Promise<BlockHeader | undefined>;
+  /** The block's canonical JSON. */
+  readText(height: number): Promise<string | undefined>;
   locate(id: TransactionId): Promise<Place | undefined>;
   /** Places of the transactions that wrote a key, oldest first. */
   writesOf(key: string, limit: number): Promise<readonly Place[]>;

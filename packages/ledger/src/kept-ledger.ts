@@ -38,7 +38,8 @@ export abstract class KeptLedger implements Ledger {
   protected readonly state: State;
   readonly #followers: Followers;
   #head: BlockHeader;
-  #latest: KeptBlock | undefined;
+  /** Those who follow want the block that was just made: no need to read it back. */
+  #latest: NewBlock | undefined;
 
   protected constructor(options: KeptLedgerOptions, { keeping }: { readonly keeping: Keeping }) {
     this.keeping = keeping;
@@ -80,7 +81,15 @@ export abstract class KeptLedger implements Ledger {
   }
 
   async block(height: number): Promise<Block | undefined> {
-    return (await this.keeping.read(height))?.block;
+    return height === this.#latest?.block.header.height ? this.#latest.block : (await this.keeping.read(height))?.block;
+  }
+
+  async header(height: number): Promise<BlockHeader | undefined> {
+    return height === this.#head.height ? this.#head : this.keeping.readHeader(height);
+  }
+
+  async blockText(height: number): Promise<string | undefined> {
+    return height === this.#latest?.block.header.height ? this.#latest.text : this.keeping.readText(height);
   }
 
   async locate(id: TransactionId): Promise<{ readonly height: number; readonly index: number } | undefined> {
@@ -134,7 +143,6 @@ export abstract class KeptLedger implements Ledger {
   }
 
   async #kept(height: number): Promise<KeptBlock> {
-    // Those who follow want the block that was just made: no need to read it back.
     const kept = height === this.#latest?.block.header.height ? this.#latest : await this.keeping.read(height);
     if (!kept) throw new OrbError('internal', { message: `Block ${height} is indexed but not kept.` });
     return kept;

@@ -33,6 +33,10 @@ export interface Ledger {
   /** Every value a key has had, oldest first. A null value is a deletion. */
   history(key: string, options?: { readonly limit?: number }): Promise<readonly KeyChange[]>;
   block(height: number): Promise<Block | undefined>;
+  /** A block's header, for far less than the block. */
+  header(height: number): Promise<BlockHeader | undefined>;
+  /** A block's canonical JSON, as it is kept: for whoever passes it on. */
+  blockText(height: number): Promise<string | undefined>;
   /** The block and place of a transaction. */
   locate(id: TransactionId): Promise<{ readonly height: number; readonly index: number } | undefined>;
   /** Proof for anyone that a transaction is on the ledger. */

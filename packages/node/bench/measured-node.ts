@@ -15,7 +15,6 @@ const node = await startNode({
   signer: testSigner('node'),
   label: 'bench',
   superNodes: [{ address, key }],
-  caps: { memoryMiB: 2_048, slots: 4_096 },
-  containers: { use: 'off' },
+  settings: { memoryMiB: 2_048, slots: 4_096, containers: 'off', minIsolation: 'process', onBattery: 'lend', priority: 'normal' },
 });
 process.once('disconnect', () => void node.stop().then(() => process.exit(0)));

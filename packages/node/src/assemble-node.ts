@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LinkTransport } from '@orb/link';
-import { nodeId, OrbError, tierSatisfies, type Hex32 } from '@orb/protocol';
+import { nodeId, OrbError, tierSatisfies, type Hex32, type NodeId } from '@orb/protocol';
 import type { Sandbox } from '@orb/sandbox';
 import type { BlobStore } from '@orb/store';
 import { JobDesk } from './job/accept-job.ts';
@@ -12,25 +12,38 @@ import { Tally } from './job/tally.ts';
 import { LentNode, type NodeLog } from './lent-node.ts';
 import type { CheckedNodeConfig } from './node-config.ts';
 import { Lending } from './offer/lending.ts';
+import { Engines } from './offer/engines.ts';
 import type { Machine } from './offer/machine.ts';
-import type { OfferFacts } from './offer/make-offer.ts';
 import { EvidenceLog } from './receipts/evidence-log.ts';
 import type { ReceiptBookOptions } from './receipts/receipt-book.ts';
 import { ControlServer } from './owner-control/control-server.ts';
 import { NodeAtWork, type RunningNode } from './running-node.ts';
+import { strangersTier } from './seeding/seed-policy.ts';
 import { SeedShelf } from './seeding/seed-shelf.ts';
 import { Seeding } from './seeding/seeding.ts';
+import { OwnerSettings } from './settings/owner-settings.ts';
+import type { Settings } from './settings/settings.ts';
+import { lendingTerms, lentCores, lentLimits } from './settings/terms.ts';
 import { SuperLinks } from './super-links.ts';
 import { SuperNodeAccount } from './super-node-account.ts';
+import { Conditions, type ConditionsDependencies } from './surroundings/conditions.ts';
+import { DayBook } from './surroundings/day-book.ts';
+import type { Surroundings } from './surroundings/port.ts';
 
 /** What a node stands on, chosen by whoever composes it. */
 export interface NodeFoundations {
   readonly transport: LinkTransport;
   /** Called once the data folder is this node's alone. */
   readonly openStore: () => Promise<BlobStore>;
-  readonly sandbox: Sandbox;
-  /** Instances of that sandbox, for the versions on a shelf. */
-  readonly openInstances: (shelf: SeedShelf, memoryMiB: number) => Instances;
+  /** Runs bundles. */
+  readonly bundles: Sandbox;
+  /** Runs images; none where this node is never to. */
+  readonly images?: Sandbox;
+  /** Instances of those two, for the versions on a shelf. */
+  readonly openInstances: (sandbox: Sandbox, shelf: SeedShelf, memoryMiB: number) => Instances;
+  readonly surroundings: Surroundings;
+  /** How often they are looked at, milliseconds. @default 5000 */
+  readonly lookEveryMs?: number;
   readonly machine: Machine;
   /** The ledger, for what a super node owes; undefined where it cannot be reached. */
   readonly openLedger?: (superNode: Hex32) => NodeLedger | undefined;
@@ -54,73 +67,58 @@ export async function assembleNode(config: CheckedNodeConfig, on: NodeFoundation
     return node;
   } catch (error) {
     await control.close();
-    await on.sandbox.close();
     throw error;
   }
 }
 
 async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, closeControl: () => Promise<void>): Promise<NodeAtWork> {
-  const { chain, signer, dataFolder, policy, caps } = config;
+  const { chain, signer, dataFolder, streamBytes } = config;
+  const { machine } = on;
   const nowMs = on.nowMs ?? Date.now;
+  const nowUs = () => performance.now() * 1000;
   const id = nodeId(signer.publicKey);
-  const report = await on.sandbox.probe();
-  if (!tierSatisfies(report.tier, policy.minIsolation)) throw tooWeak(report, policy.minIsolation);
-  const facts: OfferFacts = {
-    machine: on.machine,
-    cores: Math.min(caps.cores ?? on.machine.cores, on.machine.cores),
-    runtimes: report.runtimes,
-    isolation: report.tier,
-    labels: config.labels,
-  };
-  const lending = new Lending({
-    slots: caps.slots ?? 16 * Math.ceil(facts.cores),
-    memoryMiB: caps.memoryMiB ?? Math.max(64, Math.floor(on.machine.memoryMiB / 2)),
-    rate: BigInt(config.rate),
-  });
+  const settings = new OwnerSettings({ folder: dataFolder, forThisRun: config.settings });
+  const engines = await openEngines(settings.now, on);
+  const lending = new Lending(lendingTerms(settings.now, machine));
   const shelf = await SeedShelf.open(
-    { path: join(dataFolder, 'seeds.json'), diskBytes: caps.diskMiB * 1024 * 1024 },
+    { path: join(dataFolder, 'seeds.json'), diskBytes: settings.now.diskMiB * 1_048_576 },
     { store: await on.openStore() },
   );
-  const instances = on.openInstances(shelf, lending.terms.memoryMiB);
-  const means = () => ({ runtimes: report.runtimes, isolation: report.tier, labels: config.labels, ...lending.terms });
-  const seeding = new Seeding({ chain, policy }, { shelf, means, prepare: async (program) => on.sandbox.prepare?.(program) });
-  const tally = new Tally();
-  const nowUs = () => performance.now() * 1000;
-  const desk = new JobDesk({}, { lending, shelf, tally, nowUs, nowMs });
-  const evidence = new EvidenceLog({ path: join(dataFolder, 'evidence.jsonl') });
-  const accounts = config.superNodes.map(
-    ({ key }) =>
-      new SuperNodeAccount(
-        {
-          chain,
-          node: id,
-          superNodeKey: key,
-          receiptsFolder: join(dataFolder, 'receipts'),
-          boot: on.machine.boot,
-          ...(on.batching && { batching: on.batching }),
-        },
-        { signer, nowMs, onRoot: () => node.rootSigned(key) },
-      ),
-  );
-  const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
-  const node: LentNode = new LentNode(
-    { chain, id, facts },
+  const instances = on.openInstances(engines.sandbox, shelf, lending.terms.memoryMiB);
+  const tally = new Tally({ nowMs });
+  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels });
+  const facts = () => ({ machine, cores: lentCores(settings.now, machine), ...can() });
+  const seeding = new Seeding(
+    { chain, owner: config.owner },
     {
-      lending,
       shelf,
-      seeding,
-      evidence,
-      accounts: byKey,
-      nowMs,
-      log: on.log,
-      desk,
-      instances,
-      tally,
-      nowUs,
-      challenged: (superNode, fn) => duties.challenged(superNode, fn),
-      streamBytes: caps.streamBytes,
+      policy: () => settings.now,
+      means: () => ({ ...can(), ...lending.terms }),
+      prepare: async (program) => engines.sandbox.prepare?.(program),
+      onRefused: (name, words) => tally.refusedSeed(name, words),
     },
   );
+  const desk = new JobDesk({}, { lending, shelf, tally, nowUs, nowMs });
+  const evidence = new EvidenceLog({ path: join(dataFolder, 'evidence.jsonl') });
+  const accounts = openAccounts(config, on, id, { nowMs, onRoot: (key) => node.rootSigned(key) });
+  const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
+  const node: LentNode = new LentNode(
+    { chain, id },
+    {
+      ...{ lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes, facts },
+      challenged: (superNode, fn) => duties.challenged(superNode, fn),
+    },
+  );
+  const day = new DayBook({ path: join(dataFolder, 'day.json'), nowMs });
+  const conditions = lookAround(on, { settings, lending, tally, day, engines, nowMs });
+  await conditions.start();
+  lending.onChange(() => {
+    // The owner wants the computer back: what waits there for the next job goes at once.
+    if (!lending.accepting && !lending.stopping) void instances.clear(settings.now.runningJobs === 'hand-back' ? 'all' : 'idle');
+  });
+  const followers = { settings, machine, lending, engines, shelf, seeding, instances, conditions, offerAll: () => node.offerAll() };
+  for (const seeded of await seeding.leaveUnwanted()) on.log('info', `${seeded.name} is held no longer: its owner is not taken any more.`);
+  warnOfStrangers(settings.now, engines, on.log);
   const duties = new LedgerDuties(
     { chain, node: id, claimAfterMs: config.claims.afterMs, everyMs: config.claims.everyMs },
     { accounts, signer, shelf, evidence, nowMs, say: on.log, openLedger: (key) => on.openLedger?.(key) },
@@ -130,7 +128,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const closers = [
     () => duties.close(),
     () => instances.close(),
-    () => on.sandbox.close(),
+    () => engines.sandbox.close(),
     ...accounts.map((account) => () => account.close()),
     closeControl,
   ];
@@ -148,14 +146,67 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     shelf,
     node,
     links,
+    machine,
+    settings,
+    conditions,
+    day,
+    followers,
     closers,
   });
 }
 
-function tooWeak(report: Awaited<ReturnType<Sandbox['probe']>>, wanted: string): OrbError {
-  const remedies = report.layers.filter(({ active }) => !active).map(({ name, remedy }) => `${name}${remedy ? `: ${remedy}` : ''}`);
-  return new OrbError('sandbox-failed', {
-    message: `This computer can isolate functions only by ${report.tier}; its owner demands ${wanted}.`,
-    hint: remedies.length > 0 ? `Missing: ${remedies.join('; ')}` : 'Lower policy.minIsolation.',
-  });
+/** What this computer can enforce, by trying it. @throws OrbError `sandbox-failed` below what the owner demands */
+async function openEngines(settings: Settings, { bundles, images, machine }: NodeFoundations): Promise<Engines> {
+  const engines = new Engines({ bundles, images });
+  try {
+    await engines.open(lentLimits(settings, machine));
+    await engines.useImages(settings.containers === 'on');
+    if (settings.minIsolation !== undefined) engines.demand(settings.minIsolation);
+    return engines;
+  } catch (error) {
+    await engines.sandbox.close();
+    throw error;
+  }
+}
+
+function openAccounts(
+  { chain, signer, dataFolder, superNodes }: CheckedNodeConfig,
+  { machine, batching }: NodeFoundations,
+  node: NodeId,
+  { nowMs, onRoot }: { readonly nowMs: () => number; readonly onRoot: (superNodeKey: Hex32) => void },
+): SuperNodeAccount[] {
+  const receiptsFolder = join(dataFolder, 'receipts');
+  return superNodes.map(
+    ({ key }) =>
+      new SuperNodeAccount(
+        { chain, node, superNodeKey: key, receiptsFolder, boot: machine.boot, ...(batching && { batching }) },
+        { signer, nowMs, onRoot: () => onRoot(key) },
+      ),
+  );
+}
+
+function lookAround(
+  { machine, surroundings, lookEveryMs }: NodeFoundations,
+  parts: Pick<ConditionsDependencies, 'lending' | 'tally' | 'day' | 'nowMs'> & {
+    readonly settings: OwnerSettings;
+    readonly engines: Engines;
+  },
+): Conditions {
+  const { settings, engines, ...rest } = parts;
+  const ownCpuUs = () => {
+    const { user, system } = process.cpuUsage();
+    return user + system + (engines.sandbox.cpuUs?.() ?? 0);
+  };
+  return new Conditions(
+    { cores: machine.cores, ...(lookEveryMs !== undefined && { everyMs: lookEveryMs }) },
+    { ...rest, settings: () => settings.now, surroundings, ownCpuUs, clockMs: () => performance.now() },
+  );
+}
+
+function warnOfStrangers({ minIsolation = strangersTier }: Settings, { isolation }: Engines, log: NodeLog): void {
+  if (tierSatisfies(isolation, minIsolation)) return;
+  log(
+    'warn',
+    `This computer isolates functions by ${isolation} alone: functions of other accounts are not taken, images aside. Raise it: orb node doctor. Or take them all the same: orb node set min-isolation ${isolation}`,
+  );
 }

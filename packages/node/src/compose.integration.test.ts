@@ -42,8 +42,7 @@ describe('a node with real links, disk and Deno', () => {
         signer: testSigner('node'),
         label: 'integration',
         superNodes: [{ address: superNode.address, key: superNode.signer.publicKey }],
-        caps: { memoryMiB: 512 },
-        containers: { use: 'off' },
+        settings: { memoryMiB: 512, containers: 'off', minIsolation: 'process', priority: 'normal', onBattery: 'lend' },
       },
       { log: (_, message) => log.push(message) },
     );
@@ -64,7 +63,7 @@ describe('a node with real links, disk and Deno', () => {
     expect(offer).toMatchObject({
       platform: process.platform,
       architecture: process.arch,
-      runtimes: ['deno-2'],
+      runtimes: ['deno-2', 'wasi-1'],
       memoryMiB: 512,
       accepting: true,
     });
@@ -179,7 +178,7 @@ describe('a node with real links, disk and Deno', () => {
       signer: testSigner('node'),
       label: 'strict',
       superNodes: [{ address: superNode.address, key: superNode.signer.publicKey }],
-      policy: { minIsolation: 'vm' as const },
+      settings: { minIsolation: 'vm' as const, containers: 'off' as const },
     };
     await expect(startNode(config)).rejects.toMatchObject({ code: 'sandbox-failed', message: expect.stringContaining('demands vm') });
     rmSync(other, { recursive: true, force: true });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { WssTransport } from '@orb/link/wss';
 import { nodeId, type Hex32 } from '@orb/protocol';
-import { InstancePool, SandboxByKind, type Sandbox } from '@orb/sandbox';
+import { InstancePool, type Sandbox } from '@orb/sandbox';
 import { ContainerSandbox } from '@orb/sandbox/container';
 import { DenoSandbox } from '@orb/sandbox/deno';
 import { MemorySandbox } from '@orb/sandbox/memory';
@@ -14,6 +14,9 @@ import type { NodeLog } from './lent-node.ts';
 import { checkNodeConfig, type CheckedNodeConfig, type NodeConfig } from './node-config.ts';
 import { thisMachine } from './offer/machine.ts';
 import type { RunningNode } from './running-node.ts';
+import { readRegistries } from './settings/registries-file.ts';
+import { AnySurroundings } from './surroundings/any-surroundings.ts';
+import { LinuxSurroundings } from './surroundings/linux-surroundings.ts';
 
 /**
  * Lends this computer: links to its super nodes, seeds what its owner's policy allows, and runs jobs until stopped.
@@ -25,12 +28,17 @@ import type { RunningNode } from './running-node.ts';
 export async function startNode(config: NodeConfig, options: { readonly log?: NodeLog } = {}): Promise<RunningNode> {
   const checked = checkNodeConfig(config);
   const machine = thisMachine();
-  const sandbox = makeSandbox(checked);
+  const { dataFolder, sandbox } = checked;
+  const memory = sandbox === 'memory';
   return assembleNode(checked, {
     transport: new WssTransport(),
-    openStore: () => openDiskStore({ directory: join(checked.dataFolder, 'code'), quotaBytes: checked.caps.diskMiB * 1024 * 1024 }),
-    sandbox,
-    openInstances: (shelf, memoryMiB) => new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox }), shelf }),
+    // The shelf decides how much code is held: the owner may change that at any time.
+    openStore: () => openDiskStore({ directory: join(dataFolder, 'code'), quotaBytes: Number.MAX_SAFE_INTEGER }),
+    bundles: memory ? new MemorySandbox() : new DenoSandbox(),
+    ...(!memory && { images: makeImages(checked) }),
+    openInstances: (engines, shelf, memoryMiB) =>
+      new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox: engines }), shelf }),
+    surroundings: process.platform === 'linux' ? new LinuxSurroundings() : new AnySurroundings(),
     machine,
     openLedger: (superNode) => openLedger(checked, superNode),
     log: options.log ?? (() => undefined),
@@ -46,19 +54,10 @@ function openLedger({ chain, superNodes, gateways }: CheckedNodeConfig, superNod
   return urls.length === 0 ? undefined : httpLedger(urls, chain);
 }
 
-/** Deno for bundles, and containers for images where an engine answers. */
-function makeSandbox({ sandbox, containers, signer }: CheckedNodeConfig): Sandbox {
-  if (sandbox === 'memory') return new MemorySandbox();
-  if (containers.use === 'off') return new DenoSandbox();
-  const { socket, runtime, cores, diskMiB, registries, onlyListedRegistries } = containers;
-  const image = new ContainerSandbox({
+function makeImages({ dataFolder, engineSocket, signer }: CheckedNodeConfig): Sandbox {
+  return new ContainerSandbox({
     owner: nodeId(signer.publicKey).slice(0, 16),
-    cpus: cores,
-    imageDiskMiB: diskMiB,
-    registries,
-    onlyListedRegistries,
-    ...(socket !== undefined && { socketPath: socket }),
-    ...(runtime !== undefined && { runtime }),
+    registries: () => readRegistries(dataFolder),
+    ...(engineSocket !== undefined && { socketPath: engineSocket }),
   });
-  return new SandboxByKind({ bundle: new DenoSandbox(), image });
 }

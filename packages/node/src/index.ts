@@ -1,6 +1,10 @@
 export { startNode } from './compose.ts';
 export type { NodeLog } from './lent-node.ts';
 export type { NodeConfig } from './node-config.ts';
+export { changeSettingsFile } from './settings/owner-settings.ts';
+export { changeRegistry, readRegistries, type Registries } from './settings/registries-file.ts';
+export { checkSettings, type Settings, type SettingsChange } from './settings/settings.ts';
+export { readSettings } from './settings/settings-file.ts';
 export type { NodeStatus, SuperNodeStatus } from './node-status.ts';
 export { controlNode } from './owner-control/control-node.ts';
 export type { ControlRequest } from './owner-control/control-protocol.ts';

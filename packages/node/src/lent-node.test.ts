@@ -175,7 +175,9 @@ describe('the owner', () => {
     });
     expect(await ask({ command: 'pause' })).toMatchObject({ state: 'paused', offer: { accepting: false } });
     expect(await ask({ command: 'resume' })).toMatchObject({ state: 'lending' });
-    expect(await ask({ command: 'set', slots: 3, rate: '25' })).toMatchObject({ offer: { slots: 3, rate: '25', memoryMiB: 2_048 } });
+    expect(await ask({ command: 'set', settings: { slots: 3, price: '25' } })).toMatchObject({
+      offer: { slots: 3, rate: '25', memoryMiB: 2_048 },
+    });
     await t.superNode.until(() => t.superNode.offers.at(-1)!.slots === 3);
     await expect(t.superNode.run(t.fn)).rejects.toMatchObject({ details: { reason: 'rate-too-low' } });
   });
@@ -224,7 +226,7 @@ describe('the owner', () => {
   test('gets a clear word for what is not a command, and the node goes on', async () => {
     await t.startSeeded();
     await expect(ask({ command: 'dance' } as never)).rejects.toMatchObject({ code: 'invalid-request' });
-    await expect(ask({ command: 'set', slots: -1 })).rejects.toMatchObject({
+    await expect(ask({ command: 'set', settings: { slots: -1 } })).rejects.toMatchObject({
       code: 'invalid-request',
       message: expect.stringContaining('slots'),
     });

@@ -31,10 +31,11 @@ import type { SuperNodeAccount } from './super-node-account.ts';
 export interface LentNodeOptions {
   readonly chain: ChainId;
   readonly id: NodeId;
-  readonly facts: OfferFacts;
 }
 
 export interface LentNodeDependencies extends JobRoom {
+  /** What this computer can do now. */
+  readonly facts: () => OfferFacts;
   readonly lending: Lending;
   readonly shelf: SeedShelf;
   readonly seeding: Seeding;
@@ -77,7 +78,7 @@ export class LentNode implements LinkHandler {
   offer(account: SuperNodeAccount): Offer {
     const { lending, shelf } = this.#d;
     const seeds = Array.from(shelf.versions, ({ version }) => version);
-    return makeOffer(this.#options.facts, lending, seeds, account.book.lastBatch);
+    return makeOffer(this.#d.facts(), lending, seeds, account.book.lastBatch);
   }
 
   /** A link is up: offers what this node has, and then the roots that are not settled. */

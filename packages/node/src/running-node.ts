@@ -1,16 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeId } from '@orb/protocol';
 import type { ControlRequest } from './owner-control/control-protocol.ts';
-import type { JobDesk } from './job/accept-job.ts';
-import type { Lending } from './offer/lending.ts';
 import { nodeStatus, type NodeStatus, type NodeStatusSources } from './node-status.ts';
+import { changeSettings, type Followers } from './settings/follow-settings.ts';
+import type { SettingsChange } from './settings/settings.ts';
 
 /** A lent computer at work. */
 export interface RunningNode {
   readonly id: NodeId;
   status(): NodeStatus;
-  /** Takes no new jobs until {@link resume}. */
-  pause(): void;
+  /**
+   * Takes no new jobs until {@link resume}.
+   * @param handBack jobs under way are given back at once, for others to run; else they end, or what the settings say
+   */
+  pause(handBack?: boolean): void;
   resume(): void;
   /** Takes nothing new and resolves when the last answer has gone and its batch is signed. The node stays linked. */
   drain(): Promise<void>;
@@ -20,10 +23,8 @@ export interface RunningNode {
   readonly ended: Promise<void>;
 }
 
-export interface RunningNodeDependencies extends Omit<NodeStatusSources, 'nowMs'> {
-  readonly nowMs: () => number;
-  readonly lending: Lending;
-  readonly desk: JobDesk;
+export interface RunningNodeDependencies extends NodeStatusSources {
+  readonly followers: Followers;
   /** Resolves when every linked super node has taken the newest offer. */
   readonly offersTaken: () => Promise<void>;
   /** What is left to close after the links, in order. */
@@ -51,8 +52,9 @@ export class NodeAtWork implements RunningNode {
     return nodeStatus(this.#d);
   }
 
-  pause(): void {
+  pause(handBack = false): void {
     this.#d.lending.pause();
+    if (handBack) void this.#d.followers.instances.clear('all');
   }
 
   resume(): void {
@@ -79,26 +81,19 @@ export class NodeAtWork implements RunningNode {
 
   async #stop(): Promise<void> {
     this.#d.lending.stop();
+    await this.#d.conditions.stop();
     await this.#d.links.stop();
     for (const close of this.#d.closers) await close();
     this.#end.resolve();
   }
 
   /** Does what the owner says over the control channel; everything is answered with the status after it. */
-  obey(request: ControlRequest): NodeStatus {
-    const { lending } = this.#d;
-    if (request.command === 'pause') lending.pause();
+  async obey(request: ControlRequest): Promise<NodeStatus> {
+    const { lending, followers } = this.#d;
+    if (request.command === 'pause') this.pause(request.handBack);
     else if (request.command === 'resume') lending.resume();
-    else if (request.command === 'set') lending.change(termsOf(request));
+    else if (request.command === 'set') await changeSettings(request.settings as SettingsChange, followers);
     else if (request.command === 'stop') setImmediate(() => void this.drain().then(() => this.stop()));
     return this.status();
   }
-}
-
-function termsOf({ slots, memoryMiB, rate }: Extract<ControlRequest, { command: 'set' }>): Parameters<Lending['change']>[0] {
-  return {
-    ...(slots !== undefined && { slots }),
-    ...(memoryMiB !== undefined && { memoryMiB }),
-    ...(rate !== undefined && { rate: BigInt(rate) }),
-  };
 }

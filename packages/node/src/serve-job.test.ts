@@ -159,7 +159,7 @@ describe('a stream', () => {
 
   test('is marked as one, and may be larger than a whole body, up to the limit of streams', async () => {
     t = new TestNode(async ({ path }) => ({ streamed: true, body: many(path === '/more' ? 9 : 7), completed: undefined }));
-    await t.startSeeded({ caps: { streamBytes: 8 * 1024 * 1024 } });
+    await t.startSeeded({ streamBytes: 8 * 1024 * 1024 });
     const { answer } = await t.superNode.send(t.fn);
     expect(isStreamed(answer.header as RunAnswer)).toBe(true);
     expect(await answer.body.bytes(10_000_000)).toHaveLength(7 * 1024 * 1024);
@@ -185,7 +185,7 @@ describe('a stream', () => {
       }
       return { body: utf8(String(bytes)) };
     });
-    await t.startSeeded({ caps: { streamBytes: 8 * 1024 * 1024 } });
+    await t.startSeeded({ streamBytes: 8 * 1024 * 1024 });
     const ticket = { requestHash: streamedRequestHash('POST', '/') };
     const fits = await t.superNode.run(t.fn, { body: many(8), ticket });
     expect(fits.body.toString()).toBe(String(8 * 1024 * 1024));
@@ -320,7 +320,7 @@ describe('a job is refused, with the reason,', () => {
   test('when all slots are taken', async () => {
     const gate = Promise.withResolvers<void>();
     t = new TestNode(async () => (await gate.promise, {}));
-    await t.startSeeded({ caps: { slots: 1 } });
+    await t.startSeeded({ settings: { slots: 1 } });
     const first = t.superNode.run(t.fn);
     await expect(t.superNode.run(t.fn)).rejects.toMatchObject({ details: { reason: 'no-slot' } });
     gate.resolve();
@@ -330,7 +330,7 @@ describe('a job is refused, with the reason,', () => {
   test('when its function’s memory is not free', async () => {
     const gate = Promise.withResolvers<void>();
     t = new TestNode(async () => (await gate.promise, {}));
-    await t.startSeeded({ caps: { memoryMiB: 200 } });
+    await t.startSeeded({ settings: { memoryMiB: 200 } });
     const other = testFunction('other', 'export default () => 1');
     expect(await t.superNode.seed(other)).toEqual({ seeding: true });
     const first = [t.superNode.run(t.fn), t.superNode.run(t.fn)];

@@ -26,6 +26,10 @@ export class InlineInstances implements Instances {
 
   forget(): void {}
 
+  async resize(): Promise<void> {}
+
+  async clear(): Promise<void> {}
+
   async close(): Promise<void> {}
 
   #lease(): Lease {

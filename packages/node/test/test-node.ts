@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryTransport } from '@orb/link/memory';
-import { InstancePool } from '@orb/sandbox';
+import { InstancePool, type Sandbox } from '@orb/sandbox';
 import { MemorySandbox } from '@orb/sandbox/memory';
 import { MemoryStore } from '@orb/store/memory';
 import { assembleNode, type NodeFoundations } from '../src/assemble-node.ts';
@@ -11,6 +11,7 @@ import { PooledInstances } from '../src/job/pooled-instances.ts';
 import { checkNodeConfig, type NodeConfig } from '../src/node-config.ts';
 import type { RunningNode } from '../src/running-node.ts';
 import type { SeedShelf } from '../src/seeding/seed-shelf.ts';
+import { StillSurroundings } from './still-surroundings.ts';
 import { InlineInstances, type InlineHandler } from './inline-instances.ts';
 import { chain, ScriptedSuperNode, testFunction, testSigner, type TestFunction } from './scripted-super-node.ts';
 
@@ -25,6 +26,7 @@ export class TestNode {
   readonly transport = new MemoryTransport();
   readonly store = new MemoryStore();
   readonly superNode = new ScriptedSuperNode(signer);
+  readonly surroundings = new StillSurroundings();
   readonly log: string[] = [];
   readonly fn: TestFunction = testFunction('hello', 'export default () => "hello"');
   readonly #inline: InlineInstances | undefined;
@@ -52,13 +54,16 @@ export class TestNode {
       superNodes: [{ address: this.superNode.address, key: this.superNode.signer.publicKey }],
       label: 'test',
       ...config,
+      // The memory sandbox isolates nothing.
+      settings: { minIsolation: 'process', ...config.settings },
     });
     const sandbox = new MemorySandbox();
     this.node = await assembleNode(checked, {
       transport: this.transport,
       openStore: async () => this.store,
-      sandbox,
-      openInstances: (shelf, memoryMiB): Instances => this.#inline ?? pooled(sandbox, shelf, memoryMiB),
+      bundles: sandbox,
+      openInstances: (engines, shelf, memoryMiB): Instances => this.#inline ?? pooled(engines, shelf, memoryMiB),
+      surroundings: this.surroundings,
       machine: { platform: 'linux', architecture: 'x64', cores: 2, memoryMiB: 4_096, boot: this.boot },
       log: (_, message) => this.log.push(message),
       batching: { batchMs: 10 },
@@ -84,6 +89,6 @@ export class TestNode {
   }
 }
 
-function pooled(sandbox: MemorySandbox, shelf: SeedShelf, memoryMiB: number): Instances {
+function pooled(sandbox: Sandbox, shelf: SeedShelf, memoryMiB: number): Instances {
   return new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox }), shelf });
 }

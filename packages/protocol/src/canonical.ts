@@ -47,7 +47,8 @@ function writeObject(value: Record<string, unknown>, depth: number): string {
 /** Whether these are scalars and arrays of such. Texts are not looked into: {@link writeRow} does it for all at once. */
 function isRow(items: readonly unknown[], depth: number): boolean {
   if (depth > maxDepth) throw new TypeError('a value nested this deeply cannot be made canonical');
-  for (const item of items) {
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i];
     if (typeof item === 'string') continue;
     if (typeof item !== 'object' || item === null) checkScalar(item);
     else if (!Array.isArray(item) || !isRow(item, depth + 1)) return false;

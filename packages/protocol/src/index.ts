@@ -7,6 +7,7 @@ export * from './canonical.ts';
 export * from './closed-row.ts';
 export * from './code-pieces.ts';
 export * from './connection-headers.ts';
+export * from './deferred.ts';
 export * from './descriptor.ts';
 export * from './errors.ts';
 export * from './finality.ts';

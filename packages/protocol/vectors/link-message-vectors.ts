@@ -1,4 +1,4 @@
-import { receiptRow, sha256, signPresence, ticketRow, type Json } from '../src/index.ts';
+import { callerTokenMac, receiptRow, sha256, signPresence, ticketRow, type Json } from '../src/index.ts';
 import { keyOf, sampleIds, sampleReceipt, sampleTicket, sampleTime, vectorHash } from './sample.ts';
 
 const ticket = ticketRow(sampleTicket(1));
@@ -6,6 +6,10 @@ const receipt = receiptRow(sampleReceipt(1));
 const job = `${sampleIds.allowance}-1`;
 const root = { batch: 1, count: 1, root: vectorHash('root'), signature: 'ab'.repeat(64) };
 const headers = [['content-type', 'application/json']];
+
+const cover = { request: vectorHash('request'), result: vectorHash('result'), bytesIn: 2, bytesOut: 17 };
+const end = { prcUs: 310, setupUs: 0, runUs: 1_200, receipt: cover };
+const callerLink = { chain: sampleIds.chain, superNode: keyOf('superNode').publicKey, caller: keyOf('other').publicKey };
 
 /** One of each message over links, with every optional member; bodies and signatures stand for themselves. */
 export const linkMessages = {
@@ -94,6 +98,18 @@ export const linkMessages = {
   forwardFailure: { ended: 'failed', started: false, attempts: 1, error: { code: 'no-node-fits' } },
   forwardTrailer: { ticket, receipt, node: sampleIds.node, prcUs: 310, error: 'no address', errorType: 'TypeError' },
   received: { job, received: true },
+  callerToken: { id: 'ORBAAAAAAAAAAAAAAAAA', mac: callerTokenMac('the token’s secret', callerLink) },
+  callerRequest: {
+    fn: 'alice/hello',
+    mode: 'http',
+    method: 'PUT',
+    path: '/a?b=c',
+    headers,
+    bytes: 2,
+    signed: { target: '/fn/alice/hello/a?b=c', 'content-digest': 'x', 'signature-input': 'y', signature: 'z' },
+  },
+  callerAnswer: { status: 200, headers, call: '0123456789abcdef0123456789abcdef', job, node: sampleIds.node, attempt: 1, end },
+  callerAnswerEnd: end,
 };
 
 /** Messages over links, which two versions that stand side by side must both understand. */

@@ -24,10 +24,15 @@ export interface Lease {
 }
 
 export interface InstancePoolOptions {
-  /** All instances together, by their limits. */
+  /** All instances together, by their limits; changed by {@link InstancePool.resize}. */
   readonly memoryMiB: number;
   /** An instance without jobs is ended after this. @default 60_000 */
   readonly idleMs?: number;
+  /**
+   * Where instances without jobs end to make room, they make this much more: for the sandbox's spares, which get what
+   * instances leave free. @default 48
+   */
+  readonly sparesMiB?: number;
 }
 
 /** Time, for tests to replace. */
@@ -67,14 +72,17 @@ export class InstancePool {
   readonly #sandbox: Sandbox;
   readonly #clock: PoolClock;
   readonly #entries = new Map<string, Set<Entry>>();
+  #memoryMiB: number;
   readonly #keys = new WeakMap<PooledProgram, string>();
   #usedMiB = 0;
   #sweeping: (() => void) | undefined;
   #closed = false;
 
   constructor(options: InstancePoolOptions, dependencies: { sandbox: Sandbox; clock?: PoolClock }) {
-    this.#options = { idleMs: 60_000, ...options };
+    this.#options = { idleMs: 60_000, sparesMiB: 48, ...options };
+    this.#memoryMiB = options.memoryMiB;
     this.#sandbox = dependencies.sandbox;
+    this.#sandbox.allowSpares?.(options.memoryMiB);
     this.#clock = dependencies.clock ?? systemClock;
   }
 
@@ -127,11 +135,26 @@ export class InstancePool {
     }
   }
 
+  /** Changes the memory that all instances together may have: idle ones make room at once, busy ones when their jobs are over. */
+  async resize(memoryMiB: number): Promise<void> {
+    this.#memoryMiB = memoryMiB;
+    this.#use(0);
+    const ends: Promise<void>[] = [];
+    for (const entry of this.#idle()) if (this.#usedMiB > memoryMiB) ends.push(this.#end(entry));
+    await Promise.all(ends);
+  }
+
+  /** Ends the instances without jobs, or all: then jobs under way end as `node-failed`. */
+  async clear(which: 'idle' | 'all'): Promise<void> {
+    const cleared = which === 'idle' ? this.#idle() : [...this.#all()];
+    await Promise.all(cleared.map((entry) => this.#end(entry)));
+  }
+
   /** Ends all instances and refuses new jobs. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#sweeping?.();
-    await Promise.all(Array.from(this.#all(), (entry) => this.#end(entry)));
+    await this.clear('all');
   }
 
   /** The instance with the fewest jobs that has a free place: a warm one, or else one that is starting. */
@@ -160,7 +183,7 @@ export class InstancePool {
     };
     const entries = this.#entries.get(key) ?? new Set();
     this.#entries.set(key, entries.add(entry));
-    this.#usedMiB += entry.memoryMiB;
+    this.#use(entry.memoryMiB);
     entry.starting.then(
       (instance) => {
         entry.instance = instance;
@@ -177,25 +200,33 @@ export class InstancePool {
     return this.#sandbox.start(loaded);
   }
 
+  #use(memoryMiB: number): void {
+    this.#usedMiB += memoryMiB;
+    this.#sandbox.allowSpares?.(this.#memoryMiB - this.#usedMiB);
+  }
+
   /** Evicts idle instances until there is room. Resolves when they have ended. */
   #makeRoom(wantedMiB: number): Promise<unknown> {
-    const { memoryMiB } = this.#options;
+    const memoryMiB = this.#memoryMiB;
     if (wantedMiB > memoryMiB) {
       throw new OrbError('node-refused', { message: `The function needs ${wantedMiB} MiB; this node lends ${memoryMiB}.` });
     }
-    const idle = [...this.#all()].filter((entry) => entry.leases === 0 && entry.instance);
-    idle.sort((a, b) => a.usedAtMs - b.usedAtMs);
-    const ends: Promise<void>[] = [];
     let freeMiB = memoryMiB - this.#usedMiB;
+    if (freeMiB >= wantedMiB) return Promise.resolve();
     const evict: Entry[] = [];
-    for (const entry of idle) {
-      if (freeMiB >= wantedMiB) break;
+    for (const entry of this.#idle()) {
+      if (freeMiB >= wantedMiB + this.#options.sparesMiB) break;
       evict.push(entry);
       freeMiB += entry.memoryMiB;
     }
     if (freeMiB < wantedMiB) throw new OrbError('overloaded', { message: 'Running jobs hold all the memory that this node lends.' });
-    for (const entry of evict) ends.push(this.#end(entry));
-    return Promise.all(ends);
+    return Promise.all(evict.map((entry) => this.#end(entry)));
+  }
+
+  /** Instances without jobs, least recently used first. */
+  #idle(): Entry[] {
+    const idle = [...this.#all()].filter((entry) => entry.leases === 0 && entry.instance);
+    return idle.sort((a, b) => a.usedAtMs - b.usedAtMs);
   }
 
   #lease(entry: Entry, instance: Instance, setupUs: number): Lease {
@@ -214,7 +245,7 @@ export class InstancePool {
     entry.leases--;
     entry.usedAtMs = this.#clock.now();
     if (entry.leases > 0) return;
-    if (!instance.accepting || entry.retired) void this.#end(entry);
+    if (!instance.accepting || entry.retired || this.#usedMiB > this.#memoryMiB) void this.#end(entry);
     else if (!this.#closed) this.#sweeping ??= this.#clock.after(this.#options.idleMs, () => this.#sweep());
   }
 
@@ -259,7 +290,7 @@ export class InstancePool {
   #remove(entry: Entry): void {
     const entries = this.#entries.get(entry.key);
     if (!entries?.delete(entry)) return;
-    this.#usedMiB -= entry.memoryMiB;
+    this.#use(-entry.memoryMiB);
     if (entries.size === 0) this.#entries.delete(entry.key);
   }
 }

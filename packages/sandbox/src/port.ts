@@ -15,8 +15,33 @@ export interface Sandbox {
    * there is nothing to fetch. @throws OrbError `load-failed` when it can never be had, `store-full`, `sandbox-failed`
    */
   prepare?(program: Program): Promise<void>;
+  /**
+   * How much memory processes that hold no program yet may take, MiB; told again whenever it changes. Until then, and
+   * where it is absent, as much as they want.
+   */
+  allowSpares?(memoryMiB: number): void;
+  /** What the owner lends, as far as this engine enforces it. May be called again at any time. */
+  limit?(lent: LentLimits): Promise<void>;
+  /** CPU time of all its processes so far, those that have ended too, microseconds. */
+  cpuUs?(): number;
   /** Ends every instance and spare. */
   close(): Promise<void>;
+}
+
+/** What the owner of a computer lends to all functions together. */
+export interface LentLimits {
+  readonly cores: number;
+  readonly memoryMiB: number;
+  /** Beside the owner's own programs. */
+  readonly priority: 'lowest' | 'normal';
+  /** Disk for images. */
+  readonly imageDiskMiB: number;
+  /** Cores that one container may use. */
+  readonly containerCores: number;
+  /** The engine's runtime for functions; its own where undefined. */
+  readonly containerRuntime: string | undefined;
+  /** Fetch images only from registries that the owner has listed. */
+  readonly onlyListedRegistries: boolean;
 }
 
 export interface SandboxReport {

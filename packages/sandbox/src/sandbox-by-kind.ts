@@ -1,4 +1,4 @@
-import type { Instance, Program, Sandbox, SandboxReport } from './port.ts';
+import type { Instance, LentLimits, Program, Sandbox, SandboxReport } from './port.ts';
 
 export interface SandboxesByKind {
   /** For bundles and WebAssembly. */
@@ -30,8 +30,21 @@ export class SandboxByKind implements Sandbox {
     await this.#of(program).prepare?.(program);
   }
 
+  /** Only bundles have spares that hold memory. */
+  allowSpares(memoryMiB: number): void {
+    this.#kinds.bundle.allowSpares?.(memoryMiB);
+  }
+
   #of({ kind }: Program): Sandbox {
     return kind === 'image' ? this.#kinds.image : this.#kinds.bundle;
+  }
+
+  async limit(lent: LentLimits): Promise<void> {
+    await Promise.all([this.#kinds.bundle.limit?.(lent), this.#kinds.image.limit?.(lent)]);
+  }
+
+  cpuUs(): number {
+    return (this.#kinds.bundle.cpuUs?.() ?? 0) + (this.#kinds.image.cpuUs?.() ?? 0);
   }
 
   async close(): Promise<void> {

@@ -86,6 +86,12 @@ export const finalitySchema = z.object({
   final: count.nullable(),
   peers: z.array(z.object({ id: hex32, height: count.nullable(), heardMs: z.number().nullable() })).max(1_000),
 });
+export const refusalsSchema = z.object({
+  refusals: z.array(z.object({ header: blockHeaderSchema, signature: hex64, reason: text })).max(100),
+});
+/** A block that the orderer signed and that cannot stand. */
+export type RefusedBlock = z.output<typeof refusalsSchema>['refusals'][number];
+
 /** How far the peers of a ledger have co-signed its blocks. */
 export type LedgerFinality = z.output<typeof finalitySchema>;
 

@@ -26,4 +26,17 @@ export { Orb, type OrbOptions } from './orb.ts';
 export type { ProveOptions, ProvenJob } from './prove-call.ts';
 export type { NewToken, TokenInfo, TokensClient, TokenTerms } from './tokens-client.ts';
 export { readBytes } from './read-bounded.ts';
-export { checkJobProof, finalityOf, type CheckedJobProof, type Finality, type JobProof } from '@orb/protocol';
+export { newKey, type NewKey } from './new-key.ts';
+export {
+  checkJobProof,
+  createSigner,
+  finalityOf,
+  isOrbError,
+  OrbError,
+  type CheckedJobProof,
+  type ErrorCode,
+  type FaultOf,
+  type Finality,
+  type JobProof,
+  type Signer,
+} from '@orb/protocol';

@@ -21,11 +21,13 @@ import {
   historySchema,
   locatedSchema,
   rangeSchema,
+  refusalsSchema,
   stateAnswerSchema,
   type Committed,
   type KeyChange,
   type LedgerFinality,
   type LocatedTransaction,
+  type RefusedBlock,
 } from './answers.ts';
 import type { Http } from './http.ts';
 
@@ -139,6 +141,15 @@ export class LedgerClient {
       return await this.#http.json('/v1/ledger/cosignatures', finalitySchema);
     } catch (error) {
       return undefinedIfAbsent(error);
+    }
+  }
+
+  /** Blocks that the orderer signed and that cannot stand, as this super node or peer has found or was shown. */
+  async refusals(): Promise<readonly RefusedBlock[]> {
+    try {
+      return (await this.#http.json('/v1/ledger/refusals', refusalsSchema)).refusals;
+    } catch (error) {
+      return undefinedIfAbsent(error) ?? [];
     }
   }
 

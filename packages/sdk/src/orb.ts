@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { OrbError, accountId, chainId, checkJobProof, type AccountId, type ChainId, type JobProof, type Signer } from '@orb/protocol';
 import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';

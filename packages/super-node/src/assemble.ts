@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { Cosignatures, Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
@@ -45,6 +45,8 @@ export interface SuperNodeParts {
   readonly ledger: Ledger;
   /** What peers have co-signed. Without it nobody can. */
   readonly cosignatures?: Cosignatures | undefined;
+  /** Blocks of the ledger that prove its orderer wrong. */
+  readonly refusals?: Refusals | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
@@ -211,6 +213,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     calls,
     ledger,
     cosignatures: parts.cosignatures,
+    refusals: parts.refusals,
     store: parts.store,
     genesis: keys.genesis,
     superNode,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Cosignatures, Ledger } from '@orb/ledger';
 import { openEmbeddedLedger } from '@orb/ledger/embedded';
 import { CosignatureBook, httpCosignatures, openCosigner, startCosigning } from '@orb/ledger/finality';
-import { httpUpstream, openReplicaLedger } from '@orb/ledger/replica';
+import { EvidenceFiles, httpUpstream, openReplicaLedger, Refusals, startSpreading, type Evidence } from '@orb/ledger/replica';
 import { WssTransport } from '@orb/link/wss';
 import { chainId, OrbError } from '@orb/protocol';
 import { openDiskStore } from '@orb/store/disk';
@@ -23,13 +23,25 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
     ...(config.links.address !== undefined && { publicAddress: config.links.address }),
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
-  const ledger = await openLedger(config, keys, dependencies.log);
+  const { log } = dependencies;
+  const { ledger, refusals } = await openLedger(config, keys, log);
   let cosigned: Cosigned | undefined;
   try {
-    cosigned = await openCosignatures(config, { ledger, keys, log: dependencies.log });
-    const { cosignatures, stop } = cosigned;
-    const running = await assembleSuperNode(config, { ledger, cosignatures, store, transport, keys, gatewayTls, log: dependencies.log });
-    return { ...running, stop: () => stop().then(() => running.stop()) };
+    cosigned = await openCosignatures(config, { ledger, keys, log });
+    const { cosignatures } = cosigned;
+    const running = await assembleSuperNode(config, { ledger, cosignatures, refusals, store, transport, keys, gatewayTls, log });
+    const spreading = startSpreading({
+      ledger,
+      refusals,
+      self: running.id,
+      onTrouble: ({ message }) => log.warn('another super node was not told of a refused block', { message }),
+    });
+    const stop = async () => {
+      await spreading.stop();
+      await cosigned?.stop();
+      await running.stop();
+    };
+    return { ...running, stop };
   } catch (error) {
     await cosigned?.stop();
     await cosigned?.cosignatures.close();
@@ -70,7 +82,12 @@ async function openCosignatures(
 /** How long a replica that starts waits for what it has missed. Later it goes on with what it has. */
 const catchUpMs = 10_000;
 
-async function openLedger(config: SuperNodeConfig, { genesis, orderer }: NetworkFolder, log: Log): Promise<Ledger> {
+interface OpenedLedger {
+  readonly ledger: Ledger;
+  readonly refusals: Refusals;
+}
+
+async function openLedger(config: SuperNodeConfig, { genesis, orderer }: NetworkFolder, log: Log): Promise<OpenedLedger> {
   const folder = join(config.folder, 'ledger');
   if (config.ledger.mode === 'embedded') {
     if (!orderer) {
@@ -79,7 +96,13 @@ async function openLedger(config: SuperNodeConfig, { genesis, orderer }: Network
         hint: 'Follow the super node that has it: set ledger to {"mode": "replica", "upstream": "https://…"}.',
       });
     }
-    return openEmbeddedLedger({ folder, genesis, ordererKey: orderer });
+    const ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: orderer });
+    const files = await EvidenceFiles.open(folder);
+    const onSecondBlock = async (evidence: Evidence) => {
+      const file = await files.keep(evidence);
+      log.error('another has a second block that this orderer has signed', { height: evidence.height, evidence: file });
+    };
+    return { ledger, refusals: new Refusals({ ledger, clock: Date.now, onSecondBlock }) };
   }
   const { upstream: url } = config.ledger;
   const replica = await openReplicaLedger({
@@ -93,7 +116,7 @@ async function openLedger(config: SuperNodeConfig, { genesis, orderer }: Network
   const until = Date.now() + catchUpMs;
   const behind = () => replica.status.state === 'connecting' || replica.head.height < (replica.status.upstreamHeight ?? 0);
   while (behind() && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
-  return replica;
+  return { ledger: replica, refusals: replica.refusals };
 }
 
 function readTls({ certFile, keyFile }: { certFile: string; keyFile: string }): { cert: string; key: string } {

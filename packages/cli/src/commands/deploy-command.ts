@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { OrbError, formatCredits, isFunctionName, limits } from '@orb/protocol';
+import { OrbError, formatCredits, isFunctionName, isolationTiers, limits, type IsolationTier } from '@orb/protocol';
 import { nameFromFile } from '../deploy/bundle-source.ts';
 import { deployFunction, type Deployment, type ManifestTerms } from '../deploy/deploy-function.ts';
 import { parseImagePlace } from '../deploy/image-registry.ts';
@@ -21,6 +21,7 @@ interface DeployFlags {
   readonly replicas?: number;
   readonly concurrency?: number;
   readonly handler?: string;
+  readonly isolation?: IsolationTier;
   readonly env?: Readonly<Record<string, string>> | false;
   readonly budget?: bigint;
   readonly allowanceFor?: number;
@@ -68,6 +69,11 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
     .option(
       '--handler <export>',
       'which export answers (default: fetch, then default, then handler; of WebAssembly _start, then handle); of an image job or http (default: http if it names a port)',
+    )
+    .addOption(
+      new Option('--isolation <tier>', 'the weakest isolation of a node that may run it, weakest first (default: process)').choices(
+        isolationTiers,
+      ),
     )
     .option(
       '--env <NAME=VALUE>',
@@ -137,6 +143,7 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
     ...(flags.replicas !== undefined && { replicas: flags.replicas }),
     ...(flags.concurrency !== undefined && { concurrency: flags.concurrency }),
     ...(flags.handler !== undefined && { handler: flags.handler }),
+    ...(flags.isolation !== undefined && { isolation: flags.isolation }),
     ...(flags.env !== undefined && { env: flags.env || undefined }),
     ...(flags.private && { visibility: 'private' as const }),
     ...(flags.public && { visibility: 'public' as const }),

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
-import type { Command } from 'commander';
-import { OrbError, chainId, isHex32, type Genesis, type Signer } from '@orb/protocol';
+import { InvalidArgumentError, type Command } from 'commander';
+import { OrbError, blockHash, chainId, isHex32, type Genesis, type Signer } from '@orb/protocol';
 import type { LedgerFinality } from '@orb/sdk';
 import { genesisOfFolder, runPeer } from '../compose.ts';
 import { readProfile } from '../session/profile.ts';
@@ -17,6 +17,7 @@ interface StartFlags {
   readonly folder: string;
   readonly chain?: string;
   readonly listen?: string;
+  readonly other: readonly string[];
   readonly stopWithParent?: boolean;
 }
 
@@ -31,12 +32,18 @@ export function addPeerCommands(ledger: Command, context: CommandContext): void 
     .requiredOption('--folder <folder>', 'where the copy, and what it has co-signed, are kept')
     .option('--chain <id>', 'the network that is meant; needed once, where this computer does not know it')
     .option('--listen <host:port>', 'serve reads and proofs over HTTP there')
+    .option('--other <url>', 'another peer that is no super node: it is told of refused blocks, and asked; may be given again', address, [])
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => startPeer(context.session(command), flags));
   ledger
     .command('peers')
     .description('who co-signs the ledger, how far each has come, and up to where it is final')
     .action(async (_: unknown, command: Command) => showPeers(context.session(command)));
+}
+
+function address(url: string, before: readonly string[]): readonly string[] {
+  if (!/^https?:\/\/[^/]+/.test(url) || !URL.canParse(url)) throw new InvalidArgumentError('It must be http://… or https://….');
+  return [...before, url];
 }
 
 /** What makes the ledger final, in words. */
@@ -51,14 +58,14 @@ export function finalWords(finality: LedgerFinality | undefined, style: Style): 
   );
 }
 
-async function startPeer(session: Session, { folder: given, chain, listen, stopWithParent }: StartFlags): Promise<void> {
+async function startPeer(session: Session, { folder: given, chain, listen, other, stopWithParent }: StartFlags): Promise<void> {
   const folder = resolve(given);
   const gateway = await answeringGateway(session);
   const genesis = await trustedGenesis(session, folder, gateway, chain);
   const signer = await signerOf(session, folder);
   const { terminal } = session;
   let said = '';
-  const peer = await runPeer({ folder, genesis, gateway, signer, listen }, (level, message) => {
+  const peer = await runPeer({ folder, genesis, gateway, signer, listen, others: other }, (level, message) => {
     // What is tried again and again is told once.
     if (message === said) return;
     said = message;
@@ -124,21 +131,19 @@ async function signerOf(session: Session, folder: string): Promise<Signer> {
 
 async function showPeers(session: Session): Promise<void> {
   const orb = await session.orb();
-  const finality = await orb.ledger.finality();
+  const [finality, refusals] = await Promise.all([orb.ledger.finality(), orb.ledger.refusals()]);
   if (!finality) throw new OrbError('not-supported', { message: `${orb.url} keeps no co-signatures.`, hint: 'Ask another super node.' });
   const names = new Map<string, string>();
   if (finality.source === 'ledger') {
     for (const { id } of finality.peers) names.set(id, (await orb.accounts.show(id).catch(() => undefined))?.name ?? '–');
   }
-  session.result(finality, () => {
+  session.result({ ...finality, refusals }, () => {
     const { style, width } = session.terminal;
-    const summary = renderFacts(
-      [
-        ['height', String(finality.head)],
-        ['final', finalWords(finality, style)],
-      ],
-      style,
-    );
+    const refused = refusals.map(({ header, reason }): [string, string] => [
+      'refused',
+      style.bad(`block ${header.height} (${shortId(blockHash(header))}): ${cleanText(reason, { limit: 300 })}`),
+    ]);
+    const summary = renderFacts([['height', String(finality.head)], ['final', finalWords(finality, style)], ...refused], style);
     if (finality.peers.length === 0) {
       return `${summary}\n${style.quiet('The orderer alone vouches for this ledger. Its peers are listed with orb ledger vote --peers NAMES.')}`;
     }

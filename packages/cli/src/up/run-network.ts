@@ -179,6 +179,8 @@ async function startNodes(url: string, count: number, { processes, folder, progr
       label,
       '--folder',
       folder.node(label),
+      // One's own network on one's own computer: nobody has to stand back.
+      ...['min-isolation=process', 'on-battery=lend', 'priority=normal'].flatMap((setting) => ['--set', setting]),
       '--json',
       '--stop-with-parent',
     ];

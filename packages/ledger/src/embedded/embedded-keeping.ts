@@ -1,10 +1,10 @@
-import type { Block, Json, TransactionId } from '@orb/protocol';
+import type { Block, BlockHeader, Json, TransactionId } from '@orb/protocol';
 import { BlockIndex } from '../block-index.ts';
 import type { BlockDelta } from '../delta.ts';
 import type { Keeping, KeptBlock, NewBlock, Place } from '../keeping.ts';
 import type { BlockLog } from './block-log.ts';
 import type { Checkpoint, Marker, Tail } from './checkpoint.ts';
-import { encodeFrame, frameBlock, frameDelta } from './frame.ts';
+import { encodeFrame, frameBlock, frameDelta, frameHead, frameText, type Frame } from './frame.ts';
 
 /** When what has come since the last checkpoint is written to the next: after so many entries, or with the first block after so long. */
 export interface CheckpointOptions {
@@ -80,10 +80,18 @@ export class EmbeddedKeeping implements Keeping {
   }
 
   async read(height: number): Promise<KeptBlock | undefined> {
-    const offset = this.#tail.offsets.get(height) ?? this.#writing?.offsets.get(height) ?? (await this.#checkpoint.offset(height));
-    if (offset === undefined) return undefined;
-    const frame = await this.#log.read(offset, height);
-    return { block: frameBlock(frame), delta: frameDelta(frame) };
+    const frame = await this.#frame(height);
+    return frame && { block: frameBlock(frame), delta: frameDelta(frame) };
+  }
+
+  async readHeader(height: number): Promise<BlockHeader | undefined> {
+    const frame = await this.#frame(height);
+    return frame && frameHead(frame).header;
+  }
+
+  async readText(height: number): Promise<string | undefined> {
+    const frame = await this.#frame(height);
+    return frame && frameText(frame);
   }
 
   async locate(id: TransactionId): Promise<Place | undefined> {
@@ -110,6 +118,11 @@ export class EmbeddedKeeping implements Keeping {
     if (!this.#writing && this.#tail.offsets.size > 0) await this.#writeCheckpoint();
     await this.#checkpoint.close();
     await this.#log.close();
+  }
+
+  async #frame(height: number): Promise<Frame | undefined> {
+    const offset = this.#tail.offsets.get(height) ?? this.#writing?.offsets.get(height) ?? (await this.#checkpoint.offset(height));
+    return offset === undefined ? undefined : this.#log.read(offset, height);
   }
 
   #writeCheckpoint(): Promise<void> {

@@ -71,8 +71,12 @@ export function isBodyWhole(body: Buffer, { crc }: FrameHeader): boolean {
   return crc32(body) === crc;
 }
 
-export function frameBlock({ body, blockBytes, ...frame }: Frame): Block {
-  return parse(frame, body.toString('utf8', 0, blockBytes));
+export function frameText({ body, blockBytes }: Frame): string {
+  return body.toString('utf8', 0, blockBytes);
+}
+
+export function frameBlock(frame: Frame): Block {
+  return parse(frame, frameText(frame));
 }
 
 export function frameDelta({ body, blockBytes, ...frame }: Frame): BlockDelta {

@@ -60,13 +60,13 @@ export async function openCosigner(folder: string, signer: Signer, ledger: Ledge
 
 /** The copy must hold what was signed last: then everything else in it is before that, or follows it. */
 async function checkStill(last: CosignRecord, ledger: Ledger): Promise<void> {
-  const block = await ledger.block(last.height);
-  if (!block) {
+  const header = await ledger.header(last.height);
+  if (!header) {
     throw new OrbError('ledger-unavailable', {
       message: `This peer has co-signed up to block ${last.height}; its copy stands at ${ledger.head.height} and has to catch up first.`,
     });
   }
-  if (blockHash(block.header) !== last.hash) {
+  if (blockHash(header) !== last.hash) {
     throw new OrbError('ledger-corrupt', {
       message: `This peer has co-signed another block ${last.height} (${last.hash.slice(0, 12)}…) than the one that its copy holds now. It signs no more.`,
       hint: 'The orderer has made two blocks of one height. Keep cosigned.json, and show it to the other peers.',

@@ -1,5 +1,16 @@
 import { ClassicLevel } from 'classic-level';
-import { blockHash, cosignBytes, hex32, hex64, OrbError, parseWith, verify, type Block, type Cosignature, type Hex32 } from '@orb/protocol';
+import {
+  blockHash,
+  cosignBytes,
+  hex32,
+  hex64,
+  OrbError,
+  parseWith,
+  verify,
+  type BlockHeader,
+  type Cosignature,
+  type Hex32,
+} from '@orb/protocol';
 import { z } from 'zod';
 import type { Ledger } from '../port.ts';
 import type { CosignatureSink } from './cosigning.ts';
@@ -88,8 +99,7 @@ export class CosignatureBook implements Cosignatures, CosignatureSink {
     const batch = this.#db.batch();
     let highest: Highest = { height: -1, hash: '' };
     for (const { height, hash, signature } of cosignatures) {
-      const block = await this.#ledger.block(height);
-      checkCosignature(block, { height, hash, key, signature });
+      checkCosignature(await this.#ledger.header(height), { height, hash, key, signature });
       batch.put(blockKey(height, key), `${hash}${signature}`);
       if (height > highest.height) highest = { height, hash };
     }
@@ -115,8 +125,8 @@ export class CosignatureBook implements Cosignatures, CosignatureSink {
   async of(height: number): Promise<readonly Cosignature[]> {
     const { peers } = await readPeerSet(this.#ledger);
     const keys = peers.flatMap((peer) => peer.keys);
-    const [found, block] = await Promise.all([this.#db.getMany(keys.map((key) => blockKey(height, key))), this.#ledger.block(height)]);
-    const hash = block && blockHash(block.header);
+    const [found, header] = await Promise.all([this.#db.getMany(keys.map((key) => blockKey(height, key))), this.#ledger.header(height)]);
+    const hash = header && blockHash(header);
     return keys.flatMap((key, i) => (hash && found[i]?.startsWith(hash) ? [{ key, signature: found[i].slice(hashChars) }] : []));
   }
 
@@ -158,8 +168,8 @@ export class CosignatureBook implements Cosignatures, CosignatureSink {
     if (text === undefined) return undefined;
     if (this.#seen.get(key) !== text) {
       // A ledger that was brought back from a back-up has other blocks than those that peers have signed.
-      const block = await this.#ledger.block(Number(text.slice(hashChars)));
-      if (!block || blockHash(block.header) !== text.slice(0, hashChars)) return undefined;
+      const header = await this.#ledger.header(Number(text.slice(hashChars)));
+      if (!header || blockHash(header) !== text.slice(0, hashChars)) return undefined;
       this.#seen.set(key, text);
     }
     return { height: Number(text.slice(hashChars)), hash: text.slice(0, hashChars) };
@@ -167,17 +177,17 @@ export class CosignatureBook implements Cosignatures, CosignatureSink {
 }
 
 function checkCosignature(
-  block: Block | undefined,
+  header: BlockHeader | undefined,
   { height, hash, key, signature }: { readonly height: number; readonly hash: Hex32; readonly key: Hex32; readonly signature: string },
 ): void {
-  if (!block) throw new OrbError('not-found', { message: `Block ${height} is not here yet.` });
-  if (blockHash(block.header) !== hash) {
+  if (!header) throw new OrbError('not-found', { message: `Block ${height} is not here yet.` });
+  if (blockHash(header) !== hash) {
     throw new OrbError('conflict', {
-      message: `The peer ${key.slice(0, 12)}… has another block ${height} (${hash.slice(0, 12)}…) than this ledger (${blockHash(block.header).slice(0, 12)}…).`,
+      message: `The peer ${key.slice(0, 12)}… has another block ${height} (${hash.slice(0, 12)}…) than this ledger (${blockHash(header).slice(0, 12)}…).`,
       hint: 'The orderer has shown two ledgers, or one of the two copies is damaged: compare them.',
     });
   }
-  if (!verify(key, cosignBytes(block.header), signature)) {
+  if (!verify(key, cosignBytes(header), signature)) {
     throw new OrbError('bad-signature', { message: `The co-signature of block ${height} is wrong.` });
   }
 }

@@ -67,7 +67,7 @@ export function startCosigning({ ledger, cosigner, sink, backOff: waits = defaul
 async function headersFrom(ledger: Ledger, from: number): Promise<BlockHeader[]> {
   const headers: BlockHeader[] = [];
   for (let height = from; height <= ledger.head.height && headers.length < cosignaturesPerMessage; height++) {
-    headers.push((await ledger.block(height))!.header);
+    headers.push((await ledger.header(height))!);
   }
   return headers;
 }

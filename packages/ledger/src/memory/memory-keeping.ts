@@ -1,4 +1,4 @@
-import type { TransactionId } from '@orb/protocol';
+import { canonical, type BlockHeader, type Json, type TransactionId } from '@orb/protocol';
 import { BlockIndex } from '../block-index.ts';
 import type { Keeping, KeptBlock, NewBlock, Place } from '../keeping.ts';
 
@@ -14,6 +14,15 @@ export class MemoryKeeping implements Keeping {
 
   async read(height: number): Promise<KeptBlock | undefined> {
     return this.#blocks[height];
+  }
+
+  async readHeader(height: number): Promise<BlockHeader | undefined> {
+    return this.#blocks[height]?.block.header;
+  }
+
+  async readText(height: number): Promise<string | undefined> {
+    const kept = this.#blocks[height];
+    return kept && canonical(kept.block as unknown as Json);
   }
 
   async locate(id: TransactionId): Promise<Place | undefined> {

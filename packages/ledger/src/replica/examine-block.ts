@@ -18,6 +18,7 @@ import type { NewBlock } from '../keeping.ts';
 import { isSignedBy, reExecute } from '../re-execute.ts';
 import type { State } from '../state.ts';
 import type { OffClock } from './block-clock.ts';
+import { otherBefore, twoBlocks } from './refusals.ts';
 
 /** Where a replica stands when it looks at a block. */
 export interface Standpoint {
@@ -88,14 +89,14 @@ async function examineOld(block: Read, at: Standpoint): Promise<Verdict> {
   const ours = await at.kept(block.header.height);
   if (!ours) throw new OrbError('internal', { message: `Block ${block.header.height} is not kept.` });
   if (blockHash(ours.header) === blockHash(block.header)) return { kind: 'known' };
-  const verdict = wrong(block, 'the orderer has signed two blocks of this height', true);
+  const verdict = wrong(block, twoBlocks, true);
   return { ...verdict, ours: { header: ours.header, signature: ours.signature } };
 }
 
 /** Why a signed block is not the next one, and whether that is the orderer's fault. */
 function displacedIn({ header }: Read, head: BlockHeader): [reason: string, proven: boolean] | undefined {
   if (header.height !== head.height + 1) return [`it came out of order: the next one is ${head.height + 1}`, false];
-  if (header.previous !== blockHash(head)) return ['it follows another block than the one before it', true];
+  if (header.previous !== blockHash(head)) return [otherBefore, true];
   if (header.epoch !== head.epoch) return ['its epoch is not that of this orderer', true];
   if (header.time < head.time) return ['its time is before that of the block before it', true];
   return undefined;

@@ -4,7 +4,7 @@ import { openLedgerFolder } from '../embedded/open-ledger-folder.ts';
 import { defaultBackOff } from './back-off.ts';
 import { EvidenceFiles } from './evidence.ts';
 import { takeFirstBlock } from './first-block.ts';
-import { refusal, ReplicaLedger, type ReplicaOptions, type ReplicaPatience } from './replica-ledger.ts';
+import { ReplicaLedger, type ReplicaOptions, type ReplicaPatience } from './replica-ledger.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface ReplicaLedgerOptions extends Partial<ReplicaPatience>, Partial<Pick<ReplicaOptions, 'clock' | 'onRefused' | 'onTrouble'>> {
@@ -40,8 +40,7 @@ export async function openReplicaLedger(options: ReplicaLedgerOptions): Promise<
   try {
     const standing = found ?? (await takeFirstBlock(genesis, await fetchFirstBlock(upstream), keeping));
     const evidence = await EvidenceFiles.open(folder);
-    const proof = (await evidence.proven())?.evidence;
-    const refused = proof && refusal(proof.height, proof.reason);
+    const refused = (await evidence.proven())?.evidence;
     const settings = { ...defaultPatience, ...rest, clock, refused };
     return new ReplicaLedger({ genesis, chain: chainId(genesis), ...standing, ...settings }, { keeping, upstream, evidence });
   } catch (error) {

@@ -19,6 +19,7 @@ import { BackOff, type BackOffOptions } from './back-off.ts';
 import { BlockClock, type BlockClockOptions, type OffClock } from './block-clock.ts';
 import type { Evidence, EvidenceFiles } from './evidence.ts';
 import { examineBlock, type Standpoint, type Verdict } from './examine-block.ts';
+import { Refusals } from './refusals.ts';
 import type { Upstream } from './upstream.ts';
 
 /** How patient a replica is. */
@@ -33,7 +34,7 @@ export interface ReplicaPatience extends BlockClockOptions {
 export interface ReplicaOptions extends KeptLedgerOptions, ReplicaPatience {
   readonly clock: Clock;
   /** Why nothing more is accepted, from an earlier run. */
-  readonly refused?: OrbError | undefined;
+  readonly refused?: Evidence | undefined;
   /** A block was refused. @param file where the evidence is; undefined when the folder holds too much of it */
   readonly onRefused?: ((evidence: Evidence, file: string | undefined) => void) | undefined;
   /** The upstream cannot be reached, or does not answer as one; the replica tries again by itself. */
@@ -59,9 +60,13 @@ export class ReplicaLedger extends KeptLedger {
   readonly #options: ReplicaOptions;
   readonly #upstream: Upstream;
   readonly #evidence: EvidenceFiles;
+  /** What it has refused, or heard of, that proves its orderer wrong. */
+  readonly refusals: Refusals;
   readonly #arrivals = new Arrivals();
   readonly #submitting = new Map<TransactionId, Promise<Committed>>();
   readonly #ending = new AbortController();
+  /** Ends the following: with the end of all, or when nothing more is accepted. */
+  readonly #leaving = new AbortController();
   readonly #following: Promise<void>;
   readonly #blockClock: BlockClock;
   #state: ReplicaStatus['state'] = 'connecting';
@@ -78,7 +83,8 @@ export class ReplicaLedger extends KeptLedger {
     this.#upstream = dependencies.upstream;
     this.#evidence = dependencies.evidence;
     this.#blockClock = new BlockClock(options, options);
-    if (options.refused) this.#refuse(options.refused);
+    this.refusals = new Refusals({ ledger: this, clock: options.clock, onSecondBlock: (evidence) => this.#keepEvidence(evidence) });
+    if (options.refused) this.#refuseFor(options.refused);
     this.#following = this.#followUpstream();
   }
 
@@ -119,6 +125,7 @@ export class ReplicaLedger extends KeptLedger {
     await Promise.race([Promise.allSettled(this.#submitting.values()), late]);
     clearTimeout(timer);
     this.#ending.abort();
+    this.#leaving.abort();
     this.#arrivals.failAll(closedError());
     await this.#following;
     this.#state = 'closed';
@@ -150,17 +157,16 @@ export class ReplicaLedger extends KeptLedger {
   }
 
   async #followUpstream(): Promise<void> {
-    const { signal } = this.#ending;
+    const { signal } = this.#leaving;
     const backOff = new BackOff(this.#options.backOff);
     // Never inside the constructor: whoever listens may need the ledger.
     await Promise.resolve();
-    while (!signal.aborted && this.#state !== 'refused') {
+    while (!signal.aborted) {
       try {
         await this.#followOnce(signal, backOff);
       } catch (error) {
         if (!signal.aborted) this.#stumble(asOrbError(error));
       }
-      if (this.#isRefused()) return;
       await backOff.wait(signal);
       if (this.#state === 'following') this.#state = 'connecting';
     }
@@ -178,10 +184,13 @@ export class ReplicaLedger extends KeptLedger {
     for await (const value of this.#upstream.blocks(this.head.height, signal)) {
       if (signal.aborted) return;
       const verdict = await examineBlock(value, this.#standpoint());
-      if (verdict.kind === 'wrong') return this.#keepEvidence(value, verdict);
+      // Another may have shown meanwhile that nothing of this orderer is to be taken any more.
+      if (signal.aborted) return;
+      if (verdict.kind === 'wrong') return this.#keepEvidence(this.#evidenceOf(value, verdict));
       if (verdict.kind === 'early' || verdict.kind === 'late') throw offClock(verdict, this.#options.clock());
       if (verdict.kind === 'right') {
         await this.#keep(verdict);
+        if (signal.aborted) return;
         troubled = false;
       }
       this.#blockClock.asks();
@@ -198,6 +207,7 @@ export class ReplicaLedger extends KeptLedger {
     } catch (cause) {
       const error = unavailable(`The ledger could not be written: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
       this.#refuse(error);
+      this.#options.onTrouble?.(error);
       throw error;
     }
     this.publish(made, builder);
@@ -205,33 +215,35 @@ export class ReplicaLedger extends KeptLedger {
     this.#arrivals.arrived(made);
   }
 
-  async #keepEvidence(block: unknown, { height, reason, proven, ours }: Extract<Verdict, { kind: 'wrong' }>): Promise<void> {
-    const error = refusal(height, reason);
+  #evidenceOf(block: unknown, { height, reason, proven, ours }: Extract<Verdict, { kind: 'wrong' }>): Evidence {
+    const { chain, head } = this;
+    return { v: 1, chain, height, seenAt: this.#options.clock(), reason, proven, head, ...(ours && { ours }), block };
+  }
+
+  async #keepEvidence(evidence: Evidence): Promise<void> {
     // First, so that nothing more gets in whatever the disk does.
-    if (proven) this.#refuse(error);
-    const seenAt = this.#options.clock();
-    const evidence: Evidence = { v: 1, chain: this.chain, height, seenAt, reason, proven, head: this.head, ...(ours && { ours }), block };
+    if (evidence.proven) this.#refuseFor(evidence);
     const file = await this.#evidence.keep(evidence);
     this.#options.onRefused?.(evidence, file);
-    if (!proven) throw error;
+    if (!evidence.proven) throw refusal(evidence);
+  }
+
+  #refuseFor(evidence: Evidence): void {
+    this.#refuse(refusal(evidence));
+    this.refusals.note(evidence);
   }
 
   /** Nothing more is accepted; what is kept stays readable. */
   #refuse(error: OrbError): void {
     this.#state = 'refused';
     this.#error = error;
+    this.#leaving.abort();
     this.#arrivals.failAll(error);
   }
 
-  #isRefused(): boolean {
-    return this.#state === 'refused';
-  }
-
   #stumble(error: OrbError): void {
-    if (!this.#isRefused()) {
-      this.#state = 'cut-off';
-      this.#error = error;
-    }
+    this.#state = 'cut-off';
+    this.#error = error;
     this.#options.onTrouble?.(error);
   }
 
@@ -257,7 +269,7 @@ export class ReplicaLedger extends KeptLedger {
 }
 
 /** Why a block, and with it the upstream, is refused. */
-export function refusal(height: number, reason: string): OrbError {
+export function refusal({ height, reason }: Pick<Evidence, 'height' | 'reason'>): OrbError {
   return new OrbError('ledger-corrupt', {
     message: `Block ${height} is refused: ${reason.replace(/\.$/, '')}.`,
     hint: 'The block is kept in the folder evidence/ of this ledger. Show it to the other peers and to the operator of the orderer.',

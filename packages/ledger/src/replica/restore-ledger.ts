@@ -32,7 +32,7 @@ export async function restoreLedger({ folder, genesis, blocks, onBlock }: Restor
       } else {
         const kept = async (height: number) => (await keeping.read(height))?.block;
         const verdict = await examineBlock(value, { genesis, chain, head, state, judgeTime: () => undefined, kept });
-        if (verdict.kind === 'wrong') throw refusal(verdict.height, verdict.reason);
+        if (verdict.kind === 'wrong') throw refusal(verdict);
         if (verdict.kind !== 'right') continue;
         await keeping.append(verdict.made);
         state.apply(verdict.builder.writes);

@@ -24,7 +24,9 @@ export interface Upstream {
 export function ledgerUpstream(ledger: Ledger): Upstream {
   return {
     head: () => Promise.resolve(ledger.head),
-    blocks: (from, signal) => followBlocks(ledger, from, signal),
+    async *blocks(from, signal) {
+      for await (const text of followBlocks(ledger, from, signal)) yield JSON.parse(text) as unknown;
+    },
     submit: (transaction) => ledger.submit(transaction),
   };
 }

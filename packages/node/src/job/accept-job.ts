@@ -130,7 +130,7 @@ export class JobDesk {
 
   /** @throws OrbError `node-refused`, counted by its reason */
   refuse(reason: RefusalReason, words: string): never {
-    this.#dependencies.tally.refused(reason);
+    this.#dependencies.tally.refused(reason, words);
     throw new OrbError('node-refused', { message: `The node refused the job: ${words}.`, details: { reason } });
   }
 
@@ -138,6 +138,8 @@ export class JobDesk {
     const { lending } = this.#dependencies;
     if (lending.stopping) this.refuse('stopping', 'it is stopping');
     if (lending.paused) this.refuse('paused', 'its owner has paused it');
+    const [rest] = lending.resting;
+    if (rest) this.refuse('resting', rest.words);
     if (this.#running >= lending.terms.slots) this.refuse('no-slot', `all of its ${lending.terms.slots} slots are taken`);
   }
 

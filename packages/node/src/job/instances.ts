@@ -12,6 +12,10 @@ export interface Instances {
   acquire(seeded: SeededVersion): Promise<Lease>;
   /** The version is no longer seeded: its instances end when their jobs have. */
   forget(seeded: SeededVersion): void;
+  /** Changes the memory that all instances together may have. */
+  resize(memoryMiB: number): Promise<void>;
+  /** Ends the instances without jobs, or all: then jobs under way end as `node-failed`, for others to run. */
+  clear(which: 'idle' | 'all'): Promise<void>;
   /** Ends all instances. */
   close(): Promise<void>;
 }

@@ -16,15 +16,26 @@ export class PooledInstances implements Instances {
   }
 
   take(seeded: SeededVersion): Lease | undefined {
-    return this.#pool.take(this.#program(seeded));
+    const lease = this.#pool.take(this.#program(seeded));
+    if (lease) this.#shelf.ran(seeded);
+    return lease;
   }
 
   acquire(seeded: SeededVersion): Promise<Lease> {
+    this.#shelf.ran(seeded);
     return this.#pool.acquire(this.#program(seeded));
   }
 
   forget(seeded: SeededVersion): void {
     this.#pool.retire(this.#program(seeded));
+  }
+
+  resize(memoryMiB: number): Promise<void> {
+    return this.#pool.resize(memoryMiB);
+  }
+
+  clear(which: 'idle' | 'all'): Promise<void> {
+    return this.#pool.clear(which);
   }
 
   close(): Promise<void> {

@@ -4,6 +4,7 @@ import { costOf, outcomes, type Outcome } from '@orb/protocol';
 export type RefusalReason =
   | 'malformed'
   | 'paused'
+  | 'resting'
   | 'stopping'
   | 'no-slot'
   | 'no-memory'
@@ -29,12 +30,31 @@ export interface TallyCounts {
   readonly askedUnits: string;
 }
 
+/** What was refused lately, the same words counted together. */
+export interface Refusal {
+  /** A job, or a version that this node was asked to hold. */
+  readonly what: 'job' | 'seed';
+  readonly words: string;
+  readonly times: number;
+  /** The last time, milliseconds since 1970. */
+  readonly lastMs: number;
+}
+
+/** Kinds of refusal that are remembered; the one that has not come for longest goes. */
+const maxRefusals = 32;
+
 /** Counts jobs, refusals and earnings. */
 export class Tally {
   #done = 0;
   #asked = 0n;
   readonly #outcomes = new Map<Outcome, number>();
   readonly #refusals = new Map<RefusalReason, number>();
+  readonly #lately = new Map<string, Refusal>();
+  readonly #nowMs: () => number;
+
+  constructor(dependencies: { readonly nowMs: () => number }) {
+    this.#nowMs = dependencies.nowMs;
+  }
 
   finished(outcome: Outcome, runUs: number, memoryMiB: number, rate: bigint): void {
     this.#done++;
@@ -42,8 +62,37 @@ export class Tally {
     if (outcomes[outcome].billed) this.#asked += costOf(runUs, memoryMiB, rate);
   }
 
-  refused(reason: RefusalReason): void {
+  refused(reason: RefusalReason, words: string): void {
     this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
+    this.#remember('job', words);
+  }
+
+  /** @param name `OWNER/NAME` */
+  refusedSeed(name: string, words: string): void {
+    this.#remember('seed', `${name}: ${words}`);
+  }
+
+  /** Newest first. */
+  get lately(): readonly Refusal[] {
+    return [...this.#lately.values()].toReversed();
+  }
+
+  /** Base units that the receipts ask for. */
+  get askedUnits(): bigint {
+    return this.#asked;
+  }
+
+  get done(): number {
+    return this.#done;
+  }
+
+  #remember(what: Refusal['what'], words: string): void {
+    const key = `${what} ${words}`;
+    const times = (this.#lately.get(key)?.times ?? 0) + 1;
+    this.#lately.delete(key);
+    this.#lately.set(key, { what, words, times, lastMs: this.#nowMs() });
+    const [oldest] = this.#lately.keys();
+    if (this.#lately.size > maxRefusals) this.#lately.delete(oldest!);
   }
 
   counts(): TallyCounts {

@@ -9,11 +9,18 @@ export interface LendingTerms {
   readonly rate: bigint;
 }
 
+/** Why lending rests by itself, and what that means in words. */
+export interface RestReason {
+  readonly reason: 'hours' | 'in-use' | 'other-load' | 'battery';
+  readonly words: string;
+}
+
 /** Whether and how much this computer is lent now. Whoever offers it follows the changes. */
 export class Lending {
   #terms: LendingTerms;
   #paused = false;
   #stopping = false;
+  #resting: readonly RestReason[] = [];
   readonly #listeners = new Set<() => void>();
 
   constructor(terms: LendingTerms) {
@@ -33,8 +40,13 @@ export class Lending {
     return this.#stopping;
   }
 
+  /** Why it rests by itself; empty while it does not. */
+  get resting(): readonly RestReason[] {
+    return this.#resting;
+  }
+
   get accepting(): boolean {
-    return !this.#paused && !this.#stopping;
+    return !this.#paused && !this.#stopping && this.#resting.length === 0;
   }
 
   /** Jobs under way go on; new ones are judged by the new terms. @throws OrbError `invalid-request` */
@@ -51,6 +63,13 @@ export class Lending {
   resume(): void {
     this.#paused = false;
     this.#tell();
+  }
+
+  /** Takes no new jobs while there is a reason. */
+  rest(reasons: readonly RestReason[]): void {
+    const changed = this.#resting.length > 0 !== reasons.length > 0;
+    this.#resting = reasons;
+    if (changed) this.#tell();
   }
 
   stop(): void {

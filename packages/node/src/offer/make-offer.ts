@@ -2,7 +2,7 @@ import type { IsolationTier, Offer, VersionId } from '@orb/protocol';
 import type { Lending } from './lending.ts';
 import type { Machine } from './machine.ts';
 
-/** What of an offer stays as it is while the node runs. */
+/** What this computer can do. */
 export interface OfferFacts {
   readonly machine: Pick<Machine, 'platform' | 'architecture'>;
   /** Cores that are lent. */

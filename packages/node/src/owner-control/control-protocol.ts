@@ -8,26 +8,21 @@ import { z } from 'zod';
  */
 export const controlRequestSchema = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('status') }),
-  z.strictObject({ command: z.literal('pause') }),
+  z.strictObject({
+    command: z.literal('pause'),
+    /** Jobs under way are given back at once, for others to run, whatever the settings say. */
+    handBack: z.boolean().optional(),
+  }),
   z.strictObject({ command: z.literal('resume') }),
   /** Finishes what is running, then leaves. Answered at once. */
   z.strictObject({ command: z.literal('stop') }),
-  /** Holds until the node stops: its configuration is what it starts with. */
-  z.strictObject({
-    command: z.literal('set'),
-    slots: z.int().optional(),
-    memoryMiB: z.int().optional(),
-    /** Base units per MiB·ms. */
-    rate: z
-      .string()
-      .regex(/^(0|[1-9]\d{0,24})$/)
-      .optional(),
-  }),
+  /** New values of the owner's settings by name; `null` brings the default back. Holds from now on, over restarts too. */
+  z.strictObject({ command: z.literal('set'), settings: z.record(z.string(), z.unknown()) }),
 ]);
 export type ControlRequest = z.output<typeof controlRequestSchema>;
 
 /** Longest line in either direction, bytes. */
-export const controlLineBytes = { request: 4_096, answer: 1_048_576 } as const;
+export const controlLineBytes = { request: 1_048_576, answer: 4_194_304 } as const;
 
 /** Where a node with this data folder listens: a socket in a folder of its own, a named pipe on Windows. */
 export function controlAddress(dataFolder: string): string {

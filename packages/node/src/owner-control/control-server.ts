@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { asOrbError, OrbError, parseWith } from '@orb/protocol';
 import { controlAddress, controlLineBytes, controlRequestSchema, type ControlRequest } from './control-protocol.ts';
 
-/** Does what the owner asks. @returns what the owner is shown */
+/** Does what the owner asks. Resolves to what the owner is shown. */
 export type ControlHandler = (request: ControlRequest) => unknown;
 
 /** The longest path that every Unix takes for a socket. */
@@ -81,15 +81,15 @@ function takeClient(socket: Socket, clients: Set<Socket>, handler: ControlHandle
   socket.on('data', (text: string) => {
     const lines = (waiting + text).split('\n');
     waiting = lines.pop()!;
-    for (const line of lines) socket.write(`${JSON.stringify(answerLine(line, handler))}\n`);
+    for (const line of lines) void answerLine(line, handler).then((answer) => socket.write(`${JSON.stringify(answer)}\n`));
     if (waiting.length > controlLineBytes.request) socket.destroy();
   });
 }
 
-function answerLine(line: string, handler: ControlHandler): unknown {
+async function answerLine(line: string, handler: ControlHandler): Promise<unknown> {
   try {
     if (line.length > controlLineBytes.request) throw new OrbError('too-large', { message: 'The line is too long.' });
-    return { ok: true, result: handler(parseWith(controlRequestSchema, parseJson(line), 'control')) ?? null };
+    return { ok: true, result: (await handler(parseWith(controlRequestSchema, parseJson(line), 'control'))) ?? null };
   } catch (error) {
     return { ok: false, error: asOrbError(error) };
   }

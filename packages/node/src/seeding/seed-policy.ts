@@ -9,8 +9,13 @@ export interface SeedPolicy {
   /** Account ids that are refused whatever else holds. */
   readonly block: readonly AccountId[];
   /** Largest memory limit of a function, MiB. */
-  readonly maxMemoryMiB: number;
+  readonly maxFunctionMiB: number;
+  /** The weakest isolation around functions of other accounts. @default namespaces */
+  readonly minIsolation?: IsolationTier | undefined;
 }
+
+/** In `process` one hole in the engine is a hole into the owner's account: strangers' code needs more, unless the owner says otherwise. */
+export const strangersTier: IsolationTier = 'namespaces';
 
 /** What this computer can do for a function. */
 export interface SeedMeans {
@@ -21,9 +26,33 @@ export interface SeedMeans {
   readonly memoryMiB: number;
 }
 
-/** Why a version is not seeded here, for a person to read; undefined when it is. */
-export function refuseToSeed(policy: SeedPolicy, means: SeedMeans, account: AccountId, manifest: Manifest): string | undefined {
-  return refuseAccount(policy, account) ?? refuseManifest(policy, means, manifest);
+/** Why a version is not seeded here, for a person to read; undefined when it is. @param owner account that lends this computer */
+export function refuseToSeed(
+  policy: SeedPolicy,
+  means: SeedMeans,
+  owner: AccountId | undefined,
+  account: AccountId,
+  manifest: Manifest,
+): string | undefined {
+  return refuseToKeep(policy, means, owner, account, manifest) ?? refuseManifest(policy, means, manifest);
+}
+
+/** Why a version that is held here goes, when the owner changes what this computer takes; undefined when it stays. */
+export function refuseToKeep(
+  policy: SeedPolicy,
+  means: SeedMeans,
+  owner: AccountId | undefined,
+  account: AccountId,
+  manifest: Manifest,
+): string | undefined {
+  const { runtime } = manifest;
+  return (
+    refuseAccount(policy, account) ??
+    (means.runtimes.includes(runtime)
+      ? undefined
+      : `It needs the runtime ${runtime}; this node has ${means.runtimes.join(', ') || 'none'}.`) ??
+    (account === owner ? undefined : refuseStranger(policy, means, manifest))
+  );
 }
 
 function refuseAccount({ accept, allow, block }: SeedPolicy, account: AccountId): string | undefined {
@@ -33,12 +62,17 @@ function refuseAccount({ accept, allow, block }: SeedPolicy, account: AccountId)
   return undefined;
 }
 
-function refuseManifest({ maxMemoryMiB }: SeedPolicy, means: SeedMeans, manifest: Manifest): string | undefined {
-  const { memoryMiB, runtime, isolation, labels, priceCap } = manifest;
+function refuseStranger({ minIsolation = strangersTier }: SeedPolicy, means: SeedMeans, manifest: Manifest): string | undefined {
   const tier = tierOf(manifest, means.isolation);
-  const most = Math.min(maxMemoryMiB, means.memoryMiB);
+  if (tierSatisfies(tier, minIsolation)) return undefined;
+  return `This computer isolates it by ${tier} alone; its owner takes functions of others from ${minIsolation} on.`;
+}
+
+function refuseManifest({ maxFunctionMiB }: SeedPolicy, means: SeedMeans, manifest: Manifest): string | undefined {
+  const { memoryMiB, isolation, labels, priceCap } = manifest;
+  const tier = tierOf(manifest, means.isolation);
+  const most = Math.min(maxFunctionMiB, means.memoryMiB);
   if (memoryMiB > most) return `It wants ${memoryMiB} MiB of memory; this node gives a function at most ${most}.`;
-  if (!means.runtimes.includes(runtime)) return `It needs the runtime ${runtime}; this node has ${means.runtimes.join(', ') || 'none'}.`;
   if (!tierSatisfies(tier, isolation)) return `It demands isolation ${isolation}; this node offers ${tier}.`;
   if (BigInt(priceCap) < means.rate) return `It pays at most ${priceCap} units per MiB·ms; this node asks ${means.rate}.`;
   const missing = Object.entries(labels).find(([name, value]) => means.labels[name] !== value);

@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, open, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import {
   canonical,
   hex32,
@@ -17,6 +15,7 @@ import {
 } from '@orb/protocol';
 import type { BlobStore } from '@orb/store';
 import { z } from 'zod';
+import { replaceFile } from '../replace-file.ts';
 import type { ControlPin } from './control-pins.ts';
 
 /** A version that this node holds, ready to run. */
@@ -32,7 +31,7 @@ export interface SeededVersion {
 export interface SeedShelfOptions {
   /** The index file. */
   readonly path: string;
-  /** Bytes of code that may be held. */
+  /** Bytes of code that may be held; changed by {@link SeedShelf.limitDisk}. */
   readonly diskBytes: number;
   /** Versions that may be held: their ids must fit one offer. @default 800 */
   readonly maxVersions?: number;
@@ -57,17 +56,21 @@ const indexSchema = z.strictObject({
 /** The versions that this node seeds: their code in a store, what they are in an index that is rewritten whole. */
 export class SeedShelf {
   readonly #options: SeedShelfOptions;
+  #diskBytes: number;
   readonly #store: BlobStore;
   /** By function and version: two owners may publish the same bytes. */
   readonly #versions = new Map<string, SeededVersion>();
   readonly #pins = new Map<FunctionId, ControlPin>();
   /** Code bytes on their way, by function and version. */
   readonly #reserved = new Map<string, number>();
+  /** When versions ran last, on the process's clock. */
+  readonly #ranMs = new WeakMap<SeededVersion, number>();
   readonly #listeners = new Set<() => void>();
   #saving: Promise<void> = Promise.resolve();
 
   private constructor(options: SeedShelfOptions, store: BlobStore) {
     this.#options = options;
+    this.#diskBytes = options.diskBytes;
     this.#store = store;
   }
 
@@ -110,8 +113,8 @@ export class SeedShelf {
     const most = this.#options.maxVersions ?? 800;
     if (this.#versions.size + this.#reserved.size >= most) return `This node holds ${most} versions, as many as it takes.`;
     const used = this.#usedBytes();
-    if (used + bytes > this.#options.diskBytes) {
-      return `Its code has ${bytes} bytes; this node has ${Math.max(0, this.#options.diskBytes - used)} of ${this.#options.diskBytes} free for code.`;
+    if (used + bytes > this.#diskBytes) {
+      return `Its code has ${bytes} bytes; this node has ${Math.max(0, this.#diskBytes - used)} of ${this.#diskBytes} free for code.`;
     }
     this.#reserved.set(shelfKey(fn, version), bytes);
     return undefined;
@@ -134,6 +137,24 @@ export class SeedShelf {
     this.#setPin(seeded.function, pin);
     await this.#save();
     this.#tell();
+  }
+
+  /** Changes the bytes of code that may be held: versions that ran longest ago make room. @returns those that are gone */
+  async limitDisk(bytes: number): Promise<readonly SeededVersion[]> {
+    this.#diskBytes = bytes;
+    const gone: SeededVersion[] = [];
+    const byUse = [...this.#versions.values()].sort((a, b) => (this.#ranMs.get(a) ?? 0) - (this.#ranMs.get(b) ?? 0));
+    for (const seeded of byUse) {
+      if (this.#usedBytes() <= bytes) break;
+      gone.push(seeded);
+      await this.remove(seeded.function, [seeded.version]);
+    }
+    return gone;
+  }
+
+  /** A job of this version begins to run. */
+  ran(seeded: SeededVersion): void {
+    this.#ranMs.set(seeded, performance.now());
   }
 
   /** Remembers what a function's owner said last. */
@@ -219,25 +240,5 @@ function readIndex(path: string): z.output<typeof indexSchema> {
       hint: 'Move it away: the node then starts without versions and is asked to seed again.',
       cause,
     });
-  }
-}
-
-/** The new content or the old, never half of it, whenever the power goes. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const file = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
-  if (process.platform === 'win32') return;
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

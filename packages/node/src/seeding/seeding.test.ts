@@ -147,19 +147,19 @@ describe('a version is not seeded', () => {
 describe('the owner’s policy decides', () => {
   const account = testFunction('hello', '1').request.account;
   test.each([
-    ['block', { policy: { block: [account] } }, {}, /does not seed functions of this account/],
+    ['block', { settings: { block: [account] } }, {}, /does not seed functions of this account/],
     [
       'an allow list without the account',
-      { policy: { accept: 'listed', allow: [sha256('friend')] } },
+      { settings: { accept: 'listed', allow: [sha256('friend')] } },
       {},
       /only functions of listed accounts/,
     ],
-    ['none', { policy: { accept: 'none' } }, {}, /seeds no new functions/],
-    ['memory', { policy: { maxMemoryMiB: 128 } }, { memoryMiB: 129 }, /129 MiB of memory; this node gives a function at most 128/],
-    ['memory that is lent', { caps: { memoryMiB: 100 } }, {}, /at most 100/],
+    ['none', { settings: { accept: 'none' } }, {}, /seeds no new functions/],
+    ['memory', { settings: { maxFunctionMiB: 128 } }, { memoryMiB: 129 }, /129 MiB of memory; this node gives a function at most 128/],
+    ['memory that is lent', { settings: { memoryMiB: 100 } }, {}, /at most 100/],
     ['isolation', {}, { isolation: 'vm' }, /demands isolation vm; this node offers process/],
     ['labels', { labels: { region: 'us' } }, { labels: { region: 'eu' } }, /label region=eu/],
-    ['price', { rate: '2000' }, {}, /pays at most 1000 units per MiB·ms; this node asks 2000/],
+    ['price', { settings: { price: '2000' } }, {}, /pays at most 1000 units per MiB·ms; this node asks 2000/],
   ] as const)('by %s', async (_, config, manifest, reason) => {
     await t.start(config as object);
     const answer = await t.superNode.seed(testFunction('hello', 'export default 1', manifest as object));
@@ -168,11 +168,11 @@ describe('the owner’s policy decides', () => {
   });
 
   test('an allow list with the account lets it in', async () => {
-    await t.startSeeded({ policy: { accept: 'listed', allow: [account] } });
+    await t.startSeeded({ settings: { accept: 'listed', allow: [account] } });
   });
 
   test('code beyond the disk budget is refused with both numbers', async () => {
-    await t.start({ caps: { diskMiB: 1 } });
+    await t.start({ settings: { diskMiB: 1 } });
     const large = testFunction('large', `// ${'x'.repeat(700_000)}`);
     expect(await t.superNode.seed(large)).toEqual({ seeding: true });
     const answer = await t.superNode.seed(testFunction('second', `// ${'y'.repeat(700_000)}`));

@@ -1,15 +1,25 @@
-import { asOrbError, OrbError, parseWith, seedRequestSchema, type ChainId, type SeedAnswer, type SeedRequest } from '@orb/protocol';
+import {
+  asOrbError,
+  OrbError,
+  parseWith,
+  seedRequestSchema,
+  type AccountId,
+  type ChainId,
+  type SeedAnswer,
+  type SeedRequest,
+} from '@orb/protocol';
 import type { Link } from '@orb/link';
 import type { Program } from '@orb/sandbox';
 import { programOf } from '../job/program-of.ts';
 import type { SeedMeans, SeedPolicy } from './seed-policy.ts';
-import { refuseToSeed } from './seed-policy.ts';
-import type { SeedShelf } from './seed-shelf.ts';
+import { refuseToKeep, refuseToSeed } from './seed-policy.ts';
+import type { SeededVersion, SeedShelf } from './seed-shelf.ts';
 import { verifySeed, type VerifiedSeed } from './verify-seed.ts';
 
 export interface SeedingOptions {
   readonly chain: ChainId;
-  readonly policy: SeedPolicy;
+  /** Account that lends this computer. */
+  readonly owner: AccountId | undefined;
   /** Versions that are fetched at once. @default 8 */
   readonly maxAtOnce?: number;
   /** Bound on fetching one version's code, milliseconds. @default 120000 */
@@ -22,11 +32,15 @@ export interface SeedingOptions {
 }
 
 export interface SeedingDependencies {
+  /** What the owner takes now. */
+  readonly policy: () => SeedPolicy;
   readonly shelf: SeedShelf;
   /** What this computer can do now. */
   readonly means: () => SeedMeans;
   /** Fetches what a program needs beyond its code. */
   readonly prepare: (program: Program) => Promise<void>;
+  /** Told of each version that is not taken, and why. */
+  readonly onRefused: (name: string, words: string) => void;
 }
 
 /** Answers super nodes that ask this node to hold a version. */
@@ -53,17 +67,30 @@ export class Seeding {
     return answer;
   }
 
+  /** Gives up the versions that the owner takes no more. @returns them */
+  async leaveUnwanted(): Promise<readonly SeededVersion[]> {
+    const { shelf, means, policy } = this.#dependencies;
+    const { owner } = this.#options;
+    const gone = [...shelf.versions].filter(({ account, manifest }) => refuseToKeep(policy(), means(), owner, account, manifest));
+    for (const { function: fn, version } of gone) await shelf.remove(fn, [version]);
+    return gone;
+  }
+
   async #seed(request: SeedRequest, link: Link): Promise<SeedAnswer> {
-    const { shelf, means } = this.#dependencies;
+    const { shelf, means, policy } = this.#dependencies;
+    const refused = (reason: string) => {
+      this.#dependencies.onRefused(request.name, reason);
+      return refusal(reason);
+    };
     try {
       const verified = verifySeed(request, this.#options.chain, shelf.pin(request.function));
       const reason =
-        refuseToSeed(this.#options.policy, means(), request.account, verified.manifest) ??
+        refuseToSeed(policy(), means(), this.#options.owner, request.account, verified.manifest) ??
         shelf.reserve(request.function, request.version, verified.manifest.code.bytes);
-      if (reason !== undefined) return refusal(reason);
+      if (reason !== undefined) return refused(reason);
       return await this.#fetch(request, verified, link);
     } catch (error) {
-      return refusal(asOrbError(error).message);
+      return refused(asOrbError(error).message);
     } finally {
       shelf.release(request.function, request.version);
     }
@@ -74,6 +101,10 @@ export class Seeding {
     const { body } = await link.call('fetch-code', { sha256: manifest.code.sha256 }, undefined, { signal });
     const code = await body.bytes(manifest.code.bytes);
     await this.#prepare(programOf(manifest, code));
+    const { policy, means } = this.#dependencies;
+    // The owner may have thought otherwise meanwhile.
+    const changed = refuseToKeep(policy(), means(), this.#options.owner, account, manifest);
+    if (changed !== undefined) throw new OrbError('forbidden', { message: changed });
     await this.#dependencies.shelf.add({ version, function: fn, account, name, manifest }, code, pin);
     return { seeding: true };
   }

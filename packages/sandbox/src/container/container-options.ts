@@ -1,8 +1,13 @@
+import type { LentLimits } from '../port.ts';
+
 /** A name and a password for one registry. */
 export interface RegistryLogin {
   readonly username: string;
   readonly password: string;
 }
+
+/** By host and port; `null` for a registry that asks for no login. */
+type RegistryList = Readonly<Record<string, RegistryLogin | null>>;
 
 /** How far a pull is. */
 export interface PullProgress {
@@ -22,6 +27,8 @@ export interface ContainerSandboxOptions {
   readonly runtime?: string;
   /** Cores that one container may use. @default 1 */
   readonly cpus?: number;
+  /** How containers stand beside the owner's own programs. @default normal */
+  readonly priority?: LentLimits['priority'];
   /** Processes and threads in one container. @default 128 */
   readonly pids?: number;
   /** `/tmp`, and each volume that an image declares, in memory that counts as the function's. @default 64 */
@@ -31,7 +38,7 @@ export interface ContainerSandboxOptions {
   /** Bound on fetching one image. @default 600000 */
   readonly pullTimeoutMs?: number;
   /** Registries to log in to, by host and port; the one place where a private or local registry can be allowed. @default none */
-  readonly registries?: Readonly<Record<string, RegistryLogin | null>>;
+  readonly registries?: RegistryList | (() => RegistryList);
   /** Fetch only from {@link registries}. @default false */
   readonly onlyListedRegistries?: boolean;
   /** Idle time after which a container is frozen, so that it uses no CPU. @default 1000 */
@@ -46,17 +53,22 @@ export interface ContainerSandboxOptions {
   onPull?(progress: PullProgress): void;
 }
 
-export type CheckedContainerOptions = Required<Omit<ContainerSandboxOptions, 'socketPath' | 'runtime' | 'relayImage' | 'onPull'>> &
-  Pick<ContainerSandboxOptions, 'socketPath' | 'runtime' | 'relayImage' | 'onPull'>;
+export type CheckedContainerOptions = Required<
+  Omit<ContainerSandboxOptions, 'socketPath' | 'runtime' | 'relayImage' | 'onPull' | 'registries'>
+> &
+  Pick<ContainerSandboxOptions, 'socketPath' | 'relayImage' | 'onPull'> & {
+    readonly runtime?: string | undefined;
+    readonly registries: () => RegistryList;
+  };
 
 const defaults = {
   cpus: 1,
+  priority: 'normal',
   // A Node server has about a dozen threads; a JVM or a Go program under load, some dozens.
   pids: 128,
   tmpMiB: 64,
   imageDiskMiB: 10_240,
   pullTimeoutMs: 600_000,
-  registries: {},
   onlyListedRegistries: false,
   freezeAfterMs: 1_000,
   spares: 1,
@@ -65,5 +77,6 @@ const defaults = {
 /** @throws RangeError for an owner that cannot stand in a name */
 export function checkContainerOptions(options: ContainerSandboxOptions): CheckedContainerOptions {
   if (!/^[a-z0-9]{1,32}$/.test(options.owner)) throw new RangeError('owner must be 1 to 32 of a–z and 0–9');
-  return { ...defaults, ...options };
+  const { registries = {} } = options;
+  return { ...defaults, ...options, registries: typeof registries === 'function' ? registries : () => registries };
 }

@@ -1,6 +1,6 @@
 import { OrbError, utf8 } from '@orb/protocol';
 import { HostedInstance } from '../host/hosted-instance.ts';
-import type { ImageProgram, Instance, Program, Sandbox, SandboxReport } from '../port.ts';
+import type { ImageProgram, Instance, LentLimits, Program, Sandbox, SandboxReport } from '../port.ts';
 import { checkContainerOptions, type CheckedContainerOptions, type ContainerSandboxOptions } from './container-options.ts';
 import { Engine } from './engine.ts';
 import { environmentOf, relayUser, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
@@ -30,7 +30,7 @@ interface Machine {
  * serves many calls for `http`.
  */
 export class ContainerSandbox implements Sandbox {
-  readonly #options: CheckedContainerOptions;
+  #options: CheckedContainerOptions;
   readonly #engine: Engine;
   readonly #images: ImageShelf;
   readonly #instances = new Set<Instance>();
@@ -41,7 +41,7 @@ export class ContainerSandbox implements Sandbox {
   constructor(options: ContainerSandboxOptions) {
     this.#options = checkContainerOptions(options);
     this.#engine = new Engine({ owner: this.#options.owner, socketPath: this.#options.socketPath });
-    this.#images = new ImageShelf(this.#options, { engine: this.#engine });
+    this.#images = new ImageShelf(() => this.#options, { engine: this.#engine });
   }
 
   /** Disk that images fetched for functions take, bytes. */
@@ -76,19 +76,36 @@ export class ContainerSandbox implements Sandbox {
     }
   }
 
+  /** Holds for containers that are made from now on. */
+  async limit({ containerCores, containerRuntime, imageDiskMiB, onlyListedRegistries, priority }: LentLimits): Promise<void> {
+    const { runtime: before } = this.#options;
+    const runtime = containerRuntime;
+    this.#options = { ...this.#options, cpus: containerCores, imageDiskMiB, onlyListedRegistries, priority, runtime };
+    if (!this.#machine) return;
+    if (runtime === before) return this.#images.trim();
+    // Another runtime may hold other walls: what it can do is tried anew before it runs anything.
+    this.#machine = undefined;
+    await this.#endSpares();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const machine = await this.#machine;
     await Promise.all([...this.#instances].map((instance) => instance.kill()));
+    await this.#endSpares();
+    if (machine?.relayImage !== undefined) await this.#engine.sweep().catch(() => 0);
+  }
+
+  async #endSpares(): Promise<void> {
+    const spares = this.#spares.splice(0);
     await Promise.all(
-      this.#spares.map((spare) =>
+      spares.map((spare) =>
         spare.then(
           ({ instance }) => instance.kill(),
           () => {},
         ),
       ),
     );
-    if (machine?.relayImage !== undefined) await this.#engine.sweep().catch(() => 0);
   }
 
   async #hold(program: Program): Promise<HeldImage> {
@@ -119,9 +136,9 @@ export class ContainerSandbox implements Sandbox {
     }
   }
 
-  #commonPlan(): Pick<ContainerPlan, 'owner' | 'cpus' | 'pids' | 'tmpMiB' | 'runtime'> {
-    const { owner, cpus, pids, tmpMiB, runtime } = this.#options;
-    return { owner, cpus, pids, tmpMiB, ...(runtime && { runtime }) };
+  #commonPlan(): Pick<ContainerPlan, 'owner' | 'cpus' | 'priority' | 'pids' | 'tmpMiB' | 'runtime'> {
+    const { owner, cpus, priority, pids, tmpMiB, runtime } = this.#options;
+    return { owner, cpus, priority, pids, tmpMiB, ...(runtime && { runtime }) };
   }
 
   #prepare(): Promise<Machine> {
@@ -187,13 +204,14 @@ export class ContainerSandbox implements Sandbox {
   }
 
   #relayPlan(image: string): ContainerPlan {
-    const { owner, cpus, runtime } = this.#options;
+    const { owner, cpus, priority, runtime } = this.#options;
     return {
       owner,
       image,
       user: relayUser,
       memoryMiB: relayMemoryMiB,
       cpus,
+      priority,
       pids: relayPids,
       tmpMiB: 1,
       writable: [],

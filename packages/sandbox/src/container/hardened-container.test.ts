@@ -8,6 +8,7 @@ const plan: ContainerPlan = {
   user: '65534:65534',
   memoryMiB: 128,
   cpus: 0.5,
+  priority: 'lowest',
   pids: 64,
   writable: ['/tmp'],
   tmpMiB: 16,
@@ -26,6 +27,8 @@ test('every container gets every wall', () => {
     Memory: 134_217_728,
     MemorySwap: 134_217_728,
     NanoCpus: 500_000_000,
+    CpuShares: 2,
+    BlkioWeight: 10,
     PidsLimit: 64,
     LogConfig: { Type: 'none' },
     RestartPolicy: { Name: 'no' },
@@ -34,6 +37,12 @@ test('every container gets every wall', () => {
   for (const hole of ['Binds', 'Mounts', 'Devices', 'PortBindings', 'VolumesFrom', 'GroupAdd', 'UsernsMode', 'Links'])
     expect(host).not.toHaveProperty(hole);
   expect(rest).toMatchObject({ User: '65534:65534', Tty: false, Healthcheck: { Test: ['NONE'] } });
+});
+
+test('a container of normal priority has the weight of any program', () => {
+  const { HostConfig: host } = hardenedContainer({ ...plan, priority: 'normal' });
+  expect(host).not.toHaveProperty('CpuShares');
+  expect(host).not.toHaveProperty('BlkioWeight');
 });
 
 test('a container beside the helper shares its empty network and its process tree, and nothing else', () => {

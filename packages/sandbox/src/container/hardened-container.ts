@@ -1,6 +1,6 @@
 import type { ContainerCreateOptions, ContainerInspectInfo, HostConfig, ImageInspectInfo } from 'dockerode';
 import { OrbError } from '@orb/protocol';
-import type { ImageProgram } from '../port.ts';
+import type { ImageProgram, LentLimits } from '../port.ts';
 
 /** What differs from one container of ours to the next; everything else is the same for all and cannot be asked for. */
 export interface ContainerPlan {
@@ -10,6 +10,8 @@ export interface ContainerPlan {
   readonly user: string;
   readonly memoryMiB: number;
   readonly cpus: number;
+  /** Beside the owner's own programs. */
+  readonly priority: LentLimits['priority'];
   readonly pids: number;
   /** Directories that can be written, in memory, each of `tmpMiB`. */
   readonly writable: readonly string[];
@@ -82,8 +84,8 @@ function hostConfig(plan: ContainerPlan): HostConfig {
     Memory: memory,
     MemorySwap: memory,
     NanoCpus: Math.round(plan.cpus * 1e9),
-    // The lowest weight there is: the owner's own programs come first.
-    CpuShares: 2,
+    // The lowest weights there are: the owner's own programs come first. Engines without the second leave it out.
+    ...(plan.priority === 'lowest' && { CpuShares: 2, BlkioWeight: 10 }),
     PidsLimit: plan.pids,
     // When the whole computer runs short, a function goes before anything of the owner's.
     OomScoreAdj: 1_000,

@@ -36,7 +36,7 @@ interface Shelved {
  * counted nor removed.
  */
 export class ImageShelf {
-  readonly #options: CheckedContainerOptions;
+  readonly #optionsNow: () => CheckedContainerOptions;
   readonly #docker: Docker;
   /** By digest. */
   readonly #images = new Map<string, Shelved>();
@@ -48,9 +48,14 @@ export class ImageShelf {
   #reservedBytes = 0;
   #dataRoot: string | undefined;
 
-  constructor(options: CheckedContainerOptions, dependencies: { readonly engine: Engine }) {
-    this.#options = options;
+  /** @param options as they are at the moment: the owner may change them */
+  constructor(options: () => CheckedContainerOptions, dependencies: { readonly engine: Engine }) {
+    this.#optionsNow = options;
     this.#docker = dependencies.engine.docker;
+  }
+
+  get #options(): CheckedContainerOptions {
+    return this.#optionsNow();
   }
 
   /** Disk that images of ours take, bytes. */
@@ -99,6 +104,11 @@ export class ImageShelf {
     }
   }
 
+  /** Evicts what no longer fits, as far as it does not run. */
+  async trim(): Promise<void> {
+    await this.#makeRoom(0).catch(() => undefined);
+  }
+
   #release(digest: string): void {
     const left = (this.#holders.get(digest) ?? 0) - 1;
     if (left > 0) this.#holders.set(digest, left);
@@ -125,7 +135,8 @@ export class ImageShelf {
   }
 
   async #pull(reference: ImageReference, program: ImageProgram): Promise<void> {
-    const { registries, onlyListedRegistries } = this.#options;
+    const { onlyListedRegistries } = this.#options;
+    const registries = this.#options.registries();
     const { registry } = reference;
     const listed = Object.hasOwn(registries, registry);
     if (!listed && onlyListedRegistries) throw new OrbError('load-failed', { message: `This provider does not fetch from ${registry}.` });

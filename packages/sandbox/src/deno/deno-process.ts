@@ -1,6 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
+import type { LentLimits } from '../port.ts';
 import type { LaunchPlan } from './launch-plan.ts';
 import { ProcessStats } from './process-stats.ts';
 import type { ProcessWatch, Watched } from './process-watch.ts';
@@ -12,6 +15,8 @@ const stderrTailBytes = 4_096;
 const stderrLimitBytes = 1_048_576;
 /** bubblewrap names its inner process within milliseconds, or never. */
 const setUpWithinMs = 5_000;
+/** How long tidying up may take on a crowded machine. */
+const tidyWithinMs = 1_000;
 /** bubblewrap's report of the process's number is some 200 bytes. */
 const infoLimitBytes = 4_096;
 
@@ -21,6 +26,9 @@ export interface DenoProcessOptions {
   readonly pageBytes: number;
   /** Idle time after which the process is frozen. */
   readonly freezeAfterMs: number;
+  /** Time frozen after which it tidies up, once. */
+  readonly tidyAfterMs: number;
+  readonly priority: LentLimits['priority'];
 }
 
 /** One Deno process, by its own handle. It ends with this process, whatever ends this one. */
@@ -38,10 +46,15 @@ export class DenoProcess implements Channel, Watched {
   #busy = true;
   #frozen = false;
   #idleSinceMs = 0;
+  #tidied = false;
+  #tidying = false;
+  #tidyTimer: NodeJS.Timeout | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
   /** Called every 25 ms with the private memory in KiB. */
   onMemory: (memoryKiB: number) => void = () => {};
   onAbuse: (reason: string) => void = () => {};
+  /** The process has been at rest for a while, and is awake to give back memory that it does not need; it sleeps again after that. */
+  onTidy: () => Promise<void> = () => Promise.resolve();
 
   constructor(options: DenoProcessOptions, watch: ProcessWatch) {
     this.#options = options;
@@ -67,6 +80,7 @@ export class DenoProcess implements Channel, Watched {
       if (this.#ended) return;
       this.#ended = true;
       this.#watch.remove(this);
+      clearTimeout(this.#tidyTimer);
       this.#stats?.usage();
       this.#stats?.close();
       this.#onDrain();
@@ -107,9 +121,10 @@ export class DenoProcess implements Channel, Watched {
       this.#idleSinceMs = performance.now();
       return;
     }
-    if (this.#frozen) this.#signal('SIGCONT');
-    this.#frozen = false;
-    this.#watch.wake(this);
+    this.#tidied = false;
+    this.#tidying = false;
+    clearTimeout(this.#tidyTimer);
+    this.#wake();
   }
 
   usage(): ChannelUsage {
@@ -119,10 +134,27 @@ export class DenoProcess implements Channel, Watched {
   look(nowMs: number): boolean {
     if (this.#ended) return false;
     if (this.#stats) this.onMemory(this.#stats.memoryKiB());
-    if (this.#busy || nowMs - this.#idleSinceMs < this.#options.freezeAfterMs) return true;
+    const stillMs = nowMs - this.#idleSinceMs;
+    if (this.#busy || stillMs < (this.#tidying ? tidyWithinMs : this.#options.freezeAfterMs)) return true;
     // Code that was left running after the last answer gets no more of the owner's CPU.
     this.#frozen = this.#signal('SIGSTOP');
+    if (this.#frozen && !this.#tidied) this.#tidyTimer = setTimeout(() => this.#tidy(), this.#options.tidyAfterMs).unref();
     return !this.#frozen;
+  }
+
+  #tidy(): void {
+    if (this.#busy || this.#ended) return;
+    this.#tidied = true;
+    this.#tidying = true;
+    this.#idleSinceMs = performance.now();
+    this.#wake();
+    void this.onTidy().then(() => (this.#tidying = false));
+  }
+
+  #wake(): void {
+    if (this.#frozen) this.#signal('SIGCONT');
+    this.#frozen = false;
+    this.#watch.wake(this);
   }
 
   #connectBubblewrap(): void {
@@ -143,6 +175,7 @@ export class DenoProcess implements Channel, Watched {
     this.#pid = pid;
     this.#stats = new ProcessStats(pid, this.#options.pageBytes);
     this.#watch.wake(this);
+    if (this.#options.priority === 'lowest') standBack(pid);
     if (this.#killed) this.kill();
   }
 
@@ -171,5 +204,18 @@ export class DenoProcess implements Channel, Watched {
     // bubblewrap reports the end by a signal as 128 + its number.
     const by = signal ?? (code !== null && code > 128 ? `signal ${code - 128}` : undefined);
     return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];
+  }
+}
+
+/**
+ * Where the kernel shares the processor among sessions first (autogroup, sched(7)), a nice value counts only within one's own:
+ * the session itself has to be put last too. Windows knows no words before a command.
+ */
+function standBack(pid: number): void {
+  try {
+    if (process.platform === 'win32') setPriority(pid, constants.priority.PRIORITY_LOW);
+    else writeFileSync(`/proc/${pid}/autogroup`, '19');
+  } catch {
+    // No such groups here, or the process has ended.
   }
 }

@@ -1,6 +1,6 @@
 import { limits, OrbError } from '@orb/protocol';
 import { HostedInstance } from '../host/hosted-instance.ts';
-import type { Instance, Program, Sandbox, SandboxReport } from '../port.ts';
+import type { Instance, LentLimits, Program, Sandbox, SandboxReport } from '../port.ts';
 import { DenoProcess } from './deno-process.ts';
 import { launchPlan, type Layers } from './launch-plan.ts';
 import { probeMachine, type Machine } from './probe.ts';
@@ -8,30 +8,39 @@ import { ProcessWatch } from './process-watch.ts';
 import { SparePool } from './spare-pool.ts';
 
 export interface DenoSandboxOptions {
-  /** Processes kept ready with no code in them. @default 2 */
+  /** Processes kept ready with no code in them, at least; 0 for never any. @default 2 */
   readonly spares?: number;
+  /** The same at most, after many functions were started at once. @default 8 */
+  readonly mostSpares?: number;
   /** Idle time after which a process is frozen, so that it uses no CPU. @default 100 */
   readonly freezeAfterMs?: number;
+  /** Time frozen after which a process gives back memory that it no longer needs, once. @default 2,000 */
+  readonly tidyAfterMs?: number;
   /** Layers to leave out: for tests of the others, one at a time. */
   readonly without?: readonly (keyof Layers)[];
 }
 
-const defaults = { spares: 2, freezeAfterMs: 100 };
+const defaults = { spares: 2, mostSpares: 8, freezeAfterMs: 100, tidyAfterMs: 2_000 };
 
 /** Runs JavaScript bundles, each version in Deno processes of its own. */
 export class DenoSandbox implements Sandbox {
   readonly #options: Required<DenoSandboxOptions>;
   readonly #watch = new ProcessWatch();
-  readonly #instances = new Set<HostedInstance>();
+  readonly #instances = new Map<HostedInstance, DenoProcess>();
   readonly #pool: SparePool;
   #machine: Promise<Machine> | undefined;
   #known: Machine | undefined;
+  #priority: LentLimits['priority'] = 'normal';
+  /** Of processes that have ended. */
+  #endedCpuUs = 0;
   #closed = false;
 
   constructor(options: DenoSandboxOptions = {}) {
     this.#options = { ...defaults, without: [], ...options };
     const firstClassMiB = sizeClass(limits.memoryMiB.default);
-    this.#pool = new SparePool({ size: this.#options.spares, firstClassMiB }, { start: (memoryMiB) => this.#spawn(memoryMiB) });
+    const { spares: least, mostSpares } = this.#options;
+    const most = least === 0 ? 0 : mostSpares;
+    this.#pool = new SparePool({ least, most, firstClassMiB }, { start: (memoryMiB) => this.#spawn(memoryMiB) });
   }
 
   async probe(): Promise<SandboxReport> {
@@ -52,21 +61,38 @@ export class DenoSandbox implements Sandbox {
       await instance.kill();
       throw error;
     } finally {
-      this.#pool.refill(memoryMiB);
+      this.#pool.refill();
     }
+  }
+
+  allowSpares(memoryMiB: number): void {
+    this.#pool.allow(memoryMiB);
+  }
+
+  /** Holds for processes that are started from now on; spares are made anew. */
+  async limit({ priority }: LentLimits): Promise<void> {
+    if (priority === this.#priority) return;
+    this.#priority = priority;
+    await this.#pool.renew();
+  }
+
+  cpuUs(): number {
+    let cpuUs = this.#endedCpuUs;
+    for (const process of this.#instances.values()) cpuUs += process.usage().cpuUs;
+    return cpuUs;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     await this.#machine?.catch(() => {});
     await this.#pool.close();
-    await Promise.all([...this.#instances].map((instance) => instance.kill()));
+    await Promise.all([...this.#instances.keys()].map((instance) => instance.kill()));
   }
 
   async #prepare(): Promise<Machine> {
     this.#machine ??= probeMachine(this.#options.without).then((machine) => {
       this.#known = machine;
-      if (!this.#closed) this.#pool.refill(sizeClass(limits.memoryMiB.default));
+      if (!this.#closed) this.#pool.open();
       return machine;
     });
     return this.#machine;
@@ -74,14 +100,19 @@ export class DenoSandbox implements Sandbox {
 
   #spawn(memoryMiB: number): HostedInstance {
     const { layers, tools, filter, pageBytes } = this.#known!;
-    const plan = launchPlan(layers, tools, memoryMiB);
-    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs: this.#options.freezeAfterMs }, this.#watch);
+    const plan = launchPlan(layers, tools, memoryMiB, this.#priority);
+    const { freezeAfterMs, tidyAfterMs } = this.#options;
+    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs, tidyAfterMs, priority: this.#priority }, this.#watch);
     const instance = new HostedInstance(process);
     instance.limitMemory(memoryMiB);
     process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
+    process.onTidy = () => instance.tidy();
     process.onAbuse = (reason) => instance.end('bad-response', reason);
-    this.#instances.add(instance);
-    void instance.ended.then(() => this.#instances.delete(instance));
+    this.#instances.set(instance, process);
+    void instance.ended.then(() => {
+      this.#instances.delete(instance);
+      this.#endedCpuUs += process.usage().cpuUs;
+    });
     // A process that waits for code is idle.
     instance.ready().then(
       () => instance.rest(),

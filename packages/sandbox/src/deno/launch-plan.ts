@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { dirname } from 'node:path';
+import type { LentLimits } from '../port.ts';
 import type { SharedLibrary } from './deno-binary.ts';
 
 /** Everything that stands between a function and the computer it runs on; each can be tested with the others off. */
@@ -24,6 +25,8 @@ export interface LaunchTools {
   readonly bubblewrap: string | undefined;
   /** util-linux's setpriv: ends the process with its parent where there is no bubblewrap to do it. */
   readonly setpriv: string | undefined;
+  /** Words before a command that give it the lowest priority, for processor and disk. */
+  readonly lowest: readonly string[];
 }
 
 /** What to spawn. */
@@ -42,11 +45,18 @@ const nobody = 65_534;
 const reservedMiB = 640;
 const openFiles = 128;
 
-/** All that the process sees of an environment. Without the first, `localStorage` and `caches` write to disk. */
-const environment = { DENO_DIR: '/proc/nope', DENO_WEBGPU_BACKEND: 'none', DENO_NO_UPDATE_CHECK: '1' };
+/**
+ * All that the process sees of an environment. Without the first, `localStorage` and `caches` write to disk; without the
+ * last, every thread keeps a heap of its own, 3 MB together.
+ */
+const environment = { DENO_DIR: '/proc/nope', DENO_WEBGPU_BACKEND: 'none', DENO_NO_UPDATE_CHECK: '1', MALLOC_ARENA_MAX: '1' };
 
-/** The command line of one function process. @param memoryMiB the most that any program it may be given can use */
-export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number): LaunchPlan {
+/**
+ * The command line of one function process.
+ * @param memoryMiB the most that any program it may be given can use
+ * @param priority beside the owner's own programs
+ */
+export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number, priority: LentLimits['priority']): LaunchPlan {
   const bubblewrapped = layers.namespaces || layers.seccomp;
   const inside = bubblewrapped
     ? { deno: '/deno', harness: '/harness/main.js' }
@@ -56,6 +66,7 @@ export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number
   if (bubblewrapped) words = [tools.bubblewrap!, ...bubblewrapFlags(layers, tools), '--', ...words];
   else if (tools.setpriv) words = [tools.setpriv, '--pdeathsig', 'KILL', '--', ...words];
   if (layers.limits && tools.shell) words = [tools.shell, '-c', limitScript(memoryMiB), 'sh', ...words];
+  if (priority === 'lowest') words = [...tools.lowest, ...words];
   const [command, ...args] = words;
   return {
     command: command!,
@@ -67,7 +78,9 @@ export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number
 }
 
 function denoFlags(memoryMiB: number, permissions: boolean): string[] {
-  const v8 = [`--max-old-space-size=${memoryMiB}`, '--max-semi-space-size=4', `--wasm-max-mem-pages=${Math.min(65_536, memoryMiB * 16)}`];
+  const heap = [`--max-old-space-size=${memoryMiB}`, '--max-semi-space-size=4', `--wasm-max-mem-pages=${Math.min(65_536, memoryMiB * 16)}`];
+  // For the harness alone, which takes it out of the function's reach.
+  const v8 = [...heap, '--expose-gc'];
   return [
     'run',
     '--quiet',

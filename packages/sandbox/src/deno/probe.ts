@@ -32,6 +32,7 @@ export async function probeMachine(without: readonly (keyof Layers)[]): Promise<
     libraries: bubblewrap ? librariesOf(deno) : [],
     shell: process.platform === 'win32' ? undefined : '/bin/sh',
     setpriv: linux ? findTool('setpriv') : undefined,
+    lowest: lowestPriority(),
   };
   const filter = process.arch === 'x64' || process.arch === 'arm64' ? seccompFilter(process.arch) : new Uint8Array();
   const { layers, trouble } = await strongest(tools, filter, new Set(without));
@@ -66,7 +67,7 @@ async function strongest(
 
 /** Starts a process with these layers and waits for its first frame; words when it does not come. */
 function tryLayers(layers: Layers, tools: LaunchTools, filter: Uint8Array): Promise<string | undefined> {
-  const plan = launchPlan(layers, tools, trialMemoryMiB);
+  const plan = launchPlan(layers, tools, trialMemoryMiB, 'normal');
   return new Promise((resolve) => {
     const child = spawn(plan.command, plan.args, {
       cwd: '/',
@@ -90,6 +91,13 @@ function tryLayers(layers: Layers, tools: LaunchTools, filter: Uint8Array): Prom
     child.on('error', (error) => finish(error.message));
     child.on('close', (code, signal) => finish(said.trim() || `it ended with ${signal ?? code}`));
   });
+}
+
+/** Set before the process begins: its threads and children can only inherit it. */
+function lowestPriority(): string[] {
+  if (process.platform === 'win32') return [];
+  const [nice, ionice] = [findTool('nice'), findTool('ionice')];
+  return [...(nice ? [nice, '-n', '19'] : []), ...(ionice ? [ionice, '-c', '3'] : [])];
 }
 
 function findTool(name: string): string | undefined {

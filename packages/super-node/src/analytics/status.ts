@@ -170,7 +170,7 @@ function describeFunctions(functions: FunctionRegistry, nodes: NodeRegistry): Fu
       id: entry.record.id,
       state: entry.record.state,
       version: version?.number ?? null,
-      ready: version ? nodes.seeders(version.id).size : 0,
+      ready: version ? nodes.seeders(version.id).length : 0,
       wanted: version?.manifest.replicas ?? 0,
     });
   }

@@ -2,11 +2,12 @@ import { connectionHeaders, asOrbError, Canceller, limits, OrbError, type Cancel
 import type { CallReply, CallRequest } from '../call.ts';
 import { handleCall } from '../handle-call.ts';
 import type { RequestStream } from '../streaming/request-stream.ts';
+import { corsHeaders } from './cors.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { pathBelow } from './path-below.ts';
 import type { ReplySink } from './reply-sink.ts';
-import { corsHeaders, sendReply } from './send-reply.ts';
+import { sendReply } from './send-reply.ts';
 
 /** Headers of one connection, and those that speak to the gateway alone. */
 const notForwarded = new Set([...connectionHeaders, 'expect', 'orb-mode', 'signature', 'signature-input', 'content-digest']);

@@ -1,9 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { asOrbError, isOrbError, limits, OrbError } from '@orb/protocol';
 import type { Log } from '../log.ts';
+import { corsHeaders } from './cors.ts';
 import { fromFastify, sendError } from './errors.ts';
 import { dropRest, readWhole } from './read-body.ts';
-import { corsHeaders } from './send-reply.ts';
 
 export interface GatewayOptions {
   readonly tls?: { readonly cert: string; readonly key: string } | undefined;
@@ -48,7 +48,7 @@ export function createApp(options: GatewayOptions, log: Log): FastifyInstance {
   return app;
 }
 
-/** A refusal that comes before the function's route is a function's answer all the same. */
+/** A refusal that comes before a route is found is there for pages to read all the same. */
 function headersFor(url: string): readonly string[] {
-  return url.startsWith('/fn/') ? corsHeaders : [];
+  return url.startsWith('/fn/') || url.startsWith('/v1/') ? corsHeaders : [];
 }

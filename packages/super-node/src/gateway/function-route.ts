@@ -4,10 +4,10 @@ import { limits, OrbError } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
 import { RequestStream } from '../streaming/request-stream.ts';
 import { answerCall, type HttpCall } from './answer-call.ts';
+import { corsHeaders, isPreflight, sendPreflight } from './cors.ts';
 import { sendError } from './errors.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { dropRest, readPieces, readWhole } from './read-body.ts';
-import { corsHeaders } from './send-reply.ts';
 import { signedMessage } from './signed-message.ts';
 
 interface FunctionPath {
@@ -75,20 +75,4 @@ function signatureOf({ url = '/', headers }: IncomingMessage): CallRequest['sign
   const { 'content-digest': digest, 'signature-input': input, signature } = headers;
   if (typeof digest !== 'string' || typeof input !== 'string' || typeof signature !== 'string') return undefined;
   return { target: url, 'content-digest': digest, 'signature-input': input, signature };
-}
-
-function isPreflight({ method, headers }: IncomingMessage): boolean {
-  return method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
-}
-
-/** Any page may call. */
-function sendPreflight({ headers }: IncomingMessage, raw: ServerResponse): void {
-  const asked = headers['access-control-request-headers'];
-  raw.writeHead(204, {
-    'access-control-allow-origin': '*',
-    'access-control-allow-methods': 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS',
-    ...(asked !== undefined && { 'access-control-allow-headers': asked }),
-    'access-control-max-age': '86400',
-  });
-  raw.end();
 }

@@ -379,6 +379,28 @@ describe('the API', () => {
     expect((await put(body as Uint8Array<ArrayBuffer>)).status).toBe(200);
   });
 
+  test('pages of any origin may read it, refusals too, and none may send a user’s credentials along', async () => {
+    const net = await start();
+    const asked = await fetch(`${net.url}/v1/tokens`, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'https://page.test',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'signature, orb-account',
+      },
+    });
+    expect([asked.status, asked.headers.get('access-control-allow-headers')]).toEqual([204, 'signature, orb-account']);
+    expect(asked.headers.get('access-control-allow-methods')).toContain('DELETE');
+    for (const path of ['/v1/network', '/v1/jobs/nonsense', '/v1/nothing', '/fn/bob/nothing']) {
+      const { headers } = await fetch(`${net.url}${path}`);
+      expect(headers.get('access-control-allow-origin'), path).toBe('*');
+      expect(headers.get('access-control-allow-credentials'), path).toBeNull();
+      expect(headers.get('access-control-expose-headers'), path).toContain('orb-receipt, orb-error, retry-after');
+    }
+    const elsewhere = await fetch(`${net.url}/2015-03-31/functions/x/invocations`, { method: 'POST' });
+    expect(elsewhere.headers.get('access-control-allow-origin')).toBeNull();
+  });
+
   test('bad input gets a clear error', async () => {
     const net = await start();
     expect((await fetch(`${net.url}/nothing`)).status).toBe(404);

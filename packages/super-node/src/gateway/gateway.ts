@@ -4,6 +4,7 @@ import { functionRoutes } from './api/function-routes.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
+import { apiCors } from './cors.ts';
 import { createApp, type GatewayOptions } from './app.ts';
 import { functionRoute } from './function-route.ts';
 import type { GatewayContext } from './gateway-context.ts';
@@ -18,6 +19,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
   void app.register(async (calls) => functionRoute(calls as unknown as FastifyInstance, context));
   void app.register(async (rest) => {
     const api = rest as unknown as FastifyInstance;
+    apiCors(api);
     // A GET's body is read by nobody.
     api.addHook('onResponse', async (request) => dropRest(request.raw));
     networkRoutes(api, context);

@@ -1,10 +1,11 @@
 import { stateKeys, superNodeId, type Hex32, type Json } from '@orb/protocol';
-import type { Cosignatures, Ledger } from '@orb/ledger';
+import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import { splitListen } from '../config.ts';
 import type { Log } from '../log.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { createApp } from './app.ts';
+import { apiCors } from './cors.ts';
 import { RateLimit } from './rate-limit.ts';
 
 export interface LedgerGatewayOptions {
@@ -18,12 +19,18 @@ export interface LedgerGatewayOptions {
 /** The HTTP side of a plain ledger peer: reads, proofs and following from its own copy; transactions go on to the orderer. */
 export async function startLedgerGateway(
   { listen, key, software }: LedgerGatewayOptions,
-  { ledger, cosignatures, log }: { readonly ledger: Ledger; readonly cosignatures: Cosignatures; readonly log: Log },
+  {
+    ledger,
+    cosignatures,
+    refusals,
+    log,
+  }: { readonly ledger: Ledger; readonly cosignatures: Cosignatures; readonly refusals?: Refusals; readonly log: Log },
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = createApp({ trustedProxies: [] }, log);
+  apiCors(app);
   const writeLimit = new RateLimit({ perSecond: 50, burst: 500 }, { nowMs: Date.now });
   ledgerRoutes(app, { ledger, writeLimit });
-  finalityRoutes(app, { ledger, writeLimit, cosignatures });
+  finalityRoutes(app, { ledger, writeLimit, cosignatures, refusals });
   app.get('/v1/network', async () => ({
     name: ledger.genesis.name,
     network: ledger.genesis.network,

@@ -1,14 +1,10 @@
 import { OrbError, type JobEnd, type ReceiptCover } from '@orb/protocol';
 import type { CallReply, ReplyStream } from '../call.ts';
+import { corsHeaders } from './cors.ts';
 import type { EndedStreams } from './ended-streams.ts';
 import { sendError } from './errors.ts';
 import { passHeader } from './pass-header.ts';
 import type { ReplySink } from './reply-sink.ts';
-
-const exposed = 'orb-call, orb-job, orb-node, orb-attempt, orb-receipt, orb-error, retry-after, server-timing';
-
-/** Functions are public addresses: a page of any origin may read their answers, refusals included. */
-export const corsHeaders = ['access-control-allow-origin', '*', 'access-control-expose-headers', exposed];
 
 /** A request as far as its reply depends on it. */
 export interface CalledRequest {

@@ -35,7 +35,8 @@ const fading = 0.2;
 /** The nodes linked to this super node, and who seeds what. */
 export class NodeRegistry {
   readonly #sessions = new Map<NodeId, NodeSession>();
-  readonly #seeders = new Map<VersionId, Set<NodeSession>>();
+  /** In no order: with a place each, so that chance can pick one without a look at all. */
+  readonly #seeders = new Map<VersionId, NodeSession[]>();
   #revision = 0;
 
   /** Rises whenever {@link readySeeds} may have changed. */
@@ -116,7 +117,7 @@ export class NodeRegistry {
   }
 
   /** Nodes that hold a version, ready to run. */
-  seeders(version: VersionId): ReadonlySet<NodeSession> {
+  seeders(version: VersionId): readonly NodeSession[] {
     return this.#seeders.get(version) ?? noSessions;
   }
 
@@ -124,8 +125,8 @@ export class NodeRegistry {
     session.seeds.add(version);
     this.#revision++;
     const seeders = this.#seeders.get(version);
-    if (seeders) seeders.add(session);
-    else this.#seeders.set(version, new Set([session]));
+    if (!seeders) this.#seeders.set(version, [session]);
+    else if (!seeders.includes(session)) seeders.push(session);
   }
 
   markDropped(session: NodeSession, version: VersionId): void {
@@ -134,10 +135,13 @@ export class NodeRegistry {
   }
 
   #unlist(session: NodeSession, version: VersionId): void {
-    const seeders = this.#seeders.get(version);
-    seeders?.delete(session);
-    if (seeders?.size === 0) this.#seeders.delete(version);
     this.#revision++;
+    const seeders = this.#seeders.get(version);
+    const place = seeders?.indexOf(session) ?? -1;
+    if (!seeders || place < 0) return;
+    seeders[place] = seeders.at(-1)!;
+    seeders.pop();
+    if (seeders.length === 0) this.#seeders.delete(version);
   }
 
   /** Notes how a job went on a node. */
@@ -161,4 +165,4 @@ export class NodeRegistry {
   }
 }
 
-const noSessions: ReadonlySet<NodeSession> = new Set();
+const noSessions: readonly NodeSession[] = [];

@@ -28,6 +28,9 @@ export const pickers: Readonly<Record<PlacementPolicy, PickNode>> = {
   },
 };
 
+/** How many free nodes a policy compares; undefined: all. */
+export const compared: Readonly<Record<PlacementPolicy, number | undefined>> = { random: 1, nearest: undefined, balanced: 2 };
+
 function nearer(a: NodeSession, b: NodeSession, fn: FunctionId): boolean {
   const gap = roundedRtt(a) - roundedRtt(b);
   return gap === 0 ? xorDistance(a.id, fn) < xorDistance(b.id, fn) : gap < 0;

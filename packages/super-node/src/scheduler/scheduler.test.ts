@@ -100,7 +100,7 @@ describe('a node that does not fit is never chosen', () => {
     const wish = { entry, version: wants, avoid: new Set<never>() };
     addNode('closed');
     const other = addNode('other', { network: ['example.org'] });
-    await expect(scheduler.place(wish)).rejects.toMatchObject({
+    await expect(async () => scheduler.place(wish)).rejects.toMatchObject({
       code: 'no-node-fits',
       message: expect.stringMatching(
         /network: api\.example\.org wanted, none offered; network: api\.example\.org wanted, example\.org offered/,
@@ -115,7 +115,7 @@ describe('a node that does not fit is never chosen', () => {
     const { addNode, scheduler } = setUp();
     addNode('weak', { isolation: 'process' });
     const strict = { ...version, manifest: { ...version.manifest, isolation: 'namespaces' as const } };
-    await expect(scheduler.place({ entry, version: strict, avoid: new Set() })).rejects.toMatchObject({ code: 'no-node-fits' });
+    await expect(async () => scheduler.place({ entry, version: strict, avoid: new Set() })).rejects.toMatchObject({ code: 'no-node-fits' });
   });
 });
 
@@ -193,7 +193,7 @@ describe('many that wait', () => {
     for (const name of ['a', 'b']) nodes.markSeeding(node, sha256(name));
     await scheduler.place(wish('a'));
     const served: string[] = [];
-    for (const name of ['a1', 'b2', 'b3', 'a4']) void scheduler.place(wish(name[0]!)).then(() => served.push(name));
+    for (const name of ['a1', 'b2', 'b3', 'a4']) void Promise.resolve(scheduler.place(wish(name[0]!))).then(() => served.push(name));
     for (let turn = 0; turn < 4; turn++) {
       scheduler.release(node);
       await new Promise(setImmediate);
@@ -209,9 +209,9 @@ describe('many that wait', () => {
     await scheduler.place(wish('a'));
     await scheduler.place(wish('a'));
     const served: string[] = [];
-    void scheduler.place({ ...wish('a'), avoid: new Set([other]) }).then(() => served.push('choosy a'));
-    void scheduler.place(wish('a')).then(() => served.push('a'));
-    void scheduler.place(wish('b')).then(() => served.push('b'));
+    void Promise.resolve(scheduler.place({ ...wish('a'), avoid: new Set([other]) })).then(() => served.push('choosy a'));
+    void Promise.resolve(scheduler.place(wish('a'))).then(() => served.push('a'));
+    void Promise.resolve(scheduler.place(wish('b'))).then(() => served.push('b'));
     for (let turn = 0; turn < 2; turn++) {
       scheduler.release(other);
       await new Promise(setImmediate);
@@ -267,5 +267,48 @@ describe('policies', () => {
     const failed = addNode('failed', { slots: 100 });
     const other = addNode('other', { slots: 100 });
     for (let i = 0; i < 20; i++) expect(await place([failed])).toBe(other);
+  });
+});
+
+describe('of many nodes', () => {
+  test('a call looks at a few, whatever their number', async () => {
+    for (const policy of ['balanced', 'random'] as const) {
+      const { addNode, place } = setUp({ policy });
+      let looks = 0;
+      for (let i = 0; i < 200; i++) {
+        const node = addNode(`node ${i}`, { slots: 10 });
+        const { fits } = node;
+        const get = fits.get.bind(fits);
+        fits.get = (id) => (looks++, get(id));
+      }
+      await place();
+      expect(looks, policy).toBeLessThanOrEqual(8);
+    }
+  });
+
+  test('every one that is free gets calls, and none that is full', async () => {
+    const { addNode, place } = setUp({ policy: 'random' });
+    const nodes = Array.from({ length: 40 }, (_, i) => addNode(`node ${i}`, { slots: 1_000 }));
+    for (const node of nodes.slice(20)) node.active = 1_000;
+    for (let i = 0; i < 2_000; i++) await place();
+    expect(nodes.map(({ active }) => active).slice(20)).toEqual(Array.from({ length: 20 }, () => 1_000));
+    for (const { active } of nodes.slice(0, 20)) expect(active).toBeGreaterThan(40);
+  });
+
+  test('the only one with room is found', async () => {
+    const { addNode, place } = setUp();
+    const nodes = Array.from({ length: 100 }, (_, i) => addNode(`node ${i}`));
+    for (const node of nodes) node.active = 1;
+    nodes[63]!.active = 0;
+    expect(await place()).toBe(nodes[63]);
+  });
+
+  test('the less busy of two is taken', async () => {
+    const { addNode, place } = setUp();
+    const nodes = Array.from({ length: 50 }, (_, i) => addNode(`node ${i}`, { slots: 10_000 }));
+    for (let i = 0; i < 5_000; i++) await place();
+    const busiest = Math.max(...nodes.map(({ active }) => active));
+    // One random choice alone would leave the busiest of 50 some 25 above the mean.
+    expect(busiest).toBeLessThan(105);
   });
 });

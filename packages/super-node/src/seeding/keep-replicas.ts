@@ -51,7 +51,7 @@ export class KeepReplicas {
     const transaction = await this.#deps.publications.lastControl(entry.record.id);
     const rotations = await this.#deps.publications.rotations(entry.record.id);
     for (const version of this.#deps.functions.endedVersions(entry.record.id)) {
-      for (const node of this.#deps.nodes.seeders(version)) {
+      for (const node of this.#deps.nodes.seeders(version).slice()) {
         node.link.notify('drop', { version, function: entry.record.id, transaction, rotations });
         this.#deps.nodes.markDropped(node, version);
       }
@@ -79,7 +79,7 @@ export class KeepReplicas {
     for (const [version] of entry.versions) {
       try {
         for await (const step of seedFunction(entry, version, this.#deps)) if (this.#stopped) return step.ready >= step.wanted;
-        enough &&= this.#deps.nodes.seeders(version.id).size >= version.manifest.replicas;
+        enough &&= this.#deps.nodes.seeders(version.id).length >= version.manifest.replicas;
       } catch (error) {
         this.#deps.log.warn('too few seeders', { function: entry.fullName, message: asOrbError(error).message });
         enough = false;

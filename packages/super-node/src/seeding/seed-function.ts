@@ -33,7 +33,7 @@ export async function* seedFunction(
 ): AsyncGenerator<SeedStep, { ready: number; wanted: number }> {
   const { nodes } = dependencies;
   const wanted = version.manifest.replicas;
-  const ready = () => nodes.seeders(version.id).size;
+  const ready = () => nodes.seeders(version.id).length;
   const transaction = await dependencies.publications.ofVersion(version);
   if (!transaction) throw new OrbError('not-found', { message: `The publication of ${entry.fullName} is not on the ledger.` });
   const request: SeedRequest = {

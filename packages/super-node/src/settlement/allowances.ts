@@ -11,6 +11,7 @@ import {
 } from '@orb/protocol';
 import type { Ledger, RecordWrite } from '@orb/ledger';
 import type { FunctionEntry } from '../registry/function-registry.ts';
+import { AllowanceIndex } from './allowance-index.ts';
 import type { Journal, JournalEntry } from './journal.ts';
 
 /** Sequences that are journalled at once: one write in so many jobs. */
@@ -47,7 +48,7 @@ export interface Reservation {
  */
 export class Allowances {
   readonly #held = new Map<AllowanceId, Held>();
-  readonly #byPayer = new Map<string, Held[]>();
+  readonly #index = new AllowanceIndex<Held>();
   readonly #ledger: Ledger;
   readonly #journal: Journal;
   readonly #superNode: SuperNodeId;
@@ -123,7 +124,7 @@ export class Allowances {
    * @throws OrbError `payment-required` when no allowance covers it
    */
   reserve(entry: FunctionEntry, units: bigint, runsUntilMs: number, payer: AccountId = entry.record.account): Reservation {
-    const held = this.#byPayer.get(payer)?.find((candidate) => this.#covers(candidate, entry, units, runsUntilMs));
+    const held = this.#index.find(payer, entry.record.id, (candidate) => this.#covers(candidate, entry, units, runsUntilMs));
     if (!held) throw paymentRequired(entry, payer);
     if (held.next >= held.rangeEnd || units > held.perCall) this.#openRange(held, units);
     held.free -= units;
@@ -133,7 +134,8 @@ export class Allowances {
 
   /** True when some allowance could pay for a call now. */
   canReserve(entry: FunctionEntry, units: bigint, runsUntilMs: number): boolean {
-    return this.#byPayer.get(entry.record.account)?.some((candidate) => this.#covers(candidate, entry, units, runsUntilMs)) ?? false;
+    const { account, id } = entry.record;
+    return this.#index.find(account, id, (candidate) => this.#covers(candidate, entry, units, runsUntilMs)) !== undefined;
   }
 
   /** Gives back what a job did not need. */
@@ -171,7 +173,7 @@ export class Allowances {
       maxPerCall >= units &&
       runsUntilMs + expiryMarginMs <= record.expires &&
       this.#now() < record.expires &&
-      (record.functions === '*' ? record.payer === entry.record.account : record.functions.includes(entry.record.id))
+      (record.functions !== '*' || record.payer === entry.record.account)
     );
   }
 
@@ -181,6 +183,8 @@ export class Allowances {
     held.rangeEnd = last + 1;
     held.perCall = units;
     this.#journal.append(['range', held.record.id, first, last, units.toString()]);
+    // Before any ticket of it can leave: a number that is not written might be given again after a crash.
+    this.#journal.write();
   }
 
   #add(record: AllowanceRecord): void {
@@ -197,19 +201,14 @@ export class Allowances {
       inDoubt: 0n,
     };
     this.#held.set(record.id, held);
-    this.#byPayer.set(
-      record.payer,
-      [...(this.#byPayer.get(record.payer) ?? []), held].sort((a, b) => a.record.expires - b.record.expires),
-    );
+    this.#index.add(held);
   }
 
   #remove(id: AllowanceId): void {
     const held = this.#held.get(id);
     if (!held) return;
     this.#held.delete(id);
-    const others = (this.#byPayer.get(held.record.payer) ?? []).filter((other) => other !== held);
-    if (others.length > 0) this.#byPayer.set(held.record.payer, others);
-    else this.#byPayer.delete(held.record.payer);
+    this.#index.remove(held);
   }
 }
 

@@ -12,22 +12,43 @@ import {
   type Receipt,
   type Ticket,
 } from '@orb/protocol';
-import type { JournalEntry } from './journal.ts';
+import type { EntryText, JournalEntry } from './journal.ts';
 
 /** A job between its ticket and its settlement. */
-export interface JobEntry {
+export class JobEntry {
   readonly id: JobId;
   readonly node: NodeId;
   readonly ticket: Ticket;
   readonly memoryMiB: number;
   /** Base units set aside for it. */
   reserved: bigint;
+  /** Set once. */
   receipt: Receipt | undefined;
   acknowledgement: Acknowledgement | undefined;
   /** Where the node's roots have it; undefined without a receipt. */
   place: { readonly batch: number; readonly index: number } | undefined;
   /** When its node was lost, super node's wall clock; undefined while all is well. */
   lostAtMs: number | undefined;
+  #ticketText: string | undefined;
+  #receiptText: string | undefined;
+
+  constructor({ id, node, ticket, memoryMiB, reserved }: Pick<JobEntry, 'id' | 'node' | 'ticket' | 'memoryMiB' | 'reserved'>) {
+    this.id = id;
+    this.node = node;
+    this.ticket = ticket;
+    this.memoryMiB = memoryMiB;
+    this.reserved = reserved;
+  }
+
+  /** Its ticket's row as JSON, written once for the link, the journal and the roots. */
+  get ticketText(): string {
+    return (this.#ticketText ??= JSON.stringify(ticketRow(this.ticket)));
+  }
+
+  /** Its receipt's row as JSON. It must have one. */
+  get receiptText(): string {
+    return (this.#receiptText ??= JSON.stringify(receiptRow(this.receipt!)));
+  }
 }
 
 /** A node may still start a job this long after its ticket was made. */
@@ -76,9 +97,15 @@ export function receiptFault(
   return undefined;
 }
 
-/** A job with its receipt, for the journal. */
-export function doneEntry({ node, ticket, receipt, acknowledgement, place }: JobEntry): JournalEntry {
-  return ['done', node, ticketRow(ticket), receiptRow(receipt!), acknowledgementRow(acknowledgement!), place!.batch, place!.index];
+/** The `done` entry of a job with its receipt, as the journal's JSON. */
+export function doneText({ node, ticketText, receiptText, acknowledgement, place }: JobEntry): EntryText {
+  const acknowledged = JSON.stringify(acknowledgementRow(acknowledgement!));
+  return `["done","${node}",${ticketText},${receiptText},${acknowledged},${place!.batch},${place!.index}]`;
+}
+
+/** The `ack` entry of a job, as the journal's JSON. */
+export function acknowledgedText(id: JobId, received: boolean, rspUs: number): EntryText {
+  return `["ack","${id}",${received},${rspUs}]`;
 }
 
 /** A job without a receipt yet, for the journal. */

@@ -2,6 +2,9 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeF
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { receiptRow, ticketRow } from '@orb/protocol';
+import { testJob } from '@orb/ledger/testing';
+import { acknowledgedText, doneText, JobEntry } from './job-entry.ts';
 import { Journal, readJournal, type JournalEntry } from './journal.ts';
 
 let folder: string;
@@ -73,4 +76,50 @@ describe('journal', () => {
     await journal.close();
     expect(readJournal(folder)).toEqual([ack(7), ack(11)]);
   });
+
+  test('a flush that began before an entry was written does not stand for it', async () => {
+    const flushes: ((error: Error | null) => void)[] = [];
+    const journal = new Journal(folder, 5, { flushFile: (_file, done) => flushes.push(done) });
+    journal.append(ack(1));
+    const first = journal.flush();
+    journal.append(ack(2));
+    let flushed = false;
+    const second = journal.flush().then(() => (flushed = true));
+    flushes[0]!(null);
+    await first;
+    await new Promise(setImmediate);
+    expect([flushed, flushes.length]).toEqual([false, 2]);
+    flushes[1]!(null);
+    await second;
+  });
+
+  test('what nobody waits for is written with the next entry, before it, or soon by itself', async () => {
+    const journal = new Journal(folder);
+    const later = (n: number) => journal.appendLater(acknowledgedText(`${'0'.repeat(32)}-${n}`, true, n));
+    later(1);
+    journal.append(ack(2));
+    await journal.written();
+    expect(readJournal(folder)).toEqual([ack(1), ack(2)]);
+    later(3);
+    await expect.poll(() => readJournal(folder).length).toBe(3);
+    await journal.close();
+  });
+});
+
+test('entries made of texts are what JSON makes of them', () => {
+  const { ticket, receipt } = testJob({
+    allowance: '0'.repeat(32),
+    sequence: 7,
+    function: '1'.repeat(64),
+    version: '2'.repeat(64),
+    notAfter: 1,
+  });
+  const job = new JobEntry({ id: `${'0'.repeat(32)}-7`, node: '3'.repeat(64), ticket, memoryMiB: 64, reserved: 1n });
+  job.receipt = receipt;
+  job.acknowledgement = { received: null, observedUs: 1, prcUs: 2, rspUs: 3, doneAtMs: 4 };
+  job.place = { batch: 5, index: 6 };
+  const done: JournalEntry = ['done', job.node, ticketRow(ticket), receiptRow(receipt), [null, 1, 2, 3, 4], 5, 6];
+  expect(doneText(job)).toBe(JSON.stringify(done));
+  expect(acknowledgedText(job.id, true, 9)).toBe(JSON.stringify(ack(7)).replace('true,7', 'true,9'));
+  expect(acknowledgedText(job.id, false, 0)).toBe(JSON.stringify(['ack', job.id, false, 0]));
 });

@@ -47,7 +47,12 @@ export type JournalEntry =
   | readonly ['settled-to', NodeId, batch: number]
   | readonly ['closed-job', JobId];
 
+/** An entry as JSON, where its writer has its parts as texts. The same as `JSON.stringify` of the entry. */
+export type EntryText = `["${string}]`;
+
 const fileName = 'settlement.journal';
+
+type FlushFile = (file: number, done: (error: Error | null) => void) => void;
 
 /**
  * An append-only file with one checksummed JSON line per entry and one write per tick. A write that has happened
@@ -56,19 +61,25 @@ const fileName = 'settlement.journal';
 export class Journal {
   readonly #folder: string;
   readonly #flushMs: number;
+  readonly #flushFile: FlushFile;
   #file: number;
   #lines: string[] = [];
   #written: (() => void)[] = [];
+  /** What {@link written} has promised of the lines that wait. */
+  #promised: Promise<void> | undefined;
   #tick: NodeJS.Immediate | undefined;
   #flushTimer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> | undefined;
+  /** The flush that follows the one under way. */
+  #nextFlush: Promise<void> | undefined;
   #failure: OrbError | undefined;
   #bytes: number;
 
   /** @param flushMs how long a written entry may wait for the disk @default 5 */
-  constructor(folder: string, flushMs = 5) {
+  constructor(folder: string, flushMs = 5, { flushFile = fdatasync }: { readonly flushFile?: FlushFile } = {}) {
     this.#folder = folder;
     this.#flushMs = flushMs;
+    this.#flushFile = flushFile;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, fileName);
     this.#bytes = existsSync(path) ? cutTornLine(path) : 0;
@@ -80,19 +91,26 @@ export class Journal {
     return this.#bytes;
   }
 
-  /** Appends; written at the end of this tick. */
-  append(entry: JournalEntry): void {
-    this.#lines.push(JSON.stringify(entry));
-    this.#tick ??= setImmediate(() => this.#write());
+  /** Appends; written at the end of this turn of the event loop. */
+  append(entry: JournalEntry | EntryText): void {
+    this.#lines.push(typeof entry === 'string' ? entry : JSON.stringify(entry));
+    this.#tick ??= setImmediate(() => this.write());
+  }
+
+  /** Appends what nobody waits for: written with the next entry, or within `flushMs`. */
+  appendLater(entry: EntryText): void {
+    this.#lines.push(entry);
+    this.#flushTimer ??= setTimeout(() => void this.#sync(), this.#flushMs);
   }
 
   /** Resolves once everything appended so far is written. @throws OrbError `ledger-unavailable` when the disk refuses */
   written(): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     if (this.#lines.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
+    // One promise for all who wait for one write.
+    return (this.#promised ??= new Promise((resolve, reject) => {
       this.#written.push(() => (this.#failure ? reject(this.#failure) : resolve()));
-    });
+    }));
   }
 
   /** Calls back once everything appended so far is written: {@link written} without a promise. */
@@ -108,18 +126,18 @@ export class Journal {
 
   /** Writes at once and flushes to disk. */
   async flush(): Promise<void> {
-    this.#write();
+    this.write();
     if (this.#failure) throw this.#failure;
     await this.#sync();
   }
 
   /** Starts a new file that holds only these entries; atomic. */
-  rewrite(entries: Iterable<JournalEntry>): void {
-    this.#write();
+  rewrite(entries: Iterable<JournalEntry | EntryText>): void {
+    this.write();
     const path = join(this.#folder, fileName);
     const fresh = openSync(`${path}.new`, 'w', 0o600);
     let text = '';
-    for (const entry of entries) text += line(JSON.stringify(entry));
+    for (const entry of entries) text += line(typeof entry === 'string' ? entry : JSON.stringify(entry));
     writeSync(fresh, text);
     fsyncSync(fresh);
     renameSync(`${path}.new`, path);
@@ -131,17 +149,19 @@ export class Journal {
   async close(): Promise<void> {
     await this.flush();
     clearTimeout(this.#flushTimer);
-    await this.#flushing;
+    await (this.#nextFlush ?? this.#flushing);
     closeSync(this.#file);
   }
 
-  #write(): void {
+  /** Writes what waits, now. */
+  write(): void {
     if (this.#tick) clearImmediate(this.#tick);
     this.#tick = undefined;
     const lines = this.#lines;
     const written = this.#written;
     this.#lines = [];
     this.#written = [];
+    this.#promised = undefined;
     if (lines.length > 0) {
       try {
         const bytes = Buffer.from(lines.map(line).join(''));
@@ -160,10 +180,18 @@ export class Journal {
   }
 
   #sync(): Promise<void> {
+    if (this.#lines.length > 0) this.write();
     clearTimeout(this.#flushTimer);
     this.#flushTimer = undefined;
-    this.#flushing ??= new Promise<void>((resolve) => {
-      fdatasync(this.#file, (error) => {
+    // One that is under way may have begun before the last write: it promises nothing for that.
+    if (this.#flushing) return (this.#nextFlush ??= this.#flushing.then(() => this.#startFlush()));
+    return this.#startFlush();
+  }
+
+  #startFlush(): Promise<void> {
+    this.#nextFlush = undefined;
+    this.#flushing = new Promise<void>((resolve) => {
+      this.#flushFile(this.#file, (error) => {
         this.#flushing = undefined;
         if (error)
           this.#failure = new OrbError('ledger-unavailable', { message: 'The settlement journal cannot be flushed.', cause: error });
@@ -204,5 +232,9 @@ function line(body: string): string {
 }
 
 function checksum(body: string): string {
-  return crc32(body).toString(16).padStart(8, '0');
+  const sum = crc32(body);
+  return hexOf[sum >>> 24]! + hexOf[(sum >>> 16) & 0xff]! + hexOf[(sum >>> 8) & 0xff]! + hexOf[sum & 0xff]!;
 }
+
+/** Two digits for each byte: `toString(16)` of a number this large takes as long as its checksum. */
+const hexOf: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));

@@ -1,7 +1,8 @@
+import { join } from 'node:path';
 import { limits, nodeId, receiptRow, ticketRow, type JobRow, type UnsettledAnswer } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { done, receipt, record, SettlementStage } from '../testing/settlement-stage.ts';
-import type { Journal } from './journal.ts';
+import { readJournal, type Journal } from './journal.ts';
 import { settlementDefaults } from './settlement-options.ts';
 
 let net: SettlementStage;
@@ -48,6 +49,13 @@ describe('settlement', () => {
     expect(() => net.openJob(started)).toThrow(expect.objectContaining({ code: 'payment-required' }));
     record(started.settlement, jobs[0]!, 1, 0);
     net.openJob(started);
+  });
+
+  test('the numbers of tickets are in the journal before any ticket can leave', async () => {
+    const job = net.openJob(await net.start());
+    const { allowance, sequence } = job.ticket;
+    const ranges = readJournal(join(net.folder, 'settlement')).filter(([type]) => type === 'range');
+    expect(ranges).toEqual([['range', allowance, sequence, sequence + 127, String(net.maxCost)]]);
   });
 
   test('a root over anything but what the node sent is refused, and nothing is paid', async () => {

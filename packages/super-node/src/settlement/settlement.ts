@@ -6,13 +6,11 @@ import {
   OrbError,
   parseWith,
   receiptFromRow,
-  receiptRow,
-  receiptText,
+  receiptTextFrom,
   rootBytes,
   rowsRoot,
   signTransaction,
   ticketFromRow,
-  ticketRow,
   unsettledAnswerSchema,
   verify,
   type Acknowledgement,
@@ -24,8 +22,18 @@ import {
   type Ticket,
 } from '@orb/protocol';
 import type { NodeSession } from '../registry/node-registry.ts';
-import { doneEntry, isUnderWay, keptEntry, lostEntry, receiptCost, startWithinMs, unobserved, type JobEntry } from './job-entry.ts';
-import type { JournalEntry } from './journal.ts';
+import {
+  acknowledgedText,
+  doneText,
+  isUnderWay,
+  JobEntry,
+  keptEntry,
+  lostEntry,
+  receiptCost,
+  startWithinMs,
+  unobserved,
+} from './job-entry.ts';
+import type { EntryText, JournalEntry } from './journal.ts';
 import { bootName } from './journal-age.ts';
 import { isComplete, NodeBatches, type Batch } from './node-batches.ts';
 import { settlementBody } from './settlement-body.ts';
@@ -167,17 +175,7 @@ export class Settlement {
 
   /** A job got its ticket. */
   open(node: NodeId, id: JobId, ticket: Ticket, memoryMiB: number, reserved: bigint): JobEntry {
-    const job: JobEntry = {
-      id,
-      node,
-      ticket,
-      memoryMiB,
-      reserved,
-      receipt: undefined,
-      acknowledgement: undefined,
-      place: undefined,
-      lostAtMs: undefined,
-    };
+    const job = new JobEntry({ id, node, ticket, memoryMiB, reserved });
     this.#jobs.set(id, job);
     return job;
   }
@@ -190,7 +188,7 @@ export class Settlement {
     this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved - cost);
     job.reserved = cost;
     this.#batches.place(job, batch, index);
-    this.#deps.journal.append(doneEntry(job));
+    this.#deps.journal.append(doneText(job));
     this.#hasEnded(job);
   }
 
@@ -198,7 +196,10 @@ export class Settlement {
   acknowledge(job: JobEntry, received: boolean, rspUs: number): void {
     if (!job.acknowledgement) return;
     job.acknowledgement = { ...job.acknowledgement, received, rspUs: received ? rspUs : 0 };
-    this.#deps.journal.append(['ack', job.id, received, received ? rspUs : 0]);
+    const text = acknowledgedText(job.id, received, received ? rspUs : 0);
+    // A reply of which a crash has taken the word counts as received.
+    if (received) this.#deps.journal.appendLater(text);
+    else this.#deps.journal.append(text);
   }
 
   /** Its node refused it before it started: it never cost anything and closes at once. */
@@ -241,7 +242,7 @@ export class Settlement {
     if (!batch || !isComplete(batch, root.count))
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
-    const texts = batch.jobs.map((job) => receiptText(ticketRow(job!.ticket), receiptRow(job!.receipt!)));
+    const texts = batch.jobs.map((job) => receiptTextFrom(job!.ticketText, job!.receiptText));
     const bytes = rootBytes('receipts', {
       chain,
       superNode,
@@ -265,13 +266,13 @@ export class Settlement {
   }
 
   /** What a rewritten journal must hold. */
-  *journalEntries(): Iterable<JournalEntry> {
+  *journalEntries(): Iterable<JournalEntry | EntryText> {
     yield ['whole-since', this.#options.wholeSinceMs, bootName()];
     yield* this.#batches.journalEntries();
     for (const job of this.#deps.openJobs.keptJobs) yield keptEntry(job);
     for (const job of this.#jobs.values()) {
       const { ticket } = job;
-      if (job.receipt && job.acknowledgement && job.place) yield doneEntry(job);
+      if (job.receipt && job.acknowledgement && job.place) yield doneText(job);
       else if (job.lostAtMs !== undefined) yield lostEntry(job);
       else yield ['range', ticket.allowance, ticket.sequence, ticket.sequence, job.reserved.toString()];
     }
@@ -413,7 +414,7 @@ export class Settlement {
       const id = `${ticket.allowance}-${ticket.sequence}`;
       const known = this.#jobs.get(id);
       const job = known ?? (await this.#restoreJob(session.id, ticket));
-      if (job.node !== session.id || JSON.stringify(ticketRow(job.ticket)) !== JSON.stringify(ticketForm)) {
+      if (job.node !== session.id || job.ticketText !== JSON.stringify(ticketForm)) {
         throw new OrbError('protocol-violation', { message: `The node shows a receipt for a job that is not its own: ${id}.` });
       }
       if (known && isUnderWay(known)) {
@@ -426,7 +427,7 @@ export class Settlement {
       job.acknowledgement ??= unobserved(job.receipt, received, this.#deps.now());
       this.#lost.delete(job);
       this.#batches.place(job, number, index);
-      this.#deps.journal.append(doneEntry(job));
+      this.#deps.journal.append(doneText(job));
     }
     return underWay;
   }

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { Dispatches } from '../relay/dispatches.ts';
 import { TicketRoots } from '../relay/ticket-roots.ts';
 import type { CallRequest } from '../call.ts';
+import { JobEntry } from '../settlement/job-entry.ts';
 import type { CallContext } from './call-context.ts';
 import { dispatchJob } from './dispatch-job.ts';
 import type { Ticketed } from './issue-ticket.ts';
@@ -37,7 +38,7 @@ test('the root of a full batch never overtakes the last ticket that it covers', 
   } as unknown as CallContext;
   const ticketed = {
     node,
-    job: { id: 'job', ticket },
+    job: new JobEntry({ id: 'job', node: node.id, ticket, memoryMiB: 64, reserved: 0n }),
     admission: { entry: { fullName: 'a/b' }, version: { manifest: { timeoutMs: 100 } } },
   } as unknown as Ticketed;
   const request = {

@@ -1,17 +1,5 @@
-import {
-  asOrbError,
-  isStreamed,
-  limits,
-  parseWith,
-  runAnswerSchema,
-  runTrailerSchema,
-  sha256,
-  ticketRow,
-  ticketText,
-  type RunAnswer,
-  type RunRequest,
-} from '@orb/protocol';
-import type { LinkAnswer } from '@orb/link';
+import { asOrbError, isStreamed, limits, parseRunAnswer, parseRunTrailer, sha256, type RunAnswer, type RunRequest } from '@orb/protocol';
+import { JsonText } from '@orb/link';
 import type { CallRequest } from '../call.ts';
 import type { CallContext } from './call-context.ts';
 import { callerOf } from './caller-of.ts';
@@ -42,17 +30,18 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
   const dispatch = context.dispatches.begin(ticketed, request, ticketed.admission.version.manifest.timeoutMs + answerMarginMs);
   const out: Outgoing = { request, context, ticketed, dispatch, sentAtUs: context.nowUs() };
   try {
-    const run = runRequest(request, ticketed, context);
-    const answering = node.link.call('run', run, request.body, { signal: request.abort.signal });
+    const answering = node.link.call('run', runRequest(request, ticketed, context), request.body, { signal: request.abort.signal });
     // After the call: a full batch is signed at once, and its root must not overtake the last ticket it covers.
-    context.ticketRoots.add(node, ticketText(run.ticket));
+    context.ticketRoots.add(node, job.ticketText);
     const answer = await answering;
-    const head = parseWith(runAnswerSchema, answer.header, 'answer', 'protocol-violation');
+    const head = parseRunAnswer(answer.header);
     if (isStreamed(head)) {
       dispatch.streaming = true;
       return { ended: 'streaming', ...out, head, relay: new ResponseRelay(out, answer, head) };
     }
-    return await collectWhole(out, head, answer);
+    const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
+    const trailer = parseRunTrailer(answer.completeTrailer ?? (await answer.trailer));
+    return { ...endWithAnswer(out, head, sha256(body), trailer), body };
   } catch (cause) {
     return endWithoutAnswer(out, asOrbError(cause));
   } finally {
@@ -60,14 +49,15 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
   }
 }
 
-function runRequest(request: CallRequest, { job }: Ticketed, { functions }: CallContext): RunRequest {
+/** The `RunRequest` as JSON: its ticket is text already. */
+function runRequest(request: CallRequest, { job }: Ticketed, { functions }: CallContext): JsonText {
   const { method, path, mode, headers } = request;
-  const caller = callerOf(request, functions);
-  return { ticket: ticketRow(job.ticket), method, path, mode, headers: headers as [string, string][], ...(caller && { caller }) };
-}
-
-async function collectWhole(out: Outgoing, head: RunAnswer, answer: LinkAnswer): Promise<AnsweredWhole> {
-  const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
-  const trailer = parseWith(runTrailerSchema, answer.completeTrailer ?? (await answer.trailer), 'trailer', 'protocol-violation');
-  return { ...endWithAnswer(out, head, sha256(body), trailer), body };
+  const rest: Omit<RunRequest, 'ticket' | 'headers'> & Pick<CallRequest, 'headers'> = {
+    method,
+    path,
+    mode,
+    headers,
+    caller: callerOf(request, functions),
+  };
+  return new JsonText(`{"ticket":${job.ticketText},${JSON.stringify(rest).slice(1)}`);
 }

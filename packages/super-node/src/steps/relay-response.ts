@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LinkAnswer } from '@orb/link';
-import { asOrbError, OrbError, parseWith, runTrailerSchema, type JobEnd, type RunAnswer } from '@orb/protocol';
+import { asOrbError, OrbError, parseRunTrailer, type JobEnd, type RunAnswer } from '@orb/protocol';
 import { sourceOf } from '../logs/log-source.ts';
 import type { JobProof, ReplyStream } from '../call.ts';
 import { endWithAnswer, endWithoutAnswer, type Answered, type Outgoing } from './end-job.ts';
@@ -68,7 +68,7 @@ export class ResponseRelay implements ReplyStream {
         dispatch.waitsForCaller = true;
         return { done: false, value: this.#pass(next.value) };
       }
-      await this.#complete(parseWith(runTrailerSchema, await this.#answer.trailer, 'trailer', 'protocol-violation'));
+      await this.#complete(parseRunTrailer(await this.#answer.trailer));
     } catch (error) {
       throw this.#fail(asOrbError(error));
     }

@@ -7,7 +7,7 @@ import type { CallContext } from './call-context.ts';
 import { dispatchJob, type AnsweredWhole } from './dispatch-job.ts';
 import type { NotAnswered } from './end-job.ts';
 import { forwardCall } from './forward-call.ts';
-import { issueTicket } from './issue-ticket.ts';
+import { issueTicket, type Ticketed } from './issue-ticket.ts';
 import { mayTryAgain } from './may-try-again.ts';
 import { recordJob } from './record-job.ts';
 import { replyTo, replyWhileRunning } from './reply-to.ts';
@@ -65,11 +65,12 @@ export async function runCall(request: CallRequest, context: CallContext, admiss
   let attempt = firstAttempt;
   let failed = firstAttempt - 1;
   for (let turnedAway = 0; ;) {
-    const place = await placeJob(request, context, admission, { call, attempt, reach, avoid }, { waits, last });
+    const found = placeJob(request, context, admission, { call, attempt, reach, avoid }, { waits, last });
+    const place = found instanceof Promise ? await found : found;
     if (place === undefined) return giveUp(last!, attempt - firstAttempt);
     const answer = await tryPlace(request, context, admission, { call, attempt, reach, avoid }, place);
     if (answer.ended === 'replied') return answer;
-    if (answer.ended === 'answered') return finish(answer, context, attempt - firstAttempt + 1);
+    if (answer.ended === 'answered') return await finish(answer, context, attempt - firstAttempt + 1);
     last = answer;
     const tried = answer.attempts ?? 1;
     attempt += tried;
@@ -102,51 +103,59 @@ function giveUp({ started, error }: NotAnswered, attempts: number): GivenUp {
   return { ended: 'given-up', started, attempts, error };
 }
 
-/** @returns undefined when no place is left after one that failed: that failure is what the caller is told */
-async function placeJob(
+/** At once where there is room. @returns undefined when no place is left after one that failed: that failure is what the caller is told */
+function placeJob(
   request: CallRequest,
   context: CallContext,
   { entry, version }: Admission,
   { reach, avoid }: Attempt,
   { waits, last }: { readonly waits: boolean; readonly last: NotAnswered | undefined },
-): Promise<Place | undefined> {
+): Place | Promise<Place | undefined> | undefined {
   const wish = { entry, version, reach, avoid, signal: request.abort.signal };
-  try {
-    return waits ? await context.scheduler.place(wish) : context.scheduler.placeNow(wish);
-  } catch (error) {
+  const noneLeft = (error: unknown) => {
     if (last && isOrbError(error) && error.code === 'no-node-fits') return undefined;
     throw error;
+  };
+  try {
+    const found = waits ? context.scheduler.place(wish) : context.scheduler.placeNow(wish);
+    return found instanceof Promise ? found.catch(noneLeft) : found;
+  } catch (error) {
+    return noneLeft(error);
   }
 }
 
 type Tried = AnsweredWhole | NotAnswered | Replied;
 
+/** Runs an attempt at its place, and gives the place back when it is over. */
 async function tryPlace(request: CallRequest, context: CallContext, admission: Admission, attempt: Attempt, place: Place): Promise<Tried> {
   let over: Promise<void> | undefined;
   try {
-    const tried = isPeer(place)
-      ? await forwardCall(request, context, admission, place, attempt)
-      : await runHere(request, context, admission, place, attempt);
-    if (tried.ended === 'replied') over = tried.over;
-    return tried;
+    if (isPeer(place)) {
+      const forwarded = await forwardCall(request, context, admission, place, attempt);
+      if (forwarded.ended === 'replied') over = forwarded.over;
+      return forwarded;
+    }
+    const ticketed = ticketOrRefusal(request, context, admission, place, attempt);
+    if ('ended' in ticketed) return ticketed;
+    const dispatched = await dispatchJob(request, context, ticketed);
+    if (dispatched.ended !== 'streaming') return dispatched;
+    over = dispatched.relay.over;
+    return { ended: 'replied', reply: replyWhileRunning(dispatched), over };
   } finally {
     if (over) void over.then(() => context.scheduler.release(place));
     else context.scheduler.release(place);
   }
 }
 
-async function runHere(
+function ticketOrRefusal(
   request: CallRequest,
   context: CallContext,
   admission: Admission,
   node: NodeSession,
   attempt: Attempt,
-): Promise<Tried> {
+): Ticketed | NotAnswered {
   try {
-    const dispatched = await dispatchJob(request, context, issueTicket(request, context, admission, node, attempt));
-    return dispatched.ended === 'streaming'
-      ? { ended: 'replied', reply: replyWhileRunning(dispatched), over: dispatched.relay.over }
-      : dispatched;
+    return issueTicket(request, context, admission, node, attempt);
   } catch (error) {
     // Another super node may hold an allowance that covers it.
     if (isOrbError(error) && error.code === 'payment-required') {

@@ -16,7 +16,7 @@ export async function* blockStream(ledger: Ledger, from: number, signal: AbortSi
         continue;
       }
       if (result.done) return;
-      yield `${JSON.stringify(result.value)}\n`;
+      yield `${result.value}\n`;
       next = blocks.next();
     }
   } finally {

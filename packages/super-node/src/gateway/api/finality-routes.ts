@@ -5,15 +5,16 @@ import type { GatewayContext } from '../gateway-context.ts';
 import { readJson, readNumber } from '../read-json.ts';
 import { notThere } from './ledger-routes.ts';
 
-/** Co-signatures of peers, and proofs: for anybody, and for the contracts. */
+/** Co-signatures of peers, what they have refused, and proofs: for anybody, and for the contracts. */
 export function finalityRoutes(
   app: FastifyInstance,
   {
     ledger,
     cosignatures,
+    refusals,
     writeLimit,
     statusFeed,
-  }: Pick<GatewayContext, 'ledger' | 'cosignatures' | 'writeLimit'> & Partial<Pick<GatewayContext, 'statusFeed'>>,
+  }: Pick<GatewayContext, 'ledger' | 'cosignatures' | 'refusals' | 'writeLimit'> & Partial<Pick<GatewayContext, 'statusFeed'>>,
 ): void {
   const of = async (height: number) => [...((await cosignatures?.of(height)) ?? [])];
 
@@ -34,6 +35,13 @@ export function finalityRoutes(
     const added = await required(cosignatures).add(readJson(request));
     statusFeed?.changed();
     return added;
+  });
+
+  app.get('/v1/ledger/refusals', async () => ({ refusals: refusals?.list() ?? [] }));
+
+  app.post('/v1/ledger/refusals', async (request) => {
+    writeLimit.take(request.ip);
+    return { news: (await refusals?.take(readJson(request))) ?? false };
   });
 
   app.get<{ Params: { id: string } }>('/v1/ledger/transactions/:id/proof', async ({ params }) => {

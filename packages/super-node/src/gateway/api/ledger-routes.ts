@@ -37,10 +37,10 @@ export function ledgerRoutes(app: FastifyInstance, { ledger, writeLimit }: Pick<
     return { changes: await ledger.history(query['key'] ?? '', { limit }) };
   });
 
-  app.get<{ Params: { height: string } }>('/v1/ledger/blocks/:height', async ({ params }) => {
-    const block = await ledger.block(readNumber(params.height, 'height', { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 }));
-    if (!block) throw notThere('block', params.height);
-    return block;
+  app.get<{ Params: { height: string } }>('/v1/ledger/blocks/:height', async ({ params }, reply) => {
+    const text = await ledger.blockText(readNumber(params.height, 'height', { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 }));
+    if (text === undefined) throw notThere('block', params.height);
+    return reply.type('application/json; charset=utf-8').send(text);
   });
 
   app.get<{ Querystring: Record<string, string | undefined> }>('/v1/ledger/blocks', async ({ query }, reply) => {
@@ -75,7 +75,7 @@ function followRoute(app: FastifyInstance, ledger: Ledger): void {
 
 async function* blockLines(ledger: Ledger, from: number, limit: number): AsyncGenerator<string> {
   const end = Math.min(from + limit, ledger.head.height + 1);
-  for (let height = from; height < end; height++) yield `${JSON.stringify(await ledger.block(height))}\n`;
+  for (let height = from; height < end; height++) yield `${await ledger.blockText(height)}\n`;
 }
 
 /** The error for what this ledger does not hold. */

@@ -66,15 +66,13 @@ export class LaneResponse extends EventEmitter implements ReplySink {
   writeHead(status: number, headers: string[]): void {
     const { date, keepAliveS } = this.#out;
     let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-    let values = '';
     let dated = false;
     for (let i = 0; i < headers.length; i += 2) {
       lines += `${headers[i]}: ${headers[i + 1]}\r\n`;
-      values += headers[i]! + headers[i + 1]!;
       dated ||= headers[i] === 'date';
     }
     // Whoever made them has been checked at the door; a line slipped in would be another's reply.
-    if (notAValue.test(values)) throw new OrbError('internal', { message: 'A header of a reply holds a control character.' });
+    if (notAValue.test(headers.join(''))) throw new OrbError('internal', { message: 'A header of a reply holds a control character.' });
     this.#status = status;
     this.#head = `${lines}${dated ? '' : `date: ${date()}\r\n`}keep-alive: timeout=${keepAliveS}\r\n`;
   }
