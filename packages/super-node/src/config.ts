@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { limits, OrbError, parseWith } from '@orb/protocol';
+import { hex32, limits, OrbError, parseWith } from '@orb/protocol';
 import { placementPolicies } from './scheduler/policies.ts';
 
 const listen = z.string().regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -33,7 +33,14 @@ export const superNodeConfigSchema = z.strictObject({
   ledger: z
     .discriminatedUnion('mode', [
       z.strictObject({ mode: z.literal('embedded') }),
-      z.strictObject({ mode: z.literal('replica'), upstream: z.url({ protocol: /^https?$/ }) }),
+      z.strictObject({
+        mode: z.literal('replica'),
+        upstream: z.url({ protocol: /^https?$/ }),
+        /** What a new folder begins with; auto: a snapshot where the ledger is long and its peers have co-signed one. */
+        begin: z.enum(['auto', 'snapshot', 'start']).default('auto'),
+        /** Keys of peers that you know: more than two thirds of them must have co-signed the snapshot. */
+        trusted: z.array(hex32).max(64).default([]),
+      }),
     ])
     .default({ mode: 'embedded' }),
   placement: z.enum(placementPolicies).default('balanced'),
