@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LinkTransport } from '@orb/link';
-import { nodeId, OrbError, tierSatisfies, type Hex32, type NodeId } from '@orb/protocol';
+import { nodeId, OrbError, tierSatisfies, type FunctionId, type Hex32, type NodeId } from '@orb/protocol';
 import type { Sandbox } from '@orb/sandbox';
 import type { BlobStore } from '@orb/store';
 import { JobDesk } from './job/accept-job.ts';
@@ -102,12 +102,11 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const evidence = new EvidenceLog({ path: join(dataFolder, 'evidence.jsonl') });
   const accounts = openAccounts(config, on, id, { nowMs, onRoot: (key) => node.rootSigned(key) });
   const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
+  const challenged = (superNode: Hex32, fn: FunctionId) => duties.challenged(superNode, fn);
+  const room = { desk, instances, tally, nowUs, streamBytes };
   const node: LentNode = new LentNode(
     { chain, id },
-    {
-      ...{ lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes, facts },
-      challenged: (superNode, fn) => duties.challenged(superNode, fn),
-    },
+    { ...room, lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, facts, challenged },
   );
   const day = new DayBook({ path: join(dataFolder, 'day.json'), nowMs });
   const conditions = lookAround(on, { settings, lending, tally, day, engines, nowMs });
