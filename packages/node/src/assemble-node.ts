@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LinkTransport } from '@orb/link';
-import { nodeId, OrbError, tierSatisfies, type Hex32, type NodeId } from '@orb/protocol';
+import { nodeId, OrbError, tierSatisfies, type FunctionId, type Hex32, type NodeId } from '@orb/protocol';
 import type { Sandbox } from '@orb/sandbox';
 import type { BlobStore } from '@orb/store';
 import { JobDesk } from './job/accept-job.ts';
-import { seeToClaims } from './claims/see-to-claims.ts';
+import { LedgerDuties } from './claims/ledger-duties.ts';
 import type { NodeLedger } from './claims/node-ledger.ts';
 import type { Instances } from './job/instances.ts';
 import { Tally } from './job/tally.ts';
@@ -108,9 +108,11 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const evidence = new EvidenceLog({ path: join(dataFolder, 'evidence.jsonl') });
   const accounts = openAccounts(config, on, id, { nowMs, onRoot: (key) => node.rootSigned(key) });
   const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
+  const challenged = (superNode: Hex32, fn: FunctionId) => duties.challenged(superNode, fn);
+  const room = { desk, instances, tally, nowUs, streamBytes, web };
   const node: LentNode = new LentNode(
     { chain, id },
-    { lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes, facts, web },
+    { ...room, lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, facts, challenged },
   );
   const day = new DayBook({ path: join(dataFolder, 'day.json'), nowMs });
   const conditions = lookAround(on, { settings, lending, tally, day, engines, nowMs });
@@ -122,11 +124,14 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const followers = { settings, machine, lending, engines, shelf, seeding, instances, conditions, offerAll: () => node.offerAll() };
   for (const seeded of await seeding.leaveUnwanted()) on.log('info', `${seeded.name} is held no longer: its owner is not taken any more.`);
   warnOfStrangers(settings.now, engines, on.log);
-  const claims = seeToClaims(config, on, accounts, evidence);
+  const duties = new LedgerDuties(
+    { chain, node: id, claimAfterMs: config.claims.afterMs, everyMs: config.claims.everyMs },
+    { accounts, signer, shelf, evidence, nowMs, say: on.log, openLedger: (key) => on.openLedger?.(key) },
+  );
   const identity = { chain, role: 'node', signer } as const;
   const links = new SuperLinks({ superNodes: config.superNodes, identity }, { transport: on.transport, handler: node, log: on.log });
   const closers = [
-    () => claims.close(),
+    () => duties.close(),
     () => instances.close(),
     () => engines.sandbox.close(),
     () => web.close(),
@@ -140,7 +145,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     startedMs: nowMs(),
     nowMs,
     accounts,
-    claims: () => claims.clock.counts,
+    duties,
     lending,
     desk,
     tally,
