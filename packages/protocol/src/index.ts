@@ -5,6 +5,7 @@ export * from './caller-messages.ts';
 export * from './canceller.ts';
 export * from './canonical.ts';
 export * from './closed-row.ts';
+export * from './code-pieces.ts';
 export * from './connection-headers.ts';
 export * from './deferred.ts';
 export * from './descriptor.ts';

@@ -1,5 +1,6 @@
 export type { AccountInfo, Earned } from './accounts-client.ts';
-export type { AllowanceTerms } from './allowances-client.ts';
+export type { AccountsClient } from './accounts-client.ts';
+export type { AllowancesClient, AllowanceTerms } from './allowances-client.ts';
 export type {
   Committed,
   FunctionInfo,
@@ -19,8 +20,9 @@ export type { CallerAccess } from './calls/caller-link.ts';
 export type { CheckedReceipt } from './calls/check-receipt.ts';
 export { streamBody } from './call.ts';
 export type { CallInfo, CallOptions, CallResult, CallStream, CallTimes, FunctionRequest, StreamOptions } from './call.ts';
+export type { Deployed, DeployOptions } from './deploy.ts';
 export { parseFunctionPath, type FunctionPath } from './function-path.ts';
-export type { FunctionKeys, Owner } from './functions-client.ts';
+export type { FunctionKeys, FunctionsClient, Owner } from './functions-client.ts';
 export type { LedgerClient, SequencedKind, StateEntry } from './ledger-client.ts';
 export { Orb, type OrbOptions } from './orb.ts';
 export type { ProveOptions, ProvenJob } from './prove-call.ts';
