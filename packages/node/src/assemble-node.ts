@@ -22,13 +22,15 @@ import { strangersTier } from './seeding/seed-policy.ts';
 import { SeedShelf } from './seeding/seed-shelf.ts';
 import { Seeding } from './seeding/seeding.ts';
 import { OwnerSettings } from './settings/owner-settings.ts';
-import type { Settings } from './settings/settings.ts';
+import { networkPolicy, type Settings } from './settings/settings.ts';
 import { lendingTerms, lentCores, lentLimits } from './settings/terms.ts';
 import { SuperLinks } from './super-links.ts';
 import { SuperNodeAccount } from './super-node-account.ts';
 import { Conditions, type ConditionsDependencies } from './surroundings/conditions.ts';
 import { DayBook } from './surroundings/day-book.ts';
 import type { Surroundings } from './surroundings/port.ts';
+import type { Internet } from './web/internet.ts';
+import { Web } from './web/web.ts';
 
 /** What a node stands on, chosen by whoever composes it. */
 export interface NodeFoundations {
@@ -42,6 +44,8 @@ export interface NodeFoundations {
   /** Instances of those two, for the versions on a shelf. */
   readonly openInstances: (sandbox: Sandbox, shelf: SeedShelf, memoryMiB: number) => Instances;
   readonly surroundings: Surroundings;
+  /** The network, for functions that may reach it. */
+  readonly internet: Internet;
   /** How often they are looked at, milliseconds. @default 5000 */
   readonly lookEveryMs?: number;
   readonly machine: Machine;
@@ -86,7 +90,9 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   );
   const instances = on.openInstances(engines.sandbox, shelf, lending.terms.memoryMiB);
   const tally = new Tally({ nowMs });
-  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels });
+  const network = () => networkPolicy(settings.now);
+  const web = new Web({ internet: on.internet, policy: network, nowMs: () => performance.now() });
+  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels, network: network() });
   const facts = () => ({ machine, cores: lentCores(settings.now, machine), ...can() });
   const seeding = new Seeding(
     { chain, owner: config.owner },
@@ -103,7 +109,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const accounts = openAccounts(config, on, id, { nowMs, onRoot: (key) => node.rootSigned(key) });
   const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
   const challenged = (superNode: Hex32, fn: FunctionId) => duties.challenged(superNode, fn);
-  const room = { desk, instances, tally, nowUs, streamBytes };
+  const room = { desk, instances, tally, nowUs, streamBytes, web };
   const node: LentNode = new LentNode(
     { chain, id },
     { ...room, lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, facts, challenged },
@@ -128,6 +134,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     () => duties.close(),
     () => instances.close(),
     () => engines.sandbox.close(),
+    () => web.close(),
     ...accounts.map((account) => () => account.close()),
     closeControl,
   ];

@@ -144,6 +144,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
+    onDropped: (versions) => replicas.dropped(versions),
   });
   const calls: CallContext = {
     chain,
