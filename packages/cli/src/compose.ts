@@ -1,5 +1,15 @@
-import { chainId, isOrbError, type Block, type BlockHeader, type ChainId, type Genesis, type Signer } from '@orb/protocol';
-import type { VerifyReport } from '@orb/ledger';
+import {
+  chainId,
+  isOrbError,
+  type Block,
+  type BlockHeader,
+  type ChainId,
+  type Genesis,
+  type JobRecord,
+  type Parameters,
+  type Signer,
+} from '@orb/protocol';
+import type { JobExplanation, VerifyReport } from '@orb/ledger';
 import type { ReplicaStatus } from '@orb/ledger/replica';
 import type { ControlRequest, NodeConfig, NodeStatus, Registries, RunningNode, Settings, SettingsChange } from '@orb/node';
 import type { SandboxReport } from '@orb/sandbox';
@@ -87,6 +97,13 @@ export async function restoreFolder(
 ): Promise<BlockHeader> {
   const { restoreLedger } = await import('@orb/ledger/replica');
   return restoreLedger({ folder, genesis, blocks, onBlock });
+}
+
+export type { JobExplanation };
+
+/** Accounts for every unit of a job. @throws OrbError `invalid-request`, `internal` */
+export async function explainJobOf(record: JobRecord, parameters: Parameters): Promise<JobExplanation> {
+  return (await import('@orb/ledger')).explainJob(record, parameters);
 }
 
 export interface PeerOptions {

@@ -17,6 +17,13 @@ import type { RunningNode } from './running-node.ts';
 import { readRegistries } from './settings/registries-file.ts';
 import { AnySurroundings } from './surroundings/any-surroundings.ts';
 import { LinuxSurroundings } from './surroundings/linux-surroundings.ts';
+import { SystemInternet, type Internet } from './web/internet.ts';
+
+export interface NodeOptions {
+  readonly log?: NodeLog;
+  /** Names and addresses that functions may reach; another than the real one is for tests alone. */
+  readonly internet?: Internet;
+}
 
 /**
  * Lends this computer: links to its super nodes, seeds what its owner's policy allows, and runs jobs until stopped.
@@ -25,7 +32,7 @@ import { LinuxSurroundings } from './surroundings/linux-surroundings.ts';
  * @throws OrbError `invalid-request` for a wrong config, `conflict` when a node runs on the data folder,
  * `sandbox-failed` when the machine isolates more weakly than the owner demands
  */
-export async function startNode(config: NodeConfig, options: { readonly log?: NodeLog } = {}): Promise<RunningNode> {
+export async function startNode(config: NodeConfig, options: NodeOptions = {}): Promise<RunningNode> {
   const checked = checkNodeConfig(config);
   const machine = thisMachine();
   const { dataFolder, sandbox } = checked;
@@ -38,6 +45,7 @@ export async function startNode(config: NodeConfig, options: { readonly log?: No
     ...(!memory && { images: makeImages(checked) }),
     openInstances: (engines, shelf, memoryMiB) =>
       new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox: engines }), shelf }),
+    internet: options.internet ?? new SystemInternet(),
     surroundings: process.platform === 'linux' ? new LinuxSurroundings() : new AnySurroundings(),
     machine,
     openLedger: (superNode) => openLedger(checked, superNode),

@@ -1,5 +1,6 @@
 import {
   OrbError,
+  codeRootOf,
   functionId,
   parseManifest,
   parseWith,
@@ -12,6 +13,7 @@ import {
   type Hex32,
   type Manifest,
   type Signer,
+  type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
 import {
@@ -131,6 +133,16 @@ export class FunctionsClient {
     signers: readonly Signer[],
   ): Promise<Committed> {
     return this.#act(id, { type: 'rotate', ...keys }, signers);
+  }
+
+  /**
+   * Says what the pieces of a version's code are, once: from then on its seeders can be challenged, and earn their share.
+   * @returns false when it has been said already
+   */
+  async publishPieces(id: FunctionId, version: VersionId, code: Uint8Array, control: Signer): Promise<boolean> {
+    if ((await this.#ledger.get(stateKeys.codeRoot(id, version))) !== undefined) return false;
+    await this.#ledger.send('seeding.root', { function: id, version, ...(await codeRootOf(code)) }, [control]);
+    return true;
   }
 
   async #act(id: FunctionId, action: ControlAction, signers: readonly Signer[]): Promise<Committed> {

@@ -68,6 +68,12 @@ export const superNodeConfigSchema = z.strictObject({
   lostGraceMs: z.int().min(0).max(86_400_000).default(30_000),
   /** How long a node may take to sign receipts that it has sent before their jobs go to the ledger without. */
   unsignedGraceMs: z.int().min(0).max(86_400_000).default(600_000),
+  /** The shortest time from one challenge of a function's seeders to the next, where they have a share waiting. */
+  challengeEveryMs: z
+    .int()
+    .min(1_000)
+    .max(30 * 86_400_000)
+    .default(3_600_000),
   /** How long what is due at another super node is left to it. */
   elsewhereMs: z.int().min(0).max(86_400_000).default(10_000),
 });

@@ -1,4 +1,4 @@
-import { fromUtf8, OrbError } from '@orb/protocol';
+import { fromUtf8, IdTable, OrbError } from '@orb/protocol';
 import { chunkBytes, faults, FrameReader, maxFrameFromFunction, readU32, settledFlag, toFunction, toHost } from '../harness/wire.js';
 import type { Instance, Invocation, InvocationResult, InvocationUsage, Program } from '../port.ts';
 import { parseAnswerHead } from './answer-head.ts';
@@ -31,7 +31,7 @@ export class HostedInstance implements Instance, JobHost {
   readonly #channel: Channel;
   readonly #frames: FrameWriter;
   readonly #meter: CpuMeter;
-  readonly #jobs = new Map<number, HostedJob>();
+  readonly #jobs = new IdTable<HostedJob>();
   readonly #deadlines = new Deadlines((nowMs) => this.#endOverdue(nowMs));
   /** Jobs whose outcome is decided and that the function has not let go of. */
   readonly #lingering = new Map<number, NodeJS.Timeout>();
