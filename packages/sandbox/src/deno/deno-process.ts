@@ -4,6 +4,7 @@ import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
 import type { LentLimits } from '../port.ts';
+import type { ProcessGroup } from './control-groups.ts';
 import type { LaunchPlan } from './launch-plan.ts';
 import { ProcessStats } from './process-stats.ts';
 import type { ProcessWatch, Watched } from './process-watch.ts';
@@ -25,6 +26,7 @@ export interface DenoProcessOptions {
   /** Idle time after which the process is frozen. */
   readonly freezeAfterMs: number;
   readonly priority: LentLimits['priority'];
+  readonly group: ProcessGroup | undefined;
 }
 
 /** One Deno process, by its own handle. It ends with this process, whatever ends this one. */
@@ -74,6 +76,7 @@ export class DenoProcess implements Channel, Watched {
       this.#stats?.usage();
       this.#stats?.close();
       this.#onDrain();
+      this.#options.group?.remove();
       onEnd({ reason, outOfMemory });
     };
     this.#child.stdout!.on('error', () => {});
@@ -116,6 +119,10 @@ export class DenoProcess implements Channel, Watched {
     this.#watch.wake(this);
   }
 
+  limitMemory(memoryMiB: number): void {
+    this.#options.group?.limitMemory(memoryMiB);
+  }
+
   usage(): ChannelUsage {
     return this.#stats?.usage() ?? { memoryKiB: 0, cpuUs: 0 };
   }
@@ -148,6 +155,8 @@ export class DenoProcess implements Channel, Watched {
     this.#stats = new ProcessStats(pid, this.#options.pageBytes);
     this.#watch.wake(this);
     if (this.#options.priority === 'lowest') standBack(pid);
+    // It waits for code: what it uses from now on is the function's.
+    this.#options.group?.add(pid);
     if (this.#killed) this.kill();
   }
 
@@ -172,7 +181,8 @@ export class DenoProcess implements Channel, Watched {
   }
 
   #describeEnd(code: number | null, signal: NodeJS.Signals | null): [reason: string, outOfMemory: boolean] {
-    if (/out of memory|OOM/i.test(this.#stderr)) return ['The function used more memory than its limit.', true];
+    if (/out of memory|OOM/i.test(this.#stderr) || this.#options.group?.outOfMemory())
+      return ['The function used more memory than its limit.', true];
     // bubblewrap reports the end by a signal as 128 + its number.
     const by = signal ?? (code !== null && code > 128 ? `signal ${code - 128}` : undefined);
     return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];

@@ -1,5 +1,15 @@
 import { fromUtf8, OrbError } from '@orb/protocol';
-import { chunkBytes, faults, FrameReader, maxFrameFromFunction, readU32, settledFlag, toFunction, toHost } from '../harness/wire.js';
+import {
+  chunkBytes,
+  faults,
+  FrameReader,
+  logLimits,
+  maxFrameFromFunction,
+  readU32,
+  settledFlag,
+  toFunction,
+  toHost,
+} from '../harness/wire.js';
 import type { Instance, Invocation, InvocationResult, InvocationUsage, Program } from '../port.ts';
 import { parseAnswerHead } from './answer-head.ts';
 import type { Channel, ChannelEnd } from './channel.ts';
@@ -14,6 +24,8 @@ const pongWithinMs = 250;
 /** Frames that no job asked for: well-meant code sends a few when a job was cancelled, so each job sent makes up for some. */
 const maxUselessFrames = 10_000;
 const uselessPerJob = 100;
+/** Lines kept from before the first job: how a server started. */
+const maxPrintedLines = 100;
 const nothing = new Uint8Array();
 
 /** Why the host ended a process. */
@@ -44,6 +56,8 @@ export class HostedInstance implements Instance, JobHost {
   #verdict: Verdict | undefined;
   #end: ChannelEnd | undefined;
   #pongTimer: NodeJS.Timeout | undefined;
+  /** Printed while no job was under way: the next one's. */
+  readonly #printed: [level: number, line: string][] = [];
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -52,6 +66,7 @@ export class HostedInstance implements Instance, JobHost {
     const reader = new FrameReader(maxFrameFromFunction, (type, job, payload) => this.#onFrame(type, job, payload));
     this.#ready.promise.catch(() => {});
     this.#loaded.promise.catch(() => {});
+    channel.onLine?.((level, line) => this.#print(level, line));
     this.ended = new Promise((resolve) => {
       channel.listen(
         (bytes) => this.#onBytes(reader, bytes),
@@ -147,6 +162,7 @@ export class HostedInstance implements Instance, JobHost {
     const id = ++this.#lastJob;
     const job = new HostedJob(id, invocation, nowUs, this.#meter.start(nowUs), this, resolve);
     this.#jobs.set(id, job);
+    for (const [level, line] of this.#printed.splice(0)) job.log(level, line);
     if (invocation.signal?.aborted) return job.finish('cancelled', 'The caller has gone.');
     job.timer = setTimeout(() => this.#onTimeout(job), invocation.timeoutMs);
     if (invocation.signal) {
@@ -158,6 +174,14 @@ export class HostedInstance implements Instance, JobHost {
     const head = JSON.stringify({ mode, method, path, headers, timeoutMs, context, streamed: whole === undefined });
     this.#frames.withHead(toFunction.call, id, head, whole ?? nothing);
     if (!whole) void this.#sendBody(job, body);
+  }
+
+  /** Which job a line belongs to is not known: it goes to the one that began last. */
+  #print(level: number, line: string): void {
+    const text = line.slice(0, logLimits.lineBytes);
+    const job = [...this.#jobs.values()].at(-1);
+    if (job) job.log(level, text);
+    else if (this.#printed.push([level, text]) > maxPrintedLines) this.#printed.shift();
   }
 
   async #sendBody(job: HostedJob, body: Invocation['body']): Promise<void> {
