@@ -166,7 +166,7 @@ function describe(layers: Layers, tools: LaunchTools, trouble: string | undefine
       layer(
         `control groups${groups ? ` (v${groups.version}: ${groups.controllers.join(', ')})` : ''}`,
         groups?.controllers.length === 3,
-        'memory and thread bombs at once; more cores and memory than are lent, all functions together',
+        'memory and thread bombs; more cores or memory than are lent',
         'Start the node as root, or where systemd delegates: systemd-run --user --scope -p Delegate=yes orb node start',
       ),
       layer(
