@@ -1,6 +1,7 @@
 import { runEndurance } from './endurance/run-endurance.ts';
 import { runBench } from './run-bench.ts';
 import { runLedgerBench } from './run-ledger-bench.ts';
+import { runRuntimes } from './runtimes/run-runtimes.ts';
 
 // `npm run bench`. Exit codes: 0 measured, 1 a wrong answer or a refusal, 2 a command line that makes no sense.
 const [first = '', ...rest] = process.argv.slice(2);
@@ -10,6 +11,8 @@ function run(what: string, argv: readonly string[]): Promise<number> {
   switch (what) {
     case 'ledger':
       return runLedgerBench(argv);
+    case 'runtimes':
+      return runRuntimes(argv);
     case 'steady':
     case 'overload':
       return runEndurance(what, argv);

@@ -53,8 +53,8 @@ export class ComparisonRun {
     const rows = this.#started.map(({ row, against }) => ({ id: row.id, name: row.name, against }));
     const memory = this.#comparison.memory ? this.#started.map((started) => ({ comparison: id, ...memoryOf(started) })) : [];
     const audits: string[] = [];
-    for (const { row, running, answered } of this.#started) {
-      for (const wrong of (await running.audit?.(answered)) ?? []) audits.push(`${row.id}: ${wrong}`);
+    for (const { row, running, answered, doubtful } of this.#started) {
+      for (const wrong of (await running.audit?.(answered, doubtful)) ?? []) audits.push(`${row.id}: ${wrong}`);
     }
     const wrk = this.#options.wrk ? await this.#crossCheck() : [];
     const coldStarts = this.#comparison.coldStarts && this.#options.coldStart ? await this.#startCold() : [];

@@ -59,6 +59,8 @@ export interface StartedRow {
   readonly caller: Child;
   /** Calls answered so far, warm-ups included. */
   answered: number;
+  /** Calls that failed in a way that does not say whether they ran. */
+  doubtful: number;
 }
 
 /** Starts a row and the process that calls it. */
@@ -68,7 +70,7 @@ export async function startRow(row: Row, nodeFlags: readonly string[]): Promise<
   const argv: CallerProcessOptions = { target: running.target, run };
   try {
     const { child } = await startChild(new URL('./load/caller-process.ts', import.meta.url), { argv: [JSON.stringify(argv)] });
-    return { row, running, caller: child, answered: 0 };
+    return { row, running, caller: child, answered: 0, doubtful: 0 };
   } catch (error) {
     await running.stop();
     throw error;
@@ -168,6 +170,7 @@ async function measureOnce(
 export async function load(row: StartedRow, options: LoadOptions & Load): Promise<LoadResult> {
   const result = (await row.caller.ask(options)) as LoadResult;
   row.answered += result.calls;
+  row.doubtful += sumOf(result.errors) + result.wrong;
   return result;
 }
 
@@ -175,7 +178,13 @@ export async function load(row: StartedRow, options: LoadOptions & Load): Promis
 export async function loadByClock(row: StartedRow, options: OpenLoopOptions & Pick<Load, 'bytes'>): Promise<OpenLoopResult> {
   const result = (await row.caller.ask(options)) as OpenLoopResult;
   row.answered += result.calls;
+  // What was refused with the word when to come again, or never sent, has certainly not run.
+  for (const { errors, wrong } of result.windows) row.doubtful += sumOf(errors) - (errors['not sent'] ?? 0) + wrong;
   return result;
+}
+
+function sumOf(errors: Readonly<Record<string, number>>): number {
+  return Object.values(errors).reduce((sum, times) => sum + times, 0);
 }
 
 interface Snapshot {

@@ -95,6 +95,7 @@ export function usage(tables: readonly UsageTable[]): string {
     'npm run bench -- [options]          measure the network beside the seed’s hub: 3 minutes; all of it: --full',
     'npm run bench -- steady [options]   ten minutes at half of full load; more: steady --help',
     'npm run bench -- overload [options] three times the capacity; more: overload --help',
+    'npm run bench -- runtimes [options] what it costs to run a function in each sandbox; more: runtimes --help',
     'npm run bench -- ledger [options]   measure the ledger alone',
     '',
     'Options',

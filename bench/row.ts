@@ -30,8 +30,11 @@ export interface RunningRow {
    * processor time belongs to the calls, and it must not weigh on the next row. Resolves with how long it took.
    */
   settled?(): Promise<number>;
-  /** Checks the row's own books after all rounds: what is wrong with them, if anything. @param answered calls answered so far */
-  audit?(answered: number): Promise<readonly string[]>;
+  /**
+   * Checks the row's own books after all rounds: what is wrong with them, if anything.
+   * @param answered calls answered so far @param doubtful calls that failed, and may or may not have run
+   */
+  audit?(answered: number, doubtful: number): Promise<readonly string[]>;
   /** Calls many functions for the first time; absent where a row has no cold start. @param count functions of each kind */
   startCold?(count: number): Promise<readonly ColdStarts[]>;
   /** Ends every process that the row has started. */

@@ -17,8 +17,9 @@ const gates = [
   { name: 'types', argv: [bin('typescript/bin/tsc'), '-p', '.'] },
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
-/** bubblewrap is a wall; three are a Docker Engine for the tests of containers; shells and a browser are there to be tested in. */
-const testPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static', 'zsh', 'fish', 'chromium'];
+/** bubblewrap is a wall; three are a Docker Engine for tests and bench of containers; shells and a browser are there to be tested in. */
+const benchPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
+const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium'];
 const tests = { name: 'tests', argv: [vitest, 'run'] };
 
 /**
@@ -46,7 +47,7 @@ const scripts = {
   },
   docs: { commands: [{ name: 'docs', argv: ['scripts/write-reference-docs.ts'] }], debian: [] },
   tarball: { commands: [{ name: 'tarball', argv: ['scripts/pack.ts'] }], debian: [] },
-  bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: ['bubblewrap'] },
+  bench: { commands: [{ name: 'bench', argv: ['bench/main.ts'] }], debian: benchPackages },
 };
 
 const [scriptName, ...args] = process.argv.slice(2);

@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { referenceDocs } from './reference-docs.ts';
+import { sdkReference } from './sdk-reference.ts';
 
-for (const [page, text] of Object.entries(referenceDocs())) writeFileSync(join(import.meta.dirname, '..', page), text);
+const pages = { ...referenceDocs(), 'docs/reference/sdk.md': sdkReference() };
+for (const [page, text] of Object.entries(pages)) writeFileSync(join(import.meta.dirname, '..', page), text);

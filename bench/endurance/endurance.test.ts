@@ -55,8 +55,8 @@ test('refusals with their word are no failure of an overload, and are one of a s
 });
 
 test('a steady run has ten minutes at half, an overload half a minute at three times', () => {
-  expect(parseEndurance('steady', [])).toMatchObject({ durationMs: 600_000, factor: 0.5, row: 'orb' });
-  expect(parseEndurance('overload', ['--minutes', '1'])).toMatchObject({ durationMs: 60_000, factor: 3 });
+  expect(parseEndurance('steady', [])).toMatchObject({ durationMs: 600_000, factor: 0.5, rows: ['orb'] });
+  expect(parseEndurance('overload', ['--minutes', '1'])).toMatchObject({ durationMs: 60_000, factor: 3, rows: ['busy-node', 'orb'] });
   expect(() => parseEndurance('steady', ['--minutes', 'ten'])).toThrow('--minutes');
   expect(() => parseEndurance('steady', ['--hours', '1'])).toThrow(UsageError);
 });

@@ -3,8 +3,8 @@ import { UsageError } from '../options.ts';
 
 /** What `steady` and `overload` take. */
 export interface EnduranceOptions {
-  /** Id of the row that is loaded. */
-  readonly row: string;
+  /** Ids of the rows that are loaded, one after the other. */
+  readonly rows: readonly string[];
   /** Length of the load, milliseconds. */
   readonly durationMs: number;
   /** Load as a multiple of the capacity. */
@@ -18,14 +18,17 @@ export interface EnduranceOptions {
 }
 
 const minuteMs = 60_000;
-const defaults = { steady: { minutes: 10, factor: 0.5 }, overload: { minutes: 0.5, factor: 3 } };
+const defaults = {
+  steady: { rows: 'orb', minutes: 10, factor: 0.5 },
+  overload: { rows: 'busy-node,orb', minutes: 0.5, factor: 3 },
+};
 
 /** @throws UsageError */
 export function parseEndurance(kind: keyof typeof defaults, argv: readonly string[]): EnduranceOptions {
   const values = read(argv);
-  const { minutes, factor } = defaults[kind];
+  const { rows, minutes, factor } = defaults[kind];
   return {
-    row: values.row ?? 'orb',
+    rows: (values.rows ?? rows).split(',').map((id) => id.trim()),
     durationMs: number('--minutes', values.minutes ?? String(minutes), 0.05, 1_440) * minuteMs,
     factor: number('--factor', values.factor ?? String(factor), 0.01, 100),
     capacityMs: number('--capacity-seconds', values['capacity-seconds'] ?? '10', 0.5, 600) * 1_000,
@@ -38,10 +41,10 @@ export function parseEndurance(kind: keyof typeof defaults, argv: readonly strin
 
 export function enduranceUsage(rows: readonly { readonly id: string; readonly name: string }[]): string {
   return [
-    'npm run bench -- steady [options]     ten minutes at half of full load: 12 minutes in all',
-    'npm run bench -- overload [options]   half a minute at three times full load: 2 minutes in all',
+    'npm run bench -- steady [options]     ten minutes at half of full load: 11 minutes for each row',
+    'npm run bench -- overload [options]   half a minute at three times full load: 2 minutes for each row',
     '',
-    '  --row ID               what is loaded, see below (default: orb)',
+    '  --rows LIST            what is loaded, see below (default: orb; overload: busy-node,orb)',
     '  --minutes N            length of the load (default: 10; overload: 0.5)',
     '  --factor F             load as a multiple of capacity (default: 0.5; overload: 3)',
     '  --capacity-seconds S   length of the measurement of capacity before it (default: 10)',
@@ -57,7 +60,7 @@ export function enduranceUsage(rows: readonly { readonly id: string; readonly na
 function read(argv: readonly string[]) {
   const text = { type: 'string' } as const;
   const flag = { type: 'boolean' } as const;
-  const options = { row: text, minutes: text, factor: text, 'capacity-seconds': text, bytes: text, json: text, write: flag, help: flag };
+  const options = { rows: text, minutes: text, factor: text, 'capacity-seconds': text, bytes: text, json: text, write: flag, help: flag };
   try {
     return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
   } catch (error) {

@@ -41,7 +41,7 @@ export async function runOverload(row: StartedRow, options: EnduranceOptions, sa
   const result = await loadByClock(row, { phases: [calm, flood, calm, flood, calm], windowMs, bytes });
   const tracks = watch.stop();
   await row.running.settled?.();
-  const books = (await row.running.audit?.(row.answered)) ?? [];
+  const books = (await row.running.audit?.(row.answered, row.doubtful)) ?? [];
 
   const floodMs = flood.durationMs;
   const between = (fromMs: number, toMs: number) => result.windows.filter((window) => window.fromMs >= fromMs && window.fromMs < toMs);

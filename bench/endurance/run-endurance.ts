@@ -20,7 +20,9 @@ export async function runEndurance(kind: keyof typeof runs, argv: readonly strin
   try {
     const options = parseEndurance(kind, argv);
     if (options.help) return say(enduranceUsage(enduranceRows), 0);
-    return await publish(kind, await run(kind, findRow(options.row), options), options);
+    const results: EnduranceResult[] = [];
+    for (const row of options.rows.map(findRow)) results.push(await run(kind, row, options));
+    return await publish(kind, results, options);
   } catch (error) {
     if (error instanceof UsageError) return say(`${error.message}\n\n${enduranceUsage(enduranceRows)}`, 2);
     throw error;
@@ -31,7 +33,8 @@ async function run(kind: keyof typeof runs, row: Row, options: EnduranceOptions)
   progress(`starting ${row.name}`);
   const started = await startRow(row, []);
   try {
-    return await untilInterrupted(() => runs[kind](started, options, progress));
+    const result = await untilInterrupted(() => runs[kind](started, options, progress));
+    return { ...result, title: `${row.name}. ${result.title}` };
   } finally {
     await stopRow(started);
   }
@@ -39,17 +42,16 @@ async function run(kind: keyof typeof runs, row: Row, options: EnduranceOptions)
 
 async function publish(
   kind: keyof typeof runs,
-  { title, verdicts, tables, figures }: EnduranceResult,
+  results: readonly EnduranceResult[],
   { jsonFile, write }: EnduranceOptions,
 ): Promise<number> {
-  const all = [verdictTable(title, verdicts), ...tables];
-  console.log(['', ...all.map(terminalTable)].join('\n'));
+  const tables = results.flatMap((result) => [verdictTable(result.title, result.verdicts), ...result.tables]);
+  console.log(['', ...tables.map(terminalTable)].join('\n'));
   const date = new Date().toISOString().slice(0, 10);
   const machine = describeMachine();
-  if (jsonFile !== undefined)
-    await writeFile(jsonFile, `${JSON.stringify({ kind, date, machine, title, verdicts, ...figures }, null, 2)}\n`);
-  if (write) await writeBlock(kind, all, [conditionsLine(date, machine)]);
-  const wrong = failed(verdicts);
+  if (jsonFile !== undefined) await writeFile(jsonFile, `${JSON.stringify({ version: 1, kind, date, machine, results }, null, 2)}\n`);
+  if (write) await writeBlock(kind, tables, [conditionsLine(date, machine)]);
+  const wrong = results.flatMap(({ verdicts }) => failed(verdicts));
   if (wrong.length === 0) return say('Every answer was right, and the books balance.', 0);
   return say(`Failed:\n${wrong.map(({ what, measured }) => `${what}: ${measured}`).join('\n')}`, 1);
 }

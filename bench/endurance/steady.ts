@@ -23,7 +23,7 @@ export async function runSteady(row: StartedRow, options: EnduranceOptions, say:
   const result = await loadByClock(row, { phases: [{ callsPerSecond, durationMs }], windowMs: windowOf(durationMs), bytes });
   const trends = trendsOf(watch.stop());
   await row.running.settled?.();
-  const books = (await row.running.audit?.(row.answered)) ?? [];
+  const books = (await row.running.audit?.(row.answered, row.doubtful)) ?? [];
 
   const whole = mergeWindows(result.windows);
   const firstMs = Math.min(minuteMs, durationMs / 10);

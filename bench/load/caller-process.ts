@@ -57,6 +57,6 @@ function openCaller(to: CallTarget): Promise<Caller> {
     case 'link':
       return LinkCaller.open(to);
     case 'frames':
-      return Promise.resolve(new FramesCaller(to.command, to.args, to.env));
+      return Promise.resolve(new FramesCaller(to));
   }
 }

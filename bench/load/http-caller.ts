@@ -47,7 +47,7 @@ class HttpPlace {
   }
 
   async exchange(body: string): Promise<HttpResponse> {
-    const connection = this.#idle.pop() ?? (await this.#connect());
+    const connection = this.#takeIdle() ?? (await this.#connect());
     try {
       return await connection.request(`${this.#head}content-length: ${body.length}\r\n\r\n${body}`);
     } finally {
@@ -58,6 +58,15 @@ class HttpPlace {
 
   close(): void {
     for (const connection of this.#open) connection.close();
+  }
+
+  /** A server closes what stands idle for long: such a connection is no answer to a call, and is never used again. */
+  #takeIdle(): HttpConnection | undefined {
+    for (;;) {
+      const connection = this.#idle.pop();
+      if (connection === undefined || connection.usable) return connection;
+      this.#open.delete(connection);
+    }
   }
 
   async #connect(): Promise<HttpConnection> {

@@ -74,3 +74,27 @@ test('a connection that the server ends is not used again', async () => {
   expect(await caller.call(payload())).toBe(true);
   expect(await caller.call(payload())).toBe(true);
 });
+
+test('a connection that the server has closed while it stood idle is not used again', async () => {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('data', (chunk) => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 200\r\n\r\n${bodyIn(String(chunk))}`));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const caller = new HttpCaller({ protocol: 'http', urls: [`http://127.0.0.1:${(server.address() as AddressInfo).port}/`], headers: {} });
+  stops.push(() => {
+    void caller.close();
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  expect(await caller.call(payload())).toBe(true);
+  // The caller's end of it has closed by the time that this side hears of it.
+  await new Promise<void>((resolve) => {
+    sockets[0]!.once('close', () => resolve());
+    sockets[0]!.end();
+  });
+  await new Promise(setImmediate);
+  expect(await caller.call(payload())).toBe(true);
+  expect(sockets.length).toBe(2);
+});

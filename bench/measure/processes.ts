@@ -35,6 +35,12 @@ export function memoryUse(pid: number): MemoryUse {
   };
 }
 
+/** Memory that is a process's own: without what it shares with others of the same program. 0 where it cannot be read. */
+export function privateMiB(pid: number): number {
+  const rollup = readProc(`${pid}/smaps_rollup`);
+  return ((kibibytes(rollup, 'Private_Clean') ?? 0) + (kibibytes(rollup, 'Private_Dirty') ?? 0)) / 1_024;
+}
+
 /** Every process below one, children of children included, with its command line. Empty where there is no /proc. */
 export function descendants(pid: number): readonly { readonly pid: number; readonly command: readonly string[] }[] {
   const childrenOf = new Map<number, number[]>();

@@ -52,7 +52,7 @@ export function orbRow({
           target: calledBy === 'http' ? { protocol: 'http', urls, headers: {} } : { protocol: 'sdk', urls },
           processes: () => network.processes(),
           settled: () => network.settled(),
-          ...(layout.ledger !== false && { audit: (answered) => auditBooks(network, answered) }),
+          ...(layout.ledger !== false && { audit: (answered, doubtful) => auditBooks(network, answered, doubtful) }),
           ...(coldStarts && { startCold: (count) => measureColdStarts(network, count) }),
           stop: () => network.stop(),
         };

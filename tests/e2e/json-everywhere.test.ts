@@ -79,6 +79,8 @@ test('keys and money', async () => {
   await json('rotate', 'hello');
   const { job } = await json('call', 'alice/hello');
   await network.job(String(job));
+  await json('rewards show', 'lender');
+  await json('rewards explain', String(job));
   await json('job refund', String(job), '--file', join(network.folder, 'refund.json'));
   await json('account recovery-key');
   await json('account recover', 'alice');

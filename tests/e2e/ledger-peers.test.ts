@@ -11,6 +11,7 @@ import { until } from './until.ts';
 interface Ready {
   readonly key: string;
   readonly chain: string;
+  readonly height: number;
   readonly url: string | null;
 }
 
@@ -112,6 +113,45 @@ test('peers that the ledger lists co-sign what is there and what comes; two of t
   expect((await network.orb(['ledger', 'peers'])).stdout).toMatch(/final +final \(2 of 2\) up to block \d+, \d+ to come/);
   await startPeer('bea', '--account', 'bea');
   await finality('bea to catch up after kill -9', ({ final: to, head: of }) => to === of);
+});
+
+test('a peer that joins begins with what the others have co-signed, and then has the blocks before it run again', async () => {
+  const { peer, ready } = await startPeer(
+    'cid',
+    '--chain',
+    network.links.chain,
+    '--listen',
+    '127.0.0.1:0',
+    '--begin',
+    'snapshot',
+    '--trust',
+    annKey,
+    '--trust',
+    beaKey,
+  );
+  expect(ready.height).toBeGreaterThan(3);
+  await peer.said(/The blocks before the snapshot are here, run again, and have led to it/);
+  await network.ok('account', 'create', 'later', '--role', 'developer');
+  await until('the peer to take what came since', async () => (await head(ready.url!)).height === (await head()).height);
+  expect(await network.ok('ledger', 'verify', '--gateway', ready.url!)).toMatchObject({ height: (await head()).height });
+  await peer.end('SIGTERM');
+  const file = join(network.folder, 'joined.ndjson');
+  expect(await network.ok('ledger', 'export', file, '--folder', peerFolder('cid'))).toMatchObject({ chain: network.links.chain });
+  const refused = await network.orb([
+    'ledger',
+    'peer',
+    'start',
+    '--folder',
+    peerFolder('doubter'),
+    '--chain',
+    network.links.chain,
+    '--begin',
+    'snapshot',
+    '--trust',
+    'ab'.repeat(32),
+  ]);
+  expect(refused).toMatchObject({ code: expect.any(Number), stderr: expect.stringContaining('0 of the 1 keys that you trust') });
+  expect(refused.code).not.toBe(0);
 });
 
 test('killed under load again and again, a peer never signs two blocks of one height, and its copy is the ledger', async () => {

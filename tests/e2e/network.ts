@@ -166,10 +166,14 @@ export class Network {
   }
 
   /** Starts a node, the first time or again on its data, and waits until the super node has its offer. */
-  async startNode(label: string, flags: readonly string[] = ['--memory', '2048', '--slots', '64']): Promise<OrbProcess> {
+  async startNode(
+    label: string,
+    flags: readonly string[] = ['--memory', '2048', '--slots', '64'],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<OrbProcess> {
     const args = ['node', 'start', '--account', 'lender', '--label', label, '--folder', this.nodeFolder(label)];
     args.push(...anyComputer.flatMap((setting) => ['--set', setting]), ...flags, '--json');
-    const node = this.spawn(`node ${label}`, args);
+    const node = this.spawn(`node ${label}`, args, env);
     this.nodes.set(label, node);
     await this.times.measure('node up', async () => {
       await node.ready();

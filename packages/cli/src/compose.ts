@@ -1,5 +1,15 @@
-import { chainId, isOrbError, type Block, type BlockHeader, type ChainId, type Genesis, type Signer } from '@orb/protocol';
-import type { VerifyReport } from '@orb/ledger';
+import {
+  chainId,
+  isOrbError,
+  type Block,
+  type BlockHeader,
+  type ChainId,
+  type Genesis,
+  type JobRecord,
+  type Parameters,
+  type Signer,
+} from '@orb/protocol';
+import type { JobExplanation, VerifyReport } from '@orb/ledger';
 import type { ReplicaStatus } from '@orb/ledger/replica';
 import type { ControlRequest, NodeConfig, NodeStatus, Registries, RunningNode, Settings, SettingsChange } from '@orb/node';
 import type { MachineFact, SandboxReport } from '@orb/sandbox';
@@ -89,6 +99,13 @@ export async function restoreFolder(
   return restoreLedger({ folder, genesis, blocks, onBlock });
 }
 
+export type { JobExplanation };
+
+/** Accounts for every unit of a job. @throws OrbError `invalid-request`, `internal` */
+export async function explainJobOf(record: JobRecord, parameters: Parameters): Promise<JobExplanation> {
+  return (await import('@orb/ledger')).explainJob(record, parameters);
+}
+
 export interface PeerOptions {
   readonly folder: string;
   /** The network that is trusted. */
@@ -101,12 +118,18 @@ export interface PeerOptions {
   readonly listen?: string | undefined;
   /** Addresses of other peers, beside the super nodes on the ledger: they are told of refused blocks, and asked. */
   readonly others: readonly string[];
+  /** What a new folder begins with. */
+  readonly begin: 'auto' | 'snapshot' | 'start';
+  /** Keys that must have co-signed the snapshot, more than two thirds of them. */
+  readonly trusted: readonly string[];
 }
 
 export interface RunningPeer {
   readonly chain: ChainId;
   readonly url: string | undefined;
   status(): ReplicaStatus;
+  /** Height of the oldest block that it has. */
+  oldest(): number;
   stop(): Promise<void>;
 }
 
@@ -115,13 +138,16 @@ export async function runPeer(
   options: PeerOptions,
   log: (level: 'info' | 'warn' | 'error', message: string) => void,
 ): Promise<RunningPeer> {
-  const { folder, genesis, gateway, signer, listen, others } = options;
+  const { folder, genesis, gateway, signer, listen, others, begin, trusted } = options;
   const [{ httpUpstream, openReplicaLedger, startSpreading }, { httpCosignatures, openCosigner, startCosigning }, { startLedgerGateway }] =
     await Promise.all([import('@orb/ledger/replica'), import('@orb/ledger/finality'), import('@orb/super-node')]);
   const ledger = await openReplicaLedger({
     folder,
     genesis,
+    begin,
+    trusted,
     upstream: httpUpstream({ url: gateway, chain: chainId(genesis) }),
+    onWhole: () => log('info', 'The blocks before the snapshot are here, run again, and have led to it.'),
     onRefused: ({ height, reason }, file) =>
       log('error', `Block ${height} is refused: ${reason}.${file === undefined ? '' : ` It is kept in ${file}.`}`),
     onTrouble: ({ message }) => log('warn', message),
@@ -152,7 +178,7 @@ export async function runPeer(
       await cosignatures.close();
       await ledger.close();
     };
-    return { chain: ledger.chain, url: http?.url, status: () => ledger.status, stop };
+    return { chain: ledger.chain, url: http?.url, status: () => ledger.status, oldest: () => ledger.oldest, stop };
   } catch (error) {
     await ledger.close();
     throw error;

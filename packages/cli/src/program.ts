@@ -13,6 +13,7 @@ import { addLedgerCommands } from './commands/ledger-commands.ts';
 import { addLogsCommand } from './commands/logs-command.ts';
 import { addNetworkCommands } from './commands/network-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
+import { addRewardsCommands } from './commands/rewards-commands.ts';
 import { addRotateCommand } from './commands/rotate-command.ts';
 import { addSupernodeCommands } from './commands/supernode-commands.ts';
 import { addTokenCommands } from './commands/token-commands.ts';
@@ -48,6 +49,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
   program.commandsGroup('Accounts and money:');
   addAccountCommands(program, context);
   addAllowanceCommands(program, context);
+  addRewardsCommands(program, context);
   addTokenCommands(program, context);
   addTreasuryCommands(program, context);
   program.commandsGroup('Look and check:');

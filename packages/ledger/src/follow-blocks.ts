@@ -1,3 +1,4 @@
+import { OrbError } from '@orb/protocol';
 import type { Ledger } from './port.ts';
 
 /** The canonical JSON of a ledger's blocks from a height on, then of each new one, until the signal ends it. */
@@ -14,6 +15,10 @@ export async function* followBlocks(ledger: Ledger, from: number, signal: AbortS
       if (text !== undefined) {
         yield text;
         height++;
+      } else if (height <= ledger.head.height) {
+        throw new OrbError('ledger-unavailable', {
+          message: `This copy of the ledger does not have block ${height}: it begins at ${ledger.oldest}.`,
+        });
       } else if (!signal.aborted) {
         await rung;
       }

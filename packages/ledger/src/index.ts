@@ -10,6 +10,8 @@ export { explainJob, type ExplainedShare, type JobExplanation } from './contract
 export { splitCost, type Split } from './contracts/split.ts';
 export { followBlocks } from './follow-blocks.ts';
 export { proveJob } from './prove-job.ts';
+export { FinalSnapshots } from './snapshot/final-snapshots.ts';
+export { snapshotLines } from './snapshot/snapshot-lines.ts';
 export { StateTree } from './state-tree.ts';
 export { verifyLedger, type VerifyProgress } from './verify.ts';
 export type { Clock, LedgerEngine } from './engine.ts';

@@ -1,4 +1,4 @@
-import type { Block, BlockHeader, TransactionId } from '@orb/protocol';
+import type { Block, TransactionId } from '@orb/protocol';
 import type { BlockDelta } from './delta.ts';
 
 /** A block ready to be kept. */
@@ -14,6 +14,9 @@ export interface KeptBlock {
   readonly delta: BlockDelta;
 }
 
+/** A block without its transactions. */
+export type SignedHeader = Pick<Block, 'header' | 'signature'>;
+
 export interface Place {
   readonly height: number;
   readonly index: number;
@@ -24,13 +27,15 @@ export interface Place {
  * execution, state and roots are `engine.ts`'s.
  */
 export interface Keeping {
+  /** Height of the oldest block that can be read. */
+  readonly oldest: number;
   /**
    * Keeps a block and indexes it; resolves when it is durable. Called for one block after the other, in order.
    * After a failure nothing more is kept.
    */
   append(block: NewBlock): Promise<void>;
   read(height: number): Promise<KeptBlock | undefined>;
-  readHeader(height: number): Promise<BlockHeader | undefined>;
+  readHead(height: number): Promise<SignedHeader | undefined>;
   /** The block's canonical JSON. */
   readText(height: number): Promise<string | undefined>;
   locate(id: TransactionId): Promise<Place | undefined>;

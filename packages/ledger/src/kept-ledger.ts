@@ -6,6 +6,7 @@ import {
   type BlockHeader,
   type ChainId,
   type Genesis,
+  type Hex64,
   type InclusionProof,
   type JobRecord,
   type Json,
@@ -17,7 +18,7 @@ import { auditSupply, type SupplyAudit } from './contracts/conservation.ts';
 import { treasuryOf } from './contracts/genesis-state.ts';
 import { Followers } from './followers.ts';
 import { committedBlock, readJob } from './job-reader.ts';
-import type { KeptBlock, Keeping, NewBlock, Place } from './keeping.ts';
+import type { KeptBlock, Keeping, NewBlock, Place, SignedHeader } from './keeping.ts';
 import type { Committed, CommittedBlock, KeyChange, Ledger, StateEntry } from './port.ts';
 import { rangeLimitMax, type State } from './state.ts';
 
@@ -54,6 +55,10 @@ export abstract class KeptLedger implements Ledger {
     return this.#head;
   }
 
+  get oldest(): number {
+    return this.keeping.oldest;
+  }
+
   abstract submit(value: Transaction): Promise<Committed>;
   abstract close(): Promise<void>;
 
@@ -68,7 +73,15 @@ export abstract class KeptLedger implements Ledger {
     return this.state.range(prefix, after, limit);
   }
 
+  async snapshot(): Promise<{ readonly header: BlockHeader; readonly signature: Hex64; readonly entries: ReadonlyMap<string, Json> }> {
+    // Both at once: no block comes between them.
+    const header = this.#head;
+    const entries = new Map(this.state.entries());
+    return { header, signature: (await this.signedHeader(header.height))!.signature, entries };
+  }
+
   async history(key: string, { limit = 100 }: { readonly limit?: number } = {}): Promise<readonly KeyChange[]> {
+    this.#requireWhole();
     const places = await this.keeping.writesOf(key, Math.min(limit, rangeLimitMax));
     const changes: KeyChange[] = [];
     for (const { height, index } of places) {
@@ -85,7 +98,7 @@ export abstract class KeptLedger implements Ledger {
   }
 
   async header(height: number): Promise<BlockHeader | undefined> {
-    return height === this.#head.height ? this.#head : this.keeping.readHeader(height);
+    return height === this.#head.height ? this.#head : (await this.keeping.readHead(height))?.header;
   }
 
   async blockText(height: number): Promise<string | undefined> {
@@ -93,11 +106,11 @@ export abstract class KeptLedger implements Ledger {
   }
 
   async locate(id: TransactionId): Promise<{ readonly height: number; readonly index: number } | undefined> {
-    return this.keeping.locate(id);
+    return (await this.keeping.locate(id)) ?? this.#requireWhole();
   }
 
   async prove(id: TransactionId): Promise<InclusionProof | undefined> {
-    const place = await this.keeping.locate(id);
+    const place = await this.locate(id);
     if (!place) return undefined;
     const { header, signature, transactions } = (await this.#kept(place.height)).block;
     const path = merklePath(transactions.map(transactionLeaf), place.index);
@@ -105,10 +118,11 @@ export abstract class KeptLedger implements Ledger {
   }
 
   async job(id: string): Promise<JobRecord | undefined> {
-    return readJob(id, this.state, environmentOf(this.base(this.#head.time)), this.keeping);
+    return (await readJob(id, this.state, environmentOf(this.base(this.#head.time)), this.keeping)) ?? this.#requireWhole();
   }
 
   follow(fromHeight: number, listener: (committed: CommittedBlock) => void): { stop(): void } {
+    if (fromHeight < this.oldest) this.#requireWhole();
     return this.#followers.follow(fromHeight, listener);
   }
 
@@ -140,6 +154,19 @@ export abstract class KeptLedger implements Ledger {
   protected async standing(id: TransactionId, place: Place): Promise<Committed> {
     const { block, delta } = await this.#kept(place.height);
     return { id, rejections: delta[place.index]!.rejections, ...place, time: block.header.time };
+  }
+
+  /** Without the blocks before a snapshot nobody can say that something is not on the ledger. */
+  #requireWhole(): undefined {
+    if (this.oldest === 0) return undefined;
+    throw new OrbError('ledger-unavailable', {
+      message: `This copy has begun with a snapshot, and does not have the blocks before ${this.oldest} yet.`,
+      hint: 'Ask again later, or ask another.',
+    });
+  }
+
+  protected async signedHeader(height: number): Promise<SignedHeader | undefined> {
+    return height === this.#latest?.block.header.height ? this.#latest.block : this.keeping.readHead(height);
   }
 
   async #kept(height: number): Promise<KeptBlock> {

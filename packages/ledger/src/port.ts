@@ -3,6 +3,7 @@ import type {
   BlockHeader,
   ChainId,
   Genesis,
+  Hex64,
   InclusionProof,
   JobRecord,
   Json,
@@ -20,6 +21,8 @@ export interface Ledger {
   readonly chain: ChainId;
   readonly genesis: Genesis;
   readonly head: BlockHeader;
+  /** Height of the oldest block that can be read here: 0, but for a copy that has begun with a snapshot. */
+  readonly oldest: number;
   /**
    * Orders, executes and keeps a transaction. Resolves when its block is durable. Submitting one that is on the ledger
    * already resolves with where it stands.
@@ -30,7 +33,13 @@ export interface Ledger {
   get(key: string): Promise<Json | undefined>;
   /** Records whose keys start with a prefix, in ascending order of key. @param limit at most 1,000 */
   range(prefix: string, options?: { readonly after?: string; readonly limit?: number }): Promise<readonly StateEntry[]>;
-  /** Every value a key has had, oldest first. A null value is a deletion. */
+  /** Every record as of the head, with its signed header. Takes time and memory with the number of records. */
+  snapshot(): Promise<{ readonly header: BlockHeader; readonly signature: Hex64; readonly entries: ReadonlyMap<string, Json> }>;
+  /**
+   * Every value a key has had, oldest first. A null value is a deletion.
+   * @throws OrbError `ledger-unavailable`, as {@link locate}, {@link prove} and {@link job} do for what they do not find,
+   * while a copy that has begun with a snapshot does not have the blocks before it
+   */
   history(key: string, options?: { readonly limit?: number }): Promise<readonly KeyChange[]>;
   block(height: number): Promise<Block | undefined>;
   /** A block's header, for far less than the block. */

@@ -1,4 +1,4 @@
-import { asOrbError, errorFromBody, OrbError, type CancelSignal } from '@orb/protocol';
+import { asOrbError, deferred, errorFromBody, OrbError, type CancelSignal } from '@orb/protocol';
 import { FrameBatch } from './frame-batch.ts';
 import {
   frameFlags,
@@ -51,8 +51,8 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
   readonly #outgoing: OutgoingCalls;
   readonly #incoming: IncomingCalls;
   readonly #heartbeat: Heartbeat;
-  readonly #closedResolvers = Promise.withResolvers<OrbError | undefined>();
-  readonly #welcome = Promise.withResolvers<void>();
+  readonly #closedResolvers = deferred<OrbError | undefined>();
+  readonly #welcome = deferred<void>();
   /** Calls and notices of the message being read: they are handled after it, when their bodies are in too. */
   readonly #arrived: (ServedCall | Notice)[] = [];
   #welcomeDue: boolean;

@@ -1,6 +1,7 @@
 import {
   asOrbError,
   checkTranscript,
+  deferred,
   errorFromBody,
   linkAcceptSchema,
   linkConfirmSchema,
@@ -10,6 +11,7 @@ import {
   randomBytes,
   signTranscript,
   toHex,
+  type Deferred,
   type Hex32,
   type LinkHello,
 } from '@orb/protocol';
@@ -106,7 +108,7 @@ class HandshakeReader implements MessageReceiver {
   readonly #signal: AbortSignal | undefined;
   readonly #timer: NodeJS.Timeout;
   readonly #abort = () => this.#fail(new OrbError('cancelled', { message: 'Linking was cancelled.' }));
-  #waiting: PromiseWithResolvers<unknown> | undefined;
+  #waiting: Deferred<unknown> | undefined;
   #error: OrbError | undefined;
 
   constructor(pipe: MessagePipe, { signal, timeoutMs = handshakeLimits.timeoutMs }: HandshakeOptions) {
@@ -120,7 +122,7 @@ class HandshakeReader implements MessageReceiver {
   /** @throws OrbError `link-refused` when the other side refuses or sends something else, `link-closed`, `cancelled` */
   async next(): Promise<unknown> {
     if (this.#error !== undefined) throw this.#error;
-    this.#waiting = Promise.withResolvers();
+    this.#waiting = deferred();
     const { promise } = this.#waiting;
     this.#pipe.receive(this);
     return parseHandshake((await promise) as string | Buffer);

@@ -1,4 +1,4 @@
-import { asOrbError, errorFromBody, OrbError, type CancelSignal } from '@orb/protocol';
+import { asOrbError, deferred, errorFromBody, OrbError, type CancelSignal, type Deferred } from '@orb/protocol';
 import { frameFlags, frameTypes, isMethod, violation } from './frame.ts';
 import { IncomingBody } from './incoming-body.ts';
 import { jsonOf } from './json-text.ts';
@@ -96,7 +96,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
   #error: OrbError | undefined;
   #over = false;
   #body: IncomingBody | undefined;
-  #trailer: PromiseWithResolvers<unknown> | undefined;
+  #trailer: Deferred<unknown> | undefined;
   header: unknown;
   completeTrailer: unknown;
 
@@ -114,7 +114,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
 
   get trailer(): Promise<unknown> {
     if (this.#trailer !== undefined) return this.#trailer.promise;
-    this.#trailer = Promise.withResolvers();
+    this.#trailer = deferred();
     // Whoever asks for the trailer may fail before coming to await it.
     this.#trailer.promise.catch(() => undefined);
     if (this.#error !== undefined) this.#trailer.reject(this.#error);

@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LinkTransport } from '@orb/link';
-import { nodeId, OrbError, tierSatisfies, type Hex32, type NodeId } from '@orb/protocol';
+import { nodeId, OrbError, tierSatisfies, type FunctionId, type Hex32, type NodeId } from '@orb/protocol';
 import type { Sandbox } from '@orb/sandbox';
 import type { BlobStore } from '@orb/store';
 import { JobDesk } from './job/accept-job.ts';
-import { seeToClaims } from './claims/see-to-claims.ts';
+import { LedgerDuties } from './claims/ledger-duties.ts';
 import type { NodeLedger } from './claims/node-ledger.ts';
 import type { Instances } from './job/instances.ts';
 import { Tally } from './job/tally.ts';
@@ -22,13 +22,15 @@ import { strangersTier } from './seeding/seed-policy.ts';
 import { SeedShelf } from './seeding/seed-shelf.ts';
 import { Seeding } from './seeding/seeding.ts';
 import { OwnerSettings } from './settings/owner-settings.ts';
-import type { Settings } from './settings/settings.ts';
+import { networkPolicy, type Settings } from './settings/settings.ts';
 import { lendingTerms, lentCores, lentLimits } from './settings/terms.ts';
 import { SuperLinks } from './super-links.ts';
 import { SuperNodeAccount } from './super-node-account.ts';
 import { Conditions, type ConditionsDependencies } from './surroundings/conditions.ts';
 import { DayBook } from './surroundings/day-book.ts';
 import type { Surroundings } from './surroundings/port.ts';
+import type { Internet } from './web/internet.ts';
+import { Web } from './web/web.ts';
 
 /** What a node stands on, chosen by whoever composes it. */
 export interface NodeFoundations {
@@ -42,6 +44,8 @@ export interface NodeFoundations {
   /** Instances of those two, for the versions on a shelf. */
   readonly openInstances: (sandbox: Sandbox, shelf: SeedShelf, memoryMiB: number) => Instances;
   readonly surroundings: Surroundings;
+  /** The network, for functions that may reach it. */
+  readonly internet: Internet;
   /** How often they are looked at, milliseconds. @default 5000 */
   readonly lookEveryMs?: number;
   readonly machine: Machine;
@@ -86,7 +90,9 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   );
   const instances = on.openInstances(engines.sandbox, shelf, lending.terms.memoryMiB);
   const tally = new Tally({ nowMs });
-  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels });
+  const network = () => networkPolicy(settings.now);
+  const web = new Web({ internet: on.internet, policy: network, nowMs: () => performance.now() });
+  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels, network: network() });
   const facts = () => ({ machine, cores: lentCores(settings.now, machine), ...can() });
   const seeding = new Seeding(
     { chain, owner: config.owner },
@@ -102,9 +108,11 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const evidence = new EvidenceLog({ path: join(dataFolder, 'evidence.jsonl') });
   const accounts = openAccounts(config, on, id, { nowMs, onRoot: (key) => node.rootSigned(key) });
   const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
+  const challenged = (superNode: Hex32, fn: FunctionId) => duties.challenged(superNode, fn);
+  const room = { desk, instances, tally, nowUs, streamBytes, web };
   const node: LentNode = new LentNode(
     { chain, id },
-    { lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, desk, instances, tally, nowUs, streamBytes, facts },
+    { ...room, lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, facts, challenged },
   );
   const day = new DayBook({ path: join(dataFolder, 'day.json'), nowMs });
   const conditions = lookAround(on, { settings, lending, tally, day, engines, nowMs });
@@ -116,13 +124,17 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const followers = { settings, machine, lending, engines, shelf, seeding, instances, conditions, offerAll: () => node.offerAll() };
   for (const seeded of await seeding.leaveUnwanted()) on.log('info', `${seeded.name} is held no longer: its owner is not taken any more.`);
   warnOfStrangers(settings.now, engines, on.log);
-  const claims = seeToClaims(config, on, accounts, evidence);
+  const duties = new LedgerDuties(
+    { chain, node: id, claimAfterMs: config.claims.afterMs, everyMs: config.claims.everyMs },
+    { accounts, signer, shelf, evidence, nowMs, say: on.log, openLedger: (key) => on.openLedger?.(key) },
+  );
   const identity = { chain, role: 'node', signer } as const;
   const links = new SuperLinks({ superNodes: config.superNodes, identity }, { transport: on.transport, handler: node, log: on.log });
   const closers = [
-    () => claims.close(),
+    () => duties.close(),
     () => instances.close(),
     () => engines.sandbox.close(),
+    () => web.close(),
     ...accounts.map((account) => () => account.close()),
     closeControl,
   ];
@@ -133,7 +145,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     startedMs: nowMs(),
     nowMs,
     accounts,
-    claims: () => claims.clock.counts,
+    duties,
     lending,
     desk,
     tally,

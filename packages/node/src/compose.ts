@@ -18,6 +18,13 @@ import { readRegistries } from './settings/registries-file.ts';
 import { AnySurroundings } from './surroundings/any-surroundings.ts';
 import { LinuxSurroundings } from './surroundings/linux-surroundings.ts';
 import type { Surroundings } from './surroundings/port.ts';
+import { SystemInternet, type Internet } from './web/internet.ts';
+
+export interface NodeOptions {
+  readonly log?: NodeLog;
+  /** Names and addresses that functions may reach; another than the real one is for tests alone. */
+  readonly internet?: Internet;
+}
 
 /**
  * Lends this computer: links to its super nodes, seeds what its owner's policy allows, and runs jobs until stopped.
@@ -26,7 +33,7 @@ import type { Surroundings } from './surroundings/port.ts';
  * @throws OrbError `invalid-request` for a wrong config, `conflict` when a node runs on the data folder,
  * `sandbox-failed` when the machine isolates more weakly than the owner demands
  */
-export async function startNode(config: NodeConfig, options: { readonly log?: NodeLog } = {}): Promise<RunningNode> {
+export async function startNode(config: NodeConfig, options: NodeOptions = {}): Promise<RunningNode> {
   const checked = checkNodeConfig(config);
   const machine = thisMachine();
   const { dataFolder, sandbox } = checked;
@@ -39,6 +46,7 @@ export async function startNode(config: NodeConfig, options: { readonly log?: No
     ...(!memory && { images: makeImages(checked) }),
     openInstances: (engines, shelf, memoryMiB) =>
       new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox: engines }), shelf }),
+    internet: options.internet ?? new SystemInternet(),
     surroundings: openSurroundings(),
     machine,
     openLedger: (superNode) => openLedger(checked, superNode),

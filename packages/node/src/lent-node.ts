@@ -1,6 +1,7 @@
 import type { IncomingCall, Link, LinkHandler, OutgoingAnswer } from '@orb/link';
 import {
   asOrbError,
+  hex32,
   isOrbError,
   offerAnswerSchema,
   OrbError,
@@ -10,6 +11,7 @@ import {
   unsettledRequestSchema,
   utf8,
   type ChainId,
+  type FunctionId,
   type Hex32,
   type NodeId,
   type Offer,
@@ -41,6 +43,8 @@ export interface LentNodeDependencies extends JobRoom {
   /** The super nodes this node works for, by key. */
   readonly accounts: ReadonlyMap<Hex32, SuperNodeAccount>;
   readonly nowMs: () => number;
+  /** A super node says that a function's seeders are challenged. */
+  challenged(superNode: Hex32, fn: FunctionId): void;
   readonly log: NodeLog;
 }
 
@@ -48,6 +52,7 @@ export interface LentNodeDependencies extends JobRoom {
 export type NodeLog = (level: 'info' | 'warn', message: string) => void;
 
 const settledSchema = z.strictObject({ batch: sequence });
+const challengeSchema = z.object({ function: hex32 });
 
 /** What this node says and answers on its links. */
 export class LentNode implements LinkHandler {
@@ -112,6 +117,7 @@ export class LentNode implements LinkHandler {
       const session = this.#session(link);
       if (method === 'tickets') this.#ticketRoot(parseWith(signedRootSchema, header, 'tickets'), session);
       else if (method === 'settled') this.#settled(parseWith(settledSchema, header, 'settled').batch, session);
+      else if (method === 'challenge') this.#d.challenged(session.account.key, parseWith(challengeSchema, header, 'challenge').function);
       else if (method === 'drop') void this.#drop(header);
     } catch (error) {
       this.#d.log('warn', `Super node ${link.peer.address} sent a bad ${method.slice(0, 64)}: ${asOrbError(error).message}`);

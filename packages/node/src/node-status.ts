@@ -1,4 +1,6 @@
 import type { ClaimCounts } from './claims/job-claims.ts';
+import type { LedgerDuties } from './claims/ledger-duties.ts';
+import type { ChallengeCounts } from './seeding/answer-challenges.ts';
 import type { NodeId, Offer } from '@orb/protocol';
 import type { JobDesk } from './job/accept-job.ts';
 import type { Refusal, Tally, TallyCounts } from './job/tally.ts';
@@ -30,6 +32,8 @@ export interface NodeStatus {
   readonly jobs: TallyCounts;
   /** Jobs that super nodes did not settle. */
   readonly claims: ClaimCounts;
+  /** Challenges about code that this node holds. */
+  readonly challenges: ChallengeCounts;
   /** What was refused lately and why, newest first. */
   readonly refused: readonly Refusal[];
   readonly settings: Settings;
@@ -61,7 +65,7 @@ export interface NodeStatusSources {
   readonly startedMs: number;
   readonly nowMs: () => number;
   readonly accounts: readonly SuperNodeAccount[];
-  readonly claims: () => ClaimCounts;
+  readonly duties: Pick<LedgerDuties, 'claims' | 'challenges'>;
   readonly lending: Lending;
   readonly desk: JobDesk;
   readonly tally: Tally;
@@ -90,7 +94,8 @@ export function nodeStatus(sources: NodeStatusSources): NodeStatus {
     running: desk.running,
     busyMiB: desk.busyMiB,
     jobs: sources.tally.counts(),
-    claims: sources.claims(),
+    claims: sources.duties.claims,
+    challenges: sources.duties.challenges,
     refused: sources.tally.lately,
     settings: sources.settings.now,
     seen: sources.conditions.seen,

@@ -12,12 +12,14 @@ import { ResponseStream } from './job/response-stream.ts';
 import { checkHead, failedLoad, failedRun, type Run } from './job/run.ts';
 import type { Tally } from './job/tally.ts';
 import type { LinkSession } from './link-session.ts';
+import type { Web } from './web/web.ts';
 
 /** What a job needs of this node. */
 export interface JobRoom {
   readonly desk: JobDesk;
   readonly instances: Instances;
   readonly tally: Tally;
+  readonly web: Web;
   /** The most bytes of a body that streams, in one direction. */
   readonly streamBytes: number;
   /** Microseconds on one monotonic clock. */
@@ -103,6 +105,7 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
     ...(caller && { caller }),
   };
   const signal = cancelSignal(call.signal);
+  const web = room.web.open(seeded);
   try {
     const result = await lease.instance.invoke({
       job: job.id,
@@ -117,9 +120,10 @@ async function runHandler(job: AcceptedJob, request: RequestBody, lease: Lease, 
       maxResponseBytes: room.streamBytes,
       log: (level, line) => job.session.logs.write(job.id, seeded, level, line),
       call: (nested) => callFunction(job.session.link, job.id, nested),
+      ...(web && { fetch: (asked) => web.fetch(asked) }),
     });
     const { status, body, streamed = false, finished, completed } = result;
-    return { setupUs, lease, status, headers: result.headers, body, streamed, finished, completed, canceller: signal };
+    return { setupUs, lease, status, headers: result.headers, body, streamed, finished, completed, canceller: signal, web };
   } catch (error) {
     return { ...failedRun(setupUs, 'node-failed', String((error as Error).message)), lease };
   }

@@ -11,6 +11,7 @@ import { PooledInstances } from '../src/job/pooled-instances.ts';
 import { checkNodeConfig, type NodeConfig } from '../src/node-config.ts';
 import type { RunningNode } from '../src/running-node.ts';
 import type { SeedShelf } from '../src/seeding/seed-shelf.ts';
+import { LittleInternet } from './little-internet.ts';
 import { StillSurroundings } from './still-surroundings.ts';
 import { InlineInstances, type InlineHandler } from './inline-instances.ts';
 import { chain, ScriptedSuperNode, testFunction, testSigner, type TestFunction } from './scripted-super-node.ts';
@@ -27,6 +28,7 @@ export class TestNode {
   readonly store = new MemoryStore();
   readonly superNode = new ScriptedSuperNode(signer);
   readonly surroundings = new StillSurroundings();
+  readonly internet = new LittleInternet();
   readonly log: string[] = [];
   readonly fn: TestFunction = testFunction('hello', 'export default () => "hello"');
   readonly #inline: InlineInstances | undefined;
@@ -64,6 +66,7 @@ export class TestNode {
       bundles: sandbox,
       openInstances: (engines, shelf, memoryMiB): Instances => this.#inline ?? pooled(engines, shelf, memoryMiB),
       surroundings: this.surroundings,
+      internet: this.internet,
       machine: { platform: 'linux', architecture: 'x64', cores: 2, memoryMiB: 4_096, boot: this.boot },
       log: (_, message) => this.log.push(message),
       batching: { batchMs: 10 },
@@ -85,6 +88,7 @@ export class TestNode {
   async close(): Promise<void> {
     await this.node?.stop();
     await this.superNode.close();
+    await this.internet.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { maxJobSequence } from './ids.ts';
-import { limits } from './limits.ts';
 import { hex16, hex32, units } from './schema.ts';
 
 /** Jobs of one closed row at most: what has to be shown to prove one of them stays small. */
@@ -37,9 +36,3 @@ export type ClosedRow = z.output<typeof closedRowSchema>;
 export function closedRowText(row: ClosedRow): string {
   return JSON.stringify(row);
 }
-
-/** Bytes of code in one piece of a seeding challenge; the last piece may be shorter. */
-export const codePieceBytes = 1_024;
-
-/** Most pieces that a code of {@link limits.codeBytes} has. */
-export const codePiecesMax = limits.codeBytes / codePieceBytes;

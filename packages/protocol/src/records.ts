@@ -218,9 +218,14 @@ export interface CodeRootRecord {
 export interface ChallengeRecord {
   readonly number: number;
   readonly version: VersionId;
-  /** With a node's id it says which piece the node must show. */
+  /** With a node's id it says which piece the node must show; nearest to it are those who are paid. */
   readonly seed: Hex32;
+  /** Nodes commit to their pieces until then, */
   readonly due: number;
+  /** and show them until then. */
+  readonly until: number;
+  /** One node of an account answers for all. */
+  readonly commitments: readonly { readonly node: NodeId; readonly account: AccountId; readonly commitment: Hex32 }[];
   readonly answers: readonly { readonly node: NodeId; readonly account: AccountId }[];
   readonly paid: boolean;
 }

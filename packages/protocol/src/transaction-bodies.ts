@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { closedRowSchema, codePieceBytes, codePiecesMax } from './closed-row.ts';
+import { closedRowSchema } from './closed-row.ts';
+import { codePieceBytes, codePiecesMax } from './code-pieces.ts';
 import { isAccountName, isFunctionName } from './ids.ts';
 import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
@@ -199,7 +200,9 @@ export const transactionBodies = {
   'seeding.root': z.strictObject({ function: hex32, version: hex32, root: hex32, pieces: z.int().min(1).max(codePiecesMax) }),
   /** Signed by the super node: asks every seeder of a version for a piece of its code. `number` counts a function's challenges there. */
   'seeding.challenge': z.strictObject({ superNode: hex32, function: hex32, version: hex32, number: sequence }),
-  /** Signed by the node: the piece it was asked for, in hexadecimal, with its path. */
+  /** Signed by the node, while the challenge is open: hash of the piece it was asked for (`pieceCommitment`), so that it cannot be copied from others. */
+  'seeding.commit': z.strictObject({ superNode: hex32, function: hex32, number: sequence, node: hex32, commitment: hex32 }),
+  /** Signed by the node, once all have committed: the piece itself, in hexadecimal, with its path. */
   'seeding.answer': z.strictObject({
     superNode: hex32,
     function: hex32,

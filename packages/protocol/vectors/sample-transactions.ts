@@ -186,6 +186,7 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
   'reward.commission': [{ superNodes: [superNode], at: sampleTime }, []],
   'seeding.root': [{ function: sampleIds.function, version: sampleIds.version, root: vectorHash('pieces'), pieces: 5 }, ['control']],
   'seeding.challenge': [{ superNode, function: sampleIds.function, version: sampleIds.version, number: 1 }, ['superNode']],
+  'seeding.commit': [{ superNode, function: sampleIds.function, number: 1, node, commitment: vectorHash('commitment') }, ['node']],
   'seeding.answer': [{ superNode, function: sampleIds.function, number: 1, node, piece: 'c0de', path: [vectorHash('sibling')] }, ['node']],
   'seeding.pay': [{ superNode, function: sampleIds.function, number: 1 }, []],
 };

@@ -64,6 +64,13 @@ class FakeSandbox implements Sandbox {
   close(): Promise<void> {
     return Promise.resolve();
   }
+
+  /** MiB that spares may take now. */
+  sparesMiB: number | undefined;
+
+  allowSpares(memoryMiB: number): void {
+    this.sparesMiB = memoryMiB;
+  }
 }
 
 function program(version: string, more: Partial<PooledProgram> = {}): PooledProgram {
@@ -79,10 +86,10 @@ function program(version: string, more: Partial<PooledProgram> = {}): PooledProg
   };
 }
 
-function setUp(memoryMiB = 1_024) {
+function setUp(memoryMiB = 1_024, sparesMiB = 0) {
   const clock = new FakeClock();
   const sandbox = new FakeSandbox();
-  return { clock, sandbox, pool: new InstancePool({ memoryMiB, idleMs: 1_000 }, { sandbox, clock }) };
+  return { clock, sandbox, pool: new InstancePool({ memoryMiB, idleMs: 1_000, sparesMiB }, { sandbox, clock }) };
 }
 
 describe('instance pool', () => {
@@ -147,6 +154,25 @@ describe('instance pool', () => {
     await leases[1]!.instance.ended;
     expect(leases[0]!.instance.accepting).toBe(true);
     expect(pool.usedMiB).toBe(384);
+  });
+
+  it('lets spares have what instances leave free, and evicts one more idle instance where they would have nothing', async () => {
+    const { pool, sandbox, clock } = setUp(384, 48);
+    expect(sandbox.sparesMiB).toBe(384);
+    const leases = [];
+    for (const version of ['a', 'b', 'c']) leases.push(await pool.acquire(program(version)));
+    expect(sandbox.sparesMiB).toBe(0);
+    for (const lease of leases) {
+      lease.release();
+      clock.advance(10);
+    }
+    const first = await pool.acquire(program('d'));
+    expect(leases.map(({ instance }) => instance.accepting)).toEqual([false, false, true]);
+    expect(sandbox.sparesMiB).toBe(128);
+    await pool.acquire(program('e'));
+    expect([leases[2]!.instance.accepting, sandbox.sparesMiB]).toEqual([true, 0]);
+    await pool.acquire(program('f'));
+    expect([leases[2]!.instance.accepting, first.instance.accepting, sandbox.sparesMiB]).toEqual([false, true, 0]);
   });
 
   it('refuses with a retryable error when busy instances hold all memory, and ends none for nothing', async () => {

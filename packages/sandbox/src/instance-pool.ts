@@ -28,6 +28,11 @@ export interface InstancePoolOptions {
   readonly memoryMiB: number;
   /** An instance without jobs is ended after this. @default 60_000 */
   readonly idleMs?: number;
+  /**
+   * Where instances without jobs end to make room, they make this much more: for the sandbox's spares, which get what
+   * instances leave free. @default 48
+   */
+  readonly sparesMiB?: number;
 }
 
 /** Time, for tests to replace. */
@@ -74,9 +79,10 @@ export class InstancePool {
   #closed = false;
 
   constructor(options: InstancePoolOptions, dependencies: { sandbox: Sandbox; clock?: PoolClock }) {
-    this.#options = { idleMs: 60_000, ...options };
+    this.#options = { idleMs: 60_000, sparesMiB: 48, ...options };
     this.#memoryMiB = options.memoryMiB;
     this.#sandbox = dependencies.sandbox;
+    this.#sandbox.allowSpares?.(options.memoryMiB);
     this.#clock = dependencies.clock ?? systemClock;
   }
 
@@ -132,6 +138,7 @@ export class InstancePool {
   /** Changes the memory that all instances together may have: idle ones make room at once, busy ones when their jobs are over. */
   async resize(memoryMiB: number): Promise<void> {
     this.#memoryMiB = memoryMiB;
+    this.#use(0);
     const ends: Promise<void>[] = [];
     for (const entry of this.#idle()) if (this.#usedMiB > memoryMiB) ends.push(this.#end(entry));
     await Promise.all(ends);
@@ -176,7 +183,7 @@ export class InstancePool {
     };
     const entries = this.#entries.get(key) ?? new Set();
     this.#entries.set(key, entries.add(entry));
-    this.#usedMiB += entry.memoryMiB;
+    this.#use(entry.memoryMiB);
     entry.starting.then(
       (instance) => {
         entry.instance = instance;
@@ -193,23 +200,27 @@ export class InstancePool {
     return this.#sandbox.start(loaded);
   }
 
+  #use(memoryMiB: number): void {
+    this.#usedMiB += memoryMiB;
+    this.#sandbox.allowSpares?.(this.#memoryMiB - this.#usedMiB);
+  }
+
   /** Evicts idle instances until there is room. Resolves when they have ended. */
   #makeRoom(wantedMiB: number): Promise<unknown> {
     const memoryMiB = this.#memoryMiB;
     if (wantedMiB > memoryMiB) {
       throw new OrbError('node-refused', { message: `The function needs ${wantedMiB} MiB; this node lends ${memoryMiB}.` });
     }
-    const ends: Promise<void>[] = [];
     let freeMiB = memoryMiB - this.#usedMiB;
+    if (freeMiB >= wantedMiB) return Promise.resolve();
     const evict: Entry[] = [];
     for (const entry of this.#idle()) {
-      if (freeMiB >= wantedMiB) break;
+      if (freeMiB >= wantedMiB + this.#options.sparesMiB) break;
       evict.push(entry);
       freeMiB += entry.memoryMiB;
     }
     if (freeMiB < wantedMiB) throw new OrbError('overloaded', { message: 'Running jobs hold all the memory that this node lends.' });
-    for (const entry of evict) ends.push(this.#end(entry));
-    return Promise.all(ends);
+    return Promise.all(evict.map((entry) => this.#end(entry)));
   }
 
   /** Instances without jobs, least recently used first. */
@@ -279,7 +290,7 @@ export class InstancePool {
   #remove(entry: Entry): void {
     const entries = this.#entries.get(entry.key);
     if (!entries?.delete(entry)) return;
-    this.#usedMiB -= entry.memoryMiB;
+    this.#use(-entry.memoryMiB);
     if (entries.size === 0) this.#entries.delete(entry.key);
   }
 }

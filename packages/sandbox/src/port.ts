@@ -15,6 +15,11 @@ export interface Sandbox {
    * there is nothing to fetch. @throws OrbError `load-failed` when it can never be had, `store-full`, `sandbox-failed`
    */
   prepare?(program: Program): Promise<void>;
+  /**
+   * How much memory processes that hold no program yet may take, MiB; told again whenever it changes. Until then, and
+   * where it is absent, as much as they want.
+   */
+  allowSpares?(memoryMiB: number): void;
   /** What the owner lends, as far as this engine enforces it. May be called again at any time. */
   limit?(lent: LentLimits): Promise<void>;
   /** CPU time of all its processes so far, those that have ended too, microseconds. */

@@ -30,6 +30,11 @@ export class SandboxByKind implements Sandbox {
     await this.#of(program).prepare?.(program);
   }
 
+  /** Only bundles have spares that hold memory. */
+  allowSpares(memoryMiB: number): void {
+    this.#kinds.bundle.allowSpares?.(memoryMiB);
+  }
+
   #of({ kind }: Program): Sandbox {
     return kind === 'image' ? this.#kinds.image : this.#kinds.bundle;
   }

@@ -110,6 +110,7 @@ export const nodesSchema = z.object({
         slots: z.number().optional(),
         active: z.number().optional(),
         seeds: z.number().optional(),
+        network: z.union([text, z.array(text).max(64)]).nullish(),
         accepting: z.boolean().optional(),
         rttMs: z.number().nullish(),
       }),

@@ -1,5 +1,6 @@
 import {
   OrbError,
+  codeRootOf,
   functionId,
   parseManifest,
   parseWith,
@@ -12,6 +13,7 @@ import {
   type Hex32,
   type Manifest,
   type Signer,
+  type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
 import {
@@ -57,6 +59,18 @@ export class FunctionsClient {
     this.#chain = dependencies.chain;
   }
 
+  /**
+   * Functions of the network whose owner or name holds `search`, in their order.
+   * @param options.after goes on after this `OWNER/NAME`
+   * @example
+   * ```ts
+   * import { Orb } from '@orb/sdk';
+   *
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+   * const [found] = await orb.functions.list({ search: 'hello', limit: 1 });
+   * console.log(`${found.owner}/${found.name}`, found.state); // demo/hello active
+   * ```
+   */
   async list(
     options: { readonly search?: string; readonly after?: string; readonly limit?: number } = {},
   ): Promise<readonly FunctionSummary[]> {
@@ -121,6 +135,16 @@ export class FunctionsClient {
     return this.#act(id, { type: 'rotate', ...keys }, signers);
   }
 
+  /**
+   * Says what the pieces of a version's code are, once: from then on its seeders can be challenged, and earn their share.
+   * @returns false when it has been said already
+   */
+  async publishPieces(id: FunctionId, version: VersionId, code: Uint8Array, control: Signer): Promise<boolean> {
+    if ((await this.#ledger.get(stateKeys.codeRoot(id, version))) !== undefined) return false;
+    await this.#ledger.send('seeding.root', { function: id, version, ...(await codeRootOf(code)) }, [control]);
+    return true;
+  }
+
   async #act(id: FunctionId, action: ControlAction, signers: readonly Signer[]): Promise<Committed> {
     const record = (await this.#ledger.get(stateKeys.function(id))) as { sequence?: number } | undefined;
     if (typeof record?.sequence !== 'number') throw new OrbError('unknown-function');
@@ -168,6 +192,20 @@ export class FunctionsClient {
    * What a function wrote in calls through this super node, oldest first. With `follow` it goes on until `signal`
    * aborts or the super node ends.
    * @param options.after goes on after this `seq` @param options.tail at most so many of the entries there are
+   * @example
+   * ```ts
+   * import { newKey, Orb } from '@orb/sdk';
+   *
+   * const { signer } = newKey();
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080', account: { signer } });
+   * const { id } = await orb.accounts.create('edsger', signer, ['developer']);
+   * await orb.accounts.fund(id);
+   * const keys = { control: newKey().signer, recovery: newKey().signer };
+   * const code = 'export default (input) => (console.log("asked for", input), input);';
+   * await orb.deploy({ name: 'echo', code, keys, manifest: { replicas: 1 }, budgetUnits: 2_000_000_000n });
+   * await orb.call('edsger/echo', 42);
+   * for await (const { level, text } of orb.functions.logs('edsger/echo', orb.owner)) console.log(level, text); // info asked for 42
+   * ```
    */
   async *logs(
     path: string,

@@ -263,7 +263,7 @@ function neverSent({ cause }: OrbError): boolean {
 }
 
 function gatewayBase(url: string): string {
-  const parsed = URL.parse(url);
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password) {
     throw new OrbError('invalid-request', {
       message: `${JSON.stringify(url.slice(0, 200))} is not the address of a super node.`,

@@ -1,5 +1,6 @@
 export type { AccountInfo, Earned } from './accounts-client.ts';
-export type { AllowanceTerms } from './allowances-client.ts';
+export type { AccountsClient } from './accounts-client.ts';
+export type { AllowancesClient, AllowanceTerms } from './allowances-client.ts';
 export type {
   Committed,
   FunctionInfo,
@@ -19,11 +20,25 @@ export type { CallerAccess } from './calls/caller-link.ts';
 export type { CheckedReceipt } from './calls/check-receipt.ts';
 export { streamBody } from './call.ts';
 export type { CallInfo, CallOptions, CallResult, CallStream, CallTimes, FunctionRequest, StreamOptions } from './call.ts';
+export type { Deployed, DeployOptions } from './deploy.ts';
 export { parseFunctionPath, type FunctionPath } from './function-path.ts';
-export type { FunctionKeys, Owner } from './functions-client.ts';
+export type { FunctionKeys, FunctionsClient, Owner } from './functions-client.ts';
 export type { LedgerClient, SequencedKind, StateEntry } from './ledger-client.ts';
 export { Orb, type OrbOptions } from './orb.ts';
 export type { ProveOptions, ProvenJob } from './prove-call.ts';
 export type { NewToken, TokenInfo, TokensClient, TokenTerms } from './tokens-client.ts';
 export { readBytes } from './read-bounded.ts';
-export { checkJobProof, finalityOf, type CheckedJobProof, type Finality, type JobProof } from '@orb/protocol';
+export { newKey, type NewKey } from './new-key.ts';
+export {
+  checkJobProof,
+  createSigner,
+  finalityOf,
+  isOrbError,
+  OrbError,
+  type CheckedJobProof,
+  type ErrorCode,
+  type FaultOf,
+  type Finality,
+  type JobProof,
+  type Signer,
+} from '@orb/protocol';

@@ -56,7 +56,16 @@ export class LedgerClient {
     this.#chain = options.chain;
   }
 
-  /** The record at a key, undefined when there is none. */
+  /**
+   * The record at a key, undefined when there is none.
+   * @example
+   * ```ts
+   * import { Orb } from '@orb/sdk';
+   *
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+   * console.log(await orb.ledger.get('account-name/nobody-has-this')); // undefined
+   * ```
+   */
   async get(key: string, signal?: AbortSignal): Promise<Json | undefined> {
     try {
       const { value } = await this.#http.json(`/v1/ledger/state?key=${encodeURIComponent(key)}`, stateAnswerSchema, { signal });

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { OrbError, accountId, chainId, checkJobProof, type AccountId, type ChainId, type JobProof, type Signer } from '@orb/protocol';
 import { AccountsClient } from './accounts-client.ts';
 import { AllowancesClient } from './allowances-client.ts';
@@ -31,6 +32,7 @@ import {
   type FunctionRequest,
   type StreamOptions,
 } from './call.ts';
+import { deploy, type Deployed, type DeployOptions } from './deploy.ts';
 import { FunctionsClient, type Owner } from './functions-client.ts';
 import { openLinkTransport } from '#compose';
 import { Http, type HttpOptions } from './http.ts';
@@ -67,7 +69,28 @@ export interface OrbOptions extends HttpOptions {
 /** A transaction of 256 KiB, and what came of every other one of its block. */
 const proofBytes = 32 * 1024 * 1024;
 
-/** One network as seen through its super nodes, one at a time: call functions, own them, read the ledger. */
+/**
+ * One network as seen through its super nodes, one at a time: call functions, own them, read the ledger.
+ *
+ * @example
+ * ```ts
+ * import { Orb } from '@orb/sdk';
+ *
+ * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+ * const { output } = await orb.call('demo/hello', { name: 'Ada' });
+ * console.log(output); // { hello: 'Ada' }
+ * ```
+ *
+ * @example Many calls over one link, which ends with its block.
+ * ```ts
+ * import { Orb } from '@orb/sdk';
+ *
+ * await using orb = new Orb({ url: 'http://127.0.0.1:7080', transport: 'link' });
+ * const names = ['Ada', 'Grace', 'Edsger'];
+ * const answers = await Promise.all(names.map((name) => orb.call('demo/hello', { name })));
+ * console.log(answers.map(({ output }) => output)); // [ { hello: 'Ada' }, { hello: 'Grace' }, { hello: 'Edsger' } ]
+ * ```
+ */
 export class Orb {
   readonly ledger: LedgerClient;
   readonly accounts: AccountsClient;
@@ -127,7 +150,20 @@ export class Orb {
   /**
    * Calls `OWNER/NAME` and waits for its output.
    * @param input JSON, or bytes; undefined sends no body
-   * @throws OrbError what the function did or why it could not be called
+   * @throws OrbError what the function did, why it could not be called, or `wrong-receipt` for an answer that is not the
+   * one on record
+   * @example
+   * ```ts
+   * import { isOrbError, Orb } from '@orb/sdk';
+   *
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+   * try {
+   *   await orb.call('demo/nothing', 1, { signal: AbortSignal.timeout(5_000) });
+   * } catch (error) {
+   *   if (!isOrbError(error)) throw error;
+   *   console.log(error.code, error.faultOf, error.retryable); // unknown-function caller false
+   * }
+   * ```
    */
   call(path: string, input?: unknown, options: CallOptions = {}): Promise<CallResult> {
     return callFunction(this.#calls, path, input, options);
@@ -136,14 +172,64 @@ export class Orb {
   /**
    * Calls `OWNER/NAME` and hands its output over as the function makes it.
    * @throws OrbError as {@link call}, as far as it is known before the first byte
+   * @example
+   * ```ts
+   * import { Orb } from '@orb/sdk';
+   *
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+   * const { body, info } = await orb.stream('demo/count', { to: 3 });
+   * const text = new TextDecoder();
+   * let words = '';
+   * for await (const piece of body) words += text.decode(piece, { stream: true });
+   * console.log(words); // 123
+   * console.log(info.receipt?.checked); // { request: true, result: true }
+   * ```
    */
   stream(path: string, input?: unknown, options: StreamOptions = {}): Promise<CallStream> {
     return streamFunction(this.#calls, path, input, options);
   }
 
-  /** Sends a web request to `OWNER/NAME[/path][?query]`; the answer is the function's own, its body unread: it streams. */
+  /**
+   * Sends a web request to `OWNER/NAME[/path][?query]`; the answer is the function's own, its body unread: it streams.
+   * @throws OrbError as {@link call}; reading the body throws `wrong-receipt` at its end
+   * @example
+   * ```ts
+   * import { Orb } from '@orb/sdk';
+   *
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+   * const { response, info } = await orb.fetch('demo/web/greet?name=Ada', { headers: { accept: 'text/plain' } });
+   * console.log(response.status, await response.text(), info.job); // 200 Hello, Ada! …
+   * ```
+   */
   fetch(path: string, request: FunctionRequest = {}): Promise<{ readonly response: Response; readonly info: CallInfo }> {
     return fetchFunction(this.#calls, path, request);
+  }
+
+  /**
+   * Puts code on the network: hands it over, writes its version to the ledger, sets money aside, and waits until nodes are
+   * ready to run it. Deploying the same again changes nothing.
+   * @throws OrbError `unauthenticated` without an account, `forbidden` unless it is a developer's, `name-taken`,
+   * `invalid-manifest`, `insufficient-funds`, `no-node-fits` when nobody would run it
+   * @example
+   * ```ts
+   * import { newKey, Orb } from '@orb/sdk';
+   *
+   * const { signer } = newKey();
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080', account: { signer } });
+   * const { id } = await orb.accounts.create('ada', signer, ['developer']);
+   * await orb.accounts.fund(id);
+   *
+   * const keys = { control: newKey().signer, recovery: newKey().signer };
+   * const code = 'export default ({ a, b }) => a + b;';
+   * const { change } = await orb.deploy({ name: 'sum', code, keys, manifest: { replicas: 1 }, budgetUnits: 2_000_000_000n });
+   * const { output } = await orb.call('ada/sum', { a: 1, b: 2 });
+   * console.log(change, output); // created 3
+   * ```
+   */
+  async deploy(options: DeployOptions): Promise<Deployed> {
+    const { owner, functions, ledger, allowances } = this;
+    const [network, { name: ownerName }] = await Promise.all([this.network(), this.accounts.show(owner.id)]);
+    return deploy(options, { owner, ownerName, network, functions, ledger, allowances });
   }
 
   /** Ends the link, where there is one: calls under way end with `link-closed`. Nothing else needs it. */
@@ -165,7 +251,18 @@ export class Orb {
     return (await this.#http.json('/v1/nodes', nodesSchema)).nodes;
   }
 
-  /** Recent jobs, newest first. */
+  /**
+   * Recent jobs, newest first.
+   * @example
+   * ```ts
+   * import { Orb } from '@orb/sdk';
+   *
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+   * await orb.call('demo/hello', { name: 'Ada' });
+   * const [job] = await orb.jobs(1);
+   * console.log(job.function, job.outcome); // demo/hello ok
+   * ```
+   */
   async jobs(limit = 20): Promise<readonly JobSummary[]> {
     return (await this.#http.json(`/v1/jobs?limit=${limit}`, jobsSchema)).jobs;
   }
@@ -197,6 +294,17 @@ export class Orb {
    * make up both; what is on the ledger is signed by super node and node, and stands there for everybody. This waits until
    * the job is there, checks its proof, and compares it with what was sent and what came.
    * @throws OrbError `wrong-receipt` when the ledger has another request or result, `not-found` when it has none in time
+   * @example
+   * ```ts
+   * import { checkJobProof, Orb } from '@orb/sdk';
+   *
+   * const orb = new Orb({ url: 'http://127.0.0.1:7080' });
+   * const { info } = await orb.call('demo/hello', { name: 'Ada' });
+   * const { file } = await orb.proveCall(info);
+   * // Years later, without asking anybody:
+   * const { job, row } = checkJobProof(JSON.parse(JSON.stringify(file)));
+   * console.log(job === info.job, row.lost ?? 'kept'); // true kept
+   * ```
    */
   proveCall(info: CallInfo, options: ProveOptions = {}): Promise<ProvenJob> {
     return proveCall(info, (id) => this.jobProof(id), options);

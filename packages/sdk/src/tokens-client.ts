@@ -38,11 +38,29 @@ export class TokensClient {
     this.#sign = (owner) => dependencies.sign(owner);
   }
 
-  /** @throws OrbError `invalid-request`, `conflict` for too many */
+  /**
+   * Makes a token: an access key for AWS's clients, and for links of this SDK (`new Orb({ url, transport: 'link', token })`).
+   * @throws OrbError `invalid-request`, `conflict` for too many
+   * @example
+   * ```ts
+   * import { newKey, Orb } from '@orb/sdk';
+   *
+   * const url = 'http://127.0.0.1:7080';
+   * const { signer } = newKey();
+   * const owner = new Orb({ url, account: { signer } });
+   * await owner.accounts.create('grace', signer, ['developer']);
+   * const token = await owner.tokens.create(owner.owner, { functions: ['demo/hello'], expiresMs: Date.now() + 3_600_000 });
+   *
+   * await using orb = new Orb({ url, transport: 'link', token });
+   * const { output } = await orb.call('demo/hello', { name: 'Grace' });
+   * console.log(output); // { hello: 'Grace' }
+   * ```
+   */
   async create(owner: Owner, terms: TokenTerms): Promise<NewToken> {
     return this.#http.json('/v1/tokens', newTokenSchema, { method: 'POST', body: terms, ...(await this.#sign(owner)) });
   }
 
+  /** The owner's tokens that are good. */
   async list(owner: Owner): Promise<readonly TokenInfo[]> {
     return (await this.#http.json('/v1/tokens', tokensSchema, await this.#sign(owner))).tokens;
   }

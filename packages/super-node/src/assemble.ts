@@ -32,6 +32,7 @@ import { LinkDoor } from './relay/link-door.ts';
 import { NodeLinks } from './relay/node-links.ts';
 import { TicketRoots } from './relay/ticket-roots.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
+import { AskSeeders } from './seeding/ask-seeders.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
 import { SettlementSide } from './settlement/settlement-side.ts';
@@ -143,6 +144,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
+    onDropped: (versions) => replicas.dropped(versions),
   });
   const calls: CallContext = {
     chain,
@@ -179,7 +181,8 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     { superNode, elsewhereMs: config.elsewhereMs },
     { ledger, log, nowMs, duties: allDuties({ ledger, parameters }) },
   );
-  const follow = [allowances, sweeper, functions, replicas, others, caretaker, openJobs].map(
+  const seeders = new AskSeeders({ ...identity, everyMs: config.challengeEveryMs }, { ledger, functions, nodes, nowMs, log });
+  const follow = [allowances, sweeper, functions, replicas, others, caretaker, openJobs, seeders].map(
     (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
   );
   const follower = await LedgerFollower.start({
@@ -190,7 +193,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     afterTransaction: (jobs) => openJobs.endClosed(jobs),
     onBlock: () => statusFeed.changed(),
   });
-  await caretaker.load();
+  await Promise.all([caretaker.load(), seeders.load()]);
 
   const callers = new CallerLinks({
     ...guards,
@@ -239,6 +242,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
       others.endLateAnswers();
       await money.everySecond();
       await caretaker.run();
+      await seeders.ask();
       await treasury?.burnRedeemed();
     },
   });

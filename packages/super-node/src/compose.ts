@@ -104,10 +104,13 @@ async function openLedger(config: SuperNodeConfig, { genesis, orderer }: Network
     };
     return { ledger, refusals: new Refusals({ ledger, clock: Date.now, onSecondBlock }) };
   }
-  const { upstream: url } = config.ledger;
+  const { upstream: url, begin, trusted } = config.ledger;
   const replica = await openReplicaLedger({
     folder,
     genesis,
+    begin,
+    trusted,
+    onWhole: () => log.info('the ledger is here from its first block, and has led to the snapshot that this copy began with'),
     upstream: httpUpstream({ url, chain: chainId(genesis) }),
     backOff: { firstMs: 100, mostMs: 2_000 },
     onTrouble: ({ code, message }) => log.warn('the ledger cannot be followed', { upstream: url, code, message }),

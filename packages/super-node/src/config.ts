@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { limits, OrbError, parseWith } from '@orb/protocol';
+import { hex32, limits, OrbError, parseWith } from '@orb/protocol';
 import { placementPolicies } from './scheduler/policies.ts';
 
 const listen = z.string().regex(/^(\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i, 'must be HOST:PORT');
@@ -33,7 +33,14 @@ export const superNodeConfigSchema = z.strictObject({
   ledger: z
     .discriminatedUnion('mode', [
       z.strictObject({ mode: z.literal('embedded') }),
-      z.strictObject({ mode: z.literal('replica'), upstream: z.url({ protocol: /^https?$/ }) }),
+      z.strictObject({
+        mode: z.literal('replica'),
+        upstream: z.url({ protocol: /^https?$/ }),
+        /** What a new folder begins with; auto: a snapshot where the ledger is long and its peers have co-signed one. */
+        begin: z.enum(['auto', 'snapshot', 'start']).default('auto'),
+        /** Keys of peers that you know: more than two thirds of them must have co-signed the snapshot. */
+        trusted: z.array(hex32).max(64).default([]),
+      }),
     ])
     .default({ mode: 'embedded' }),
   placement: z.enum(placementPolicies).default('balanced'),
@@ -61,6 +68,12 @@ export const superNodeConfigSchema = z.strictObject({
   lostGraceMs: z.int().min(0).max(86_400_000).default(30_000),
   /** How long a node may take to sign receipts that it has sent before their jobs go to the ledger without. */
   unsignedGraceMs: z.int().min(0).max(86_400_000).default(600_000),
+  /** The shortest time from one challenge of a function's seeders to the next, where they have a share waiting. */
+  challengeEveryMs: z
+    .int()
+    .min(1_000)
+    .max(30 * 86_400_000)
+    .default(3_600_000),
   /** How long what is due at another super node is left to it. */
   elsewhereMs: z.int().min(0).max(86_400_000).default(10_000),
 });

@@ -60,6 +60,12 @@ export interface Caller {
   readonly function?: string;
 }
 
+/*
+ * `fetch` is the web's own. It reaches the hosts that the manifest asks for (`orb deploy --network`), through the node, while a
+ * call is being answered. What fails is a TypeError with a `code`: `forbidden` (not asked for, not allowed, or not public),
+ * `fetch-failed`, `invalid-request`.
+ */
+
 /** What of a descriptor names the function; `orb deploy` writes the whole file. */
 export interface FunctionDescriptor {
   readonly owner: string;

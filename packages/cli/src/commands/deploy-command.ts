@@ -10,7 +10,7 @@ import type { Session } from '../session/session.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
-import { baseUnits, credits, duration, memory, variables, wholeNumber } from './option-values.ts';
+import { baseUnits, credits, duration, memory, networkHosts, variables, wholeNumber } from './option-values.ts';
 
 interface DeployFlags {
   readonly image?: string;
@@ -23,6 +23,7 @@ interface DeployFlags {
   readonly handler?: string;
   readonly isolation?: IsolationTier;
   readonly env?: Readonly<Record<string, string>> | false;
+  readonly network?: readonly string[];
   readonly budget?: bigint;
   readonly allowanceFor?: number;
   readonly private?: boolean;
@@ -81,6 +82,11 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
       variables,
     )
     .option('--no-env', 'no environment')
+    .option(
+      '--network <hosts>',
+      'what fetch may reach, with commas between: api.example.com, example.com:8443, or public for every public host; none takes it back',
+      networkHosts,
+    )
     .option('--private', 'only the owner may call it')
     .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
@@ -145,6 +151,7 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
     ...(flags.handler !== undefined && { handler: flags.handler }),
     ...(flags.isolation !== undefined && { isolation: flags.isolation }),
     ...(flags.env !== undefined && { env: flags.env || undefined }),
+    ...(flags.network && { network: [...flags.network] }),
     ...(flags.private && { visibility: 'private' as const }),
     ...(flags.public && { visibility: 'public' as const }),
     ...(flags.idempotent !== undefined && { idempotent: flags.idempotent }),

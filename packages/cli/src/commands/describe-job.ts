@@ -41,7 +41,10 @@ export function describeJob(info: JobInfo, names: JobNames, style: Style): strin
         'ran',
         `${formatUs(receipt.runUs)} (setup ${formatUs(receipt.setupUs)}, CPU ${formatUs(receipt.cpuUs)}), ${formatBytes(receipt.bytesIn)} in, ${formatBytes(receipt.bytesOut)} out`,
       ],
+      ['memory', `${formatBytes(receipt.peakMemoryKiB * 1_024)} at most`],
     );
+    if (receipt.network)
+      facts.push(['network', `${formatBytes(receipt.network.bytesOut)} sent, ${formatBytes(receipt.network.bytesIn)} received`]);
   }
   if (where) facts.push(['ledger', `block ${where.height}, transaction ${shortId(where.transaction)}`]);
   return [

@@ -1,15 +1,29 @@
 import type { Command } from 'commander';
-import { OrbError, blockHash, isHex32, stateKeys, transactionId, type Block, type Json } from '@orb/protocol';
+import {
+  OrbError,
+  blockHash,
+  isHex32,
+  stateKeys,
+  transactionId,
+  type AccountRecord,
+  type BalanceRecord,
+  type Block,
+  type CreditRecord,
+} from '@orb/protocol';
 import { verifyWhole } from '../session/verify-whole.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts, renderTable } from '../terminal/table.ts';
 import { addBackupCommands } from './backup-commands.ts';
+import { accountFacts, describeChange, describeTransaction } from './describe-ledger.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
 import { addPeerCommands, finalWords } from './peer-commands.ts';
 import { addVoteCommands } from './vote-commands.ts';
+
+/** Lines of a transaction's body that a person is shown. */
+const shownLines = 60;
 
 /** `orb ledger …`: read and check the ledger. */
 export function addLedgerCommands(program: Command, context: CommandContext): void {
@@ -115,11 +129,16 @@ function describeBlock({ header, transactions }: Block, { terminal: { style, wid
     style,
     '  ',
   );
-  const rows = transactions.map((transaction, i) => [String(i), transaction.kind, transactionId(transaction)]);
+  const rows = transactions.map((one, i) => [String(i), one.kind, describeTransaction(one), transactionId(one)]);
   const table =
     rows.length === 0
       ? '  no transactions'
-      : renderTable([{ title: '#', align: 'right' }, { title: 'kind' }, { title: 'transaction', flexible: true }], rows, style, width);
+      : renderTable(
+          [{ title: '#', align: 'right' }, { title: 'kind' }, { title: 'what', flexible: true }, { title: 'transaction', flexible: true }],
+          rows,
+          style,
+          width,
+        );
   return `${style.strong(`block ${header.height}`)}\n${facts}\n\n${table}`;
 }
 
@@ -133,8 +152,20 @@ async function showTransaction(session: Session, id: string): Promise<void> {
   if (!located) throw new OrbError('not-found', { message: 'No such transaction is on the ledger.' });
   session.result(located, () => {
     const { style } = session.terminal;
-    const head = `${style.strong(located.transaction.kind)}  ${style.quiet(`block ${located.height}, place ${located.index}`)}`;
-    return `${head}\n${cleanText(JSON.stringify(located.transaction.body, null, 2), { multiline: true, limit: 300_000 })}\n${style.quiet(`signed by ${located.transaction.signatures.map(({ key }) => shortId(key)).join(', ') || 'nobody'}`)}`;
+    const { transaction, height, index } = located;
+    const facts = renderFacts(
+      [
+        ['block', `${height}, place ${index}`],
+        ['what', describeTransaction(transaction)],
+        ['signed by', transaction.signatures.map(({ key }) => key).join(', ') || 'nobody'],
+      ],
+      style,
+      '  ',
+    );
+    const lines = cleanText(JSON.stringify(transaction.body, null, 2), { multiline: true, limit: 300_000 }).split('\n');
+    const more = lines.length - shownLines;
+    const rest = more > 0 ? `\n${style.quiet(`… ${more} more lines: --json shows all`)}` : '';
+    return `${style.strong(transaction.kind)}\n${facts}\n${lines.slice(0, shownLines).join('\n')}${rest}`;
   });
 }
 
@@ -144,7 +175,12 @@ async function showAccountRecords(session: Session, name: string): Promise<void>
   const credits = (await orb.ledger.page(`credit/${id}/`)).map(({ key, value }) => [key, value] as const);
   const keys = [stateKeys.account(id), stateKeys.balance(id)];
   const records = [...(await Promise.all(keys.map(async (key) => [key, (await orb.ledger.get(key)) ?? null] as const))), ...credits];
-  session.result(Object.fromEntries(records), () => records.map(([key, value]) => describeRecord(key, value, session)).join('\n'));
+  session.result(Object.fromEntries(records), () => {
+    const [account, balance] = records.map(([, value]) => value) as unknown as [AccountRecord, BalanceRecord | null];
+    const earned = credits.map(([key, value]) => ({ superNode: key.split('/')[2]!, credit: value as unknown as CreditRecord }));
+    const { style } = session.terminal;
+    return `${style.strong(cleanText(account.name))}\n${renderFacts(accountFacts(account, balance ?? undefined, earned), style, '  ')}`;
+  });
 }
 
 async function showHistory(session: Session, key: string, limit: number): Promise<void> {
@@ -154,14 +190,10 @@ async function showHistory(session: Session, key: string, limit: number): Promis
   session.result({ key, changes }, () => {
     const { style } = session.terminal;
     return changes
-      .map(
-        ({ height, time, transaction, value }) =>
-          `${style.quiet(`block ${height} · ${formatInstant(time)} · ${shortId(transaction)}`)}\n  ${value === null ? style.bad('deleted') : cleanText(JSON.stringify(value), { limit: 20_000 })}`,
-      )
+      .map(({ height, time, transaction, value }, i) => {
+        const place = style.quiet(`block ${height} · ${formatInstant(time)} · ${shortId(transaction)}`);
+        return `${place}\n  ${value === null ? style.bad('deleted') : describeChange(changes[i - 1]?.value, value)}`;
+      })
       .join('\n');
   });
-}
-
-function describeRecord(key: string, value: Json, { terminal: { style } }: Session): string {
-  return `${style.strong(key)}\n${cleanText(JSON.stringify(value, null, 2), { multiline: true, limit: 100_000 })}`;
 }

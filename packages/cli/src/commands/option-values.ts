@@ -63,3 +63,8 @@ export function variables(text: string, before?: unknown): Readonly<Record<strin
   if (at < 1) throw new InvalidArgumentError('It must be NAME=VALUE.');
   return { ...(typeof before === 'object' ? before : {}), [text.slice(0, at)]: text.slice(at + 1) };
 }
+
+/** `api.example.com,example.org:8443`, `public`, or `none`. The manifest says which are hosts. */
+export function networkHosts(text: string): readonly string[] {
+  return text === 'none' ? [] : text.split(',').map((part) => part.trim());
+}

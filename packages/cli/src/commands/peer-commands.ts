@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { OrbError, blockHash, chainId, isHex32, type Genesis, type Signer } from '@orb/protocol';
 import type { LedgerFinality } from '@orb/sdk';
 import { genesisOfFolder, runPeer } from '../compose.ts';
@@ -18,6 +18,8 @@ interface StartFlags {
   readonly chain?: string;
   readonly listen?: string;
   readonly other: readonly string[];
+  readonly begin: 'auto' | 'snapshot' | 'start';
+  readonly trust: readonly string[];
   readonly stopWithParent?: boolean;
 }
 
@@ -33,12 +35,26 @@ export function addPeerCommands(ledger: Command, context: CommandContext): void 
     .option('--chain <id>', 'the network that is meant; needed once, where this computer does not know it')
     .option('--listen <host:port>', 'serve reads and proofs over HTTP there')
     .option('--other <url>', 'another peer that is no super node: it is told of refused blocks, and asked; may be given again', address, [])
+    .addOption(
+      new Option(
+        '--begin <how>',
+        'what a new folder begins with; auto: a snapshot where the ledger is long and its peers have co-signed one',
+      )
+        .choices(['auto', 'snapshot', 'start'])
+        .default('auto'),
+    )
+    .option('--trust <key>', 'a peer that you know: two thirds of these must have co-signed the snapshot; may be given again', key, [])
     .addOption(stopWithParentOption())
     .action(async (flags: StartFlags, command: Command) => startPeer(context.session(command), flags));
   ledger
     .command('peers')
     .description('who co-signs the ledger, how far each has come, and up to where it is final')
     .action(async (_: unknown, command: Command) => showPeers(context.session(command)));
+}
+
+function key(text: string, before: readonly string[]): readonly string[] {
+  if (!isHex32(text)) throw new InvalidArgumentError('It has 64 lower-case hexadecimal digits.');
+  return [...before, text];
 }
 
 function address(url: string, before: readonly string[]): readonly string[] {
@@ -58,14 +74,17 @@ export function finalWords(finality: LedgerFinality | undefined, style: Style): 
   );
 }
 
-async function startPeer(session: Session, { folder: given, chain, listen, other, stopWithParent }: StartFlags): Promise<void> {
+async function startPeer(
+  session: Session,
+  { folder: given, chain, listen, other, begin, trust, stopWithParent }: StartFlags,
+): Promise<void> {
   const folder = resolve(given);
   const gateway = await answeringGateway(session);
   const genesis = await trustedGenesis(session, folder, gateway, chain);
   const signer = await signerOf(session, folder);
   const { terminal } = session;
   let said = '';
-  const peer = await runPeer({ folder, genesis, gateway, signer, listen, others: other }, (level, message) => {
+  const peer = await runPeer({ folder, genesis, gateway, signer, listen, others: other, begin, trusted: trust }, (level, message) => {
     // What is tried again and again is told once.
     if (message === said) return;
     said = message;
@@ -73,14 +92,15 @@ async function startPeer(session: Session, { folder: given, chain, listen, other
     terminal.note(`${level === 'error' ? noteStyle.bad('✗') : level === 'warn' ? noteStyle.warn('!') : '·'} ${cleanText(message)}`);
   });
   const { height } = peer.status();
-  const ready = { ready: 'ledger-peer', key: signer.publicKey, chain: peer.chain, height, url: peer.url ?? null };
+  const oldest = peer.oldest();
+  const ready = { ready: 'ledger-peer', key: signer.publicKey, chain: peer.chain, height, oldest, url: peer.url ?? null };
   if (session.options.json) terminal.print(JSON.stringify(ready));
   else {
     const facts: [string, string][] = [
       ['follows', gateway],
       ['chain', peer.chain],
       ['co-signs as', signer.publicKey],
-      ['height', String(height)],
+      ['height', oldest === 0 ? String(height) : `${height}, from a snapshot; the ${oldest} blocks before it are on their way`],
       ...(peer.url === undefined ? [] : [['serves', peer.url] as [string, string]]),
     ];
     terminal.print(

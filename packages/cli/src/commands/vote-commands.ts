@@ -4,6 +4,7 @@ import {
   accountId,
   canonical,
   decidingPeers,
+  parameterDefaults,
   parametersSchema,
   parseWith,
   quorumOf,
@@ -72,17 +73,21 @@ async function showParameters(session: Session): Promise<void> {
   const deciding = decidingPeers(parameters, treasury);
   const needed = quorumOf(deciding.length);
   const votes = await votesUnderWay(orb);
-  const names = await namesOf(orb, [...deciding, ...votes.flatMap(({ accounts }) => accounts)]);
+  const named = votes.flatMap(({ subject, accounts }) => [...accounts, ...proposedPeers(subject)]);
+  const names = await namesOf(orb, [...deciding, ...named]);
   session.result({ parameters, deciding: { peers: deciding, needed }, votes }, () => {
     const { style } = session.terminal;
     const lines = [
       style.strong(`rules and prices, version ${parameters.version}`) + style.quiet(`  in force since block ${parameters.fromHeight}`),
-      renderFacts(describe(parameters), style, '  '),
-      `  ${style.quiet('decided by')}  ${deciding.map((id) => names.get(id)).join(', ')} ${style.quiet(`(${needed} of ${deciding.length})`)}`,
+      renderFacts(
+        [...describe(parameters), ['decided by', `${deciding.map((id) => names.get(id)).join(', ')} (${needed} of ${deciding.length})`]],
+        style,
+        '  ',
+      ),
     ];
     for (const { subject, accounts } of votes) {
       lines.push(`\n${style.strong('voted for')}  ${accounts.map((id) => names.get(id)).join(', ')} ${style.quiet(`(${needed} needed)`)}`);
-      lines.push(subject.type === 'parameters' ? changesOf(parameters, subject.parameters) : `  ${wordsOf(subject)}`);
+      lines.push(subject.type === 'parameters' ? changesOf(parameters, subject.parameters, names) : `  ${wordsOf(subject)}`);
     }
     return lines.join('\n');
   });
@@ -97,11 +102,12 @@ async function vote(session: Session, flags: VoteFlags): Promise<void> {
   const deciding = decidingPeers(parameters, accountId(genesis.treasuryKey));
   const needed = quorumOf(deciding.length);
   const voted = record?.accounts.length ?? needed;
+  const names = await namesOf(orb, [...(parameters.peers ?? []), ...proposedPeers(subject)]);
   session.result({ subject, account: owner.id, voted, needed, decided: record === undefined, height }, () => {
     const { style } = session.terminal;
     const decided = subject.type === 'parameters' ? `decided, in force from block ${height + 1}` : 'decided and done';
     const outcome = record ? `${voted} of the ${needed} votes that it needs` : decided;
-    const changes = subject.type === 'parameters' ? `\n${changesOf(parameters, subject.parameters)}` : '';
+    const changes = subject.type === 'parameters' ? `\n${changesOf(parameters, subject.parameters, names)}` : '';
     return `${style.good('✓')} ${name} has voted for ${wordsOf(subject)}: ${outcome}.${changes}`;
   });
 }
@@ -116,6 +122,10 @@ async function subjectOf(orb: Orb, parameters: Parameters, flags: VoteFlags): Pr
     return { type: 'refund', superNode, settlement, job: refund, row, proof };
   }
   return { type: 'parameters', parameters: await propose(orb, parameters, flags) };
+}
+
+function proposedPeers(subject: VoteSubject): readonly AccountId[] {
+  return subject.type === 'parameters' ? (subject.parameters.peers ?? []) : [];
 }
 
 /** What is voted for, in words. */
@@ -175,7 +185,7 @@ async function namesOf(orb: Orb, ids: readonly AccountId[]): Promise<ReadonlyMap
 
 function describe({ split, ...rules }: Proposal): [name: string, value: string][] {
   const share = (bps: number) => `${bps / 100} %`;
-  const span = (ms: number | undefined) => (ms === undefined ? 'the default' : formatUs(ms * 1_000));
+  const span = (ms: number) => formatUs(ms * 1_000);
   return [
     ['shares', `relay ${share(split.relayBps)}, commission ${share(split.commissionBps)}, seeding ${share(split.seedingBps)}`],
     ['dispute window', span(rules.disputeWindowMs)],
@@ -183,22 +193,26 @@ function describe({ split, ...rules }: Proposal): [name: string, value: string][
     ['tolerance of run time', span(rules.runToleranceMs)],
     ['smallest bond', formatMoney(rules.minBond)],
     ['faucet', `${formatMoney(rules.faucetGrant)} a grant, ${formatMoney(rules.faucetTotal)} an account`],
-    ['bond answers for', span(rules.unbondingMs)],
-    ['recovery', span(rules.recoveryMs)],
-    ['challenges', span(rules.challengeMs)],
-    ['peers', String(rules.peers?.length ?? 0)],
+    ['bond answers for', span(rules.unbondingMs ?? parameterDefaults.unbondingMs)],
+    ['recovery', span(rules.recoveryMs ?? parameterDefaults.recoveryMs)],
+    ['challenges', span(rules.challengeMs ?? parameterDefaults.challengeMs)],
   ];
 }
 
 /** What a proposal changes, line by line. */
-function changesOf(current: Parameters, proposal: Proposal): string {
+function changesOf(current: Parameters, proposal: Proposal, names: ReadonlyMap<AccountId, string>): string {
   const flat = (rules: object): [string, string][] =>
     Object.entries(rules).flatMap(([name, value]) =>
-      name === 'split' ? flat(value as object).map(([of, to]): [string, string] => [`split.${of}`, to]) : [[name, JSON.stringify(value)]],
+      name === 'split' ? flat(value as object).map(([of, to]): [string, string] => [`split.${of}`, to]) : [[name, told(name, value)]],
     );
+  const told = (name: string, value: unknown) =>
+    name === 'peers' ? (value as AccountId[]).map((id) => names.get(id) ?? shortId(id)).join(', ') || 'nobody' : JSON.stringify(value);
   const before = new Map(flat(current));
   return flat(proposal)
     .filter(([name, value]) => name !== 'version' && before.get(name) !== value)
-    .map(([name, value]) => `  ${name}: ${before.get(name) ?? 'the default'} → ${cleanText(value, { limit: 300 })}`)
+    .map(
+      ([name, value]) =>
+        `  ${name}: ${before.get(name) ?? (name === 'peers' ? 'nobody' : 'the default')} → ${cleanText(value, { limit: 300 })}`,
+    )
     .join('\n');
 }

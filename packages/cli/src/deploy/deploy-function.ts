@@ -87,6 +87,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
 
   progress.step('Writing to the ledger');
   const change = await publish(place, manifest, dependencies);
+  if (network.parameters.split.seedingBps > 0) await publishPieces(place.identity, manifest, bundle.code, dependencies);
   progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
 
   progress.step('Opening the allowance');
@@ -195,6 +196,18 @@ async function publishVersion(orb: Orb, { id }: FunctionIdentity, manifest: Mani
   }
   await orb.functions.control(id, { type: 'revert', number: (known as unknown as VersionRecord).number }, control);
   return 'reverted';
+}
+
+/** Seeders earn their share only where everybody can check that they hold the code. */
+async function publishPieces(
+  identity: FunctionIdentity,
+  manifest: Manifest,
+  code: Uint8Array,
+  { orb, files }: DeployDependencies,
+): Promise<void> {
+  const { record } = await orb.functions.show(`${identity.owner}/${identity.name}`);
+  const control = await files.openControl(identity, record.controlKey);
+  await orb.functions.publishPieces(identity.id, versionId(manifest), code, control);
 }
 
 async function waitForSeeders(

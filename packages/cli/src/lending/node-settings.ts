@@ -78,6 +78,13 @@ export const nodeSettings: readonly NodeSetting[] = [
     meaning: 'weakest isolation around functions of other accounts',
     ...oneOf(...isolationTiers),
   },
+  {
+    key: 'network',
+    name: 'network',
+    meaning: 'what functions may reach: none, public, or hosts such as api.example.com,*.example.org:8443',
+    parse: (text) => (text === 'none' || text === 'public' ? text : text.split(',').map((part) => part.trim())),
+    format: (value) => (Array.isArray(value) ? value.join(', ') : String(value)),
+  },
   { key: 'containers', name: 'containers', meaning: 'run container images where Docker or podman is: on or off', ...oneOf('on', 'off') },
   { key: 'container-cores', name: 'containerCores', meaning: 'cores that one container may use', ...plain(cores) },
   { key: 'container-runtime', name: 'containerRuntime', meaning: 'the engine’s runtime for functions, such as runsc', ...plain(String) },

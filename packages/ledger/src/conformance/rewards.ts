@@ -1,9 +1,11 @@
 import {
   accountId,
-  merkleLeaf,
-  merklePath,
-  merkleRoot,
+  challengedPiece,
+  codePieceBytes,
+  codeRootOf,
   nodeId,
+  pieceCommitment,
+  pieceFor,
   stateKeys,
   superNodeId,
   ticketRow,
@@ -11,6 +13,7 @@ import {
   versionId,
   type AllowanceRecord,
   type ChallengeRecord,
+  type CodePiece,
   type CreditRecord,
   type Parameters,
   type Signer,
@@ -18,7 +21,6 @@ import {
 } from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
 import { proveClosed } from '../closed-proof.ts';
-import { challengedPiece } from '../contracts/seeding.ts';
 import { explainJob } from '../contracts/explain-job.ts';
 import { claim, claimBody, closedProof, closedRow } from '../testing/claims.ts';
 import { testManifest, treasury, type TestNetwork } from '../testing/network.ts';
@@ -46,6 +48,41 @@ function nextParameters({ ledger }: Stage, changes: Partial<Omit<Parameters, 'fr
 async function appointPeers(stage: Stage, ...peers: Signer[]): Promise<void> {
   const parameters = nextParameters(stage, { peers: peers.map(({ publicKey }) => accountId(publicKey)) });
   await vote(stage.net, treasury, { type: 'parameters', parameters });
+}
+
+/** A version of three pieces, two jobs of it paid, and three nodes of two accounts that hold it. */
+async function setSeeding(stage: Stage, { rooted = true } = {}) {
+  const { net, ledger, superNode, node, job, fn, alice, clock } = stage;
+  const code = new Uint8Array(3_000).map((_, i) => i % 251);
+  const { controlKey, id } = fn;
+  const manifest = testManifest({ code: { sha256: 'ab'.repeat(32), bytes: code.length } });
+  await net.send('function.control', { function: id, sequence: 1, action: { type: 'publish', manifest } }, controlKey);
+  const version = versionId(manifest);
+  const root = await codeRootOf(code);
+  if (rooted) await net.send('seeding.root', { function: id, version, ...root }, controlKey);
+  await net.settle(superNode, [net.batch(superNode, node, [job(0), job(1)])]);
+  clock.advance(12_000);
+  const kate = await net.createAccount('kate');
+  const seeders = [node, await net.registerNode(kate, 'kates'), await net.registerNode(alice, 'second of alice')] as const;
+  const to = { superNode: superNodeId(superNode.publicKey), function: id };
+  const challenge = async () => (await ledger.get(stateKeys.challenge(to.superNode, id))) as unknown as ChallengeRecord;
+  /** The piece that a node is asked for, or one beside it. */
+  const pieceOf = async (seeder: Signer, beside = 0): Promise<CodePiece> => {
+    const { seed } = await challenge();
+    if (beside === 0) return pieceFor(code, seed, nodeId(seeder.publicKey));
+    const at = ((challengedPiece(seed, nodeId(seeder.publicKey), 3) + beside) % 3) * codePieceBytes;
+    return { ...(await pieceFor(code, seed, nodeId(seeder.publicKey))), piece: toHex(code.subarray(at, at + codePieceBytes)) };
+  };
+  const commit = async (number: number, seeder: Signer, { piece }: CodePiece) => {
+    const of = nodeId(seeder.publicKey);
+    const commitment = pieceCommitment((await challenge()).seed, of, piece);
+    return net.send('seeding.commit', { ...to, number, node: of, commitment }, seeder);
+  };
+  const answer = (number: number, seeder: Signer, shown: CodePiece) =>
+    net.send('seeding.answer', { ...to, number, node: nodeId(seeder.publicKey), ...shown }, seeder);
+  const ask = (number: number) => net.send('seeding.challenge', { ...to, version, number }, superNode);
+  const pay = (number: number) => net.send('seeding.pay', { ...to, number });
+  return { ...stage, kate, seeding: { to, version, root, seeders, challenge, pieceOf, commit, answer, ask, pay } };
 }
 
 /** Refunds, votes, and who gets the shares of the network. */
@@ -246,50 +283,87 @@ export function rewardsConformance(open: OpenLedger): void {
 
     test('the seeding share goes to those alone who show the piece of the code that they were asked for', async () => {
       const stage = await setStage(open, { split });
-      const { net, ledger, superNode, node, job, fn, bob, alice, clock } = stage;
-      const code = new Uint8Array(3_000).map((_, i) => i % 251);
-      const { controlKey, id } = fn;
-      const manifest = testManifest({ code: { sha256: 'ab'.repeat(32), bytes: code.length } });
-      await net.send('function.control', { function: id, sequence: 1, action: { type: 'publish', manifest } }, controlKey);
-      const version = versionId(manifest);
-      const pieces = [0, 1, 2].map((i) => code.slice(i * 1_024, (i + 1) * 1_024));
-      const leaves = pieces.map((piece) => merkleLeaf(piece));
-      const rooted = { function: id, version, root: merkleRoot(leaves), pieces: 3 };
-      const to = { superNode: superNodeId(superNode.publicKey), function: id };
-      const ask = (number: number) => net.send('seeding.challenge', { ...to, version, number }, superNode);
+      const { net, ledger, alice, kate, clock, seeding } = await setSeeding(stage);
+      const { to, ask, commit, answer, pay, pieceOf, seeders } = seeding;
+      const [node, kates, second] = seeders;
+      await ask(1);
+      await expect(ask(2)).rejects.toMatchObject({ code: 'conflict' });
+      await expect(answer(1, node, await pieceOf(node))).rejects.toMatchObject({ code: 'conflict' });
+      await commit(1, node, await pieceOf(node));
+      await commit(1, kates, await pieceOf(kates));
+      await expect(commit(1, second, await pieceOf(second))).rejects.toMatchObject({ code: 'conflict' });
+      clock.advance(60_001);
+      await expect(commit(1, second, await pieceOf(second))).rejects.toMatchObject({ code: 'gone' });
+      await answer(1, node, await pieceOf(node));
+      await answer(1, kates, await pieceOf(kates));
+      await expect(answer(1, second, await pieceOf(second))).rejects.toMatchObject({ code: 'bad-signature' });
+      await expect(pay(1)).rejects.toMatchObject({ code: 'conflict' });
+      clock.advance(60_001);
+      await pay(1);
+      expect([await net.available(alice), await net.available(kate)]).toEqual([parts.seeding, parts.seeding]);
+      expect(await ledger.get(stateKeys.seedingPool(stage.fn.id, to.superNode))).toBeUndefined();
+      await ask(2);
+      await commit(2, node, await pieceOf(node));
+      clock.advance(120_002);
+      await expect(answer(2, node, await pieceOf(node))).rejects.toMatchObject({ code: 'gone' });
+      await expect(pay(2)).rejects.toMatchObject({ code: 'insufficient-funds' });
+      expect(ledger.audit().ok).toBe(true);
+      await ledger.close();
+    });
+
+    test('no piece can be guessed, copied from another node, or shown a second time', async () => {
+      const stage = await setStage(open, { split });
+      const { net, ledger, clock, seeding } = await setSeeding(stage);
+      const { ask, commit, answer, pieceOf, seeders, challenge } = seeding;
+      const [node, kates, second] = seeders;
+      await ask(1);
+      const own = await pieceOf(node);
+      // Another piece than the one that was asked for, and somebody else's.
+      await commit(1, node, await pieceOf(node, 1));
+      await commit(1, kates, own);
+      clock.advance(60_001);
+      await expect(answer(1, node, await pieceOf(node, 1))).rejects.toMatchObject({ code: 'bad-signature' });
+      await expect(answer(1, node, own)).rejects.toMatchObject({ code: 'bad-signature' });
+      await expect(answer(1, kates, own)).rejects.toMatchObject({ code: 'bad-signature' });
+      clock.advance(60_001);
+
+      await ask(2);
+      await commit(2, node, await pieceOf(node));
+      const { commitment } = (await challenge()).commitments[0]!;
+      const copied = { ...seeding.to, number: 2, node: nodeId(kates.publicKey), commitment };
+      await net.send('seeding.commit', copied, kates);
+      await expect(net.send('seeding.commit', { ...copied, node: nodeId(second.publicKey) }, kates)).rejects.toMatchObject({
+        code: 'bad-signature',
+      });
+      clock.advance(60_001);
+      const shown = await pieceOf(node);
+      const { height } = await answer(2, node, shown);
+      expect(await answer(2, node, shown)).toMatchObject({ height });
+      expect((await challenge()).answers).toHaveLength(1);
+      await expect(answer(2, kates, shown)).rejects.toMatchObject({ code: 'bad-signature' });
+      clock.advance(60_001);
+
+      await ask(3);
+      await expect(answer(2, kates, shown)).rejects.toMatchObject({ code: 'not-found' });
+      await expect(answer(3, node, shown)).rejects.toMatchObject({ code: 'conflict' });
+      clock.advance(60_001);
+      await expect(answer(3, node, shown)).rejects.toMatchObject({ code: 'bad-signature' });
+      await ledger.close();
+    });
+
+    test('only the super node asks, and only for code whose owner has said what its pieces are', async () => {
+      const stage = await setStage(open, { split });
+      const { net, ledger, bob, seeding } = await setSeeding(stage, { rooted: false });
+      const { ask, to, version, root } = seeding;
+      const { controlKey, id } = stage.fn;
       await expect(ask(1)).rejects.toMatchObject({ code: 'not-found' });
+      const rooted = { function: id, version, ...root };
       await expect(net.send('seeding.root', rooted, bob)).rejects.toMatchObject({ code: 'bad-signature' });
       await expect(net.send('seeding.root', { ...rooted, pieces: 2 }, controlKey)).rejects.toMatchObject({ code: 'invalid-request' });
       await net.send('seeding.root', rooted, controlKey);
       await expect(net.send('seeding.root', { ...rooted, root: 'ee'.repeat(32) }, controlKey)).rejects.toMatchObject({ code: 'conflict' });
-
-      await net.settle(superNode, [net.batch(superNode, node, [job(0), job(1)])]);
-      clock.advance(12_000);
+      await expect(net.send('seeding.challenge', { ...to, version, number: 1 }, bob)).rejects.toMatchObject({ code: 'bad-signature' });
       await ask(1);
-      await expect(ask(2)).rejects.toMatchObject({ code: 'conflict' });
-      const kate = await net.createAccount('kate');
-      const seeders = [node, await net.registerNode(kate, 'kates'), await net.registerNode(alice, 'second of alice')] as const;
-      const answerOf = async (seeder: Signer, wrong = 0, number = 1): Promise<TransactionBody<'seeding.answer'>> => {
-        const challenge = (await ledger.get(stateKeys.challenge(to.superNode, id))) as unknown as ChallengeRecord;
-        const index = (challengedPiece(challenge, nodeId(seeder.publicKey), 3) + wrong) % 3;
-        return { ...to, number, node: nodeId(seeder.publicKey), piece: toHex(pieces[index]!), path: merklePath(leaves, index) };
-      };
-      await expect(net.send('seeding.answer', await answerOf(seeders[0], 1), seeders[0])).rejects.toMatchObject({ code: 'bad-signature' });
-      const borrowed = await answerOf(seeders[0]);
-      await expect(net.send('seeding.answer', borrowed, seeders[1])).rejects.toMatchObject({ code: 'bad-signature' });
-      await net.send('seeding.answer', borrowed, seeders[0]);
-      await net.send('seeding.answer', await answerOf(seeders[1]), seeders[1]);
-      await expect(net.send('seeding.answer', await answerOf(seeders[2]), seeders[2])).rejects.toMatchObject({ code: 'conflict' });
-      await expect(net.send('seeding.pay', { ...to, number: 1 })).rejects.toMatchObject({ code: 'conflict' });
-      clock.advance(60_001);
-      await expect(net.send('seeding.answer', await answerOf(seeders[2]), seeders[2])).rejects.toMatchObject({ code: 'gone' });
-      await net.send('seeding.pay', { ...to, number: 1 });
-      expect([await net.available(alice), await net.available(kate)]).toEqual([parts.seeding, parts.seeding]);
-      expect(await ledger.get(stateKeys.seedingPool(id, to.superNode))).toBeUndefined();
-      await ask(2);
-      clock.advance(60_001);
-      await expect(net.send('seeding.pay', { ...to, number: 2 })).rejects.toMatchObject({ code: 'insufficient-funds' });
-      expect(ledger.audit().ok).toBe(true);
       await ledger.close();
     });
 

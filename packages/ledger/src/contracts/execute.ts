@@ -11,7 +11,7 @@ import { acknowledgeJobs, assignJobs, finishJobs, type JobsOutcome } from './job
 import { registerNode, retireNode } from './nodes.ts';
 import { refundJob } from './refunds.ts';
 import { payCommission } from './rewards.ts';
-import { answerChallenge, challengeSeeders, paySeeders, setCodeRoot } from './seeding.ts';
+import { answerChallenge, challengeSeeders, commitToPiece, paySeeders, setCodeRoot } from './seeding.ts';
 import { settleJobs } from './settlement.ts';
 import { Overlay, type View, type Writes } from './state.ts';
 import { registerSuperNode, unbond, withdrawBond } from './super-nodes.ts';
@@ -107,6 +107,8 @@ function run(context: Context, { kind, body }: Transaction): JobsOutcome | void 
       return setCodeRoot(context, body);
     case 'seeding.challenge':
       return challengeSeeders(context, body);
+    case 'seeding.commit':
+      return commitToPiece(context, body);
     case 'seeding.answer':
       return answerChallenge(context, body);
     case 'seeding.pay':

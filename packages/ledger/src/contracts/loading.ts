@@ -110,6 +110,7 @@ function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasu
     case 'seeding.root':
       return [stateKeys.function(body.function), stateKeys.version(body.function, body.version)];
     case 'seeding.challenge':
+    case 'seeding.commit':
     case 'seeding.answer':
     case 'seeding.pay':
       return [stateKeys.challenge(body.superNode, body.function)];

@@ -22,6 +22,8 @@ export interface Tail {
 
 /** How many entries are handed over before others may run. */
 const sliceEntries = 500;
+/** Records of the state that one batch holds: a snapshot brings a million. */
+const batchEntries = 20_000;
 
 /*
  * Keys: `m` marker · `s/KEY` state · `t/ID` place of a transaction · `h/KEY␀PLACE` write of a key · `j/BUCKET/PLACE`
@@ -74,9 +76,12 @@ export class Checkpoint {
     await this.#db.clear();
   }
 
-  /** Adds what has come since, all or nothing. */
+  /**
+   * Adds what has come since. The marker goes last, with all indexes; records of the state may be ahead of it after a
+   * crash, which bringing the state forward by the log makes good.
+   */
   async write({ index, dirty, offsets, marker }: Tail): Promise<void> {
-    const batch = this.#db.batch();
+    let batch = this.#db.batch();
     let count = 0;
     const put = (key: string, value: string): void => {
       batch.put(key, value);
@@ -90,6 +95,9 @@ export class Checkpoint {
         if (value === null) batch.del(`s/${key}`);
         else put(`s/${key}`, JSON.stringify(value));
         await pause();
+        if (batch.length < batchEntries) continue;
+        await batch.write();
+        batch = this.#db.batch();
       }
       for (const [id, place] of index.transactions) {
         put(`t/${id}`, `${place.height},${place.index}`);

@@ -1,7 +1,7 @@
-import type { Block, BlockHeader, Json, TransactionId } from '@orb/protocol';
+import type { Block, Json, TransactionId } from '@orb/protocol';
 import { BlockIndex } from '../block-index.ts';
 import type { BlockDelta } from '../delta.ts';
-import type { Keeping, KeptBlock, NewBlock, Place } from '../keeping.ts';
+import type { Keeping, KeptBlock, NewBlock, Place, SignedHeader } from '../keeping.ts';
 import type { BlockLog } from './block-log.ts';
 import type { Checkpoint, Marker, Tail } from './checkpoint.ts';
 import { encodeFrame, frameBlock, frameDelta, frameHead, frameText, type Frame } from './frame.ts';
@@ -41,6 +41,7 @@ class GrowingTail implements Tail {
  * checkpoint is written in the background and may lag: the log is the truth.
  */
 export class EmbeddedKeeping implements Keeping {
+  readonly oldest = 0;
   readonly #options: CheckpointOptions;
   readonly #log: BlockLog;
   readonly #checkpoint: Checkpoint;
@@ -65,6 +66,11 @@ export class EmbeddedKeeping implements Keeping {
     this.note({ header, signature }, made.delta, offset, offset + frame.length);
   }
 
+  /** The state before the first block that is kept here: a checkpoint that lacked it would never be whole. */
+  begin(entries: Iterable<readonly [string, Json]>): void {
+    for (const [key, value] of entries) this.#tail.dirty.set(key, value);
+  }
+
   /** Indexes a block that is in the log. */
   note(head: Pick<Block, 'header' | 'signature'>, delta: BlockDelta, offset: number, nextOffset: number): void {
     this.#tail.add(head, delta, offset, nextOffset);
@@ -84,9 +90,9 @@ export class EmbeddedKeeping implements Keeping {
     return frame && { block: frameBlock(frame), delta: frameDelta(frame) };
   }
 
-  async readHeader(height: number): Promise<BlockHeader | undefined> {
+  async readHead(height: number): Promise<SignedHeader | undefined> {
     const frame = await this.#frame(height);
-    return frame && frameHead(frame).header;
+    return frame && frameHead(frame);
   }
 
   async readText(height: number): Promise<string | undefined> {

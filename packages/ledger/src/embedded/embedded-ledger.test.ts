@@ -1,4 +1,4 @@
-import { appendFile, cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { accountId, stateKeys, superNodeId, transactionId } from '@orb/protocol';
@@ -9,6 +9,7 @@ import type { LedgerEngine } from '../engine.ts';
 import type { KeptLedger } from '../kept-ledger.ts';
 import { orderer, testGenesis, TestClock, TestNetwork, testSigner } from '../testing/network.ts';
 import { verifyLedger } from '../verify.ts';
+import { BlockLog } from './block-log.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { openEmbeddedLedger } from './embedded-ledger.ts';
 import { decodeFrameHeader, frameBytes } from './frame.ts';
@@ -103,6 +104,18 @@ describe('embedded ledger', () => {
     await level.close();
     const ledger = await open();
     expect(await new TestNetwork(ledger, stage.clock).available(stage.alice)).toBe(0n);
+  });
+
+  test('a start with a checkpoint reads the log from there on, not from its beginning', async () => {
+    const stage = await fill();
+    const { size } = await stat(join(folder, 'blocks.log'));
+    const scan = vi.spyOn(BlockLog.prototype, 'scan');
+    try {
+      await open();
+      expect(scan.mock.calls).toEqual([[size, stage.ledger.head.height + 1]]);
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 
   test('a checkpoint that could not be written is written the next time, and nothing is missed meanwhile', async () => {

@@ -1,7 +1,8 @@
 import { canonical, chainId, OrbError, type Genesis, type Json, type Signer } from '@orb/protocol';
 import { LedgerEngine, type Clock } from '../engine.ts';
 import { genesisBlock, stateAtGenesis } from '../genesis.ts';
-import { defaultCheckpoint, type CheckpointOptions, type EmbeddedKeeping } from './embedded-keeping.ts';
+import type { Keeping } from '../keeping.ts';
+import { defaultCheckpoint, type CheckpointOptions } from './embedded-keeping.ts';
 import { openLedgerFolder, type Standing } from './open-ledger-folder.ts';
 
 export interface EmbeddedLedgerOptions {
@@ -44,7 +45,7 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
 }
 
 /** A new ledger: block 0. */
-async function start(genesis: Genesis, ordererKey: Signer, keeping: EmbeddedKeeping): Promise<Standing> {
+async function start(genesis: Genesis, ordererKey: Signer, keeping: Keeping): Promise<Standing> {
   const state = stateAtGenesis(genesis);
   const block = genesisBlock(genesis, state, ordererKey);
   await keeping.append({ block, text: canonical(block as unknown as Json), delta: [] });

@@ -8,10 +8,16 @@ import { parseGenesis } from '../genesis.ts';
  *
  *   genesis.json   the first fact of the network, canonical JSON
  *   blocks.log     every block since: the truth (`frame.ts`)
+ *   snapshot.ndjson, history/   of a copy that has begun with a snapshot (`snapshot-lines.ts`): it, and the blocks before it
  *   checkpoint/    state and indexes, built again from the log when missing (`checkpoint.ts`); holds the folder's lock
  */
 export function ledgerPaths(folder: string): { readonly genesis: string; readonly log: string; readonly checkpoint: string } {
   return { genesis: join(folder, 'genesis.json'), log: join(folder, 'blocks.log'), checkpoint: join(folder, 'checkpoint') };
+}
+
+/** The folder of the blocks before a snapshot, in that of a copy that has begun with one: a ledger's folder like any other. */
+export function historyFolder(folder: string): string {
+  return join(folder, 'history');
 }
 
 /** The genesis of a folder; undefined when it holds no ledger. @throws OrbError `ledger-corrupt` */

@@ -1,11 +1,22 @@
 import { mkdir } from 'node:fs/promises';
 import type { BlockHeader, Genesis } from '@orb/protocol';
+import { genesisState } from '../contracts/genesis-state.ts';
+import type { Keeping, SignedHeader } from '../keeping.ts';
+import { JoinedKeeping } from '../snapshot/joined-keeping.ts';
+import { readSnapshotFile, readSnapshotHead } from '../snapshot/snapshot-file.ts';
 import type { State } from '../state.ts';
 import { BlockLog } from './block-log.ts';
 import { Checkpoint } from './checkpoint.ts';
 import { EmbeddedKeeping, type CheckpointOptions } from './embedded-keeping.ts';
 import { ledgerPaths, requireGenesis, settleGenesis, syncFolder } from './folder.ts';
-import { restore } from './restore.ts';
+import { restore, type Beginning } from './restore.ts';
+
+/** A folder that begins with a snapshot. */
+export interface Joined {
+  /** The block of the snapshot. */
+  readonly head: SignedHeader;
+  readonly keeping: JoinedKeeping;
+}
 
 /** Where a ledger stands: its last block and the state after it. */
 export interface Standing {
@@ -15,7 +26,9 @@ export interface Standing {
 
 export interface OpenedFolder {
   readonly genesis: Genesis;
-  readonly keeping: EmbeddedKeeping;
+  readonly keeping: Keeping;
+  /** Where the folder begins with a snapshot. */
+  readonly joined: Joined | undefined;
   /** Undefined when not even block 0 is kept yet. */
   readonly standing: Standing | undefined;
 }
@@ -42,10 +55,17 @@ export async function openLedgerFolder(options: {
     const genesis = await settleGenesis(folder, given);
     log = await BlockLog.open(paths.log, 'a');
     await syncFolder(folder);
-    const restored = await restore(genesis, lag, { log, checkpoint });
-    if (!restored) return { genesis, keeping: new EmbeddedKeeping(lag, { log, checkpoint }), standing: undefined };
-    const { keeping, ...standing } = restored;
-    return { genesis, keeping, standing };
+    const begin = await readSnapshotHead(folder);
+    const beginning = async (): Promise<Beginning> => {
+      const snapshot = begin && (await readSnapshotFile(folder));
+      return { head: begin, entries: snapshot?.entries ?? genesisState(genesis) };
+    };
+    const restored = await restore(genesis, lag, { log, checkpoint, beginning });
+    const embedded = restored?.keeping ?? new EmbeddedKeeping(lag, { log, checkpoint });
+    if (!restored) embedded.begin(genesisState(genesis));
+    const joined = begin && { head: begin, keeping: new JoinedKeeping(begin, embedded) };
+    const standing = restored && { head: restored.head, state: restored.state };
+    return { genesis, keeping: joined?.keeping ?? embedded, joined, standing };
   } catch (error) {
     await checkpoint.close();
     await log?.close();

@@ -1,16 +1,5 @@
-import {
-  blockHash,
-  chainId,
-  labels,
-  OrbError,
-  statement,
-  verify,
-  type Block,
-  type BlockHeader,
-  type Genesis,
-  type Json,
-} from '@orb/protocol';
-import { genesisState } from '../contracts/genesis-state.ts';
+import { blockHash, chainId, labels, OrbError, statement, verify, type BlockHeader, type Genesis, type Json } from '@orb/protocol';
+import type { SignedHeader } from '../keeping.ts';
 import { State } from '../state.ts';
 import type { BlockLog } from './block-log.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -23,18 +12,23 @@ export interface Restored {
   readonly keeping: EmbeddedKeeping;
 }
 
-type Head = Pick<Block, 'header' | 'signature'>;
+/** What a ledger's log stands on: nothing, or the block of a snapshot; and the state there. */
+export interface Beginning {
+  readonly head: SignedHeader | undefined;
+  readonly entries: Iterable<readonly [string, Json]>;
+}
 
 /**
  * Brings back the state as of the last block: from the checkpoint, then forward by what later blocks did. Signatures,
  * links and, at the end, the state's root against the signed header prove that nothing was altered; running every
- * transaction again is `verify.ts`'s part. Undefined for a log without a block.
+ * transaction again is `verify.ts`'s part. Undefined for a log without a block that begins with nothing.
+ * @param beginning asked for when there is no checkpoint to go on from
  * @throws OrbError `ledger-corrupt`
  */
 export async function restore(
   genesis: Genesis,
   options: CheckpointOptions,
-  { log, checkpoint }: { readonly log: BlockLog; readonly checkpoint: Checkpoint },
+  { log, checkpoint, beginning }: { readonly log: BlockLog; readonly checkpoint: Checkpoint; readonly beginning: () => Promise<Beginning> },
 ): Promise<Restored | undefined> {
   const marker = await checkpoint.marker();
   if (marker && marker.nextOffset > log.size) {
@@ -50,7 +44,9 @@ export async function restore(
   }
   await checkpoint.clear();
   const keeping = new EmbeddedKeeping(options, { log, checkpoint });
-  const restored = await forward(genesis, log, keeping, new Map(genesisState(genesis)), undefined, 0);
+  const { head, entries } = await beginning();
+  keeping.begin(entries);
+  const restored = await forward(genesis, log, keeping, new Map(entries), head, 0);
   if (restored && restored.state.root() !== restored.head.state) {
     throw new OrbError('ledger-corrupt', {
       message: `The state after block ${restored.head.height} is not the one that its header names.`,
@@ -66,7 +62,7 @@ async function forward(
   log: BlockLog,
   keeping: EmbeddedKeeping,
   entries: Map<string, Json>,
-  from: Head | undefined,
+  from: SignedHeader | undefined,
   offset: number,
 ): Promise<Restored | undefined> {
   let head = from;
@@ -94,7 +90,7 @@ async function forward(
   return head && { head: head.header, state: new State(entries), keeping };
 }
 
-function checkHead(frame: Frame, { header, signature }: Head, previous: BlockHeader | undefined, genesis: Genesis): void {
+function checkHead(frame: Frame, { header, signature }: SignedHeader, previous: BlockHeader | undefined, genesis: Genesis): void {
   const chain = chainId(genesis);
   const wrong =
     (header.chain !== chain && 'it belongs to another ledger') ||

@@ -40,7 +40,7 @@ export function startCosigning({ ledger, cosigner, sink, backOff: waits = defaul
       }
       await sink.send(await cosigner.sign(headers), signal);
       backOff.reset();
-      next += headers.length;
+      next = headers.at(-1)!.height + 1;
     }
   };
   const run = async (): Promise<void> => {
@@ -66,7 +66,8 @@ export function startCosigning({ ledger, cosigner, sink, backOff: waits = defaul
 
 async function headersFrom(ledger: Ledger, from: number): Promise<BlockHeader[]> {
   const headers: BlockHeader[] = [];
-  for (let height = from; height <= ledger.head.height && headers.length < cosignaturesPerMessage; height++) {
+  // What a copy does not have, it has not run.
+  for (let height = Math.max(from, ledger.oldest); height <= ledger.head.height && headers.length < cosignaturesPerMessage; height++) {
     headers.push((await ledger.header(height))!);
   }
   return headers;

@@ -1,9 +1,10 @@
-import { canonical, type BlockHeader, type Json, type TransactionId } from '@orb/protocol';
+import { canonical, type Json, type TransactionId } from '@orb/protocol';
 import { BlockIndex } from '../block-index.ts';
-import type { Keeping, KeptBlock, NewBlock, Place } from '../keeping.ts';
+import type { Keeping, KeptBlock, NewBlock, Place, SignedHeader } from '../keeping.ts';
 
 /** Keeps blocks in memory, for as long as the process lives. */
 export class MemoryKeeping implements Keeping {
+  readonly oldest = 0;
   readonly #blocks: KeptBlock[] = [];
   readonly #index = new BlockIndex();
 
@@ -16,8 +17,8 @@ export class MemoryKeeping implements Keeping {
     return this.#blocks[height];
   }
 
-  async readHeader(height: number): Promise<BlockHeader | undefined> {
-    return this.#blocks[height]?.block.header;
+  async readHead(height: number): Promise<SignedHeader | undefined> {
+    return this.#blocks[height]?.block;
   }
 
   async readText(height: number): Promise<string | undefined> {

@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sha256, type Block, type BlockHeader, type ChainId } from '@orb/protocol';
+import { OrbError, sha256, type Block, type BlockHeader, type ChainId } from '@orb/protocol';
 import { syncFolder } from '../embedded/folder.ts';
 
 /** A block that was refused, with all that another needs to judge it. */
@@ -70,6 +70,15 @@ export class EvidenceFiles {
     this.#files.add(name);
     return path;
   }
+}
+
+/** Why a block, and with it the upstream, is refused. */
+export function refusal({ height, reason }: Pick<Evidence, 'height' | 'reason'>): OrbError {
+  return new OrbError('ledger-corrupt', {
+    message: `Block ${height} is refused: ${reason.replace(/\.$/, '')}.`,
+    hint: 'The block is kept in the folder evidence/ of this ledger. Show it to the other peers and to the operator of the orderer.',
+    details: { height },
+  });
 }
 
 async function read(folder: string, name: string): Promise<Evidence | undefined> {

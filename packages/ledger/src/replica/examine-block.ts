@@ -7,14 +7,13 @@ import {
   OrbError,
   parseWith,
   transactionsRoot,
-  type Block,
   type BlockHeader,
   type Genesis,
   type Transaction,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { BlockBuilder } from '../block-builder.ts';
-import type { NewBlock } from '../keeping.ts';
+import type { NewBlock, SignedHeader } from '../keeping.ts';
 import { isSignedBy, reExecute } from '../re-execute.ts';
 import type { State } from '../state.ts';
 import type { OffClock } from './block-clock.ts';
@@ -29,7 +28,7 @@ export interface Standpoint {
   /** Whether the next block's time may not be taken now. */
   judgeTime(header: BlockHeader): Promise<OffClock | undefined> | undefined;
   /** A block that the replica has. */
-  kept(height: number): Promise<Block | undefined>;
+  kept(height: number): Promise<SignedHeader | undefined>;
 }
 
 /** What came of looking at a block. */
@@ -50,7 +49,7 @@ export type Verdict =
        */
       readonly proven: boolean;
       /** The replica's own block, where the wrong one stands against it. */
-      readonly ours?: Pick<Block, 'header' | 'signature'>;
+      readonly ours?: SignedHeader;
     };
 
 const shape = z.strictObject({

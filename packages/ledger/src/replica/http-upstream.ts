@@ -34,6 +34,7 @@ export function httpUpstream({ chain, ...options }: HttpUpstreamOptions): Upstre
         'protocol-violation',
       ).cosignatures,
     blocks: (from, signal) => api.lines(`/v1/ledger/follow?from=${from}`, signal),
+    snapshot: (signal) => api.lines('/v1/ledger/snapshot', signal),
     async submit(transaction, signal) {
       const answer = await api.json('/v1/ledger/transactions', signal, transaction);
       return parseWith(committedSchema, answer, 'committed', 'protocol-violation');

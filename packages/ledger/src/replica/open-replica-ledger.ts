@@ -1,21 +1,35 @@
-import { asOrbError, chainId, limits, OrbError, type Genesis } from '@orb/protocol';
+import { asOrbError, chainId, limits, OrbError, type Genesis, type Hex32 } from '@orb/protocol';
 import { defaultCheckpoint, type CheckpointOptions } from '../embedded/embedded-keeping.ts';
 import { openLedgerFolder } from '../embedded/open-ledger-folder.ts';
+import { checkSnapshot } from '../snapshot/check-snapshot.ts';
+import { writeSnapshotFile } from '../snapshot/snapshot-file.ts';
+import { readSnapshot } from '../snapshot/snapshot-lines.ts';
 import { defaultBackOff } from './back-off.ts';
 import { EvidenceFiles } from './evidence.ts';
 import { takeFirstBlock } from './first-block.ts';
 import { ReplicaLedger, type ReplicaOptions, type ReplicaPatience } from './replica-ledger.ts';
 import type { Upstream } from './upstream.ts';
 
-export interface ReplicaLedgerOptions extends Partial<ReplicaPatience>, Partial<Pick<ReplicaOptions, 'clock' | 'onRefused' | 'onTrouble'>> {
+export interface ReplicaLedgerOptions
+  extends Partial<ReplicaPatience>, Partial<Pick<ReplicaOptions, 'clock' | 'onRefused' | 'onTrouble' | 'onWhole'>> {
   /** Where its copy is kept, in the same files as any embedded ledger's; made when missing. */
   readonly folder: string;
   /** The genesis of the network that is trusted, from elsewhere than the upstream. Must agree with that of an old folder. */
   readonly genesis: Genesis;
   readonly upstream: Upstream;
+  /**
+   * What a new folder begins with: a snapshot that enough peers have co-signed, or block 0. `auto` asks for a snapshot of a
+   * ledger that is long, and begins with block 0 when there is none to trust. @default 'auto'
+   */
+  readonly begin?: 'auto' | 'snapshot' | 'start';
+  /** Keys of which more than two thirds must have co-signed the snapshot, beside the peers that it lists. */
+  readonly trusted?: readonly Hex32[];
   /** How far the checkpoint may lag. */
   readonly checkpoint?: CheckpointOptions;
 }
+
+/** Blocks that take less to run again than a snapshot takes to fetch. */
+const longLedger = 1_000;
 
 const defaultPatience: ReplicaPatience = {
   backOff: defaultBackOff,
@@ -36,16 +50,46 @@ const firstBlockMs = 30_000;
  */
 export async function openReplicaLedger(options: ReplicaLedgerOptions): Promise<ReplicaLedger> {
   const { folder, genesis: given, upstream, checkpoint = defaultCheckpoint, clock = Date.now, ...rest } = options;
-  const { genesis, keeping, standing: found } = await openLedgerFolder({ folder, genesis: given, checkpoint });
+  const settings = { ...defaultPatience, ...rest, clock };
+  let opened = await openLedgerFolder({ folder, genesis: given, checkpoint });
+  const { genesis } = opened;
   try {
+    if (!opened.standing && (await beginWithSnapshot(genesis, options, settings))) {
+      await opened.keeping.close();
+      opened = await openLedgerFolder({ folder, genesis, checkpoint });
+    }
+    const { keeping, standing: found, joined } = opened;
     const standing = found ?? (await takeFirstBlock(genesis, await fetchFirstBlock(upstream), keeping));
     const evidence = await EvidenceFiles.open(folder);
     const refused = (await evidence.proven())?.evidence;
-    const settings = { ...defaultPatience, ...rest, clock, refused };
-    return new ReplicaLedger({ genesis, chain: chainId(genesis), ...standing, ...settings }, { keeping, upstream, evidence });
+    const its = { ...settings, refused, joined: joined && { ...joined, folder } };
+    return new ReplicaLedger({ genesis, chain: chainId(genesis), ...standing, ...its }, { keeping, upstream, evidence });
   } catch (error) {
-    await keeping.close();
+    await opened.keeping.close();
     throw error;
+  }
+}
+
+/** Puts a snapshot into a new folder. @returns whether one is there now @throws OrbError why not, when nothing else is wanted */
+async function beginWithSnapshot(
+  genesis: Genesis,
+  { folder, upstream, begin = 'auto', trusted = [] }: ReplicaLedgerOptions,
+  { clock, offMs, onTrouble }: Pick<ReplicaOptions, 'clock' | 'offMs' | 'onTrouble'>,
+): Promise<boolean> {
+  if (begin === 'start' || !upstream.snapshot) return false;
+  const ending = new AbortController();
+  try {
+    if (begin === 'auto' && (await upstream.head(ending.signal)).height < longLedger) return false;
+    const snapshot = await readSnapshot(upstream.snapshot(ending.signal));
+    await checkSnapshot(snapshot, genesis, { trusted, latestTime: clock() + offMs });
+    await writeSnapshotFile(folder, snapshot);
+    return true;
+  } catch (error) {
+    if (begin === 'snapshot') throw error;
+    onTrouble?.(asOrbError(error));
+    return false;
+  } finally {
+    ending.abort();
   }
 }
 

@@ -1,6 +1,5 @@
 import {
   asOrbError,
-  type Block,
   type BlockHeader,
   cosignersOf,
   OrbError,
@@ -10,6 +9,7 @@ import {
   type TransactionId,
 } from '@orb/protocol';
 import type { Clock } from '../engine.ts';
+import type { Joined } from '../embedded/open-ledger-folder.ts';
 import type { Keeping } from '../keeping.ts';
 import { KeptLedger, type KeptLedgerOptions } from '../kept-ledger.ts';
 import type { Committed } from '../port.ts';
@@ -17,7 +17,8 @@ import { Arrivals, notThere } from './arrivals.ts';
 import { readPeerSet } from '../finality/peer-set.ts';
 import { BackOff, type BackOffOptions } from './back-off.ts';
 import { BlockClock, type BlockClockOptions, type OffClock } from './block-clock.ts';
-import type { Evidence, EvidenceFiles } from './evidence.ts';
+import { refusal, type Evidence, type EvidenceFiles } from './evidence.ts';
+import { fillHistory } from './fill-history.ts';
 import { examineBlock, type Standpoint, type Verdict } from './examine-block.ts';
 import { Refusals } from './refusals.ts';
 import type { Upstream } from './upstream.ts';
@@ -35,6 +36,10 @@ export interface ReplicaOptions extends KeptLedgerOptions, ReplicaPatience {
   readonly clock: Clock;
   /** Why nothing more is accepted, from an earlier run. */
   readonly refused?: Evidence | undefined;
+  /** Where it has begun with a snapshot: the blocks before that are fetched, run again and joined to it. */
+  readonly joined?: (Joined & { readonly folder: string }) | undefined;
+  /** The blocks before the snapshot are there, and have led to it. */
+  readonly onWhole?: (() => void) | undefined;
   /** A block was refused. @param file where the evidence is; undefined when the folder holds too much of it */
   readonly onRefused?: ((evidence: Evidence, file: string | undefined) => void) | undefined;
   /** The upstream cannot be reached, or does not answer as one; the replica tries again by itself. */
@@ -68,6 +73,7 @@ export class ReplicaLedger extends KeptLedger {
   /** Ends the following: with the end of all, or when nothing more is accepted. */
   readonly #leaving = new AbortController();
   readonly #following: Promise<void>;
+  readonly #filling: Promise<void>;
   readonly #blockClock: BlockClock;
   #state: ReplicaStatus['state'] = 'connecting';
   #error: OrbError | undefined;
@@ -86,6 +92,7 @@ export class ReplicaLedger extends KeptLedger {
     this.refusals = new Refusals({ ledger: this, clock: options.clock, onSecondBlock: (evidence) => this.#keepEvidence(evidence) });
     if (options.refused) this.#refuseFor(options.refused);
     this.#following = this.#followUpstream();
+    this.#filling = this.#fillHistory();
   }
 
   get status(): ReplicaStatus {
@@ -127,7 +134,7 @@ export class ReplicaLedger extends KeptLedger {
     this.#ending.abort();
     this.#leaving.abort();
     this.#arrivals.failAll(closedError());
-    await this.#following;
+    await Promise.all([this.#following, this.#filling]);
     this.#state = 'closed';
     await this.closeKeeping();
   }
@@ -141,8 +148,9 @@ export class ReplicaLedger extends KeptLedger {
       async ({ height }) => {
         if (!this.#arrivals.expect(id, height)) return;
         timer = setTimeout(() => this.#arrivals.fail(id, lateError(height)), this.#options.arrivalMs);
-        // It may have been there before this replica was asked.
-        if (height <= this.head.height && !(await this.keeping.locate(id))) this.#arrivals.fail(id, notThere(id, height));
+        // It may have been there before this replica was asked, or before its oldest block.
+        if (height < this.oldest) this.#arrivals.fail(id, unavailable(`The transaction is in block ${height}, which is not here yet.`));
+        else if (height <= this.head.height && !(await this.keeping.locate(id))) this.#arrivals.fail(id, notThere(id, height));
       },
       (error: unknown) => this.#arrivals.fail(id, asOrbError(error)),
     );
@@ -201,6 +209,32 @@ export class ReplicaLedger extends KeptLedger {
     }
   }
 
+  async #fillHistory(): Promise<void> {
+    const { joined, genesis, clock, backOff, onTrouble, onWhole } = this.#options;
+    if (!joined) return;
+    await Promise.resolve();
+    const { chain } = this;
+    const before = await fillHistory(
+      {
+        folder: joined.folder,
+        genesis,
+        begin: joined.head,
+        upstream: this.#upstream,
+        backOff,
+        onTrouble: (error) => onTrouble?.(error),
+        onWrong: (wrong) => {
+          const evidence: Evidence = { v: 1, chain, seenAt: clock(), ...wrong };
+          // What proves nothing is tried again there.
+          this.#keepEvidence(evidence).catch(() => undefined);
+        },
+      },
+      this.#leaving.signal,
+    );
+    if (!before) return;
+    joined.keeping.join(before);
+    onWhole?.();
+  }
+
   async #keep({ made, builder }: Extract<Verdict, { kind: 'right' }>): Promise<void> {
     try {
       await this.keeping.append(made);
@@ -249,7 +283,7 @@ export class ReplicaLedger extends KeptLedger {
 
   #standpoint(): Standpoint {
     const { genesis, chain, head, state } = this;
-    const kept = (height: number): Promise<Block | undefined> => this.block(height);
+    const kept = (height: number) => this.signedHeader(height);
     return { genesis, chain, head, state, kept, judgeTime: (header) => this.#judgeTime(header) };
   }
 
@@ -266,15 +300,6 @@ export class ReplicaLedger extends KeptLedger {
     const signers = cosignersOf(header, cosignatures);
     return peers.filter(({ keys }) => keys.some((key) => signers.has(key))).length >= needed;
   }
-}
-
-/** Why a block, and with it the upstream, is refused. */
-export function refusal({ height, reason }: Pick<Evidence, 'height' | 'reason'>): OrbError {
-  return new OrbError('ledger-corrupt', {
-    message: `Block ${height} is refused: ${reason.replace(/\.$/, '')}.`,
-    hint: 'The block is kept in the folder evidence/ of this ledger. Show it to the other peers and to the operator of the orderer.',
-    details: { height },
-  });
 }
 
 function unavailable(message: string, cause?: unknown): OrbError {

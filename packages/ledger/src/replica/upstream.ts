@@ -16,6 +16,8 @@ export interface Upstream {
   blocks(from: number, signal: AbortSignal): AsyncIterable<unknown>;
   /** What peers have co-signed of a block, as far as it is known there. */
   cosignatures?(height: number, signal: AbortSignal): Promise<readonly Cosignature[]>;
+  /** The lines of a snapshot that its peers have co-signed. @throws OrbError where there is none to give */
+  snapshot?(signal: AbortSignal): AsyncIterable<unknown>;
   /** Hands a transaction to the orderer. @throws OrbError why it was refused; a retryable one when nobody answered */
   submit(transaction: Transaction, signal: AbortSignal): Promise<Pick<Committed, 'height'>>;
 }

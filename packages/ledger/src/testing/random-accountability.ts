@@ -4,6 +4,7 @@ import {
   merkleLeaf,
   merkleRoot,
   nodeId,
+  pieceCommitment,
   stateKeys,
   superNodeId,
   toHex,
@@ -180,6 +181,10 @@ async function seedingTransaction(
       );
     case 'ask':
       return net.sign('seeding.challenge', { ...to, version, number: number + 1 }, ...by(superNode));
+    case 'commit': {
+      const commitment = pieceCommitment(challenge?.seed ?? '0'.repeat(64), nodeId(node.publicKey), toHex(code));
+      return net.sign('seeding.commit', { ...to, number: Math.max(1, number), node: nodeId(node.publicKey), commitment }, ...by(node));
+    }
     case 'answer':
       return net.sign(
         'seeding.answer',

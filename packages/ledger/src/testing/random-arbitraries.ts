@@ -99,7 +99,10 @@ export const operationArbitrary = fc.oneof(
   often(2, fc.record({ type: fc.constant('unbond'), owner: who, superNode, units: amount, honest })),
   often(2, fc.record({ type: fc.constant('withdraw'), superNode })),
   often(3, fc.record({ type: fc.constant('commission'), superNode })),
-  often(6, fc.record({ type: fc.constant('seeding'), superNode, node, step: fc.constantFrom('root', 'ask', 'answer', 'pay'), honest })),
+  often(
+    8,
+    fc.record({ type: fc.constant('seeding'), superNode, node, step: fc.constantFrom('root', 'ask', 'commit', 'answer', 'pay'), honest }),
+  ),
   often(7, fc.record({ type: fc.constant('wait'), ms: fc.constantFrom(1, 300, 700, 1_100, 2_100, 6_000) })),
 );
 

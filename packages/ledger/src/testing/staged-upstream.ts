@@ -36,6 +36,8 @@ export class StagedUpstream implements Upstream {
 
   cosignatures: NonNullable<Upstream['cosignatures']> = () => Promise.resolve([]);
 
+  snapshot?: NonNullable<Upstream['snapshot']>;
+
   async *blocks(from: number, signal: AbortSignal): AsyncGenerator<unknown, void> {
     this.streams++;
     this.#check();

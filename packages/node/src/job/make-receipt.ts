@@ -22,6 +22,7 @@ export function makeReceipt(job: AcceptedJob, request: RequestBody, run: Run, us
     requestHash: request.hash(),
     resultHash: resultHash(run.status, sent.sha256),
     outcome: usage.outcome,
+    ...(run.web?.usage && { network: run.web.usage }),
   });
 }
 

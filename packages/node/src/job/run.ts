@@ -1,4 +1,5 @@
 import { asOrbError, errorTable, limits, OrbError, outcomes, type Canceller, type Outcome } from '@orb/protocol';
+import type { JobWeb } from '../web/job-web.ts';
 import type { InvocationResult, InvocationUsage, Lease } from '@orb/sandbox';
 
 /** A job's answer as it leaves this node, whether the handler made it or the job never reached it. */
@@ -6,6 +7,8 @@ export interface Run extends InvocationResult {
   readonly streamed: boolean;
   /** Received → handed to the handler, microseconds. */
   readonly setupUs: number;
+  /** Its requests to the network, where it may make any. */
+  readonly web?: JobWeb | undefined;
   /** Tells the handler that nobody wants its answer any more. */
   readonly canceller?: Canceller;
   /** The instance's place, given back when the job is over. */

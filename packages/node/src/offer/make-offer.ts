@@ -1,4 +1,4 @@
-import type { IsolationTier, Offer, VersionId } from '@orb/protocol';
+import type { IsolationTier, NetworkPolicy, Offer, VersionId } from '@orb/protocol';
 import type { Lending } from './lending.ts';
 import type { Machine } from './machine.ts';
 
@@ -10,6 +10,8 @@ export interface OfferFacts {
   readonly runtimes: readonly string[];
   readonly isolation: IsolationTier;
   readonly labels: Readonly<Record<string, string>>;
+  /** What of the network functions may reach; undefined for nothing. */
+  readonly network: NetworkPolicy | undefined;
 }
 
 /** What this computer lends at this moment, for one super node. */
@@ -29,5 +31,6 @@ export function makeOffer(facts: OfferFacts, lending: Lending, seeds: Iterable<V
     accepting: lending.accepting,
     seeds: [...new Set(seeds)],
     lastBatch,
+    ...(facts.network !== undefined && { network: facts.network }),
   };
 }

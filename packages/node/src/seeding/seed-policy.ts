@@ -1,4 +1,12 @@
-import { tierOf, tierSatisfies, type AccountId, type IsolationTier, type Manifest } from '@orb/protocol';
+import {
+  tierOf,
+  tierSatisfies,
+  whyNetworkUnfit,
+  type AccountId,
+  type IsolationTier,
+  type Manifest,
+  type NetworkPolicy,
+} from '@orb/protocol';
 
 /** Whose functions, and which, this computer seeds. */
 export interface SeedPolicy {
@@ -24,6 +32,7 @@ export interface SeedMeans {
   readonly labels: Readonly<Record<string, string>>;
   readonly rate: bigint;
   readonly memoryMiB: number;
+  readonly network?: NetworkPolicy | undefined;
 }
 
 /** Why a version is not seeded here, for a person to read; undefined when it is. @param owner account that lends this computer */
@@ -51,6 +60,7 @@ export function refuseToKeep(
     (means.runtimes.includes(runtime)
       ? undefined
       : `It needs the runtime ${runtime}; this node has ${means.runtimes.join(', ') || 'none'}.`) ??
+    whyNetworkUnfit(manifest, means.network) ??
     (account === owner ? undefined : refuseStranger(policy, means, manifest))
   );
 }

@@ -1,4 +1,4 @@
-import { hex32, isolationTiers, limits, OrbError, parseWith, rate } from '@orb/protocol';
+import { hex32, isolationTiers, limits, networkPolicySchema, OrbError, parseWith, rate, type NetworkPolicy } from '@orb/protocol';
 import { z } from 'zod';
 import { parseHours } from './hours.ts';
 
@@ -45,6 +45,8 @@ export const settingsSchema = z.strictObject({
    * @default namespaces
    */
   minIsolation: z.enum(isolationTiers).optional(),
+  /** What of the network functions may reach: nothing, everything public, or these hosts. */
+  network: z.union([z.literal('none'), networkPolicySchema]).default('none'),
   /** Whether container images run here, where a Docker Engine holds what it promises. */
   containers: z.enum(['on', 'off']).default('on'),
   /** Cores that one container may use. */
@@ -65,6 +67,11 @@ export type Settings = z.output<typeof settingsSchema>;
 export type SettingsChange = { readonly [Name in keyof Settings]?: SettingsInput[Name] | null };
 
 const changeSchema = z.partialRecord(settingsSchema.keyof(), z.unknown());
+
+/** What of the network the owner allows; undefined for nothing. */
+export function networkPolicy({ network }: Settings): NetworkPolicy | undefined {
+  return network === 'none' ? undefined : network;
+}
 
 /** Fills in defaults. @throws OrbError `invalid-request` naming each wrong field */
 export function checkSettings(input: unknown): Settings {

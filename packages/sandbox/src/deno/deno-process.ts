@@ -16,6 +16,8 @@ const stderrTailBytes = 4_096;
 const stderrLimitBytes = 1_048_576;
 /** bubblewrap names its inner process within milliseconds, or never. */
 const setUpWithinMs = 5_000;
+/** How long tidying up may take on a crowded machine. */
+const tidyWithinMs = 1_000;
 /** bubblewrap's report of the process's number is some 200 bytes. */
 const infoLimitBytes = 4_096;
 
@@ -25,6 +27,8 @@ export interface DenoProcessOptions {
   readonly pageBytes: number;
   /** Idle time after which the process is frozen. */
   readonly freezeAfterMs: number;
+  /** Time frozen after which it tidies up, once. */
+  readonly tidyAfterMs: number;
   readonly priority: LentLimits['priority'];
   readonly group: ProcessGroup | undefined;
 }
@@ -44,10 +48,15 @@ export class DenoProcess implements Channel, Watched {
   #busy = true;
   #frozen = false;
   #idleSinceMs = 0;
+  #tidied = false;
+  #tidying = false;
+  #tidyTimer: NodeJS.Timeout | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
   /** Called every 25 ms with the private memory in KiB. */
   onMemory: (memoryKiB: number) => void = () => {};
   onAbuse: (reason: string) => void = () => {};
+  /** The process has been at rest for a while, and is awake to give back memory that it does not need; it sleeps again after that. */
+  onTidy: () => Promise<void> = () => Promise.resolve();
 
   constructor(options: DenoProcessOptions, watch: ProcessWatch) {
     this.#options = options;
@@ -73,6 +82,7 @@ export class DenoProcess implements Channel, Watched {
       if (this.#ended) return;
       this.#ended = true;
       this.#watch.remove(this);
+      clearTimeout(this.#tidyTimer);
       this.#stats?.usage();
       this.#stats?.close();
       this.#onDrain();
@@ -114,9 +124,10 @@ export class DenoProcess implements Channel, Watched {
       this.#idleSinceMs = performance.now();
       return;
     }
-    if (this.#frozen) this.#signal('SIGCONT');
-    this.#frozen = false;
-    this.#watch.wake(this);
+    this.#tidied = false;
+    this.#tidying = false;
+    clearTimeout(this.#tidyTimer);
+    this.#wake();
   }
 
   limitMemory(memoryMiB: number): void {
@@ -130,10 +141,27 @@ export class DenoProcess implements Channel, Watched {
   look(nowMs: number): boolean {
     if (this.#ended) return false;
     if (this.#stats) this.onMemory(this.#stats.memoryKiB());
-    if (this.#busy || nowMs - this.#idleSinceMs < this.#options.freezeAfterMs) return true;
+    const stillMs = nowMs - this.#idleSinceMs;
+    if (this.#busy || stillMs < (this.#tidying ? tidyWithinMs : this.#options.freezeAfterMs)) return true;
     // Code that was left running after the last answer gets no more of the owner's CPU.
     this.#frozen = this.#signal('SIGSTOP');
+    if (this.#frozen && !this.#tidied) this.#tidyTimer = setTimeout(() => this.#tidy(), this.#options.tidyAfterMs).unref();
     return !this.#frozen;
+  }
+
+  #tidy(): void {
+    if (this.#busy || this.#ended) return;
+    this.#tidied = true;
+    this.#tidying = true;
+    this.#idleSinceMs = performance.now();
+    this.#wake();
+    void this.onTidy().then(() => (this.#tidying = false));
+  }
+
+  #wake(): void {
+    if (this.#frozen) this.#signal('SIGCONT');
+    this.#frozen = false;
+    this.#watch.wake(this);
   }
 
   #connectBubblewrap(): void {

@@ -8,15 +8,19 @@ import { ProcessWatch } from './process-watch.ts';
 import { SparePool } from './spare-pool.ts';
 
 export interface DenoSandboxOptions {
-  /** Processes kept ready with no code in them. @default 2 */
+  /** Processes kept ready with no code in them, at least; 0 for never any. @default 2 */
   readonly spares?: number;
+  /** The same at most, after many functions were started at once. @default 8 */
+  readonly mostSpares?: number;
   /** Idle time after which a process is frozen, so that it uses no CPU. @default 100 */
   readonly freezeAfterMs?: number;
+  /** Time frozen after which a process gives back memory that it no longer needs, once. @default 2,000 */
+  readonly tidyAfterMs?: number;
   /** Layers to leave out: for tests of the others, one at a time. */
   readonly without?: readonly (keyof Layers)[];
 }
 
-const defaults = { spares: 2, freezeAfterMs: 100 };
+const defaults = { spares: 2, mostSpares: 8, freezeAfterMs: 100, tidyAfterMs: 2_000 };
 
 /** Runs JavaScript bundles, each version in Deno processes of its own. */
 export class DenoSandbox implements Sandbox {
@@ -34,7 +38,9 @@ export class DenoSandbox implements Sandbox {
   constructor(options: DenoSandboxOptions = {}) {
     this.#options = { ...defaults, without: [], ...options };
     const firstClassMiB = sizeClass(limits.memoryMiB.default);
-    this.#pool = new SparePool({ size: this.#options.spares, firstClassMiB }, { start: (memoryMiB) => this.#spawn(memoryMiB) });
+    const { spares: least, mostSpares } = this.#options;
+    const most = least === 0 ? 0 : mostSpares;
+    this.#pool = new SparePool({ least, most, firstClassMiB }, { start: (memoryMiB) => this.#spawn(memoryMiB) });
   }
 
   async probe(): Promise<SandboxReport> {
@@ -56,8 +62,12 @@ export class DenoSandbox implements Sandbox {
       await instance.kill();
       throw error;
     } finally {
-      this.#pool.refill(memoryMiB);
+      this.#pool.refill();
     }
+  }
+
+  allowSpares(memoryMiB: number): void {
+    this.#pool.allow(memoryMiB);
   }
 
   /** Cores and memory hold at once where there are control groups; the priority for processes that are started from now on. */
@@ -90,7 +100,7 @@ export class DenoSandbox implements Sandbox {
     this.#machine ??= probeMachine(this.#options.without).then((machine) => {
       this.#known = machine;
       if (this.#lent) machine.groups?.limit(this.#lent);
-      if (!this.#closed) this.#pool.refill(sizeClass(limits.memoryMiB.default));
+      if (!this.#closed) this.#pool.open();
       return machine;
     });
     return this.#machine;
@@ -99,13 +109,15 @@ export class DenoSandbox implements Sandbox {
   #spawn(memoryMiB: number): HostedInstance {
     const { layers, tools, filter, pageBytes, groups } = this.#known!;
     const plan = launchPlan(layers, tools, memoryMiB, this.#priority);
+    const { freezeAfterMs, tidyAfterMs } = this.#options;
     const process = new DenoProcess(
-      { plan, filter, pageBytes, freezeAfterMs: this.#options.freezeAfterMs, priority: this.#priority, group: groups?.make(memoryMiB) },
+      { plan, filter, pageBytes, freezeAfterMs, tidyAfterMs, priority: this.#priority, group: groups?.make(memoryMiB) },
       this.#watch,
     );
     const instance = new HostedInstance(process);
     instance.limitMemory(memoryMiB);
     if (layers.watch) process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
+    process.onTidy = () => instance.tidy();
     process.onAbuse = (reason) => instance.end('bad-response', reason);
     this.#instances.set(instance, process);
     void instance.ended.then(() => {

@@ -147,7 +147,7 @@ describe('one layer at a time, the others off', () => {
     expect(JSON.parse(all.slice('got '.length))).toEqual({
       root: ['deno', 'harness', 'lib', 'lib64', 'proc'].filter((name) => process.arch === 'x64' || name !== 'lib64'),
       processes: ['1'],
-      env: ['DENO_DIR', 'DENO_NO_UPDATE_CHECK', 'DENO_WEBGPU_BACKEND', 'PWD'].filter((name) => all.includes(name)),
+      env: ['DENO_DIR', 'DENO_NO_UPDATE_CHECK', 'DENO_WEBGPU_BACKEND', 'MALLOC_ARENA_MAX', 'PWD'].filter((name) => all.includes(name)),
       host: 'fn',
       uid: 65_534,
     });

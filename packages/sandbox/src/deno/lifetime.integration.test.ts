@@ -37,6 +37,13 @@ function descendants(of: number): ProcessState[] {
 
 const denos = (of: number) => descendants(of).filter(({ name, state }) => name === 'deno' && state !== 'Z');
 
+/** Memory that a process shares with no other, MiB. */
+function ownMiB(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const kib = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)![1]);
+  return (kib('Private_Clean') + kib('Private_Dirty')) / 1_024;
+}
+
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await sleep(10);
 }
@@ -87,6 +94,40 @@ describe.skipIf(process.platform !== 'linux')('processes of a sandbox (they are 
       await instance.invoke(jobOf(1));
       await until(() => denos(process.pid).some(({ state }) => state === 'T'));
       expect(await textOf(await instance.invoke(jobOf(41)))).toBe('42');
+    } finally {
+      await sandbox.close();
+    }
+  });
+
+  it('has an idle process give back what it no longer needs, and sleeps again: a warm hello keeps less than 20 MB', async () => {
+    const sandbox = new DenoSandbox({ spares: 0, freezeAfterMs: 20, tidyAfterMs: 50 });
+    try {
+      const source = `
+        export default (n) => { globalThis.held = Array.from({ length: n }, (_, i) => ('x'.repeat(1000) + i).split('')); return typeof gc }`;
+      // Two, because pages that all share are no one's own.
+      const instances = [await sandbox.start(programOf(source)), await sandbox.start(programOf(source))];
+      for (const instance of instances) for (const n of [3_000, 0]) await instance.invoke(jobOf(n));
+      expect(await textOf(await instances[0]!.invoke(jobOf(0)))).toBe('"undefined"');
+      const pids = denos(process.pid).map(({ pid }) => pid);
+      await until(() => pids.every((pid) => ownMiB(pid) < 20));
+      await until(() => denos(process.pid).every(({ state }) => state === 'T'));
+      expect(await textOf(await instances[1]!.invoke(jobOf(0)))).toBe('"undefined"');
+    } finally {
+      await sandbox.close();
+    }
+  });
+
+  it('lets the timers of a module run while calls follow each other as closely as they can', async () => {
+    const sandbox = new DenoSandbox({ spares: 0 });
+    try {
+      const instance = await sandbox.start(programOf('let ticks = 0; setInterval(() => ticks++, 1); export default () => ticks'));
+      let calls = 0;
+      let ticks = 0;
+      while (ticks < 5) {
+        ticks = Number(await textOf(await instance.invoke(jobOf(null))));
+        calls++;
+      }
+      expect(calls).toBeGreaterThan(5);
     } finally {
       await sandbox.close();
     }

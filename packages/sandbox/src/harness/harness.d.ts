@@ -4,10 +4,12 @@ export interface HarnessPlatform {
   load(code: Uint8Array, env: Readonly<Record<string, string>>): Promise<unknown>;
   readonly scope: { run(value: unknown, work: () => void): void; get(): unknown };
   format(values: unknown[]): string;
+  tidy(): void;
 }
 export interface Harness {
   readonly reader: { push(chunk: Uint8Array): void };
   flush(): void;
+  atRest(): boolean;
   ready(): void;
   log(level: number, values: unknown[]): void;
   uncaught(thrown: unknown): void;

@@ -16,6 +16,7 @@ const earlyLines = 100;
  * @param {(code: Uint8Array, env: Readonly<Record<string, string>>) => Promise<any>} platform.load evaluates a bundle; its exports
  * @param {{ run: (value: any, work: () => void) => void, get: () => any }} platform.scope which job a line of code runs for
  * @param {(values: unknown[]) => string} platform.format what `console.log` would print
+ * @param {() => void} platform.tidy gives back memory that nothing needs
  */
 export function createHarness(platform) {
   const output = createOutput(platform.write);
@@ -24,6 +25,8 @@ export function createHarness(platform) {
   const shared = { frame: output.frame, jobs, format: platform.format, env: Object.freeze({}) };
   /** @type {((job: any, body: any) => void) | undefined} */
   let shape;
+  /** What is the same for all calls. */
+  let fixed = { function: '', version: '', memoryMiB: 0 };
   /** Lines written before the first job: shown with that job. @type {[number, string][]} */
   let early = [];
 
@@ -31,6 +34,10 @@ export function createHarness(platform) {
   function onFrame(type, id, payload) {
     if (type === toFunction.call) return startJob(id, payload);
     if (type === toFunction.load) return void load(payload);
+    if (type === toFunction.tidy) {
+      platform.tidy();
+      return output.frame(toHost.tidied, 0, undefined, undefined);
+    }
     if (type === toFunction.ping) return output.frame(toHost.pong, 0, undefined, undefined);
     const job = mapGet(jobs, id);
     if (!job) return;
@@ -62,6 +69,11 @@ export function createHarness(platform) {
   /** @param {number} id @param {Uint8Array} payload */
   function startJob(id, payload) {
     const { head, body } = split(payload);
+    if (head.fixed) fixed = head.fixed;
+    const { context } = head;
+    context.function = fixed.function;
+    context.version = fixed.version;
+    context.memoryMiB = fixed.memoryMiB;
     const job = new Job(id, head, shared);
     mapSet(jobs, id, job);
     if (head.streamed) job.upload = new Upload((bytes) => output.frame(toHost.credit, id, u32(bytes), undefined));
@@ -89,6 +101,8 @@ export function createHarness(platform) {
   return {
     reader: new FrameReader(maxFrameFromHost, onFrame),
     flush: output.flush,
+    /** True while the code is loaded and no job is under way. */
+    atRest: () => shape !== undefined && jobs.size === 0,
     /** Says that code can be loaded now. */
     ready() {
       output.frame(toHost.ready, 0, undefined, undefined);

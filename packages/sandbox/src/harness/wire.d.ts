@@ -9,6 +9,7 @@ export declare const toFunction: {
   readonly ping: 7;
   readonly told: 8;
   readonly fetch: 9;
+  readonly tidy: 10;
 };
 export declare const toHost: {
   readonly ready: 65;
@@ -25,6 +26,7 @@ export declare const toHost: {
   readonly settled: 76;
   readonly ask: 77;
   readonly fetch: 78;
+  readonly tidied: 79;
 };
 /** What a `fetch` frame says. */
 export declare const fetchOps: { readonly start: 0; readonly piece: 1; readonly end: 2; readonly credit: 3; readonly abort: 4 };

@@ -1,4 +1,4 @@
-import { connectionHeaders, fromUtf8, limits } from '@orb/protocol';
+import { connectionHeaders, fromUtf8, limits, utf8 } from '@orb/protocol';
 import { readU32 } from '../harness/wire.js';
 
 type Headers = readonly (readonly [string, string])[];
@@ -18,7 +18,7 @@ const valuePattern = /^[\t\x20-\x7e\x80-\xff]*$/;
 /** Of one connection only; the gateway sets its own, and counts the bytes itself. */
 const hopByHop = new Set([...connectionHeaders, 'content-length']);
 const parsedHeaders: Headers = [['content-type', 'application/json']];
-const commonHeaders = '[["content-type","application/json"]]';
+const commonHeaders = utf8('[["content-type","application/json"]]');
 
 /**
  * Reads the head of an `answer` or `head` frame.
@@ -41,9 +41,8 @@ export function parseAnswerHead(payload: Uint8Array): AnswerHead {
 function parseHeaders(bytes: Uint8Array): Headers {
   // Twice the limit, because JSON escapes; the exact count follows.
   if (bytes.length > 2 * limits.headersBytes + 8 * limits.headersCount) throw new TypeError('The response headers are too large.');
-  const text = fromUtf8(bytes);
-  if (text === commonHeaders) return parsedHeaders;
-  const pairs: unknown = JSON.parse(text);
+  if (equal(bytes, commonHeaders)) return parsedHeaders;
+  const pairs: unknown = JSON.parse(fromUtf8(bytes));
   if (!Array.isArray(pairs)) throw new TypeError('The response headers are not a list.');
   if (pairs.length > limits.headersCount) throw new TypeError(`There are more than ${limits.headersCount} response headers.`);
   const headers: [string, string][] = [];
@@ -55,6 +54,12 @@ function parseHeaders(bytes: Uint8Array): Headers {
   }
   if (total > limits.headersBytes) throw new TypeError(`The response headers have more than ${limits.headersBytes} bytes.`);
   return headers;
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function checkPair(pair: unknown): [string, string] {

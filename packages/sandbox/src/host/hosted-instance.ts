@@ -14,6 +14,7 @@ import type { Instance, Invocation, InvocationResult, InvocationUsage, Program }
 import { parseAnswerHead } from './answer-head.ts';
 import type { Channel, ChannelEnd } from './channel.ts';
 import { CpuMeter } from './cpu-meter.ts';
+import { Deadlines } from './deadlines.ts';
 import { FrameWriter } from './frame-writer.ts';
 import { HostedJob, type JobHost, type JobOutcome } from './hosted-job.ts';
 import type { FetchWay } from './job-fetches.ts';
@@ -34,6 +35,8 @@ interface Verdict {
   readonly reason: string;
 }
 
+type FixedContext = Pick<Invocation['context'], 'function' | 'version' | 'memoryMiB'>;
+
 /** One function process, seen from the host: every frame from it is checked, every job ends with one outcome. */
 export class HostedInstance implements Instance, JobHost {
   readonly ended: Promise<void>;
@@ -41,12 +44,14 @@ export class HostedInstance implements Instance, JobHost {
   readonly #frames: FrameWriter;
   readonly #meter: CpuMeter;
   readonly #jobs = new Map<number, HostedJob>();
+  readonly #deadlines = new Deadlines((nowMs) => this.#endOverdue(nowMs));
   /** Jobs whose outcome is decided and that the function has not let go of. */
   readonly #lingering = new Map<number, NodeJS.Timeout>();
   readonly #senders = new Map<number, BodySender>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<void>();
   #state: 'starting' | 'ready' | 'loading' | 'serving' = 'starting';
+  #fixed: FixedContext | undefined;
   #lastJob = 0;
   #useless = 0;
   #memoryMiB = Number.POSITIVE_INFINITY;
@@ -58,6 +63,7 @@ export class HostedInstance implements Instance, JobHost {
   #pongTimer: NodeJS.Timeout | undefined;
   /** Printed while no job was under way: the next one's. */
   readonly #printed: [level: number, line: string][] = [];
+  #onTidied: (() => void) | undefined;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -150,6 +156,14 @@ export class HostedInstance implements Instance, JobHost {
     if (memoryKiB > this.#memoryMiB * 1024) this.end('out-of-memory', `The function used more than ${this.#memoryMiB} MiB.`);
   }
 
+  /** Nothing has been under way for a while: has the process give back memory that it no longer needs. Resolves when it says that it has. */
+  tidy(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onTidied = resolve;
+      this.#frames.bytes(toFunction.tidy, 0, nothing);
+    });
+  }
+
   /** Nothing is under way: the process may be frozen until it is. */
   rest(): void {
     if (this.#state === 'ready') this.#channel.busy(false);
@@ -164,14 +178,28 @@ export class HostedInstance implements Instance, JobHost {
     this.#jobs.set(id, job);
     for (const [level, line] of this.#printed.splice(0)) job.log(level, line);
     if (invocation.signal?.aborted) return job.finish('cancelled', 'The caller has gone.');
-    job.timer = setTimeout(() => this.#onTimeout(job), invocation.timeoutMs);
+    this.#deadlines.add(job.deadlineMs);
     if (invocation.signal) {
       job.onAbort = () => this.#cancel(job);
       invocation.signal.addEventListener('abort', job.onAbort, { once: true });
     }
-    const { mode, method, path, headers, timeoutMs, context, body } = invocation;
+    const { mode, method, path, headers, timeoutMs, body } = invocation;
     const whole = body instanceof Uint8Array && body.length <= chunkBytes ? body : undefined;
-    const head = JSON.stringify({ mode, method, path, headers, timeoutMs, context, streamed: whole === undefined });
+    const { call, job: jobId, attempt, caller } = invocation.context;
+    const context = { call, job: jobId, attempt, caller } satisfies Record<
+      Exclude<keyof Invocation['context'], keyof FixedContext>,
+      unknown
+    >;
+    const head = JSON.stringify({
+      mode,
+      method,
+      path,
+      headers,
+      timeoutMs,
+      context,
+      streamed: whole === undefined,
+      fixed: this.#news(invocation),
+    });
     this.#frames.withHead(toFunction.call, id, head, whole ?? nothing);
     if (!whole) void this.#sendBody(job, body);
   }
@@ -203,7 +231,6 @@ export class HostedInstance implements Instance, JobHost {
 
   measure(job: HostedJob): Omit<InvocationUsage, 'outcome' | 'error'> {
     const nowUs = performance.now() * 1000;
-    clearTimeout(job.timer);
     if (job.onAbort) job.invocation.signal?.removeEventListener('abort', job.onAbort);
     this.#senders.get(job.id)?.stop();
     this.#jobs.delete(job.id);
@@ -259,6 +286,22 @@ export class HostedInstance implements Instance, JobHost {
     return true;
   }
 
+  /** What is the same for all calls of an instance goes to it once. */
+  #news({ context: { function: name, version, memoryMiB } }: Invocation): FixedContext | undefined {
+    const known = this.#fixed;
+    if (known && known.function === name && known.version === version && known.memoryMiB === memoryMiB) return undefined;
+    return (this.#fixed = { function: name, version, memoryMiB });
+  }
+
+  #endOverdue(nowMs: number): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const job of this.#jobs.values()) {
+      if (job.deadlineMs <= nowMs) this.#onTimeout(job);
+      else nextMs = Math.min(nextMs, job.deadlineMs);
+    }
+    return nextMs;
+  }
+
   #onTimeout(job: HostedJob): void {
     if (job.answered) {
       job.log(2, 'waitUntil: cut off at the time limit');
@@ -297,6 +340,7 @@ export class HostedInstance implements Instance, JobHost {
 
   #onFrame(type: number, id: number, payload: Uint8Array): void {
     if (this.#verdict) return;
+    if (type === toHost.tidied) return this.#onTidy();
     if (this.#state !== 'serving') return this.#onEarlyFrame(type, payload);
     if (type === toHost.pong) return this.#onPong();
     const job = this.#jobs.get(id);
@@ -396,6 +440,12 @@ export class HostedInstance implements Instance, JobHost {
     if (++this.#useless > maxUselessFrames) throw new TypeError('too many frames that nobody asked for');
   }
 
+  #onTidy(): void {
+    if (!this.#onTidied) this.#onUselessFrame();
+    this.#onTidied?.();
+    this.#onTidied = undefined;
+  }
+
   #onPong(): void {
     if (!this.#pongTimer) this.#onUselessFrame();
     clearTimeout(this.#pongTimer);
@@ -404,6 +454,7 @@ export class HostedInstance implements Instance, JobHost {
 
   #onEnd(end: ChannelEnd): void {
     this.#end = end;
+    this.#deadlines.stop();
     clearTimeout(this.#pongTimer);
     const outcome = end.outOfMemory
       ? 'out-of-memory'

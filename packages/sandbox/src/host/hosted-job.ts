@@ -63,6 +63,11 @@ export class HostedJob {
     this.#resolve = resolve;
   }
 
+  /** On the clock of `performance.now()`. */
+  get deadlineMs(): number {
+    return this.startedUs / 1_000 + this.invocation.timeoutMs;
+  }
+
   /** True when its outcome is decided. */
   get over(): boolean {
     return this.#usage !== undefined;
@@ -77,7 +82,7 @@ export class HostedJob {
       this.#endAsking();
     }
     // A copy, or the small body would keep the whole chunk that it arrived in.
-    this.#start(head.status, head.headers, head.rest.slice());
+    this.#start(head.status, head.headers, Buffer.from(head.rest));
   }
 
   /** The head of an answer whose body follows. */

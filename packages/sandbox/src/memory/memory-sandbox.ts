@@ -64,6 +64,7 @@ class MemoryChannel implements Channel {
       },
       load: (code) => this.#load(code),
       scope: { run: (value, work) => this.#scope.run(value, work), get: () => this.#scope.getStore() },
+      tidy: () => undefined,
       format: (values) => values.map((value) => (typeof value === 'string' ? value : inspect(value))).join(' '),
     });
     this.#harness.ready();

@@ -1,4 +1,4 @@
-import type { BlockHeader, Json, SuperNodeRecord } from '@orb/protocol';
+import type { BlockHeader, Json, NetworkPolicy, SuperNodeRecord } from '@orb/protocol';
 import type { Cosignatures, Ledger } from '@orb/ledger';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
@@ -62,6 +62,8 @@ export interface NodeStatus {
   readonly slots: number;
   readonly active: number;
   readonly seeds: number;
+  /** What of the network functions may reach there; null for nothing. */
+  readonly network: NetworkPolicy | null;
   readonly accepting: boolean;
   readonly rttMs: number | null;
   readonly answerMs: number | null;
@@ -153,6 +155,7 @@ export function describeNode(node: NodeSession, functions: FunctionRegistry): No
     slots: offer.slots,
     active: node.active,
     seeds: node.seeds.size,
+    network: offer.network ?? null,
     accepting: offer.accepting,
     rttMs: link.rttMs ?? null,
     answerMs: node.answerMs ?? null,

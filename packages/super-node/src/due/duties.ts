@@ -5,6 +5,7 @@ import {
   type AccountRecord,
   type AllowanceRecord,
   type ChainId,
+  type ChallengeRecord,
   type CreditRecord,
   type OpenJobRecord,
   type Parameters,
@@ -25,7 +26,14 @@ export interface DutyFacts {
 
 /** Everything that the ledger lets anybody do when its time has come. */
 export function allDuties(facts: DutyFacts): readonly Duty[] {
-  return [concludeJobs(facts), releaseAllowances(facts), finishRecoveries(facts), withdrawBonds(facts), payCommission(facts)];
+  return [
+    concludeJobs(facts),
+    releaseAllowances(facts),
+    finishRecoveries(facts),
+    withdrawBonds(facts),
+    payCommission(facts),
+    paySeeders(facts),
+  ];
 }
 
 /** Open jobs: silence pays, what has no receipt expires, and so does a dispute that nobody has decided. */
@@ -96,6 +104,19 @@ function payCommission({ ledger, parameters }: DutyFacts): Duty {
     },
     transactionOf: ([due], nowMs) =>
       peers().length === 0 ? undefined : unsigned(ledger.chain, 'reward.commission', { superNodes: [due!.whose!], at: nowMs }),
+  };
+}
+
+/** The seeding share of a function, for those who have answered a challenge. */
+function paySeeders({ ledger }: DutyFacts): Duty {
+  return {
+    prefix: 'challenge/',
+    dueOf: (key, value) => {
+      const { until, answers, paid, number } = value as unknown as ChallengeRecord;
+      return paid || answers.length === 0 ? undefined : { key, whose: key.split('/')[1]!, dueMs: until, number };
+    },
+    transactionOf: ([due]) =>
+      unsigned(ledger.chain, 'seeding.pay', { superNode: due!.whose!, function: tailOf(due!), number: due!.number! }),
   };
 }
 

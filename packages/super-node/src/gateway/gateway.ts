@@ -4,6 +4,7 @@ import { functionRoutes } from './api/function-routes.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
+import { snapshotRoute } from './api/snapshot-route.ts';
 import { apiCors } from './cors.ts';
 import { createApp, type GatewayOptions } from './app.ts';
 import { functionRoute } from './function-route.ts';
@@ -28,6 +29,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     tokenRoutes(api, context);
     invokeRoute(api, context);
     finalityRoutes(api, context);
+    snapshotRoute(api, context);
     statusPage(api);
   });
   // Behind a proxy the caller's address is for the proxy's headers to say, which the whole server reads.

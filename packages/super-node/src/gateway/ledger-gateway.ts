@@ -4,6 +4,7 @@ import { splitListen } from '../config.ts';
 import type { Log } from '../log.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
+import { snapshotRoute } from './api/snapshot-route.ts';
 import { createApp } from './app.ts';
 import { apiCors } from './cors.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -31,6 +32,7 @@ export async function startLedgerGateway(
   const writeLimit = new RateLimit({ perSecond: 50, burst: 500 }, { nowMs: Date.now });
   ledgerRoutes(app, { ledger, writeLimit });
   finalityRoutes(app, { ledger, writeLimit, cosignatures, refusals });
+  snapshotRoute(app, { ledger, cosignatures });
   app.get('/v1/network', async () => ({
     name: ledger.genesis.name,
     network: ledger.genesis.network,

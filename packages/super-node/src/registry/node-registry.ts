@@ -112,6 +112,16 @@ export class NodeRegistry {
     return this.#sessions.values();
   }
 
+  /** Any of them, so many at most. */
+  some(most: number): NodeSession[] {
+    const some: NodeSession[] = [];
+    for (const session of this.#sessions.values()) {
+      if (some.length >= most) break;
+      some.push(session);
+    }
+    return some;
+  }
+
   get size(): number {
     return this.#sessions.size;
   }

@@ -12,6 +12,7 @@ import {
   type JobId,
   type NodeRecord,
   type Offer,
+  type VersionId,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
@@ -41,6 +42,8 @@ export interface NodeLinksDependencies {
   nestedCall(call: IncomingCall, session: NodeSession): Promise<OutgoingAnswer>;
   onNodeUp(session: NodeSession): void;
   onNodeDown(session: NodeSession): void;
+  /** A node holds versions no longer, of its own will. */
+  onDropped(versions: readonly VersionId[]): void;
 }
 
 const fetchCodeSchema = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -124,7 +127,9 @@ export class NodeLinks implements LinkHandler {
   }
 
   #takeOffer(offer: Offer, link: Link): { settledBatch: number; timeMs: number } {
-    const session = this.#sessions.get(link) ?? this.#startSession(offer, link);
+    const known = this.#sessions.get(link);
+    const session = known ?? this.#startSession(offer, link);
+    if (known && lendsOther(known.offer, offer)) queueMicrotask(() => this.#deps.onNodeUp(session));
     this.#deps.nodes.changeOffer(session, offer);
     this.#takeSeeds(session, offer.seeds);
     this.#deps.onChange();
@@ -158,7 +163,9 @@ export class NodeLinks implements LinkHandler {
 
   #takeSeeds(session: NodeSession, seeds: readonly string[]): void {
     const offered = new Set(seeds.slice(0, maxSeedsPerNode));
-    for (const version of session.seeds) if (!offered.has(version)) this.#deps.nodes.markDropped(session, version);
+    const dropped = [...session.seeds].filter((version) => !offered.has(version));
+    for (const version of dropped) this.#deps.nodes.markDropped(session, version);
+    if (dropped.length > 0) this.#deps.onDropped(dropped);
     for (const version of offered) if (!session.seeds.has(version)) this.#deps.nodes.markSeeding(session, version);
   }
 
@@ -168,4 +175,10 @@ export class NodeLinks implements LinkHandler {
     if (!code) throw new OrbError('not-found', { message: `No super node that is linked holds the code ${sha256.slice(0, 12)}….` });
     return { header: {}, body: code };
   }
+}
+
+/** Whether a node lends something else than before: what did not fit it may do so now. */
+function lendsOther(before: Offer, now: Offer): boolean {
+  const lent = ({ seeds: _, lastBatch: __, ...rest }: Offer) => JSON.stringify(rest);
+  return lent(before) !== lent(now);
 }

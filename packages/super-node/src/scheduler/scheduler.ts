@@ -19,6 +19,9 @@ export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWait
 /** All of so many seeders are looked at; of more, some that chance draws. */
 const fewSeeders = 8;
 const maxDraws = 8;
+/** Nodes that are looked at, and reasons that are told, when nobody holds a version. */
+const explainedNodes = 50;
+const explainedReasons = 5;
 
 /** Where a call can go: a node that is linked here, or another super node that has one. */
 export type Place = NodeSession | PeerSession;
@@ -48,6 +51,8 @@ export class Scheduler {
   readonly #peers: PeerRegistry | undefined;
   readonly #chance: () => number;
   readonly #waiting = new WaitingCalls();
+  /** One for all: under a flood, making it anew with its stack would be a third of what a refusal costs. */
+  readonly #full = new OrbError('overloaded', { retryAfterMs: 1_000 });
 
   constructor(
     options: SchedulerOptions,
@@ -100,7 +105,7 @@ export class Scheduler {
   }
 
   #tryElsewhere({ entry, version, avoid }: PlacementWish): Place | undefined {
-    if (!this.#peers?.seeds(version.id, avoid)) throw noNodeFits(entry, [], version, avoid);
+    if (!this.#peers?.seeds(version.id, avoid)) throw this.#noNodeFits(entry, [], version, avoid);
     return this.#peers.take(version.id, avoid);
   }
 
@@ -141,13 +146,26 @@ export class Scheduler {
       fitting++;
       if (hasFreeSlot(node)) free.push(node);
     }
-    if (fitting === 0 && !peers?.seeds(version.id, avoid)) throw noNodeFits(entry, seeders, version, avoid);
+    if (fitting === 0 && !peers?.seeds(version.id, avoid)) throw this.#noNodeFits(entry, seeders, version, avoid);
     return free.length <= 1 ? free[0] : pickers[this.#options.policy](free, entry.record.id, this.#chance);
+  }
+
+  /** What keeps those that hold it from running it; where nobody does, what keeps the others from holding it. */
+  #noNodeFits(entry: FunctionEntry, seeders: readonly NodeSession[], version: VersionRecord, avoid: ReadonlySet<Place>): OrbError {
+    const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
+    const nodes = seeders.length > 0 ? seeders : this.#nodes.some(explainedNodes);
+    const reasons = [...new Set(Array.from(nodes, reasonOf))].filter((reason) => reason !== undefined).slice(0, explainedReasons);
+    const held = seeders.length > 0 ? [] : ['no node that is online holds a replica'];
+    return new OrbError('no-node-fits', {
+      message: `No node can run ${entry.fullName} now: ${[...held, ...reasons].join('; ')}.`,
+      retryAfterMs: 2_000,
+      details: { constraints: [...held.map(() => 'replica'), ...reasons] },
+    });
   }
 
   #wait(wish: PlacementWish): Promise<Place> {
     const { maxWaiting, maxWaitMs } = this.#options;
-    if (this.#waiting.size >= maxWaiting) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
+    if (this.#waiting.size >= maxWaiting) throw this.#full;
     return new Promise<Place>((resolve, reject) => {
       const waiting: WaitingCall = {
         version: wish.version.id,
@@ -171,14 +189,4 @@ export class Scheduler {
       this.#waiting.add(waiting);
     });
   }
-}
-
-function noNodeFits(entry: FunctionEntry, seeders: readonly NodeSession[], version: VersionRecord, avoid: ReadonlySet<Place>): OrbError {
-  const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
-  const reasons = [...new Set(Array.from(seeders, reasonOf))].filter((reason) => reason !== undefined);
-  return new OrbError('no-node-fits', {
-    message: `No node can run ${entry.fullName} now: ${seeders.length === 0 ? 'no node that is online holds a replica' : reasons.join('; ')}.`,
-    retryAfterMs: 2_000,
-    details: { constraints: seeders.length === 0 ? ['replica'] : reasons },
-  });
 }

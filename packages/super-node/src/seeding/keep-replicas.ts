@@ -1,4 +1,4 @@
-import { asOrbError, type FunctionId } from '@orb/protocol';
+import { asOrbError, type FunctionId, type VersionId } from '@orb/protocol';
 import type { RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { FunctionEntry, FunctionRegistry } from '../registry/function-registry.ts';
@@ -17,7 +17,9 @@ export interface KeepReplicasDependencies extends SeedDependencies {
  */
 export class KeepReplicas {
   readonly #deps: KeepReplicasDependencies;
+  /** Functions that may have too few seeders. */
   readonly #short = new Set<FunctionId>();
+  #again = false;
   #working: Promise<void> | undefined;
   #stopped = false;
 
@@ -26,20 +28,27 @@ export class KeepReplicas {
   }
 
   nodeDown(node: NodeSession): void {
-    for (const version of node.seeds) for (const entry of this.#deps.functions.usersOf(version)) this.#short.add(entry.record.id);
+    for (const version of node.seeds) this.#note(version);
     this.#work();
   }
 
-  /** A new node may help wherever seeders are missing. */
+  /** A node holds these no longer, of its own will. */
+  dropped(versions: readonly VersionId[]): void {
+    for (const version of versions) this.#note(version);
+    this.#work();
+  }
+
+  /** A node that is new, or lends something new, may help wherever seeders are missing. */
   nodeUp(): void {
     this.#work();
   }
 
-  /** An ended function leaves its seeders. */
+  /** An ended function leaves its seeders; a new version may get too few from whoever publishes it. */
   async apply(event: RecordWrite): Promise<void> {
     if (!event.key.startsWith('function/')) return;
     const entry = this.#deps.functions.get(event.key.slice('function/'.length));
     if (entry?.record.state === 'decommissioned') await this.#drop(entry);
+    else if (entry?.record.state === 'active') this.#short.add(entry.record.id);
   }
 
   async stop(): Promise<void> {
@@ -58,10 +67,20 @@ export class KeepReplicas {
     }
   }
 
+  #note(version: VersionId): void {
+    for (const entry of this.#deps.functions.usersOf(version)) this.#short.add(entry.record.id);
+  }
+
   #work(): void {
     if (this.#stopped) return;
-    this.#working ??= this.#fill().finally(() => {
+    if (this.#working) {
+      this.#again = true;
+      return;
+    }
+    this.#again = false;
+    this.#working = this.#fill().finally(() => {
       this.#working = undefined;
+      if (this.#again) this.#work();
     });
   }
 
@@ -77,6 +96,7 @@ export class KeepReplicas {
   async #fillOne(entry: FunctionEntry): Promise<boolean> {
     let enough = true;
     for (const [version] of entry.versions) {
+      if (this.#deps.nodes.seeders(version.id).length >= version.manifest.replicas) continue;
       try {
         for await (const step of seedFunction(entry, version, this.#deps)) if (this.#stopped) return step.ready >= step.wanted;
         enough &&= this.#deps.nodes.seeders(version.id).length >= version.manifest.replicas;
