@@ -8,7 +8,7 @@ import { formatInstant, formatUs, shortId } from '../terminal/format.ts';
 import { renderFacts, renderTable } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
 import { addRefundCommand } from './refund-command.ts';
-import { describeJob, namesOfJob } from './describe-job.ts';
+import { describeJob, jobResult, namesOfJob } from './describe-job.ts';
 import { wholeNumber } from './option-values.ts';
 import { addVerifyProofCommand, writeJobProof } from './proof-commands.ts';
 
@@ -124,7 +124,7 @@ async function showJob(session: Session, id: string): Promise<void> {
   const orb = await session.orb();
   const info = await orb.job(id);
   const names = await namesOfJob(orb, info);
-  session.result(info, () => describeJob(info, names, session.terminal.style));
+  session.result(jobResult(info, names), () => describeJob(info, names, session.terminal.style));
 }
 
 async function listJobs(session: Session, limit: number): Promise<void> {

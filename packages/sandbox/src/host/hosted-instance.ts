@@ -1,4 +1,4 @@
-import { fromUtf8, OrbError } from '@orb/protocol';
+import { fromUtf8, IdTable, OrbError } from '@orb/protocol';
 import {
   chunkBytes,
   faults,
@@ -43,7 +43,7 @@ export class HostedInstance implements Instance, JobHost {
   readonly #channel: Channel;
   readonly #frames: FrameWriter;
   readonly #meter: CpuMeter;
-  readonly #jobs = new Map<number, HostedJob>();
+  readonly #jobs = new IdTable<HostedJob>();
   readonly #deadlines = new Deadlines((nowMs) => this.#endOverdue(nowMs));
   /** Jobs whose outcome is decided and that the function has not let go of. */
   readonly #lingering = new Map<number, NodeJS.Timeout>();
@@ -207,7 +207,8 @@ export class HostedInstance implements Instance, JobHost {
   /** Which job a line belongs to is not known: it goes to the one that began last. */
   #print(level: number, line: string): void {
     const text = line.slice(0, logLimits.lineBytes);
-    const job = [...this.#jobs.values()].at(-1);
+    let job: HostedJob | undefined;
+    for (const other of this.#jobs.values()) if (job === undefined || other.id > job.id) job = other;
     if (job) job.log(level, text);
     else if (this.#printed.push([level, text]) > maxPrintedLines) this.#printed.shift();
   }
