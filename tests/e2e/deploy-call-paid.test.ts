@@ -96,6 +96,19 @@ test('orb call prints the output, orb job tells the whole story, orb ledger veri
   for (const words of ['T_prc', 'T_prv', 'T_cmp', 'T_rsp', 'T_bil', 'paid', 'lender (provider)', 'operator (relay)', 'alice/greet']) {
     expect(job.stdout.replaceAll('\u001b', '')).toContain(words);
   }
+  expect(job.stdout).toMatch(
+    /developer +alice[^]*super node +[^]*outcome +ok[^]*result +[0-9a-f]{64}[^]*received +yes[^]*paid in block \d+/,
+  );
+  expect(await network.ok('job', id!)).toMatchObject({
+    function: 'alice/greet',
+    version: { id: greet.version, number: 1 },
+    outcome: 'ok',
+    faultOf: null,
+    received: true,
+    paid: true,
+    resultHash: expect.stringMatching(/^[0-9a-f]{64}$/),
+    job: { changes: [{ to: 'done' }, { to: 'received' }, { to: 'paid', height: expect.any(Number), time: expect.any(Number) }] },
+  });
   expect(await network.orb(['ledger', 'verify'])).toMatchObject({ code: 0, stdout: expect.stringContaining('ledger verified') });
 });
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Transaction } from '@orb/protocol';
 import { openEmbeddedLedger } from '../src/embedded/index.ts';
 import { createMemoryLedger } from '../src/memory/index.ts';
+import type { Committed } from '../src/port.ts';
 import { orderer, testGenesis, TestClock } from '../src/testing/network.ts';
 import { shapes, Workload } from './workload.ts';
 
@@ -30,14 +31,15 @@ export interface Reopened {
  * counts for nothing here.
  */
 export async function fillAndCrash(folder: string, jobs: number): Promise<Filled> {
-  const clock = new TestClock();
-  const ledger = await openEmbeddedLedger({ folder, genesis: testGenesis(), ordererKey: orderer, clock: clock.read });
+  // It goes on: what can no longer be disputed leaves the state.
+  const start = new TestClock().now - Date.now();
+  const ledger = await openEmbeddedLedger({ folder, genesis: testGenesis(), ordererKey: orderer, clock: () => start + Date.now() });
   const making = spawn(process.execPath, [fileURLToPath(new URL('make-settlements.ts', import.meta.url)), String(jobs)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const under: Promise<unknown>[] = [];
   for await (const line of createInterface({ input: making.stdout })) {
-    under.push(ledger.submit(JSON.parse(line) as Transaction));
+    under.push(ledger.submit(JSON.parse(line) as Transaction).then(requireAll));
     if (under.length >= 8) await Promise.all(under.splice(0));
   }
   await Promise.all(under);
@@ -49,7 +51,7 @@ export async function fillAndCrash(folder: string, jobs: number): Promise<Filled
 export async function reopen(folder: string, { checkpoint }: { readonly checkpoint: boolean }): Promise<Reopened> {
   if (!checkpoint) await rm(join(folder, 'checkpoint'), { recursive: true, force: true });
   const start = performance.now();
-  const ledger = await openEmbeddedLedger({ folder, ordererKey: orderer, clock: new TestClock().read });
+  const ledger = await openEmbeddedLedger({ folder, ordererKey: orderer });
   const seconds = (performance.now() - start) / 1e3;
   await ledger.close();
   return { seconds, peakMiB: peakMiB() };
@@ -67,6 +69,10 @@ export async function makeSettlements(jobs: number): Promise<void> {
     for (const transaction of (await ledger.block(height))!.transactions) await write(transaction);
   }
   for (let made = 0; made < jobs; made += workload.rowsPerTransaction) await write(workload.next().transaction);
+}
+
+function requireAll({ rejections }: Committed): void {
+  if (rejections.length > 0) throw new Error(`A row was refused: ${rejections[0]!.message}`);
 }
 
 function peakMiB(): number {

@@ -73,7 +73,7 @@ function diskTable({ disk }: LedgerReport): Table[] {
   const millions = filled.jobs / 1e6;
   return [
     {
-      title: `${count(filled.jobs)} jobs on the disk (${short(filled.gibOnDisk)} GiB)`,
+      title: `${count(filled.jobs)} jobs on the disk (${short(filled.gibOnDisk)} GiB), heap limited to 256 MiB`,
       columns: ['what', 'figure', 'goal'],
       rows: [
         ['memory while they were settled, most, MiB', count(filled.peakMiB), '600'],

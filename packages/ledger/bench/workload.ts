@@ -64,7 +64,7 @@ export class Workload {
     const allowances: string[] = [];
     for (let i = 0; i < superNodes; i++) {
       keys.push(await net.registerSuperNode(owner, `super-${i}`));
-      allowances.push(await net.openAllowance(payer, keys[i]!, { maxUnits: String(10n ** 18n) }));
+      allowances.push(await net.openAllowance(payer, keys[i]!, { maxUnits: String(10n ** 18n), expires: clock.now + 86_400_000 }));
     }
     const nodes: Signer[] = [];
     for (let i = 0; i < shape.nodes; i++) nodes.push(await net.registerNode(await net.createAccount(`provider-${i}`), `node-${i}`));

@@ -1,4 +1,4 @@
-import { asOrbError, Canceller, OrbError, type CancelSignal } from '@orb/protocol';
+import { asOrbError, Canceller, IdTable, OrbError, type CancelSignal } from '@orb/protocol';
 import { frameFlags, frameTypes, violation } from './frame.ts';
 import { IncomingBody } from './incoming-body.ts';
 import { jsonOf } from './json-text.ts';
@@ -13,7 +13,7 @@ const errorJsonChars = 16_384;
 /** Calls that the other side makes: from CALL until the answer and the caller's body have both ended. */
 export class IncomingCalls {
   readonly #wire: Wire;
-  readonly #calls = new Map<number, ServedCall>();
+  readonly #calls = new IdTable<ServedCall>(2);
   #lastId: number;
   #headerBytes = 0;
 

@@ -1,4 +1,4 @@
-import { asOrbError, deferred, errorFromBody, OrbError, type CancelSignal, type Deferred } from '@orb/protocol';
+import { asOrbError, deferred, errorFromBody, IdTable, OrbError, type CancelSignal, type Deferred } from '@orb/protocol';
 import { frameFlags, frameTypes, isMethod, violation } from './frame.ts';
 import { IncomingBody } from './incoming-body.ts';
 import { jsonOf } from './json-text.ts';
@@ -11,7 +11,7 @@ import { cancelledError, type Wire } from './wire.ts';
 export class OutgoingCalls {
   readonly #wire: Wire;
   readonly #firstId: 1 | 2;
-  readonly #calls = new Map<number, OutgoingCall>();
+  readonly #calls = new IdTable<OutgoingCall>(2);
   #lastId = 0;
   #closed: OrbError | undefined;
   /** Told when the first of some calls begins, and when the last of them has ended. */

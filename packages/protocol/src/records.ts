@@ -1,5 +1,7 @@
 import type { Hex32 } from '#crypto';
+import type { FaultOf } from './errors.ts';
 import type { AccountId, AllowanceId, FunctionId, JobId, NodeId, SuperNodeId, VersionId } from './ids.ts';
+import { outcomes } from './job.ts';
 import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job-row.ts';
 import type { Manifest } from './manifest.ts';
 import type { Units } from './money.ts';
@@ -262,4 +264,10 @@ export interface JobRecord {
   readonly paidFrom?: 'bond';
   /** Every change: what, in which block, at which ledger time. */
   readonly changes: readonly { readonly to: JobRecord['state']; readonly height: number; readonly time: number }[];
+}
+
+/** Whose fault it is that a job ended as it did; null when it is nobody's, or is not known yet. */
+export function faultOfJob({ state, receipt, acknowledgement }: Pick<JobRecord, 'state' | 'receipt' | 'acknowledgement'>): FaultOf | null {
+  if (receipt) return state === 'expired' && acknowledgement?.[0] !== true ? 'network' : outcomes[receipt[8]].faultOf;
+  return state === 'failed' || state === 'expired' ? 'provider' : null;
 }

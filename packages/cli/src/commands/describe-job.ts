@@ -1,4 +1,4 @@
-import { receiptFromRow, ticketFromRow } from '@orb/protocol';
+import { faultOfJob, receiptFromRow, stateKeys, ticketFromRow, type JobRecord } from '@orb/protocol';
 import type { JobInfo, Orb } from '@orb/sdk';
 import { formatBytes, formatInstant, formatMoney, formatUs, shortId } from '../terminal/format.ts';
 import { renderTimeline } from '../terminal/job-timeline.ts';
@@ -10,6 +10,8 @@ import { cleanText } from '../terminal/clean-text.ts';
 export interface JobNames {
   account(id: string): string;
   node(id: string): string;
+  /** Number of the version that ran; undefined when the ledger cannot be asked. */
+  readonly version: number | undefined;
 }
 
 /** Looks up the names of everybody in a job; whoever cannot be found is shown by id. */
@@ -17,40 +19,67 @@ export async function namesOfJob(orb: Orb, { job }: JobInfo): Promise<JobNames> 
   const ids = [...new Set([job.developer, job.provider, ...job.payments.map(({ account }) => account)])].slice(0, 16);
   const accounts = await Promise.all(ids.map(async (id) => [id, (await orb.accounts.show(id).catch(() => undefined))?.name] as const));
   const node = (await orb.ledger.get(`node/${job.node}`).catch(() => undefined)) as { label?: unknown } | undefined;
+  const ran = stateKeys.version(job.ticket[4], job.ticket[5]);
+  const version = (await orb.ledger.get(ran).catch(() => undefined)) as { number?: unknown } | undefined;
   const names = new Map(accounts.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
   return {
     account: (id) => names.get(id) ?? shortId(id),
+    version: typeof version?.number === 'number' ? version.number : undefined,
     node: (id) => (typeof node?.label === 'string' && id === job.node ? cleanText(node.label) : shortId(id)),
   };
 }
 
-/** A job for people: who, what, the timeline, who paid whom. */
+/** A job for programs: the ledger's record, and what follows from it in words of its own. */
+export function jobResult(info: JobInfo, { version }: JobNames): object {
+  const { job } = info;
+  const [, , , , , id] = job.ticket;
+  return {
+    ...info,
+    version: { id, number: version ?? null },
+    outcome: job.receipt?.[8] ?? (job.state === 'failed' ? 'lost' : null),
+    faultOf: faultOfJob(job as JobRecord),
+    resultHash: job.receipt?.[7] ?? null,
+    received: job.acknowledgement?.[0] ?? null,
+    paid: job.state === 'paid',
+  };
+}
+
+/** A job for people: who, what, the timeline, every change, who paid whom. */
 export function describeJob(info: JobInfo, names: JobNames, style: Style): string {
   const { job, times, where } = info;
   const ticket = ticketFromRow(job.ticket);
   const receipt = job.receipt && receiptFromRow(job.receipt);
   const facts: [string, string][] = [
-    ['function', cleanText(info.function ?? shortId(ticket.function))],
+    [
+      'function',
+      `${cleanText(info.function ?? shortId(ticket.function))}, version ${names.version ?? '?'} ${style.quiet(shortId(ticket.version))}`,
+    ],
+    ['developer', names.account(job.developer)],
     ['node', `${names.node(job.node)} of ${names.account(job.provider)}`],
-    ['attempt', String(ticket.attempt)],
+    ['super node', shortId(job.superNode)],
+    ['attempt', `${ticket.attempt} of call ${ticket.call}`],
+    ['outcome', outcomeWords(job as JobRecord, style)],
   ];
   if (receipt) {
     facts.push(
-      ['outcome', receipt.outcome === 'ok' ? style.good('ok') : style.bad(receipt.outcome)],
       [
         'ran',
         `${formatUs(receipt.runUs)} (setup ${formatUs(receipt.setupUs)}, CPU ${formatUs(receipt.cpuUs)}), ${formatBytes(receipt.bytesIn)} in, ${formatBytes(receipt.bytesOut)} out`,
       ],
       ['memory', `${formatBytes(receipt.peakMemoryKiB * 1_024)} at most`],
+      ['result', receipt.resultHash],
     );
     if (receipt.network)
       facts.push(['network', `${formatBytes(receipt.network.bytesOut)} sent, ${formatBytes(receipt.network.bytesIn)} received`]);
   }
+  facts.push(['received', receivedWords(job.acknowledgement?.[0])]);
   if (where) facts.push(['ledger', `block ${where.height}, transaction ${shortId(where.transaction)}`]);
   return [
     `${style.strong('job')} ${job.id}  ${stateWord(job.state, style)}`,
     renderFacts(facts, style, '  '),
     ...(times ? ['', renderTimeline(times, style)] : []),
+    '',
+    ...job.changes.map(({ to, height, time }) => `  ${stateWord(to, style)} ${style.quiet(`in block ${height}, ${formatInstant(time)}`)}`),
     '',
     describePayment(info, names, style),
   ].join('\n');
@@ -69,6 +98,20 @@ export function describePayment({ job }: JobInfo, names: JobNames, style: Style)
     `  ${style.strong(names.account(job.developer))} paid ${style.strong(formatMoney(job.cost))}${paidAt ? style.quiet(` in block ${paidAt.height}, ${formatInstant(paidAt.time)}`) : ''}`,
     ...shares,
   ].join('\n');
+}
+
+function outcomeWords(job: JobRecord, style: Style): string {
+  const fault = faultOfJob(job);
+  const outcome = job.receipt?.[8];
+  if (outcome === 'ok' && fault === null) return style.good('ok');
+  const words = outcome ?? (job.state === 'failed' ? 'lost' : job.state === 'expired' ? 'no receipt came' : 'not known yet');
+  return fault === null ? words : `${style.bad(words)}, the fault of the ${fault}`;
+}
+
+function receivedWords(received: boolean | null | undefined): string {
+  if (received === undefined) return 'the super node has not said';
+  if (received === null) return 'not known yet';
+  return received ? 'yes' : 'no';
 }
 
 function stateWord(state: string, style: Style): string {

@@ -11,6 +11,7 @@ import {
   type AllowanceRecord,
   type CreditRecord,
   type JobRow,
+  type TransactionBody,
 } from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
 import { testManifest, testSigner } from '../testing/network.ts';
@@ -319,6 +320,32 @@ export function settlementConformance(open: OpenLedger): void {
       expect(await net.available(alice)).toBe(share * 40n);
       expect(await ledger.get(key)).toBeUndefined();
       expect(ledger.audit().ok).toBe(true);
+      await ledger.close();
+    });
+
+    test('a job has one time and one word, for ever: neither can be set twice, nor taken back', async () => {
+      const { net, ledger, superNode, node, job, id } = await setStage(open);
+      const to = { superNode: superNodeId(superNode.publicKey), node: nodeId(node.publicKey) };
+      const row = net.batch(superNode, node, [job(0)]).rows[0]!;
+      const [ticket, receipt, acknowledgement] = row;
+      const finish = (runUs: number) => {
+        const receipts = [[id(0), receipt.with(1, runUs)]] as TransactionBody<'job.finish'>['receipts'];
+        return net.send('job.finish', { ...to, receipts }, node);
+      };
+      const acknowledge = (received: boolean) => {
+        const acknowledgements = [[id(0), acknowledgement.with(0, received)]] as TransactionBody<'job.acknowledge'>['acknowledgements'];
+        return net.send('job.acknowledge', { superNode: to.superNode, acknowledgements }, superNode);
+      };
+      await net.send('job.assign', { ...to, tickets: [ticket] }, superNode);
+      expect((await finish(2_500)).rejections).toEqual([]);
+      expect((await finish(3_400)).rejections).toMatchObject([{ code: 'already-settled' }]);
+      const dearer = net.batch(superNode, node, [{ ...job(0), receipt: { ...job(0).receipt, runUs: 3_400 } }]);
+      expect((await net.settle(superNode, [dearer])).rejections).toMatchObject([{ code: 'conflict' }]);
+      expect((await acknowledge(true)).rejections).toEqual([]);
+      expect(await ledger.job(id(0))).toMatchObject({ state: 'paid', cost: String(jobCost) });
+      expect((await acknowledge(false)).rejections).toMatchObject([{ code: 'not-found' }]);
+      expect((await finish(9_900)).rejections).toMatchObject([{ code: 'not-found' }]);
+      expect(await ledger.job(id(0))).toMatchObject({ state: 'paid', cost: String(jobCost) });
       await ledger.close();
     });
 

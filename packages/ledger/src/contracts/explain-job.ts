@@ -1,4 +1,4 @@
-import { billedMs, outcomes, OrbError, type FaultOf, type JobRecord, type Parameters, type Units } from '@orb/protocol';
+import { billedMs, faultOfJob, OrbError, type FaultOf, type JobRecord, type Parameters, type Units } from '@orb/protocol';
 
 /** One part of a job's cost, and how it comes about. */
 export interface ExplainedShare {
@@ -49,7 +49,7 @@ export function explainJob(record: JobRecord, parameters: Parameters): JobExplan
   const paidFrom = cost === 0n ? 'nothing' : (record.paidFrom ?? 'allowance');
   return {
     state: record.state,
-    faultOf: faultOf(record),
+    faultOf: faultOfJob(record),
     billedMs: ms,
     rate: ticket[7],
     memoryMiB: paidFrom === 'allowance' ? memoryOf(record, shared, ms) : undefined,
@@ -88,11 +88,6 @@ function memoryOf(record: JobRecord, shared: bigint, ms: number): number | undef
   if (perMiB === 0n) return undefined;
   if (shared % perMiB !== 0n) throw contradiction(record, 'its cost is no product of time, memory and rate');
   return Number(shared / perMiB);
-}
-
-function faultOf({ state, receipt, acknowledgement }: JobRecord): FaultOf | null {
-  if (receipt) return state === 'expired' && acknowledgement?.[0] !== true ? 'network' : outcomes[receipt[8]].faultOf;
-  return state === 'failed' || state === 'expired' ? 'provider' : null;
 }
 
 function sum(units: readonly string[]): bigint {

@@ -50,6 +50,7 @@ export class EmbeddedKeeping implements Keeping {
   #writing: GrowingTail | undefined;
   #written: Promise<void> = Promise.resolve();
   #isBusy = false;
+  #room = Buffer.alloc(0);
   /** After a failure: not before this. */
   #nextMs = 0;
 
@@ -60,10 +61,16 @@ export class EmbeddedKeeping implements Keeping {
   }
 
   async append(made: NewBlock): Promise<void> {
-    const frame = encodeFrame(made);
+    const frame = encodeFrame(made, (bytes) => this.#roomFor(bytes));
     const offset = await this.#log.append(frame);
     const { header, signature } = made.block;
     this.note({ header, signature }, made.delta, offset, offset + frame.length);
+  }
+
+  /** One buffer for all frames, for they are written one after the other: new ones each time leave the heap in pieces. */
+  #roomFor(bytes: number): Buffer {
+    if (this.#room.length < bytes) this.#room = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#room.length));
+    return this.#room;
   }
 
   /** The state before the first block that is kept here: a checkpoint that lacked it would never be whole. */

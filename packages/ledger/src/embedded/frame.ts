@@ -38,17 +38,21 @@ export interface Frame extends FrameHeader {
   readonly body: Buffer;
 }
 
-export function encodeFrame({ block, text, delta }: NewBlock): Buffer {
-  const blockText = Buffer.from(text);
-  const deltaText = Buffer.from(JSON.stringify(delta));
-  const header = Buffer.alloc(frameHeaderBytes);
-  header.writeUInt32LE(magic, 0);
-  header.writeUInt32LE(blockText.length, 4);
-  header.writeUInt32LE(deltaText.length, 8);
-  header.writeUInt32LE(block.header.height, 12);
-  header.writeUInt32LE(crc32(deltaText, crc32(blockText)), 16);
-  header.writeUInt32LE(crc32(header.subarray(0, 20)), 20);
-  return Buffer.concat([header, blockText, deltaText]);
+/** @param room gives a buffer of at least so many bytes: the frame is written into it */
+export function encodeFrame({ block, text, delta }: NewBlock, room: (bytes: number) => Buffer): Buffer {
+  const deltaText = JSON.stringify(delta);
+  const blockBytes = Buffer.byteLength(text);
+  const deltaBytes = Buffer.byteLength(deltaText);
+  const frame = room(frameHeaderBytes + blockBytes + deltaBytes).subarray(0, frameHeaderBytes + blockBytes + deltaBytes);
+  frame.write(text, frameHeaderBytes);
+  frame.write(deltaText, frameHeaderBytes + blockBytes);
+  frame.writeUInt32LE(magic, 0);
+  frame.writeUInt32LE(blockBytes, 4);
+  frame.writeUInt32LE(deltaBytes, 8);
+  frame.writeUInt32LE(block.header.height, 12);
+  frame.writeUInt32LE(crc32(frame.subarray(frameHeaderBytes)), 16);
+  frame.writeUInt32LE(crc32(frame.subarray(0, 20)), 20);
+  return frame;
 }
 
 /** The header at the start of some bytes; undefined when it is damaged. */

@@ -1,4 +1,4 @@
-import { close as closeFile, fdatasync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { close as closeFile, fdatasync, mkdirSync, openSync, readdirSync, unlink, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -108,9 +108,9 @@ export class SegmentJournal {
     }
   }
 
-  /** Deletes a finished segment. */
+  /** Deletes a finished segment, in the background: megabytes take a while. One that is left is deleted another time. */
   remove(segment: number): void {
-    rmSync(segmentPath(this.#folder, segment), { force: true });
+    unlink(segmentPath(this.#folder, segment), () => undefined);
   }
 
   /** Writes and syncs what waits, then closes the file. */

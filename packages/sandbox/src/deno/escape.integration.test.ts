@@ -39,6 +39,8 @@ describe('Deno without a single grant', () => {
     ['reading a file', 'return Deno.readTextFileSync("/etc/passwd")', denied],
     ['reading a file, Node’s way', 'return (await import("node:fs")).readFileSync("/etc/passwd", "utf8")', denied],
     ['reading the harness', 'return Deno.readTextFileSync("/harness/main.js")', denied],
+    ['a symlink', 'Deno.symlinkSync("/etc/passwd", "/tmp/orb-link"); return Deno.readTextFileSync("/tmp/orb-link")', denied],
+    ['a FIFO or device, by a native way', 'return (await import("node:child_process")).execFileSync("mknod", ["/tmp/x", "p"])', denied],
     ['listing the root', 'return [...Deno.readDirSync("/")]', denied],
     ['writing a file', 'Deno.writeTextFileSync("/tmp/x", "x"); return 1', denied],
     ['reading its own memory', 'return Deno.readFileSync("/proc/self/mem").length', denied],

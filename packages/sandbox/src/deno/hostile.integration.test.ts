@@ -1,5 +1,7 @@
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jobOf, programOf, textOf } from '../conformance.ts';
+import { InstancePool } from '../instance-pool.ts';
 import type { Instance } from '../port.ts';
 import { DenoSandbox } from './deno-sandbox.ts';
 
@@ -25,6 +27,22 @@ const attacks: Record<
     timeoutMs: 200,
   },
   'an endless regular expression': { body: 'return /^(a+)+$/.test("a".repeat(50) + "!")', outcome: 'timed-out', timeoutMs: 200 },
+  'an endless chain of microtasks': {
+    body: 'const next = () => queueMicrotask(next); next(); return hang()',
+    outcome: 'timed-out',
+    timeoutMs: 200,
+  },
+  'an endless chain of timers': {
+    body: 'const next = () => setTimeout(next, 0); next(); return hang()',
+    outcome: 'timed-out',
+    timeoutMs: 200,
+  },
+  'an endless asynchronous loop': { body: 'for (;;) await null', outcome: 'timed-out', timeoutMs: 200 },
+  'a fork bomb': {
+    body: 'for (;;) try { new Deno.Command("/deno", { args: ["eval", "for(;;);"] }).spawn() } catch {}',
+    outcome: 'timed-out',
+    timeoutMs: 300,
+  },
   'a promise that never settles': { body: 'return hang()', outcome: 'timed-out', timeoutMs: 100 },
   'a heap bomb': { body: 'const all = []; for (;;) all.push(new Array(1e4).fill({}))', outcome: 'out-of-memory' },
   'a string bomb': {
@@ -153,6 +171,60 @@ describe('code that means harm', () => {
     expect(usage.outcome).toBe('out-of-memory');
     expect(usage.peakMemoryKiB).toBeGreaterThan(100 * 1024);
     expect(usage.peakMemoryKiB).toBeLessThan(400 * 1024);
+  });
+
+  it('a body that unfolds to gigabytes is the function’s own memory, and the host never unfolds it', async () => {
+    const source = `export default { async fetch(request) {
+      const kept = []; for await (const piece of request.body.pipeThrough(new DecompressionStream('gzip'))) kept.push(piece.slice());
+      return new Response(String(kept.length));
+    } }`;
+    const instance = await sandbox.start(programOf(source));
+    const bomb = gzipSync(Buffer.alloc(512 * 1024 * 1024));
+    const before = process.memoryUsage.rss();
+    const result = await instance.invoke({
+      ...jobOf(undefined, { timeoutMs: 30_000 }),
+      headers: [['content-encoding', 'gzip']],
+      body: new Uint8Array(bomb),
+    });
+    expect((await result.finished).outcome).toBe('out-of-memory');
+    expect(process.memoryUsage.rss() - before).toBeLessThan(128 * 1024 * 1024);
+    expect(await textOf(await other.invoke(jobOf(41, { job: 'other' })))).toBe('42');
+  });
+
+  it('an endless loop left behind after the answer costs its own function a job and the process, and nobody else anything', async () => {
+    const source = 'export default (kind) => { if (kind === "leave") setTimeout(() => { for (;;); }, 0); return kind }';
+    const instance = await sandbox.start(programOf(source));
+    expect(await textOf(await instance.invoke(jobOf('leave')))).toBe('"leave"');
+    // Jobs that follow closely may come before it: a timer waits for a turn of the event loop.
+    let outcome = 'ok';
+    while (outcome === 'ok') outcome = (await (await instance.invoke(jobOf('next', { job: 'job-2', timeoutMs: 300 }))).finished).outcome;
+    expect(outcome).toBe('timed-out');
+    await instance.ended;
+    expect(await textOf(await other.invoke(jobOf(41, { job: 'other' })))).toBe('42');
+  });
+
+  it('another tenant never gets a process that code has been in, whatever the version', async () => {
+    const pool = new InstancePool({ memoryMiB: 4_096 }, { sandbox });
+    const source =
+      'export default (secret) => { const seen = globalThis.kept ?? null; globalThis.kept = secret ?? globalThis.kept; return seen }';
+    const ask = async (tenant: string, secret: string | null) => {
+      const lease = await pool.acquire({
+        tenant,
+        version: 'f'.repeat(64),
+        concurrency: 1,
+        memoryMiB: 128,
+        load: async () => programOf(source),
+      });
+      try {
+        return await textOf(await lease.instance.invoke(jobOf(secret, { job: tenant })));
+      } finally {
+        lease.release();
+      }
+    };
+    expect(await ask('alice', 'alice’s')).toBe('null');
+    expect(await ask('alice', null)).toBe('"alice’s"');
+    for (let i = 0; i < 5; i++) expect(await ask(`bob ${i}`, null)).toBe('null');
+    await pool.close();
   });
 
   it('meters CPU time by what the process used, not by what it waited', async () => {

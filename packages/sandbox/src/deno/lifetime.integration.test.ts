@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { jobOf, programOf, textOf } from '../conformance.ts';
+import { InstancePool } from '../instance-pool.ts';
 import { DenoSandbox } from './deno-sandbox.ts';
 
 interface ProcessState {
@@ -113,6 +114,33 @@ describe.skipIf(process.platform !== 'linux')('processes of a sandbox (they are 
       await until(() => denos(process.pid).every(({ state }) => state === 'T'));
       expect(await textOf(await instances[1]!.invoke(jobOf(0)))).toBe('"undefined"');
     } finally {
+      await sandbox.close();
+    }
+  });
+
+  it('costs no process for a thousand functions that nobody calls, and none either a while after they were called', async () => {
+    const sandbox = new DenoSandbox({ spares: 0 });
+    const pool = new InstancePool({ memoryMiB: 4_096, idleMs: 300 }, { sandbox });
+    const functions = Array.from({ length: 1_000 }, (_, i) => ({
+      tenant: `function ${i}`,
+      version: i.toString(16).padStart(64, '0'),
+      concurrency: 4,
+      memoryMiB: 128,
+      load: () => Promise.resolve(programOf(`export default () => ${i}`)),
+    }));
+    try {
+      await sandbox.probe();
+      for (const each of functions) expect(pool.take(each)).toBeUndefined();
+      expect([denos(process.pid), pool.usedMiB]).toEqual([[], 0]);
+      const called = functions.filter((_, i) => i % 250 === 0);
+      const leases = await Promise.all(called.map((each) => pool.acquire(each)));
+      for (const [i, { instance }] of leases.entries()) expect(await textOf(await instance.invoke(jobOf(null)))).toBe(String(i * 250));
+      expect(denos(process.pid)).toHaveLength(4);
+      for (const lease of leases) lease.release();
+      await until(() => denos(process.pid).length === 0);
+      expect([pool.size, pool.usedMiB]).toEqual([0, 0]);
+    } finally {
+      await pool.close();
       await sandbox.close();
     }
   });
