@@ -78,7 +78,7 @@ const tries: Record<
   'swapping files for links to the host’s': {
     layer: 'a file system of its own',
     script:
-      'for to in /var/run/docker.sock /etc/shadow /root/.ssh /proc/1/root/etc/hostname; do ln -sf $to /tmp/link; cat /tmp/link; done 2>&1; ln -sf /proc/1/root /tmp/root; ls /tmp/root/',
+      'for to in /var/run/docker.sock /etc/shadow /proc/1/root/etc/hostname; do ln -sf $to /tmp/link; cat /tmp/link; done 2>&1; ln -sf /proc/1/root /tmp/root; ls /tmp/root/',
     says: /No such file[^]*bin/,
     never: /root:|PRIVATE|vitest|packages/,
   },
