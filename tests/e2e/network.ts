@@ -172,7 +172,9 @@ export class Network {
     env: Readonly<Record<string, string>> = {},
   ): Promise<OrbProcess> {
     const args = ['node', 'start', '--account', 'lender', '--label', label, '--folder', this.nodeFolder(label)];
-    args.push(...anyComputer.flatMap((setting) => ['--set', setting]), ...flags, '--json');
+    // The version before had no settings, and lent every computer.
+    const settings = this.main === orbMain ? anyComputer : [];
+    args.push(...settings.flatMap((setting) => ['--set', setting]), ...flags, '--json');
     const node = this.spawn(`node ${label}`, args, env);
     this.nodes.set(label, node);
     await this.times.measure('node up', async () => {

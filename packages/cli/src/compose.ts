@@ -12,7 +12,7 @@ import {
 import type { JobExplanation, VerifyReport } from '@orb/ledger';
 import type { ReplicaStatus } from '@orb/ledger/replica';
 import type { ControlRequest, NodeConfig, NodeStatus, Registries, RunningNode, Settings, SettingsChange } from '@orb/node';
-import type { SandboxReport } from '@orb/sandbox';
+import type { MachineFact, SandboxReport } from '@orb/sandbox';
 import type { Orb } from '@orb/sdk';
 import type { RunningSuperNode, SuperNodeConfig } from '@orb/super-node';
 
@@ -251,4 +251,23 @@ export async function probeSandbox(): Promise<SandboxReport> {
   } finally {
     await sandbox.close();
   }
+}
+
+/** Everything that `orb node doctor` looks at. */
+export interface NodeExamination {
+  readonly report: SandboxReport;
+  readonly facts: readonly MachineFact[];
+  /** What the node will know of its owner's own use of the computer. */
+  readonly around: readonly MachineFact[];
+}
+
+export async function examineNodeMachine(): Promise<NodeExamination> {
+  const [{ machineFacts }, { describeEngine }, { lookAroundOnce }] = await Promise.all([
+    import('@orb/sandbox'),
+    import('@orb/sandbox/container'),
+    import('@orb/node'),
+  ]);
+  const report = await probeSandbox();
+  const [facts, engine, around] = await Promise.all([machineFacts(), describeEngine(), lookAroundOnce()]);
+  return { report, facts: [...facts, ...engine], around };
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { WssTransport } from '@orb/link/wss';
 import { nodeId, type Hex32 } from '@orb/protocol';
-import { InstancePool, type Sandbox } from '@orb/sandbox';
+import { InstancePool, type MachineFact, type Sandbox } from '@orb/sandbox';
 import { ContainerSandbox } from '@orb/sandbox/container';
 import { DenoSandbox } from '@orb/sandbox/deno';
 import { MemorySandbox } from '@orb/sandbox/memory';
@@ -17,6 +17,7 @@ import type { RunningNode } from './running-node.ts';
 import { readRegistries } from './settings/registries-file.ts';
 import { AnySurroundings } from './surroundings/any-surroundings.ts';
 import { LinuxSurroundings } from './surroundings/linux-surroundings.ts';
+import type { Surroundings } from './surroundings/port.ts';
 import { SystemInternet, type Internet } from './web/internet.ts';
 
 export interface NodeOptions {
@@ -46,7 +47,7 @@ export async function startNode(config: NodeConfig, options: NodeOptions = {}): 
     openInstances: (engines, shelf, memoryMiB) =>
       new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox: engines }), shelf }),
     internet: options.internet ?? new SystemInternet(),
-    surroundings: process.platform === 'linux' ? new LinuxSurroundings() : new AnySurroundings(),
+    surroundings: openSurroundings(),
     machine,
     openLedger: (superNode) => openLedger(checked, superNode),
     log: options.log ?? (() => undefined),
@@ -68,4 +69,27 @@ function makeImages({ dataFolder, engineSocket, signer }: CheckedNodeConfig): Sa
     registries: () => readRegistries(dataFolder),
     ...(engineSocket !== undefined && { socketPath: engineSocket }),
   });
+}
+
+function openSurroundings(): Surroundings {
+  return process.platform === 'linux' ? new LinuxSurroundings() : new AnySurroundings();
+}
+
+/** What a node would know of its owner's own use of this computer. */
+export async function lookAroundOnce(): Promise<readonly MachineFact[]> {
+  const surroundings = openSurroundings();
+  try {
+    const [idleMs, battery, busyUs] = await Promise.all([surroundings.idleMs(), surroundings.onBattery(), surroundings.busyUs()]);
+    return [
+      {
+        name: 'input idle',
+        found: idleMs !== undefined,
+        words: idleMs === undefined ? 'not known: only-when-idle goes by the load alone' : `known from ${surroundings.idleFrom}`,
+      },
+      { name: 'battery', found: battery !== undefined, words: battery === undefined ? 'not known' : battery ? 'in use now' : 'not in use' },
+      { name: 'other load', found: busyUs !== undefined, words: busyUs === undefined ? 'not known' : 'known' },
+    ];
+  } finally {
+    surroundings.close();
+  }
 }

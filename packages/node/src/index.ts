@@ -1,4 +1,4 @@
-export { startNode } from './compose.ts';
+export { lookAroundOnce, startNode } from './compose.ts';
 export type { NodeLog } from './lent-node.ts';
 export type { NodeConfig } from './node-config.ts';
 export { changeSettingsFile } from './settings/owner-settings.ts';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { formatCredits } from '@orb/protocol';
-import { Orb } from '@orb/sdk';
+import { Orb, type NodeInfo } from '@orb/sdk';
 import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
@@ -100,6 +100,7 @@ async function listNodes(session: Session): Promise<void> {
       node.cores === undefined ? '–' : String(node.cores),
       node.memoryMiB === undefined ? '–' : `${node.memoryMiB} MiB`,
       cleanText(node.isolation ?? '–'),
+      cleanText(describeNetwork(node.network)),
       node.rate ?? '–',
       `${node.active ?? 0}/${node.slots ?? '–'}`,
       typeof node.rttMs === 'number' ? `${node.rttMs.toFixed(1)} ms` : '–',
@@ -112,12 +113,19 @@ async function listNodes(session: Session): Promise<void> {
       { title: 'cores', align: 'right' },
       { title: 'memory', align: 'right' },
       { title: 'isolation' },
+      { title: 'network' },
       { title: 'rate', align: 'right' },
       { title: 'jobs', align: 'right' },
       { title: 'response', align: 'right' },
     ] as const;
     return renderTable(columns, rows, style, width);
   });
+}
+
+/** What functions may reach there; hosts are in the JSON. */
+function describeNetwork(network: NodeInfo['network']): string {
+  if (typeof network === 'string') return network;
+  return network ? `${network.length} ${network.length === 1 ? 'host' : 'hosts'}` : 'none';
 }
 
 async function showJob(session: Session, id: string): Promise<void> {

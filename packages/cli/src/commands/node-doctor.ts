@@ -1,24 +1,57 @@
-import type { SandboxReport } from '@orb/sandbox';
-import { probeSandbox } from '../compose.ts';
+import { tierOf, tierSatisfies } from '@orb/protocol';
+import type { NodeExamination } from '../compose.ts';
+import { examineNodeMachine } from '../compose.ts';
+import { raiseIsolation, tierMeanings } from '../doctor/raise-isolation.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
+import type { Style } from '../terminal/style.ts';
+import { pad } from '../terminal/table.ts';
 
 /** `orb node doctor`: which walls stand around functions on this computer, and how to raise the missing ones. */
 export async function examineNode(session: Session): Promise<void> {
   session.progress.step('Trying what this computer can enforce');
-  const report = await probeSandbox().catch((error: unknown) => {
+  const found = await examineNodeMachine().catch((error: unknown) => {
     session.progress.fail();
     throw error;
   });
   session.progress.done('Tried what this computer can enforce');
-  session.result(report, () => describeReport(report, session));
+  const raise = raiseIsolation(process.platform, found.report);
+  const images = found.report.runtimes.includes('container') ? tierOf({ kind: 'image' }, found.report.tier) : null;
+  const strangers = tierSatisfies(found.report.tier, 'namespaces');
+  const json = { ...found.report, images, strangers, facts: found.facts, around: found.around, raise };
+  session.result(json, () => describe(found, { images, strangers, raise }, session.terminal.style));
 }
 
-function describeReport({ tier, runtimes, layers }: SandboxReport, { terminal: { style } }: Session): string {
-  const lines = layers.map(({ name, active, stops, remedy }) => {
-    const mark = active ? style.good('✓') : style.warn('✗');
-    const more = active || remedy === undefined ? '' : `\n      ${style.warn(cleanText(remedy))}`;
-    return `  ${mark} ${style.strong(cleanText(name))} ${style.quiet(cleanText(stops))}${more}`;
-  });
-  return [`isolation: ${style.strong(tier)}, runtimes: ${runtimes.join(', ') || 'none'}`, ...lines].join('\n');
+interface Verdict {
+  readonly images: string | null;
+  readonly strangers: boolean;
+  readonly raise: readonly string[];
+}
+
+function describe({ report, facts, around }: NodeExamination, { images, strangers, raise }: Verdict, style: Style): string {
+  const { tier, layers } = report;
+  const mark = (good: boolean) => (good ? style.good('✓') : style.warn('✗'));
+  const width = Math.max(...[...facts, ...around].map(({ name }) => name.length));
+  const factLines = [...facts, ...around].map(
+    ({ name, found, words }) => `  ${mark(found)} ${pad(name, width)}  ${style.quiet(cleanText(words))}`,
+  );
+  const wall = ({ name, active, stops }: (typeof layers)[number]) =>
+    `  ${mark(active)} ${style.strong(cleanText(name))}: ${style.quiet(cleanText(stops))}`;
+  const isImages = ({ name }: (typeof layers)[number]) => name.startsWith('containers');
+  const refused = 'functions of other accounts are refused: their code needs namespaces or better';
+  return [
+    `isolation: ${style.strong(tier)} ${style.quiet(`– ${tierMeanings[tier]}`)}`,
+    `images:    ${images === null ? style.warn('not run here') : `${style.strong(images)} ${style.quiet(`– ${tierMeanings.container}`)}`}`,
+    `others:    ${strangers ? 'functions of other accounts are taken' : style.warn(refused)}`,
+    '',
+    style.quiet('What is here'),
+    ...factLines,
+    '',
+    style.quiet('Walls around JavaScript, TypeScript and WebAssembly, and what each stops'),
+    ...layers.filter((layer) => !isImages(layer)).map(wall),
+    '',
+    style.quiet('Walls around container images'),
+    ...layers.filter(isImages).map(wall),
+    ...(raise.length === 0 ? [] : ['', style.quiet('To raise them'), ...raise.map((words) => `  · ${cleanText(words)}`)]),
+  ].join('\n');
 }

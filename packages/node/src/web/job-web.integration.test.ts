@@ -125,6 +125,14 @@ describe('a request of a function', () => {
     });
   });
 
+  test('is no word to a proxy: a frame may ask for what Request would refuse', async () => {
+    for (const method of ['CONNECT', 'trace', 'TRACK'])
+      await expect(jobOf('public').fetch(requestOf('http://api.example.org/', { method })), method).rejects.toMatchObject({
+        code: 'invalid-request',
+      });
+    expect(internet.dialled).toEqual([]);
+  });
+
   test('streams its body, with its length where that is known', async () => {
     async function* body() {
       yield Buffer.from('one ');

@@ -16,6 +16,9 @@ const notReceived = new Set<string>(connectionHeaders);
 const ownOfOrigin = ['authorization', 'cookie', 'proxy-authorization'];
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
+/** Methods that speak to a proxy or about the connection (Fetch standard, "forbidden method"). */
+const forbiddenMethods = new Set(['CONNECT', 'TRACE', 'TRACK']);
+
 /** A function's request as it goes out. @throws OrbError `invalid-request` */
 export function outgoingOf(request: WebRequest, agent: string): Outgoing {
   const headers: Record<string, string> = { accept: '*/*', 'accept-encoding': 'gzip, deflate', 'user-agent': agent };
@@ -26,7 +29,9 @@ export function outgoingOf(request: WebRequest, agent: string): Outgoing {
     headers[lower] = given.has(lower) ? `${headers[lower]}${lower === 'cookie' ? '; ' : ', '}${value}` : value;
     given.add(lower);
   }
-  return { url: urlOf(request.url), method: request.method.toUpperCase(), headers, body: request.body };
+  const method = request.method.toUpperCase();
+  if (forbiddenMethods.has(method)) throw new OrbError('invalid-request', { message: `fetch makes no ${method} requests.` });
+  return { url: urlOf(request.url), method, headers, body: request.body };
 }
 
 function urlOf(text: string, base?: URL): URL {

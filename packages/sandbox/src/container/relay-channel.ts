@@ -1,10 +1,11 @@
 import type { Container } from 'dockerode';
 import type { Socket } from 'node:net';
+import { logLimits } from '../harness/wire.js';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
 import { ContainerMeter } from './container-meter.ts';
 import type { Engine } from './engine.ts';
 import { describeEnd, hardenedContainer, type ContainerPlan } from './hardened-container.ts';
-import { StreamReader, Tail } from './stream-reader.ts';
+import { LineCutter, StreamReader, Tail } from './stream-reader.ts';
 
 /** Unsent bytes above which large bodies wait. */
 const highWaterBytes = 1_048_576;
@@ -15,6 +16,9 @@ const printedPerSecond = 262_144;
 const relayStderrBytes = 65_536;
 /** What relay/main.js says there, once, before it gives the server up. */
 const goneWords = 'nothing listens';
+
+/** As `console.info` and `console.error` of a function in JavaScript (harness/wire.js, logLevels). */
+const printedLevels = { stdout: 1, stderr: 3 } as const;
 
 export interface RelayChannelOptions {
   readonly freezeAfterMs: number;
@@ -38,6 +42,7 @@ export class RelayChannel implements Channel {
   #last: ChannelUsage = { memoryKiB: 0, cpuUs: 0 };
   #onBytes: ((bytes: Uint8Array) => void) | undefined;
   #onEnd: ((end: ChannelEnd) => void) | undefined;
+  #onLine: ((level: number, line: string) => void) | undefined;
   #ending = false;
   #freezeTimer: NodeJS.Timeout | undefined;
   #frozen = false;
@@ -104,6 +109,10 @@ export class RelayChannel implements Channel {
     this.#stream.resume();
   }
 
+  onLine(listener: (level: number, line: string) => void): void {
+    this.#onLine = listener;
+  }
+
   write(bytes: Uint8Array): void {
     if (!this.#ending) this.#stream.write(bytes);
   }
@@ -143,10 +152,16 @@ export class RelayChannel implements Channel {
       });
   }
 
-  /** Nobody reads what a server prints, so it is only kept from costing anything; its last words explain its end. */
+  /** What a server prints goes to its owner's log, no faster than anybody could read; its last words explain its end. */
   #readPrinted(output: Socket): void {
-    const keep = (bytes: Uint8Array) => this.#printed.push(bytes);
-    const reader = new StreamReader({ stdout: keep, stderr: keep });
+    const keep = (level: number) => {
+      const cutter = new LineCutter(logLimits.lineBytes, (line) => this.#onLine?.(level, line));
+      return (bytes: Uint8Array) => {
+        this.#printed.push(bytes);
+        cutter.push(bytes);
+      };
+    };
+    const reader = new StreamReader({ stdout: keep(printedLevels.stdout), stderr: keep(printedLevels.stderr) });
     let sinceMs = performance.now();
     let bytesSince = 0;
     output.on('data', (bytes: Buffer) => {

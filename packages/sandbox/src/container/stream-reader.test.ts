@@ -1,5 +1,6 @@
+import { utf8 } from '@orb/protocol';
 import { expect, test } from 'vitest';
-import { StreamReader, Tail } from './stream-reader.ts';
+import { LineCutter, StreamReader, Tail } from './stream-reader.ts';
 
 const frame = (stream: number, text: string) => {
   const header = Buffer.alloc(8);
@@ -25,4 +26,13 @@ test('only the end of a text without an end is kept', () => {
   const tail = new Tail(10);
   for (let i = 0; i < 1_000; i++) tail.push(Buffer.from(`line ${i}\n`));
   expect(tail.toString()).toBe('\nline 999\n');
+});
+
+test('what is printed comes as lines, wherever it was cut, and never longer than the limit', () => {
+  const said: string[] = [];
+  const cutter = new LineCutter(8, (line) => said.push(line));
+  for (const byte of utf8('one\r\n\n  \ntwö\nno end here')) cutter.push(Uint8Array.of(byte));
+  expect(said).toEqual(['one', 'twö', 'no end h']);
+  cutter.push(utf8('\n'));
+  expect(said.at(-1)).toBe('ere');
 });

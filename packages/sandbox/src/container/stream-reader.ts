@@ -56,3 +56,30 @@ export class Tail {
     return this.#text;
   }
 }
+
+/** Cuts what a program prints into lines; one that never ends is cut at the limit. */
+export class LineCutter {
+  readonly #most: number;
+  readonly #onLine: (line: string) => void;
+  readonly #decoder = new TextDecoder();
+  #rest = '';
+
+  constructor(most: number, onLine: (line: string) => void) {
+    this.#most = most;
+    this.#onLine = onLine;
+  }
+
+  push(piece: Uint8Array): void {
+    const lines = (this.#rest + this.#decoder.decode(piece, { stream: true })).split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) this.#say(line);
+    while (this.#rest.length > this.#most) {
+      this.#say(this.#rest.slice(0, this.#most));
+      this.#rest = this.#rest.slice(this.#most);
+    }
+  }
+
+  #say(line: string): void {
+    if (line.trim() !== '') this.#onLine(line.replace(/\r$/, ''));
+  }
+}

@@ -4,6 +4,7 @@ import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
 import type { LentLimits } from '../port.ts';
+import type { ProcessGroup } from './control-groups.ts';
 import type { LaunchPlan } from './launch-plan.ts';
 import { ProcessStats } from './process-stats.ts';
 import type { ProcessWatch, Watched } from './process-watch.ts';
@@ -29,6 +30,7 @@ export interface DenoProcessOptions {
   /** Time frozen after which it tidies up, once. */
   readonly tidyAfterMs: number;
   readonly priority: LentLimits['priority'];
+  readonly group: ProcessGroup | undefined;
 }
 
 /** One Deno process, by its own handle. It ends with this process, whatever ends this one. */
@@ -84,6 +86,7 @@ export class DenoProcess implements Channel, Watched {
       this.#stats?.usage();
       this.#stats?.close();
       this.#onDrain();
+      this.#options.group?.remove();
       onEnd({ reason, outOfMemory });
     };
     this.#child.stdout!.on('error', () => {});
@@ -125,6 +128,10 @@ export class DenoProcess implements Channel, Watched {
     this.#tidying = false;
     clearTimeout(this.#tidyTimer);
     this.#wake();
+  }
+
+  limitMemory(memoryMiB: number): void {
+    this.#options.group?.limitMemory(memoryMiB);
   }
 
   usage(): ChannelUsage {
@@ -176,6 +183,8 @@ export class DenoProcess implements Channel, Watched {
     this.#stats = new ProcessStats(pid, this.#options.pageBytes);
     this.#watch.wake(this);
     if (this.#options.priority === 'lowest') standBack(pid);
+    // It waits for code: what it uses from now on is the function's.
+    this.#options.group?.add(pid);
     if (this.#killed) this.kill();
   }
 
@@ -200,7 +209,8 @@ export class DenoProcess implements Channel, Watched {
   }
 
   #describeEnd(code: number | null, signal: NodeJS.Signals | null): [reason: string, outOfMemory: boolean] {
-    if (/out of memory|OOM/i.test(this.#stderr)) return ['The function used more memory than its limit.', true];
+    if (/out of memory|OOM/i.test(this.#stderr) || this.#options.group?.outOfMemory())
+      return ['The function used more memory than its limit.', true];
     // bubblewrap reports the end by a signal as 128 + its number.
     const by = signal ?? (code !== null && code > 128 ? `signal ${code - 128}` : undefined);
     return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];

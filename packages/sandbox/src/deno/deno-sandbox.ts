@@ -30,7 +30,7 @@ export class DenoSandbox implements Sandbox {
   readonly #pool: SparePool;
   #machine: Promise<Machine> | undefined;
   #known: Machine | undefined;
-  #priority: LentLimits['priority'] = 'normal';
+  #lent: LentLimits | undefined;
   /** Of processes that have ended. */
   #endedCpuUs = 0;
   #closed = false;
@@ -54,6 +54,7 @@ export class DenoSandbox implements Sandbox {
     const memoryMiB = sizeClass(program.memoryMiB);
     const instance = this.#pool.take(memoryMiB) ?? this.#spawn(memoryMiB);
     instance.limitMemory(program.memoryMiB);
+    this.#instances.get(instance)?.limitMemory(program.memoryMiB);
     try {
       await instance.load(program);
       return instance;
@@ -69,11 +70,12 @@ export class DenoSandbox implements Sandbox {
     this.#pool.allow(memoryMiB);
   }
 
-  /** Holds for processes that are started from now on; spares are made anew. */
-  async limit({ priority }: LentLimits): Promise<void> {
-    if (priority === this.#priority) return;
-    this.#priority = priority;
-    await this.#pool.renew();
+  /** Cores and memory hold at once where there are control groups; the priority for processes that are started from now on. */
+  async limit(lent: LentLimits): Promise<void> {
+    const before = this.#priority;
+    this.#lent = lent;
+    this.#known?.groups?.limit(lent);
+    if (this.#known && this.#priority !== before) await this.#pool.renew();
   }
 
   cpuUs(): number {
@@ -87,11 +89,17 @@ export class DenoSandbox implements Sandbox {
     await this.#machine?.catch(() => {});
     await this.#pool.close();
     await Promise.all([...this.#instances.keys()].map((instance) => instance.kill()));
+    this.#known?.groups?.close();
+  }
+
+  get #priority(): LentLimits['priority'] {
+    return this.#lent?.priority ?? 'normal';
   }
 
   async #prepare(): Promise<Machine> {
     this.#machine ??= probeMachine(this.#options.without).then((machine) => {
       this.#known = machine;
+      if (this.#lent) machine.groups?.limit(this.#lent);
       if (!this.#closed) this.#pool.open();
       return machine;
     });
@@ -99,13 +107,16 @@ export class DenoSandbox implements Sandbox {
   }
 
   #spawn(memoryMiB: number): HostedInstance {
-    const { layers, tools, filter, pageBytes } = this.#known!;
+    const { layers, tools, filter, pageBytes, groups } = this.#known!;
     const plan = launchPlan(layers, tools, memoryMiB, this.#priority);
     const { freezeAfterMs, tidyAfterMs } = this.#options;
-    const process = new DenoProcess({ plan, filter, pageBytes, freezeAfterMs, tidyAfterMs, priority: this.#priority }, this.#watch);
+    const process = new DenoProcess(
+      { plan, filter, pageBytes, freezeAfterMs, tidyAfterMs, priority: this.#priority, group: groups?.make(memoryMiB) },
+      this.#watch,
+    );
     const instance = new HostedInstance(process);
     instance.limitMemory(memoryMiB);
-    process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
+    if (layers.watch) process.onMemory = (memoryKiB) => instance.observe(memoryKiB);
     process.onTidy = () => instance.tidy();
     process.onAbuse = (reason) => instance.end('bad-response', reason);
     this.#instances.set(instance, process);

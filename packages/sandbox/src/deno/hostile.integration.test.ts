@@ -191,12 +191,14 @@ describe('code that means harm', () => {
     expect(await textOf(await other.invoke(jobOf(41, { job: 'other' })))).toBe('42');
   });
 
-  it('an endless loop left behind after the answer costs the next job its process, and nobody else anything', async () => {
+  it('an endless loop left behind after the answer costs its own function a job and the process, and nobody else anything', async () => {
     const source = 'export default (kind) => { if (kind === "leave") setTimeout(() => { for (;;); }, 0); return kind }';
     const instance = await sandbox.start(programOf(source));
     expect(await textOf(await instance.invoke(jobOf('leave')))).toBe('"leave"');
-    const next = await (await instance.invoke(jobOf('next', { job: 'job-2', timeoutMs: 300 }))).finished;
-    expect(next.outcome).toBe('timed-out');
+    // Jobs that follow closely may come before it: a timer waits for a turn of the event loop.
+    let outcome = 'ok';
+    while (outcome === 'ok') outcome = (await (await instance.invoke(jobOf('next', { job: 'job-2', timeoutMs: 300 }))).finished).outcome;
+    expect(outcome).toBe('timed-out');
     await instance.ended;
     expect(await textOf(await other.invoke(jobOf(41, { job: 'other' })))).toBe('42');
   });

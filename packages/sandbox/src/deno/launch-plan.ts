@@ -15,6 +15,10 @@ export interface Layers {
   readonly limits: boolean;
   /** Runs as the user `nobody`; possible where the node itself runs as root. */
   readonly ownUser: boolean;
+  /** Control groups: the kernel counts memory, threads and processor time of each process, and of all together. */
+  readonly groups: boolean;
+  /** The host looks at each process's memory every 25 ms. */
+  readonly watch: boolean;
 }
 
 /** The tools found on this machine. */

@@ -1,7 +1,9 @@
 import { accessSync, constants } from 'node:fs';
 import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import type { IsolationTier } from '@orb/protocol';
 import type { SandboxReport } from '../port.ts';
+import { ControlGroups } from './control-groups.ts';
 import { findDeno, sharedLibraries } from './deno-binary.ts';
 import { launchPlan, type Layers, type LaunchTools } from './launch-plan.ts';
 import { pageBytes } from './process-stats.ts';
@@ -14,6 +16,8 @@ export interface Machine {
   readonly tools: LaunchTools;
   readonly filter: Uint8Array;
   readonly pageBytes: number;
+  /** Control groups that this node may make. */
+  readonly groups: ControlGroups | undefined;
   readonly report: SandboxReport;
 }
 
@@ -35,8 +39,10 @@ export async function probeMachine(without: readonly (keyof Layers)[]): Promise<
     lowest: lowestPriority(),
   };
   const filter = process.arch === 'x64' || process.arch === 'arm64' ? seccompFilter(process.arch) : new Uint8Array();
-  const { layers, trouble } = await strongest(tools, filter, new Set(without));
-  return { layers, tools, filter, pageBytes: pageBytes(), report: describe(layers, tools, trouble) };
+  const groups = linux && !without.includes('groups') ? ControlGroups.open({ cores: availableParallelism() }) : undefined;
+  const own = { groups: groups !== undefined, watch: linux && !without.includes('watch') };
+  const { layers, trouble } = await strongest(tools, filter, new Set(without), own);
+  return { layers, tools, filter, pageBytes: pageBytes(), groups, report: describe(layers, tools, trouble, groups) };
 }
 
 /** Tries the layers together, strongest first, until a process comes up. */
@@ -44,10 +50,11 @@ async function strongest(
   tools: LaunchTools,
   filter: Uint8Array,
   without: ReadonlySet<keyof Layers>,
+  own: Pick<Layers, 'groups' | 'watch'>,
 ): Promise<{ layers: Layers; trouble: string | undefined }> {
   const root = process.getuid?.() === 0;
   const on = (layer: keyof Layers, possible: boolean) => possible && !without.has(layer);
-  const base = { permissions: !without.has('permissions'), limits: on('limits', tools.shell !== undefined) };
+  const base = { ...own, permissions: !without.has('permissions'), limits: on('limits', tools.shell !== undefined) };
   const wrapped = { ...base, namespaces: on('namespaces', true), seccomp: on('seccomp', filter.length > 0) };
   const candidates: Layers[] = [];
   if (tools.bubblewrap && (wrapped.namespaces || wrapped.seccomp)) {
@@ -121,7 +128,7 @@ function librariesOf(deno: string): LaunchTools['libraries'] {
   }
 }
 
-function describe(layers: Layers, tools: LaunchTools, trouble: string | undefined): SandboxReport {
+function describe(layers: Layers, tools: LaunchTools, trouble: string | undefined, groups: ControlGroups | undefined): SandboxReport {
   const tier: IsolationTier = layers.namespaces && layers.seccomp && layers.limits && layers.permissions ? 'namespaces' : 'process';
   const why = trouble ? ` It was tried, and: ${trouble}` : '';
   const bubblewrapRemedy =
@@ -155,7 +162,19 @@ function describe(layers: Layers, tools: LaunchTools, trouble: string | undefine
         'the node owner’s files and processes, should all else fail',
         `Start the node as root with its files readable by nobody, or as a user that owns nothing else.`,
       ),
-      layer('memory watch', process.platform === 'linux', 'more memory than the manifest allows, within 25 ms', 'Run the node on Linux.'),
+      layer('memory watch', layers.watch, 'more memory than the manifest allows, within 25 ms', 'Run the node on Linux.'),
+      layer(
+        `control groups${groups ? ` (v${groups.version}: ${groups.controllers.join(', ')})` : ''}`,
+        groups?.controllers.length === 3,
+        'memory and thread bombs; more cores or memory than are lent',
+        'Start the node as root, or where systemd delegates: systemd-run --user --scope -p Delegate=yes orb node start',
+      ),
+      layer(
+        'lowest priority',
+        tools.lowest.length > 0,
+        'functions that slow down the owner’s own programs',
+        'Install nice (coreutils) and ionice (util-linux).',
+      ),
     ],
   };
 }

@@ -6,6 +6,8 @@ export interface Channel {
   drained(): Promise<void>;
   /** Starts delivery: `onBytes` for what the function sends, `onEnd` once, when nothing more can come. */
   listen(onBytes: (bytes: Uint8Array) => void, onEnd: (end: ChannelEnd) => void): void;
+  /** Delivers lines that the function prints beside its frames, where it can: what has been printed already comes first. */
+  onLine?(listener: (level: number, line: string) => void): void;
   /** Ends it at once. `onEnd` follows. */
   kill(): void;
   /** Tells whether jobs are under way: an idle process may be frozen. */

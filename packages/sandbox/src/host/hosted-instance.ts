@@ -1,5 +1,15 @@
 import { fromUtf8, IdTable, OrbError } from '@orb/protocol';
-import { chunkBytes, faults, FrameReader, maxFrameFromFunction, readU32, settledFlag, toFunction, toHost } from '../harness/wire.js';
+import {
+  chunkBytes,
+  faults,
+  FrameReader,
+  logLimits,
+  maxFrameFromFunction,
+  readU32,
+  settledFlag,
+  toFunction,
+  toHost,
+} from '../harness/wire.js';
 import type { Instance, Invocation, InvocationResult, InvocationUsage, Program } from '../port.ts';
 import { parseAnswerHead } from './answer-head.ts';
 import type { Channel, ChannelEnd } from './channel.ts';
@@ -15,6 +25,8 @@ const pongWithinMs = 250;
 /** Frames that no job asked for: well-meant code sends a few when a job was cancelled, so each job sent makes up for some. */
 const maxUselessFrames = 10_000;
 const uselessPerJob = 100;
+/** Lines kept from before the first job: how a server started. */
+const maxPrintedLines = 100;
 const nothing = new Uint8Array();
 
 /** Why the host ended a process. */
@@ -49,6 +61,8 @@ export class HostedInstance implements Instance, JobHost {
   #verdict: Verdict | undefined;
   #end: ChannelEnd | undefined;
   #pongTimer: NodeJS.Timeout | undefined;
+  /** Printed while no job was under way: the next one's. */
+  readonly #printed: [level: number, line: string][] = [];
   #onTidied: (() => void) | undefined;
 
   constructor(channel: Channel) {
@@ -58,6 +72,7 @@ export class HostedInstance implements Instance, JobHost {
     const reader = new FrameReader(maxFrameFromFunction, (type, job, payload) => this.#onFrame(type, job, payload));
     this.#ready.promise.catch(() => {});
     this.#loaded.promise.catch(() => {});
+    channel.onLine?.((level, line) => this.#print(level, line));
     this.ended = new Promise((resolve) => {
       channel.listen(
         (bytes) => this.#onBytes(reader, bytes),
@@ -161,6 +176,7 @@ export class HostedInstance implements Instance, JobHost {
     const id = ++this.#lastJob;
     const job = new HostedJob(id, invocation, nowUs, this.#meter.start(nowUs), this, resolve);
     this.#jobs.set(id, job);
+    for (const [level, line] of this.#printed.splice(0)) job.log(level, line);
     if (invocation.signal?.aborted) return job.finish('cancelled', 'The caller has gone.');
     this.#deadlines.add(job.deadlineMs);
     if (invocation.signal) {
@@ -186,6 +202,15 @@ export class HostedInstance implements Instance, JobHost {
     });
     this.#frames.withHead(toFunction.call, id, head, whole ?? nothing);
     if (!whole) void this.#sendBody(job, body);
+  }
+
+  /** Which job a line belongs to is not known: it goes to the one that began last. */
+  #print(level: number, line: string): void {
+    const text = line.slice(0, logLimits.lineBytes);
+    let job: HostedJob | undefined;
+    for (const other of this.#jobs.values()) if (job === undefined || other.id > job.id) job = other;
+    if (job) job.log(level, text);
+    else if (this.#printed.push([level, text]) > maxPrintedLines) this.#printed.shift();
   }
 
   async #sendBody(job: HostedJob, body: Invocation['body']): Promise<void> {

@@ -33,8 +33,10 @@ export async function withRetries<T>(
 }
 
 function waitFor(error: unknown, mayRepeat: boolean): number | undefined {
-  if (!isOrbError(error) || !error.retryable || error.details?.['job'] !== undefined) return undefined;
-  return unstartedCodes.has(error.code) || mayRepeat ? error.retryAfterMs : undefined;
+  if (!isOrbError(error) || !error.retryable) return undefined;
+  // Where there is a job, something has begun, whatever the error is called.
+  const unstarted = unstartedCodes.has(error.code) && error.details?.['job'] === undefined;
+  return unstarted || mayRepeat ? error.retryAfterMs : undefined;
 }
 
 /** @throws OrbError `cancelled` when the signal aborts */

@@ -1,0 +1,32 @@
+import type { SandboxReport } from '@orb/sandbox';
+
+/** What tiers mean, weakest first, for somebody who lends a computer. */
+export const tierMeanings = {
+  process: 'Deno alone: one hole in it is a hole into your account',
+  namespaces: 'own files, processes and network, few system calls',
+  container: 'every wall of the container engine',
+  vm: 'a kernel of its own (no engine here offers it yet)',
+} as const;
+
+/**
+ * How to get stronger walls on this computer, in steps that can be typed; nothing where they all stand.
+ * @param platform as Node names it
+ */
+export function raiseIsolation(platform: string, { tier, runtimes, layers }: SandboxReport): readonly string[] {
+  if (platform === 'darwin') {
+    return [
+      'A podman machine is a Linux in which the node has all walls: brew install podman && podman machine init && podman machine start, then podman machine ssh, and install and start Orb there.',
+      'Docker Desktop runs container images (tier container) for a node in such a Linux.',
+    ];
+  }
+  if (platform === 'win32') {
+    return [
+      'WSL2 is a Linux in which the node has all walls: wsl --install -d Debian, then inside it: sudo apt-get install bubblewrap, and install and start Orb there.',
+      'Docker Desktop with the WSL2 engine runs container images (tier container) for a node inside WSL2.',
+    ];
+  }
+  const missing = layers.filter(({ active, remedy }) => !active && remedy !== undefined);
+  const own = missing.map(({ name, remedy }) => `${name}: ${remedy}`);
+  const images = runtimes.includes('container') || missing.some(({ name }) => name.startsWith('containers'));
+  return [...own, ...(images || tier === 'vm' ? [] : ['For container images: sudo apt-get install docker.io'])];
+}

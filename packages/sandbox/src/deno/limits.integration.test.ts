@@ -1,0 +1,106 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { jobOf, programOf, textOf } from '../conformance.ts';
+import type { LentLimits } from '../port.ts';
+import { ControlGroups } from './control-groups.ts';
+import { DenoSandbox } from './deno-sandbox.ts';
+import type { Layers } from './launch-plan.ts';
+
+const trial = ControlGroups.open({ cores: 1 });
+const controllers = trial?.controllers ?? [];
+trial?.close();
+const reason = controllers.length < 3 ? 'this process may make no control groups for memory, cpu and pids' : undefined;
+const lent: LentLimits = {
+  cores: 64,
+  memoryMiB: 2_048,
+  priority: 'normal',
+  imageDiskMiB: 1,
+  containerCores: 1,
+  containerRuntime: undefined,
+  onlyListedRegistries: false,
+};
+
+let sandbox: DenoSandbox | undefined;
+afterEach(async () => {
+  await sandbox?.close();
+  sandbox = undefined;
+});
+const open = (...without: (keyof Layers)[]) => (sandbox = new DenoSandbox({ spares: 0, without }));
+const bufferBomb = `export default () => { const all = []; for (;;) { const b = new Uint8Array(4 << 20); for (let i = 0; i < b.length; i += 4096) b[i] = 1; all.push(b); } }`;
+
+describe.skipIf(reason !== undefined)(`control groups alone${reason ? ` (${reason})` : ''}`, () => {
+  it('stop a memory bomb where nobody watches, and the caller is told', async () => {
+    const other = await open('watch', 'limits').start(programOf('export default (n) => n + 1'));
+    const instance = await sandbox!.start(programOf(bufferBomb));
+    const usage = await (await instance.invoke(jobOf(null, { timeoutMs: 30_000 }))).finished;
+    expect(usage).toMatchObject({ outcome: 'out-of-memory', error: expect.stringMatching(/memory/) as string });
+    expect(await textOf(await other.invoke(jobOf(1)))).toBe('2');
+  });
+
+  it('stop a thread bomb where every other wall is down', async () => {
+    const instance = await open('permissions', 'namespaces', 'seccomp', 'limits', 'ownUser', 'watch').start(
+      programOf(`export default async () => { const all = []; try { for (let i = 0; i < 400; i++) {
+        all.push(new Deno.Command('/bin/sleep', { args: ['5'], stdout: 'null', stderr: 'null' }).spawn()); } return 'all ' + all.length; }
+        catch (error) { return error.message; } finally { for (const one of all) try { one.kill('SIGKILL'); } catch {} } }`),
+    );
+    expect(await textOf(await instance.invoke(jobOf(null, { timeoutMs: 30_000 })))).toMatch(/temporarily unavailable|EAGAIN/i);
+  });
+
+  it('hold all functions together to the cores that are lent', async () => {
+    const burn = `export default (ms) => { const until = Date.now() + ms; let n = 0; while (Date.now() < until) n++; return n; }`;
+    await open().limit({ ...lent, cores: 0.5 });
+    const instances = await Promise.all([sandbox!.start(programOf(burn)), sandbox!.start(programOf(burn))]);
+    const before = sandbox!.cpuUs();
+    const sinceMs = performance.now();
+    await Promise.all(instances.map(async (instance) => textOf(await instance.invoke(jobOf(2_000, { timeoutMs: 30_000 })))));
+    const share = (sandbox!.cpuUs() - before) / 1_000 / (performance.now() - sinceMs);
+    // Two that would use two cores have half a one, and what ran at either end of a period.
+    expect(share).toBeLessThan(0.65);
+  });
+
+  it('are gone when the sandbox is closed', async () => {
+    await open().start(programOf('export default () => 1'));
+    const own = () =>
+      readFileSync('/proc/self/mountinfo', 'utf8')
+        .split('\n')
+        .flatMap((line) => (line.includes(' - cgroup') ? [line.split(' ')[4]!] : []))
+        .flatMap((mount) => readdirSync(mount))
+        .filter((name) => name.startsWith(`orb-${process.pid}-`));
+    await sandbox!.close();
+    await expect.poll(own, { timeout: 10_000 }).toEqual([]);
+  });
+});
+
+describe('the owner’s priority', () => {
+  it.skipIf(process.platform !== 'linux')('reaches every thread of a function’s process, and its session', async () => {
+    await open().limit({ ...lent, priority: 'lowest' });
+    await sandbox!.start(programOf('export default () => 1', { startTimeoutMs: 55_000 }));
+    const processes = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isOurs(name));
+    expect(processes.length).toBeGreaterThan(0);
+    for (const pid of processes) {
+      const nices = readdirSync(`/proc/${pid}/task`).map((task) => statField(`/proc/${pid}/task/${task}/stat`, 19));
+      expect(new Set(nices)).toEqual(new Set(['19']));
+    }
+  });
+});
+
+/** Field by its number in proc_pid_stat(5). */
+function statField(path: string, number: number): string {
+  const text = readFileSync(path, 'utf8');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ')[number - 3]!;
+}
+
+/** A Deno below this process. */
+function isOurs(pid: string): boolean {
+  try {
+    let at = pid;
+    if (!/deno/.test(readFileSync(`/proc/${at}/comm`, 'utf8'))) return false;
+    while (at !== '1' && at !== '0') {
+      if (at === String(process.pid)) return true;
+      at = statField(`/proc/${at}/stat`, 4);
+    }
+  } catch {
+    // It has ended meanwhile.
+  }
+  return false;
+}
