@@ -9,6 +9,8 @@ export interface LoadOptions {
   readonly path: string;
   /** What the `index`-th call sends. */
   readonly request: (index: number) => CallRequest;
+  /** Whether an answer with status 200 is the one to the `index`-th call. @default not looked at */
+  readonly isRight?: (answer: CallAnswer, index: number) => boolean;
 }
 
 /** A call that brought no whole answer: the connection broke. */
@@ -23,6 +25,8 @@ const again = () => new Promise((resolve) => setTimeout(resolve, 20));
 export class Load {
   readonly answers: CallAnswer[] = [];
   readonly broken: Broken[] = [];
+  /** Answers with status 200 to another question than the one that was asked. */
+  readonly wrong: CallAnswer[] = [];
   readonly #network: Pick<Network, 'call'>;
   readonly #options: LoadOptions;
   readonly #callers: Promise<void>[];
@@ -60,8 +64,11 @@ export class Load {
   async #callOnAndOn(): Promise<void> {
     while (!this.#stopped) {
       try {
-        const answer = await this.#network.call(this.#options.path, this.#options.request(this.#next++));
+        const { path, request, isRight } = this.#options;
+        const index = this.#next++;
+        const answer = await this.#network.call(path, request(index));
         this.answers.push(answer);
+        if (answer.status === 200 && isRight?.(answer, index) === false) this.wrong.push(answer);
         if (answer.status !== 200) await again();
       } catch (error) {
         const { cause, message } = error as Error & { cause?: Error };

@@ -27,6 +27,8 @@ async function readState(network: Network): Promise<[string, Json][] | undefined
 /** A job as a settlement put it on the ledger. */
 export interface SettledJob {
   readonly call: string;
+  /** Id of the function that it ran. */
+  readonly function: string;
   /** As the receipt says it; `lost` without one. */
   readonly outcome: string;
   readonly received: boolean | null;
@@ -42,9 +44,12 @@ export interface SettledJob {
 export async function settledJobs(network: Network, memoryMiB = 128): Promise<ReadonlyMap<string, readonly SettledJob[]>> {
   const text = await (await fetch(`${network.gateway}/v1/ledger/blocks?from=0&limit=10000`)).text();
   const jobs = new Map<string, Map<string, SettledJob>>();
-  const add = (ticket: TicketRow, job: Omit<SettledJob, 'call'>, row: unknown) => {
+  const add = (ticket: TicketRow, job: Omit<SettledJob, 'call' | 'function'>, row: unknown) => {
     const id = `${ticket[0]}-${ticket[1]}`;
-    jobs.set(id, (jobs.get(id) ?? new Map<string, SettledJob>()).set(JSON.stringify(row), { ...job, call: ticket[3] }));
+    jobs.set(
+      id,
+      (jobs.get(id) ?? new Map<string, SettledJob>()).set(JSON.stringify(row), { ...job, call: ticket[3], function: ticket[4] }),
+    );
   };
   for (const line of text.trim().split('\n')) {
     for (const { kind, body } of (JSON.parse(line) as Block).transactions) {

@@ -33,10 +33,11 @@ export interface BlockBase {
   readonly previous: BlockHeader;
   readonly time: number;
   readonly state: State;
+  readonly verify?: typeof verify | undefined;
 }
 
 /** The environment that a block's transactions run in. */
-export function environmentOf({ chain, genesis, previous, time, state }: BlockBase): Environment {
+export function environmentOf({ chain, genesis, previous, time, state, verify: check = verify }: BlockBase): Environment {
   return {
     chain,
     network: genesis.network,
@@ -44,7 +45,7 @@ export function environmentOf({ chain, genesis, previous, time, state }: BlockBa
     height: previous.height + 1,
     time,
     parameters: state.parameters(),
-    verify,
+    verify: check,
   };
 }
 

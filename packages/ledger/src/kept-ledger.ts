@@ -12,6 +12,7 @@ import {
   type Json,
   type Transaction,
   type TransactionId,
+  type verify,
 } from '@orb/protocol';
 import { environmentOf, type BlockBase, type BlockBuilder } from './block-builder.ts';
 import { auditSupply, type SupplyAudit } from './contracts/conservation.ts';
@@ -29,6 +30,8 @@ export interface KeptLedgerOptions {
   /** The last block that is kept, and the state after it. */
   readonly head: BlockHeader;
   readonly state: State;
+  /** The rule's own `verify`, or one that knows what it has verified before. @default verify */
+  readonly verify?: typeof verify | undefined;
 }
 
 /** A ledger's own copy: blocks in some keeping, the state in memory, every read. Where blocks come from is a subclass's part. */
@@ -37,6 +40,7 @@ export abstract class KeptLedger implements Ledger {
   readonly genesis: Genesis;
   protected readonly keeping: Keeping;
   protected readonly state: State;
+  readonly #verify: typeof verify | undefined;
   readonly #followers: Followers;
   #head: BlockHeader;
   /** Those who follow want the block that was just made: no need to read it back. */
@@ -48,6 +52,7 @@ export abstract class KeptLedger implements Ledger {
     this.genesis = options.genesis;
     this.#head = options.head;
     this.state = options.state;
+    this.#verify = options.verify;
     this.#followers = new Followers({ read: (height) => this.#committed(height), head: () => this.#head.height });
   }
 
@@ -147,7 +152,7 @@ export abstract class KeptLedger implements Ledger {
 
   /** What the next block stands on, made at a time. */
   protected base(time: number): BlockBase {
-    return { chain: this.chain, genesis: this.genesis, previous: this.#head, time, state: this.state };
+    return { chain: this.chain, genesis: this.genesis, previous: this.#head, time, state: this.state, verify: this.#verify };
   }
 
   /** Where a transaction stands that is on the ledger. */

@@ -16,6 +16,7 @@ export * from './ids.ts';
 export * from './job-row.ts';
 export * from './job.ts';
 export * from './job-proof.ts';
+export * from './known-signatures.ts';
 export * from './limits.ts';
 export * from './link-handshake.ts';
 export * from './manifest.ts';

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { superNodeId, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
+import { superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
 import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
@@ -52,6 +52,8 @@ export interface SuperNodeParts {
   readonly keys: NetworkFolder;
   /** Certificate of the HTTP side; without it plain HTTP. */
   readonly gatewayTls?: { readonly cert: string; readonly key: string } | undefined;
+  /** How nodes' roots are verified. @default the rule's own `verify` */
+  readonly verify?: typeof verify;
   readonly log: Log;
 }
 
@@ -101,7 +103,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
     { folder: config.folder, identity, lostGraceMs: config.lostGraceMs, unsignedGraceMs: config.unsignedGraceMs },
-    { ledger, log, nowMs, notifySettled },
+    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify },
   );
   const { settlement, allowances, journal, openJobs, sweeper } = money;
   const parameters = () => follower.parameters;

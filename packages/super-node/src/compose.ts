@@ -5,7 +5,7 @@ import { openEmbeddedLedger } from '@orb/ledger/embedded';
 import { CosignatureBook, httpCosignatures, openCosigner, startCosigning } from '@orb/ledger/finality';
 import { EvidenceFiles, httpUpstream, openReplicaLedger, Refusals, startSpreading, type Evidence } from '@orb/ledger/replica';
 import { WssTransport } from '@orb/link/wss';
-import { chainId, OrbError } from '@orb/protocol';
+import { chainId, KnownSignatures, OrbError, type verify } from '@orb/protocol';
 import { openDiskStore } from '@orb/store/disk';
 import { assembleSuperNode, type RunningSuperNode } from './assemble.ts';
 import { splitListen, type SuperNodeConfig } from './config.ts';
@@ -24,12 +24,14 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
   const { log } = dependencies;
-  const { ledger, refusals } = await openLedger(config, keys, log);
+  // What settlement has verified, the ledger need not verify again.
+  const { verify } = new KnownSignatures();
+  const { ledger, refusals } = await openLedger(config, keys, { log, verify });
   let cosigned: Cosigned | undefined;
   try {
     cosigned = await openCosignatures(config, { ledger, keys, log });
     const { cosignatures } = cosigned;
-    const running = await assembleSuperNode(config, { ledger, cosignatures, refusals, store, transport, keys, gatewayTls, log });
+    const running = await assembleSuperNode(config, { ledger, cosignatures, refusals, store, transport, keys, gatewayTls, log, verify });
     const spreading = startSpreading({
       ledger,
       refusals,
@@ -87,7 +89,11 @@ interface OpenedLedger {
   readonly refusals: Refusals;
 }
 
-async function openLedger(config: SuperNodeConfig, { genesis, orderer }: NetworkFolder, log: Log): Promise<OpenedLedger> {
+async function openLedger(
+  config: SuperNodeConfig,
+  { genesis, orderer }: NetworkFolder,
+  { log, verify: check }: { readonly log: Log; readonly verify: typeof verify },
+): Promise<OpenedLedger> {
   const folder = join(config.folder, 'ledger');
   if (config.ledger.mode === 'embedded') {
     if (!orderer) {
@@ -96,7 +102,7 @@ async function openLedger(config: SuperNodeConfig, { genesis, orderer }: Network
         hint: 'Follow the super node that has it: set ledger to {"mode": "replica", "upstream": "https://…"}.',
       });
     }
-    const ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: orderer });
+    const ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: orderer, verify: check });
     const files = await EvidenceFiles.open(folder);
     const onSecondBlock = async (evidence: Evidence) => {
       const file = await files.keep(evidence);
@@ -108,6 +114,7 @@ async function openLedger(config: SuperNodeConfig, { genesis, orderer }: Network
   const replica = await openReplicaLedger({
     folder,
     genesis,
+    verify: check,
     begin,
     trusted,
     onWhole: () => log.info('the ledger is here from its first block, and has led to the snapshot that this copy began with'),

@@ -1,7 +1,18 @@
 import { appendFile, cp, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { accountId, stateKeys, superNodeId, transactionId } from '@orb/protocol';
+import {
+  accountId,
+  KnownSignatures,
+  receiptText,
+  rootBytes,
+  rowsRoot,
+  stateKeys,
+  superNodeId,
+  transactionId,
+  verify,
+  type Genesis,
+} from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
 import { setStage, type Stage } from '../conformance/stage.ts';
@@ -161,6 +172,27 @@ describe('embedded ledger', () => {
     await expect(open()).rejects.toMatchObject({ code: 'ledger-unavailable', hint: expect.stringContaining('Stop') });
     await first.close();
     await open();
+  });
+
+  test('a root that its super node has verified is not worked out again when it is settled', async () => {
+    const checked: string[] = [];
+    const check: typeof verify = (key, message, signature) => (checked.push(key), verify(key, message, signature));
+    const known = new KnownSignatures({ check });
+    const openKnowing = async (genesis: Genesis) => {
+      const ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: orderer, clock: new TestClock().read, verify: known.verify });
+      opened.push(ledger);
+      return ledger;
+    };
+    const { ledger, net, superNode, node, job, id } = await setStage(({ genesis }) => openKnowing(genesis));
+    const batch = net.batch(superNode, node, [job(0)]);
+    const texts = batch.rows.map(([ticket, receipt]) => receiptText(ticket, receipt));
+    const ids = { chain: ledger.chain, superNode: superNodeId(superNode.publicKey), node: batch.node };
+    const root = rootBytes('receipts', { ...ids, batch: batch.batch, count: 1, root: rowsRoot(texts) });
+    expect(known.verify(node.publicKey, root, batch.signature)).toBe(true);
+    checked.length = 0;
+    await net.settle(superNode, [batch]);
+    expect(await ledger.job(id(0))).toMatchObject({ state: 'paid' });
+    expect(checked).toEqual([superNode.publicKey]);
   });
 
   test('another network’s genesis, another orderer’s key or no genesis at all is a clear error', async () => {

@@ -11,7 +11,7 @@ import { ReplicaLedger, type ReplicaOptions, type ReplicaPatience } from './repl
 import type { Upstream } from './upstream.ts';
 
 export interface ReplicaLedgerOptions
-  extends Partial<ReplicaPatience>, Partial<Pick<ReplicaOptions, 'clock' | 'onRefused' | 'onTrouble' | 'onWhole'>> {
+  extends Partial<ReplicaPatience>, Partial<Pick<ReplicaOptions, 'clock' | 'onRefused' | 'onTrouble' | 'onWhole' | 'verify'>> {
   /** Where its copy is kept, in the same files as any embedded ledger's; made when missing. */
   readonly folder: string;
   /** The genesis of the network that is trusted, from elsewhere than the upstream. Must agree with that of an old folder. */

@@ -1,4 +1,4 @@
-import type { ChainId, JobId, NodeId, Signer, SuperNodeId, Ticket } from '@orb/protocol';
+import type { ChainId, JobId, NodeId, Signer, SuperNodeId, Ticket, verify } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { Allowances } from './allowances.ts';
@@ -32,5 +32,6 @@ export interface SettlementDependencies {
   /** Jobs that have gone to the ledger and may still need our word. */
   readonly openJobs: { keep(job: JobEntry): void; kept(id: JobId): JobEntry | undefined; readonly keptJobs: Iterable<JobEntry> };
   readonly now: () => number;
+  readonly verify: typeof verify;
   readonly log: Log;
 }

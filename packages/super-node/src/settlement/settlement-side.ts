@@ -7,6 +7,7 @@ import {
   type Signer,
   type SuperNodeId,
   type Ticket,
+  type verify,
   type VersionRecord,
 } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
@@ -32,6 +33,7 @@ export interface SettlementSurroundings {
   readonly log: Log;
   readonly nowMs: () => number;
   notifySettled(node: NodeId, batch: number): void;
+  readonly verify: typeof verify;
 }
 
 /** Everything between a receipt and the ledger, as the last process left it. */
@@ -48,7 +50,7 @@ export class SettlementSide {
     journal: Journal,
     wholeSinceMs: number,
     { identity, lostGraceMs, unsignedGraceMs }: SettlementFolder,
-    { ledger, log, nowMs, notifySettled }: SettlementSurroundings,
+    { ledger, log, nowMs, notifySettled, verify: check }: SettlementSurroundings,
   ) {
     this.journal = journal;
     this.#wholeSinceMs = wholeSinceMs;
@@ -67,7 +69,17 @@ export class SettlementSide {
     const { allowances, openJobs } = this;
     this.settlement = new Settlement(
       { ...identity, ...settlementDefaults, lostGraceMs, wholeSinceMs },
-      { ledger, journal, allowances, openJobs, log, now: nowMs, notifySettled, memoryOf: (ticket) => memoryOf(ledger, ticket) },
+      {
+        ledger,
+        journal,
+        allowances,
+        openJobs,
+        log,
+        now: nowMs,
+        notifySettled,
+        verify: check,
+        memoryOf: (ticket) => memoryOf(ledger, ticket),
+      },
     );
     this.absentNodes = new AbsentNodes(
       { ...identity, unsignedGraceMs },

@@ -12,7 +12,6 @@ import {
   signTransaction,
   ticketFromRow,
   unsettledAnswerSchema,
-  verify,
   type Acknowledgement,
   type Hex64,
   type JobId,
@@ -251,7 +250,7 @@ export class Settlement {
       count: root.count,
       root: rowsRoot(texts),
     });
-    if (!verify(session.link.peer.key, bytes, root.signature)) {
+    if (!this.#deps.verify(session.link.peer.key, bytes, root.signature)) {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
     }
     this.#batches.sawRoot(session.id, root.batch);

@@ -13,6 +13,7 @@ import {
   superNodeId,
   ticketRow,
   utf8,
+  verify,
   type AllowanceRecord,
   type Receipt,
   type Signer,
@@ -103,6 +104,7 @@ export class SettlementStage {
         log: silent,
         nowMs: this.clock.read,
         notifySettled: (node, batch) => this.settled.push([node, batch]),
+        verify,
       },
     );
     const follow = this.ledger.follow(this.ledger.head.height + 1, ({ writes, jobs, block }) => {
