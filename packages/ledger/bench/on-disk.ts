@@ -22,6 +22,7 @@ export interface Filled {
 /** What a start after a crash takes. */
 export interface Reopened {
   readonly seconds: number;
+  readonly cpuSeconds: number;
   /** After the start, with some jobs settled on top. */
   readonly peakMiB: number;
 }
@@ -50,11 +51,12 @@ export async function fillAndCrash(folder: string, jobs: number): Promise<Filled
 /** Opens what a crash left, without its checkpoint when all jobs are to count as later than that. */
 export async function reopen(folder: string, { checkpoint }: { readonly checkpoint: boolean }): Promise<Reopened> {
   if (!checkpoint) await rm(join(folder, 'checkpoint'), { recursive: true, force: true });
-  const start = performance.now();
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
   const ledger = await openEmbeddedLedger({ folder, ordererKey: orderer });
   const seconds = (performance.now() - start) / 1e3;
+  const { user, system } = process.cpuUsage(cpu);
   await ledger.close();
-  return { seconds, peakMiB: peakMiB() };
+  return { seconds, cpuSeconds: (user + system) / 1e6, peakMiB: peakMiB() };
 }
 
 /** Writes settlements as lines, for {@link fillAndCrash}: first everything that they stand on. */

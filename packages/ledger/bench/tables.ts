@@ -80,6 +80,7 @@ function diskTable({ disk }: LedgerReport): Table[] {
         ['start after kill -9, with its last snapshot, s', short(checkpoint.seconds), '–'],
         ['memory of that start, most, MiB', count(checkpoint.peakMiB), '600'],
         ['start from the log alone, s for each million jobs', short(logAlone.seconds / millions), '2'],
+        ['processor time of that, s for each million jobs', short(logAlone.cpuSeconds / millions), '2'],
         ['memory of that start, most, MiB', count(logAlone.peakMiB), '600'],
       ],
     },

@@ -54,6 +54,7 @@ export class DayBook {
   readonly #path: string;
   readonly #nowMs: () => number;
   #parts: DayPart[];
+  #saved: Promise<void> = Promise.resolve();
 
   /** Yesterday's figures are worth no failure: a file that cannot be read is left behind. */
   constructor({ path, nowMs }: { readonly path: string; readonly nowMs: () => number }) {
@@ -86,8 +87,11 @@ export class DayBook {
     return turned;
   }
 
-  async save(): Promise<void> {
-    await replaceFile(this.#path, JSON.stringify({ v: 1, parts: this.#parts }));
+  /** One after the other: an older one that takes longer must not replace a newer one. */
+  save(): Promise<void> {
+    const saved = this.#saved.then(() => replaceFile(this.#path, JSON.stringify({ v: 1, parts: this.#parts })));
+    this.#saved = saved.catch(() => undefined);
+    return saved;
   }
 }
 
