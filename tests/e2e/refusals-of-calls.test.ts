@@ -134,23 +134,23 @@ describe('what the function did', () => {
 
 describe('503: nobody fits, and the answer names why', () => {
   test('the node’s owner asks for more than the function’s cap', async () => {
-    await network.ok('node', 'set', ...node, '--price', '20');
+    await network.ok('node', 'set', ...node, 'price', '20');
     await until('the price to be known', async () => (await network.call('well', { event: 1 })).status === 503);
     expectRefusal(await network.call('well', { event: 1 }), 'no-node-fits', /price: 20 asked, at most 10 allowed/);
-    await network.ok('node', 'set', ...node, '--price', '10');
+    await network.ok('node', 'set', ...node, 'price', '10');
     await until('the price to be known', async () => (await network.call('well', { event: 1 })).status === 200);
   });
 
   test('the node lends less memory than the function needs', async () => {
-    await network.ok('node', 'set', ...node, '--memory', '64');
+    await network.ok('node', 'set', ...node, 'memory', '64');
     await until('the offer to be known', async () => (await network.call('large')).status === 503);
     expectRefusal(await network.call('large'), 'no-node-fits', /memory: 128 MiB wanted, 64 MiB offered/);
     expect(await network.call('well', { event: 1 })).toMatchObject({ status: 200 });
-    await network.ok('node', 'set', ...node, '--memory', '2048');
+    await network.ok('node', 'set', ...node, 'memory', '2048');
   });
 
   test('the node has no slot, is paused, is gone', async () => {
-    await network.ok('node', 'set', ...node, '--slots', '0');
+    await network.ok('node', 'set', ...node, 'slots', '0');
     await until('the offer to be known', async () => (await network.call('well', { event: 1 })).error.code === 'overloaded');
     expectRefusal(await network.call('well', { event: 1 }), 'overloaded', /busy/);
     await network.ok('node', 'pause', ...node);
