@@ -48,7 +48,7 @@ if (values.help) {
   if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 1)}\n`);
   if (values.write) {
     const text = [`- ${conditions()}`, '', ...tables.map(markdownTable)].join('\n');
-    await writeFile(page, replaceBlock(await readFile(page, 'utf8'), 'ledger', text));
+    await writeFile(page, replaceBlock(await readFile(page, 'utf8'), 'ledger-alone', text));
   }
 }
 
