@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { linkMessages } from '../vectors/link-message-vectors.ts';
 import { sampleReceipt, sampleTicket } from '../vectors/sample.ts';
 import { receiptRow, ticketRow } from './job-row.ts';
 import { limits } from './limits.ts';
@@ -80,21 +81,7 @@ describe('messages over links', () => {
   });
 
   test('an offer is bounded in every field', () => {
-    const offer = {
-      v: 1,
-      platform: 'linux',
-      architecture: 'x64',
-      runtimes: ['deno-2'],
-      isolation: 'namespaces',
-      cores: 2,
-      memoryMiB: 1_024,
-      rate: '1000',
-      slots: 4,
-      labels: { region: 'eu' },
-      accepting: true,
-      seeds: [],
-      lastBatch: 0,
-    };
+    const { offer } = linkMessages;
     expect(offerSchema.safeParse(offer).success).toBe(true);
     const bad = [
       { cores: 0 },
