@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -110,6 +112,21 @@ test.runIf(process.platform === 'linux')('a process that ended and was never wai
   expect(await readFile(`/proc/${pid}/stat`, 'utf8')).toContain(' Z ');
   expect(await birthOf(pid)).toBeUndefined();
 });
+
+test.runIf(process.platform === 'linux')(
+  'a process that is ending holds no lock: whoever has no command line any more has no birth',
+  async () => {
+    // Killed, a process gives its memory back before its state says so; now and then one is seen in between.
+    for (let round = 0; round < 60; round++) {
+      const holder = spawn('sleep', ['60'], { stdio: 'ignore' });
+      started.push(holder);
+      await once(holder, 'spawn');
+      holder.kill('SIGKILL');
+      while (existsSync(`/proc/${holder.pid}/cmdline`) && readFileSync(`/proc/${holder.pid}/cmdline`, 'utf8') !== '');
+      expect(await birthOf(holder.pid!)).toBeUndefined();
+    }
+  },
+);
 
 test('children that a crashed orb up has left are ended; strangers that got their process ids are not', async () => {
   const orphan = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)', process.argv[1]!, path]);

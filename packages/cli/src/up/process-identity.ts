@@ -19,11 +19,12 @@ export async function commandOf(pid: number): Promise<string | undefined> {
  */
 export async function birthOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
+    // A process without a command line has given its memory back: it is ending (its state says `R` for some
+    // microseconds more), or a zombie, whose parent has not asked how it ended and may never ask.
+    if ((await commandOf(pid)) === undefined) return undefined;
     // proc(5): the 22nd field; counted from the last parenthesis, because the name in brackets may hold anything.
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-    const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie has ended: only its parent has not asked how yet, and may never ask.
-    return fields?.[0] === 'Z' ? undefined : fields?.[19];
+    return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   }
   if (process.platform === 'win32') return isAlive(pid) ? 'alive' : undefined;
   return new Promise((resolve) => {
