@@ -101,7 +101,13 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const tally = new Tally({ nowMs });
   const network = () => networkPolicy(settings.now);
   const web = new Web({ internet: on.internet, policy: network, nowMs: () => performance.now() });
-  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels, network: network(), secrets: secrets !== undefined });
+  const can = () => ({
+    runtimes: engines.runtimes,
+    isolation: engines.isolation,
+    labels: config.labels,
+    network: network(),
+    secrets: secrets !== undefined,
+  });
   const facts = () => ({ machine, cores: lentCores(settings.now, machine), ...can() });
   const seeding = new Seeding(
     { chain, owner: config.owner },

@@ -6,7 +6,15 @@ import { createUnsealer, sealedBytes, sealTo } from './crypto/sealed-box.ts';
 const { chain, function: fn, node } = sampleIds;
 const control = keyOf('control');
 const expected = { chain, function: fn, node, key: control.publicKey };
-const body = (change: Partial<Secrets> = {}): Secrets => ({ v: 1, chain, function: fn, number: 1, node, values: { TOKEN: 'v' }, ...change });
+const body = (change: Partial<Secrets> = {}): Secrets => ({
+  v: 1,
+  chain,
+  function: fn,
+  number: 1,
+  node,
+  values: { TOKEN: 'v' },
+  ...change,
+});
 const refusalOf = (work: () => unknown): { code?: string; message?: string } => {
   try {
     work();
@@ -45,7 +53,13 @@ test('another signer, an earlier control key, a changed value and a changed numb
 test('no refusal shows a value, whatever is wrong with the package', () => {
   const value = 'correct-horse-battery';
   const text = fromUtf8(signSecrets(body({ values: { TOKEN: value } }), control));
-  const damaged = [text.slice(0, -1), text.replace('"v":1', '"v":9'), text.replace('TOKEN', 'token'), text.replace(value, `${value}\\u0000`), ''];
+  const damaged = [
+    text.slice(0, -1),
+    text.replace('"v":1', '"v":9'),
+    text.replace('TOKEN', 'token'),
+    text.replace(value, `${value}\\u0000`),
+    '',
+  ];
   for (const bad of damaged) {
     const error = refusalOf(() => readSecrets(utf8(bad), expected));
     expect(error.code).toBe('invalid-request');
@@ -57,8 +71,7 @@ test('no refusal shows a value, whatever is wrong with the package', () => {
 });
 
 test('limits: one value, all together, their number, and what JSON makes of them', () => {
-  const many = (count: number, chars: number) =>
-    Object.fromEntries(Array.from({ length: count }, (_, i) => [`S${i}`, 'x'.repeat(chars)]));
+  const many = (count: number, chars: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`S${i}`, 'x'.repeat(chars)]));
   const sizeOf = (values: Record<string, string>) => signSecrets(body({ values }), control).byteLength;
   expect(sizeOf(many(1, limits.secretBytes))).toBeGreaterThan(limits.secretBytes);
   expect(sizeOf(many(limits.secrets, 100))).toBeGreaterThan(6_400);
@@ -78,7 +91,8 @@ test('a box opens for the key that it was sealed to and for no other; cut, chang
   expect(other.unseal(box)).toBeUndefined();
   expect(Buffer.from(sealTo(own.publicKey, content)).equals(Buffer.from(box))).toBe(false);
   for (let length = 0; length < box.byteLength; length++) expect(own.unseal(box.subarray(0, length))).toBeUndefined();
-  for (let at = 0; at < box.byteLength; at++) expect(own.unseal(Uint8Array.from(box, (byte, i) => (i === at ? byte ^ 1 : byte)))).toBeUndefined();
+  for (let at = 0; at < box.byteLength; at++)
+    expect(own.unseal(Uint8Array.from(box, (byte, i) => (i === at ? byte ^ 1 : byte)))).toBeUndefined();
 });
 
 test('nothing is sealed to a key that nobody’s private key has made', () => {

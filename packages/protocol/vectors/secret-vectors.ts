@@ -1,6 +1,18 @@
 import sodium from 'sodium-native';
 import { createUnsealer, sealedBytes } from '../src/crypto/sealed-box.ts';
-import { fromHex, fromUtf8, labels, readSecrets, sha256, signSecrets, statement, toHex, utf8, type Json, type Secrets } from '../src/index.ts';
+import {
+  fromHex,
+  fromUtf8,
+  labels,
+  readSecrets,
+  sha256,
+  signSecrets,
+  statement,
+  toHex,
+  utf8,
+  type Json,
+  type Secrets,
+} from '../src/index.ts';
 import { refusalOf } from './format-vectors.ts';
 import { keyNumbers, keyOf, sampleIds, vectorHash } from './sample.ts';
 
@@ -44,7 +56,12 @@ export function secretVectors(): Json {
   const cut = box.subarray(0, -1);
   const flipped = Uint8Array.from(box, (byte, i) => (i === 40 ? byte ^ 1 : byte));
   const forOther = sealWith(vectorHash('one-time key of a box'), keyOf('other').publicKey, content);
-  const unopened = { 'cut short': cut, 'a bit changed': flipped, 'sealed to another key': forOther, 'shorter than a seal': box.subarray(0, 47) };
+  const unopened = {
+    'cut short': cut,
+    'a bit changed': flipped,
+    'sealed to another key': forOther,
+    'shorter than a seal': box.subarray(0, 47),
+  };
   return {
     about:
       'package: canonical JSON of the body with key and signature. box: crypto_box_seal of it to the node’s Ed25519 key turned into X25519; here its one-time key is crypto_box_seed_keypair of oneTimeSeed.',

@@ -25,7 +25,8 @@ const bodyOf = (change: Partial<Secrets> = {}): Secrets => ({
   values: { TOKEN: value, OTHER: 'not asked for' },
   ...change,
 });
-const boxOf = (change: Partial<Secrets> = {}, key: Signer = fn.control, to = node.publicKey) => sealTo(to, signSecrets(bodyOf(change), key));
+const boxOf = (change: Partial<Secrets> = {}, key: Signer = fn.control, to = node.publicKey) =>
+  sealTo(to, signSecrets(bodyOf(change), key));
 const hand = async (box: Uint8Array, header: object = {}) =>
   (await t.superNode.link!.call('secrets', { function: fn.request.function, ...header }, box)).header;
 const startSeeded = async () => {
@@ -123,7 +124,9 @@ test('after a change of the control key the new one counts from any number, and 
   expect(await hand(boxOf({ number: 1, values: { TOKEN: 'new' } }, next), { rotations })).toEqual({ number: 1 });
   expect(await env()).toMatchObject({ TOKEN: 'new' });
   await expect(hand(boxOf({ number: 10 }))).rejects.toMatchObject({ code: 'bad-signature' });
-  const forged = [control(2, { type: 'rotate', controlKey: testSigner('thief').publicKey, recoveryKey: next.publicKey }, testSigner('thief'))];
+  const forged = [
+    control(2, { type: 'rotate', controlKey: testSigner('thief').publicKey, recoveryKey: next.publicKey }, testSigner('thief')),
+  ];
   await expect(hand(boxOf({ number: 11 }, testSigner('thief')), { rotations: forged })).rejects.toMatchObject({ code: 'bad-signature' });
 });
 
@@ -159,7 +162,11 @@ test('they are forgotten when the function has ended, or its owner is blocked; a
   await t.superNode.seed(fn);
   await expect(hand(boxOf({ number: 2 }))).rejects.toMatchObject({ code: 'bad-sequence' });
   await hand(boxOf({ number: 3 }));
-  t.superNode.link!.notify('drop', { function: fn.request.function, version: fn.request.version, transaction: control(1, { type: 'decommission' }) });
+  t.superNode.link!.notify('drop', {
+    function: fn.request.function,
+    version: fn.request.version,
+    transaction: control(1, { type: 'decommission' }),
+  });
   await expect.poll(box).toBeNull();
   await expect(hand(boxOf({ number: 4 }))).rejects.toMatchObject({ code: 'gone' });
 });
