@@ -141,10 +141,11 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nodes,
     publications,
     log,
-    onChange: () => {
+    onChange: (fn) => {
       nodesChanged();
-      replicas.nodeUp();
+      replicas.check(fn);
     },
+    onEnded: (node, fn) => replicas.endedOn(node, fn),
     onDropped: (versions) => replicas.dropped(versions),
   });
   const seeding = { nodes, publications, secrets, onSeeded: nodesChanged };

@@ -28,7 +28,7 @@ export interface Recipient {
   readonly holds: number | null;
 }
 
-export interface SyncedSuperNode {
+interface SyncedSuperNode {
   readonly superNode: SuperNodeId;
   readonly nodes: readonly Recipient[];
   /** Why it has not been given them. */

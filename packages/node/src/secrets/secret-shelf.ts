@@ -77,7 +77,7 @@ export class SecretShelf {
   /** The number of the secrets that a function's next instance gets; undefined where there are none. */
   number(fn: FunctionId): number | undefined {
     const held = this.#held.get(fn);
-    return held?.box == null ? undefined : held.number;
+    return held === undefined || held.box === null ? undefined : held.number;
   }
 
   /** Told of each function whose secrets have come, changed or gone. */
@@ -152,7 +152,8 @@ export class SecretShelf {
     for (const [fn, { box }] of this.#held) {
       if (box !== null) continue;
       this.#held.delete(fn);
-      void this.#save(fn);
+      // Nothing is lost where this fails: it is tried again at the next start.
+      this.#save(fn).catch(() => undefined);
       return;
     }
   }
@@ -160,17 +161,18 @@ export class SecretShelf {
   #save(fn: FunctionId): Promise<void> {
     const saved = (this.#saving.get(fn) ?? Promise.resolve())
       .catch(() => undefined)
-      .then(() => {
-        const held = this.#held.get(fn);
-        const path = join(this.#options.folder, `${fn}.json`);
-        return held ? replaceFile(path, JSON.stringify(held)) : rm(path, { force: true });
+      .then(() => this.#write(fn))
+      .finally(() => {
+        if (this.#saving.get(fn) === saved) this.#saving.delete(fn);
       });
     this.#saving.set(fn, saved);
-    const done = () => {
-      if (this.#saving.get(fn) === saved) this.#saving.delete(fn);
-    };
-    saved.then(done, done);
     return saved;
+  }
+
+  #write(fn: FunctionId): Promise<void> {
+    const held = this.#held.get(fn);
+    const path = join(this.#options.folder, `${fn}.json`);
+    return held ? replaceFile(path, JSON.stringify(held)) : rm(path, { force: true });
   }
 
   #tell(fn: FunctionId): void {

@@ -20,8 +20,10 @@ export interface SecretRelayDependencies {
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
   readonly publications: Pick<Publications, 'rotations'>;
-  /** Nodes may run more than before, or less. */
-  onChange(): void;
+  /** Other nodes may run a function than before. */
+  onChange(fn: FunctionId): void;
+  /** A node holds versions of a function that has ended. */
+  onEnded(node: NodeSession, fn: FunctionId): void;
   /** Nodes hold these ready no longer. */
   onDropped(versions: readonly VersionId[]): void;
   readonly log: Log;
@@ -80,12 +82,11 @@ export class SecretRelay {
 
   /** A node has offered: brings it what it should hold and does not. */
   offered(node: NodeSession): void {
-    const behind = new Set(
-      node.offer.seeds
-        .flatMap((version) => [...(this.#d.functions.needingSecrets(version) ?? [])])
-        .filter((fn) => this.#isBehind(node, fn)),
-    );
-    for (const fn of behind) void this.#deliver(node, fn).then(() => this.#refreshed([node], fn));
+    const held = new Set(versionsOn(node).flatMap((version) => [...(this.#d.functions.needingSecrets(version) ?? [])]));
+    for (const fn of held) {
+      if (this.#d.functions.get(fn)?.record.state === 'decommissioned') this.#d.onEnded(node, fn);
+      else if (this.#isBehind(node, fn)) void this.#deliver(node, fn).then(() => this.#refreshed([node], fn));
+    }
   }
 
   /** Takes an owner's boxes, and brings them to the nodes that are linked; resolves when those have answered. @throws as SecretBook.put */
@@ -170,7 +171,7 @@ export class SecretRelay {
       }
       if (dropped.length > 0) this.#d.onDropped(dropped);
     }
-    this.#d.onChange();
+    this.#d.onChange(fn);
   }
 }
 

@@ -153,6 +153,24 @@ describe('through a super node', () => {
     expect((await put(fn, 2, [ant.node])).error).toMatchObject({ code: 'gone' });
   });
 
+  test('every version of an ended function is dropped, also by a node that never got its secrets', async () => {
+    const [ant, bee] = [await keeper('ant'), await keeper('bee')];
+    const fn = await publish();
+    await put(fn, 1, [ant.node]);
+    await seed(fn);
+    const code = utf8('// second');
+    const manifest = testManifest({ secrets: ['TOKEN'], timeoutMs: 1_000, code: { sha256: sha256(code), bytes: code.length } });
+    await net.store.put(sha256(code), code);
+    await net.net.send('function.control', { function: fn.id, sequence: 1, action: { type: 'publish', manifest } }, fn.controlKey);
+    await seed(fn);
+    await bee.node.offerSeeds([...ant.node.seeds]);
+    await net.net.send('function.control', { function: fn.id, sequence: 2, action: { type: 'decommission' } }, fn.controlKey);
+    const dropped = ({ notices }: ScriptedNode) =>
+      notices.flatMap(([method, header]) => (method === 'drop' ? (header as { version: string }).version : [])).toSorted();
+    for (const { node } of [ant, bee]) await expect.poll(() => dropped(node)).toEqual([...ant.node.seeds].toSorted());
+    expect(ant.node.seeds.size).toBe(2);
+  });
+
   test('only the control key hands in, and asks; what is malformed, old or too much is refused', async () => {
     const ant = await keeper('ant');
     const fn = await publish();
