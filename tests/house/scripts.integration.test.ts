@@ -115,7 +115,8 @@ function testProgram(folder: string): string[] {
   const vitest = join(scripts, '..', 'node_modules', 'vitest', 'vitest.mjs');
   const run = `(argv) => runChild(process.execPath, argv, { cwd: ${JSON.stringify(folder)} })`;
   return [
-    ...['--input-type=module', '-e'],
+    '--input-type=module',
+    '-e',
     `import { runChild } from ${JSON.stringify(join(scripts, 'run-child.mjs'))};
      import { runTests } from ${JSON.stringify(join(scripts, 'run-tests.mjs'))};
      const argv = [${JSON.stringify(vitest)}, 'run', '--root', ${JSON.stringify(folder)}, '--reporter=verbose'];
