@@ -10,10 +10,15 @@ const warmUp = { maxCalls: 30_000, durationMs: 20_000 };
  * @throws Error when a call fails: what comes after would mean nothing
  */
 export async function capacityOf(row: StartedRow, durationMs: number, bytes: number): Promise<number> {
-  await load(row, { inFlight, bytes, ...warmUp });
-  await row.running.settled?.();
+  await warmed(row, bytes);
   const result = await load(row, { inFlight, bytes, durationMs, maxCalls: 1e9 });
   await row.running.settled?.();
   if (failuresIn(result) > 0) throw new Error(`Calls fail at full load already: ${JSON.stringify(result.errors)}, ${result.wrong} wrong.`);
   return (result.calls / result.elapsedMs) * 1_000;
+}
+
+/** Calls until the compilers of all processes have settled. */
+export async function warmed(row: StartedRow, bytes: number): Promise<void> {
+  await load(row, { inFlight, bytes, ...warmUp });
+  await row.running.settled?.();
 }

@@ -66,7 +66,7 @@ export async function runOverload(row: StartedRow, options: EnduranceOptions, sa
     ['calm after the first', mergeWindows(calms[0]!)],
     ['calm after the second', mergeWindows(calms[1]!)],
   ] as const;
-  return { title, verdicts, tables: [partsTable(parts)], figures: { peak, flood, calm, ...result, tracks, books } };
+  return { title, verdicts, tables: [partsTable(parts)], figures: { peak, flood, calm, ...result, tracks, books }, window: result.window };
 }
 
 function servedVerdict({ latencies }: Merged, lengthMs: number, peak: number): Verdict {

@@ -6,7 +6,9 @@ import type { NodeSession } from '../registry/node-registry.ts';
  * tick. With it a node can prove a job by itself.
  */
 export class TicketRoots {
-  readonly #pending = new Map<NodeSession, string[]>();
+  /** What a node has been given in this tick. A list of one node is taken out when it is signed and never deleted: see JobTable. */
+  readonly #texts = new WeakMap<NodeSession, { pending: string[] }>();
+  #waiting: NodeSession[] = [];
   readonly #options: { readonly chain: ChainId; readonly superNode: SuperNodeId; readonly signer: Signer };
   readonly #nowMs: () => number;
   #lastBatch = 0;
@@ -21,18 +23,25 @@ export class TicketRoots {
 
   /** A ticket goes out to a node, in this order. @param text the ticket's row text */
   add(node: NodeSession, text: string): void {
-    const texts = this.#pending.get(node);
-    if (!texts) this.#pending.set(node, [text]);
-    else if (texts.push(text) >= limits.settlementRows) this.#sign(node, texts);
+    let texts = this.#texts.get(node);
+    if (!texts) this.#texts.set(node, (texts = { pending: [] }));
+    if (texts.pending.length === 0) this.#waiting.push(node);
+    if (texts.pending.push(text) < limits.settlementRows) return;
+    this.#waiting.splice(this.#waiting.indexOf(node), 1);
+    this.#sign(node);
   }
 
   /** Signs what is pending. Called at most 100 ms apart. */
   signAll(): void {
-    for (const [node, texts] of this.#pending) this.#sign(node, texts);
+    const nodes = this.#waiting;
+    this.#waiting = [];
+    for (const node of nodes) this.#sign(node);
   }
 
-  #sign(node: NodeSession, texts: readonly string[]): void {
-    this.#pending.delete(node);
+  #sign(node: NodeSession): void {
+    const list = this.#texts.get(node)!;
+    const texts = list.pending;
+    list.pending = [];
     const { chain, superNode, signer } = this.#options;
     // The clock numbers the batches, so that numbers ascend over restarts without being stored.
     const batch = (this.#lastBatch = Math.max(this.#lastBatch + 1, this.#nowMs()));
