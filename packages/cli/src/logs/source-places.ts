@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { SourceMap } from 'node:module';
+import { SourceMap, type SourceMapPayload } from 'node:module';
 
 /** A place in a bundle, as stacks name it; what `console.error(error)` shows counts the two lines before the bundle in. */
 const places = /function\.js(, <anonymous>)?:(\d{1,9}):(\d{1,9})/g;
@@ -39,7 +39,7 @@ export class SourcePlaces {
 
 function readMap(path: string): SourceMap | undefined {
   try {
-    return new SourceMap(JSON.parse(readFileSync(path, 'utf8')));
+    return new SourceMap(JSON.parse(readFileSync(path, 'utf8')) as SourceMapPayload);
   } catch {
     return undefined;
   }

@@ -13,7 +13,6 @@ import {
   resolved,
   textSlice,
   whenSettled,
-  toText,
 } from './primordials.js';
 import { messageOf, nameOf, stackOf } from './thrown.js';
 import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, wholeFlag, windowBytes, writeU32 } from './wire.js';
