@@ -20,7 +20,7 @@ const notAValue = /[^\t\x20-\x7e\x80-\xff]/;
 /** One reply on a connection of the lane: whole, or in chunks (RFC 9112 section 7.1). Its calls come in the order of a `ServerResponse`'s. */
 export class LaneResponse extends EventEmitter implements ReplySink {
   readonly #out: LaneOut;
-  readonly #onWritten: (error?: Error | null) => void;
+  readonly #onOver: () => void;
   #head = '';
   /** How the body goes: by its length, in chunks, or not at all. */
   #body: 'whole' | 'chunks' | 'none' = 'whole';
@@ -33,14 +33,16 @@ export class LaneResponse extends EventEmitter implements ReplySink {
   constructor(out: LaneOut, onOver: () => void) {
     super();
     this.#out = out;
-    this.#onWritten = (error) => {
-      if (this.#over) return;
-      this.#over = true;
-      this.#finished = !error;
-      this.emit('close');
-      onOver();
-    };
+    this.#onOver = onOver;
   }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (this.#over) return;
+    this.#over = true;
+    this.#finished = !error;
+    this.emit('close');
+    this.#onOver();
+  };
 
   get headersSent(): boolean {
     return this.#head !== '';
