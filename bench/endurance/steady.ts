@@ -56,7 +56,7 @@ async function rateOf(
     return { callsPerSecond, words: '' };
   }
   say(`${row.row.name}: full load, ${capacityMs / 1_000} s`);
-  const capacity = await capacityOf(row, capacityMs, bytes);
+  const { callsPerSecond: capacity } = await capacityOf(row, capacityMs, bytes);
   return { callsPerSecond: capacity * factor, words: `, ${short(factor)} of ${count(capacity)},` };
 }
 
