@@ -45,12 +45,15 @@ export async function readStalls(
     const turnsName = `turns.${pid}.json`;
     const profileName = files.find((file) => isProfileOf(pid, file));
     if (!files.includes(turnsName) || profileName === undefined) continue;
-    const [turns, profile] = await Promise.all(
-      [turnsName, profileName].map(async (file) => JSON.parse(await readFile(join(folder, file), 'utf8'))),
-    );
-    found.push(stallsOf(name, turns as TurnFile, profile as CpuProfile, window));
+    const turns = (await readJson(join(folder, turnsName))) as TurnFile;
+    const profile = (await readJson(join(folder, profileName))) as CpuProfile;
+    found.push(stallsOf(name, turns, profile, window));
   }
   return found;
+}
+
+async function readJson(path: string): Promise<unknown> {
+  return JSON.parse(await readFile(path, 'utf8')) as unknown;
 }
 
 /** `CPU.DATE.TIME.PID.THREAD.NUMBER.cpuprofile`: only the main thread has calls to delay. */
