@@ -1,39 +1,29 @@
 import { IdTable, parseJobId, type AllowanceId, type JobId } from '@orb/protocol';
 
-/** Allowances without a job that are remembered before they are looked for: their tables are likely to be used again. */
-const idleAllowances = 256;
+/** Tables that may stand empty before those are looked for. */
+const fewTables = 64;
 
 /**
- * Jobs by their id, of which thousands a second come and go: a Map of them for each allowance, by sequence, but with tables
- * whose places are used again (docs/decisions/0182). Memory goes with the jobs that are here, not with those that were.
+ * Things by their job's id, of which thousands a second come and go. A table for each allowance, by sequence: a Map by id
+ * would keep what was in it from being collected (docs/decisions/0182), and would hash every id.
  */
 export class JobTable<T> {
-  #allowances = new Map<AllowanceId, IdTable<T>>();
+  readonly #tables = new Map<AllowanceId, IdTable<T>>();
+  #sweepAt = fewTables;
   #size = 0;
-  /** When allowances without jobs are looked for. */
-  #sweepAt = idleAllowances;
 
   get size(): number {
     return this.#size;
   }
 
-  /** Tables that are kept, those without a job included. */
-  get tables(): number {
-    return this.#allowances.size;
-  }
-
   get(id: JobId): T | undefined {
-    const place = parseJobId(id);
-    return place && this.at(place.allowance, place.sequence);
-  }
-
-  at(allowance: AllowanceId, sequence: number): T | undefined {
-    return this.#allowances.get(allowance)?.get(sequence);
+    const job = parseJobId(id);
+    return job && this.#tables.get(job.allowance)?.get(job.sequence);
   }
 
   /** @param value not undefined */
   set(allowance: AllowanceId, sequence: number, value: T): void {
-    const table = this.#allowances.get(allowance) ?? this.#open(allowance);
+    const table = this.#tables.get(allowance) ?? this.#open(allowance);
     const before = table.size;
     table.set(sequence, value);
     this.#size += table.size - before;
@@ -41,23 +31,23 @@ export class JobTable<T> {
 
   /** @returns whether it was there */
   delete(allowance: AllowanceId, sequence: number): boolean {
-    const was = this.#allowances.get(allowance)?.delete(sequence) === true;
-    if (was) this.#size--;
-    return was;
+    const deleted = this.#tables.get(allowance)?.delete(sequence) === true;
+    if (deleted) this.#size--;
+    return deleted;
   }
 
-  /** As they are now: what is added or deleted meanwhile changes nothing. */
+  /** In no particular order, as they are now. */
   values(): T[] {
-    return [...this.#allowances.values()].flatMap((table) => table.values());
+    return [...this.#tables.values()].flatMap((table) => table.values());
   }
 
   #open(allowance: AllowanceId): IdTable<T> {
-    if (this.#allowances.size >= this.#sweepAt) {
-      this.#allowances = new Map([...this.#allowances].filter(([, { size }]) => size > 0));
-      this.#sweepAt = 2 * this.#allowances.size + idleAllowances;
+    if (this.#tables.size >= this.#sweepAt) {
+      for (const [id, { size }] of this.#tables) if (size === 0) this.#tables.delete(id);
+      this.#sweepAt = Math.max(fewTables, 2 * this.#tables.size);
     }
     const table = new IdTable<T>();
-    this.#allowances.set(allowance, table);
+    this.#tables.set(allowance, table);
     return table;
   }
 }

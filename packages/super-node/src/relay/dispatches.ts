@@ -1,6 +1,7 @@
 import { limits, OrbError, type AccountId, type FunctionId, type JobId, type Cancelling, type CancelSignal } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
 import { JobTable } from '../job-table.ts';
+import type { JobEntry } from '../settlement/job-entry.ts';
 import type { Ticketed } from '../steps/issue-ticket.ts';
 
 /** A job that is out at its node. */
@@ -69,8 +70,8 @@ export class Dispatches {
     return running;
   }
 
-  end({ job }: Ticketed): void {
-    this.#running.delete(job.ticket.allowance, job.ticket.sequence);
+  end({ ticket: { allowance, sequence } }: JobEntry): void {
+    this.#running.delete(allowance, sequence);
   }
 
   /** A job that is out at this node now. */

@@ -6,9 +6,7 @@ import type { NodeSession } from '../registry/node-registry.ts';
  * tick. With it a node can prove a job by itself.
  */
 export class TicketRoots {
-  /** What a node has been given in this tick. A list of one node is taken out when it is signed and never deleted: see JobTable. */
-  readonly #texts = new WeakMap<NodeSession, { pending: string[] }>();
-  #waiting: NodeSession[] = [];
+  readonly #pending = new Map<NodeSession, string[]>();
   readonly #options: { readonly chain: ChainId; readonly superNode: SuperNodeId; readonly signer: Signer };
   readonly #nowMs: () => number;
   #lastBatch = 0;
@@ -23,25 +21,22 @@ export class TicketRoots {
 
   /** A ticket goes out to a node, in this order. @param text the ticket's row text */
   add(node: NodeSession, text: string): void {
-    let texts = this.#texts.get(node);
-    if (!texts) this.#texts.set(node, (texts = { pending: [] }));
-    if (texts.pending.length === 0) this.#waiting.push(node);
-    if (texts.pending.push(text) < limits.settlementRows) return;
-    this.#waiting.splice(this.#waiting.indexOf(node), 1);
-    this.#sign(node);
+    const texts = this.#pending.get(node);
+    if (!texts) this.#pending.set(node, [text]);
+    else if (texts.push(text) >= limits.settlementRows) this.#sign(node, texts);
   }
 
   /** Signs what is pending. Called at most 100 ms apart. */
   signAll(): void {
-    const nodes = this.#waiting;
-    this.#waiting = [];
-    for (const node of nodes) this.#sign(node);
+    for (const [node, texts] of this.#pending) {
+      if (texts.length > 0) this.#sign(node, texts);
+      else this.#pending.delete(node);
+    }
   }
 
-  #sign(node: NodeSession): void {
-    const list = this.#texts.get(node)!;
-    const texts = list.pending;
-    list.pending = [];
+  #sign(node: NodeSession, texts: readonly string[]): void {
+    // Not deleted: a Map in which keys come and go keeps what was in it (docs/decisions/0182).
+    this.#pending.set(node, []);
     const { chain, superNode, signer } = this.#options;
     // The clock numbers the batches, so that numbers ascend over restarts without being stored.
     const batch = (this.#lastBatch = Math.max(this.#lastBatch + 1, this.#nowMs()));

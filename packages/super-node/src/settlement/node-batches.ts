@@ -33,9 +33,9 @@ export class NodeBatches {
     return this.#open.get(node)?.get(number);
   }
 
-  /** Every open batch; of each node in the order of its roots. */
+  /** Every open batch; of each node by number, which is the order in which its first receipts came. */
   *all(): Iterable<Batch> {
-    for (const batches of this.#open.values()) yield* batches.values().toSorted((a, b) => a.number - b.number);
+    for (const batches of this.#open.values()) yield* batches.values().sort((a, b) => a.number - b.number);
   }
 
   /** Puts a job at its place. */
@@ -43,8 +43,8 @@ export class NodeBatches {
     job.place = { batch: number, index };
     const batches = this.#open.get(job.node) ?? new IdTable<Batch>();
     this.#open.set(job.node, batches);
-    let batch = batches.get(number);
-    if (!batch) batches.set(number, (batch = { node: job.node, number, jobs: [], signature: undefined, provenAtMs: 0, submitted: false }));
+    const batch = batches.get(number) ?? { node: job.node, number, jobs: [], signature: undefined, provenAtMs: 0, submitted: false };
+    batches.set(number, batch);
     batch.jobs[index] ??= job;
   }
 

@@ -20,6 +20,7 @@ import {
   type SignedRoot,
   type Ticket,
 } from '@orb/protocol';
+import { JobTable } from '../job-table.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import {
   acknowledgedText,
@@ -34,7 +35,6 @@ import {
 } from './job-entry.ts';
 import type { EntryText, JournalEntry } from './journal.ts';
 import { bootName } from './journal-age.ts';
-import { JobTable } from '../job-table.ts';
 import { isComplete, NodeBatches, type Batch } from './node-batches.ts';
 import { settlementBody } from './settlement-body.ts';
 import type { SettlementDependencies, SettlementOptions } from './settlement-options.ts';
@@ -461,8 +461,7 @@ export class Settlement {
 
   #forget(job: JobEntry): void {
     const { allowance, sequence } = job.ticket;
-    this.#jobs.delete(allowance, sequence);
-    this.#lost.delete(job);
+    if (this.#jobs.delete(allowance, sequence)) this.#lost.delete(job);
   }
 
   #rewriteJournal(): void {
