@@ -22,6 +22,7 @@ export * from './link-handshake.ts';
 export * from './manifest.ts';
 export * from './network.ts';
 export * from './merkle.ts';
+export * from './root-due.ts';
 export * from './messages.ts';
 export * from './money.ts';
 export * from './parameters.ts';

@@ -233,7 +233,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 
   const clock = startClock({
     everyTick: () => {
-      ticketRoots.signAll();
+      ticketRoots.signDue();
       dispatches.expireOverdue();
       if (nodes.forgetFull()) scheduler.nodesChanged();
     },
@@ -256,6 +256,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     await waitUntilIdle(dispatches);
     statusFeed.stop();
     await gateway.close();
+    ticketRoots.signAll();
     await clock.stop();
     await others.stop();
     await replicas.stop();

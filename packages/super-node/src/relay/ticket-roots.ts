@@ -1,12 +1,13 @@
-import { limits, rowsRoot, signRoot, type ChainId, type Signer, type SuperNodeId } from '@orb/protocol';
+import { isRootDue, limits, rowsRoot, signRoot, type ChainId, type Signer, type SuperNodeId } from '@orb/protocol';
 import type { NodeSession } from '../registry/node-registry.ts';
 
 /**
- * The super node's word for the tickets it has given: every tick, one signed root per node over the tickets of that
- * tick. With it a node can prove a job by itself.
+ * The super node's word for the tickets it has given: every tick one signed root for each node that has many new ones, and
+ * every few ticks for one that has few. With it a node can prove a job by itself.
  */
 export class TicketRoots {
   readonly #pending = new Map<NodeSession, string[]>();
+  readonly #signedAtMs = new WeakMap<NodeSession, number>();
   readonly #options: { readonly chain: ChainId; readonly superNode: SuperNodeId; readonly signer: Signer };
   readonly #nowMs: () => number;
   #lastBatch = 0;
@@ -26,13 +27,22 @@ export class TicketRoots {
     else if (texts.push(text) >= limits.settlementRows) this.#sign(node, texts);
   }
 
-  /** Signs what is pending. Called at most 100 ms apart. */
+  /** Signs what is due. Called `limits.rootTickMs` apart. */
+  signDue(): void {
+    const nowMs = this.#nowMs();
+    for (const [node, texts] of this.#pending) {
+      if (isRootDue(texts.length, nowMs - (this.#signedAtMs.get(node) ?? 0))) this.#sign(node, texts);
+    }
+  }
+
+  /** Signs all that is pending. */
   signAll(): void {
     for (const [node, texts] of this.#pending) this.#sign(node, texts);
   }
 
   #sign(node: NodeSession, texts: readonly string[]): void {
     this.#pending.delete(node);
+    this.#signedAtMs.set(node, this.#nowMs());
     const { chain, superNode, signer } = this.#options;
     // The clock numbers the batches, so that numbers ascend over restarts without being stored.
     const batch = (this.#lastBatch = Math.max(this.#lastBatch + 1, this.#nowMs()));
