@@ -11,6 +11,7 @@ export * from './deferred.ts';
 export * from './descriptor.ts';
 export * from './errors.ts';
 export * from './finality.ts';
+export * from './forward-messages.ts';
 export * from './id-table.ts';
 export * from './ids.ts';
 export * from './job-row.ts';

@@ -39,6 +39,7 @@ import { SettlementSide } from './settlement/settlement-side.ts';
 import { answerNestedCall } from './steps/answer-nested-call.ts';
 import { Treasury } from './treasury.ts';
 import type { CallContext } from './steps/call-context.ts';
+import { TimeLimits } from './steps/time-limits.ts';
 
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
@@ -95,6 +96,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
+  const forwards = new TimeLimits({ nowMs });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
     { nodes, peers },
@@ -160,6 +162,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     settlement,
     journal,
     dispatches,
+    forwards,
     recentJobs,
     logs,
     ticketRoots,
@@ -235,6 +238,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     everyTick: () => {
       ticketRoots.signDue();
       dispatches.expireOverdue();
+      forwards.expireOverdue();
       if (nodes.forgetFull()) scheduler.nodesChanged();
     },
     settleEveryMs: config.settleEveryMs,
