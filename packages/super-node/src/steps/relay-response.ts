@@ -120,7 +120,7 @@ export class ResponseRelay implements ReplyStream {
 
   #end(): void {
     this.#ended = true;
-    this.#out.context.dispatches.end(this.#out.ticketed.job.id);
+    this.#out.context.dispatches.end(this.#out.ticketed.job);
     this.#over.resolve();
   }
 }
