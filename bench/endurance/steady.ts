@@ -16,7 +16,7 @@ const tailFactor = 3;
 export async function runSteady(row: StartedRow, options: EnduranceOptions, say: (line: string) => void): Promise<EnduranceResult> {
   const { durationMs, factor, capacityMs, bytes } = options;
   say(`full load, ${capacityMs / 1_000} s`);
-  const capacity = await capacityOf(row, capacityMs, bytes);
+  const { callsPerSecond: capacity } = await capacityOf(row, capacityMs, bytes);
   const callsPerSecond = capacity * factor;
   say(`${count(capacity)} calls/s at full load; now ${count(callsPerSecond)} calls/s for ${short(durationMs / minuteMs)} minutes`);
   const watch = new MemoryWatch(() => row.running.processes(row.caller.pid), Math.max(250, durationMs / 200));

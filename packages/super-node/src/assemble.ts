@@ -3,6 +3,7 @@ import { superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from 
 import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
+import { Arrivals } from './arrivals/arrivals.ts';
 import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
@@ -156,6 +157,8 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nodes,
     peers,
     scheduler,
+    arrivals: new Arrivals({}, { nowMs: () => performance.now() }),
+    functionLimit: perSecond(config.callsPerSecondOfFunction),
     allowances,
     settlement,
     journal,
@@ -276,7 +279,6 @@ function gatewayGuards(
   deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters']; treasury: Treasury | undefined },
 ) {
   const { treasury } = deps;
-  const callsPerSecond = callRate(config);
   const { faucetPerMinute } = config;
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
@@ -288,9 +290,14 @@ function gatewayGuards(
         : undefined,
     streamIdleMs: config.streamIdleMs,
     endedStreams: new EndedStreams(),
-    callLimit: callsPerSecond === null ? undefined : new RateLimit({ perSecond: callsPerSecond, burst: 2 * callsPerSecond }, { nowMs }),
+    callLimit: perSecond(callRate(config)),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };
+}
+
+/** A rate with a burst of two seconds. */
+function perSecond(rate: number | null): RateLimit | undefined {
+  return rate === null ? undefined : new RateLimit({ perSecond: rate, burst: 2 * rate }, { nowMs });
 }
 
 async function waitUntilIdle(dispatches: Dispatches): Promise<void> {

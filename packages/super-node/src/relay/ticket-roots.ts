@@ -28,11 +28,15 @@ export class TicketRoots {
 
   /** Signs what is pending. Called at most 100 ms apart. */
   signAll(): void {
-    for (const [node, texts] of this.#pending) this.#sign(node, texts);
+    for (const [node, texts] of this.#pending) {
+      if (texts.length > 0) this.#sign(node, texts);
+      else this.#pending.delete(node);
+    }
   }
 
   #sign(node: NodeSession, texts: readonly string[]): void {
-    this.#pending.delete(node);
+    // Not deleted: a Map in which keys come and go keeps what was in it (docs/decisions/0182).
+    this.#pending.set(node, []);
     const { chain, superNode, signer } = this.#options;
     // The clock numbers the batches, so that numbers ascend over restarts without being stored.
     const batch = (this.#lastBatch = Math.max(this.#lastBatch + 1, this.#nowMs()));

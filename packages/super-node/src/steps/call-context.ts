@@ -1,4 +1,6 @@
 import type { ChainId, Parameters, SuperNodeId } from '@orb/protocol';
+import type { Arrivals } from '../arrivals/arrivals.ts';
+import type { RateLimit } from '../gateway/rate-limit.ts';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { PeerRegistry } from '../peers/peer-registry.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
@@ -21,6 +23,10 @@ export interface CallContext {
   readonly nodes: NodeRegistry;
   readonly peers: PeerRegistry;
   readonly scheduler: Scheduler;
+  /** Through which every call goes that a stranger makes. */
+  readonly arrivals: Arrivals;
+  /** Calls of one function, whoever makes them; undefined: no limit. */
+  readonly functionLimit: RateLimit | undefined;
   readonly allowances: Allowances;
   readonly settlement: Settlement;
   readonly journal: Journal;
