@@ -40,6 +40,7 @@ import { SettlementSide } from './settlement/settlement-side.ts';
 import { answerNestedCall } from './steps/answer-nested-call.ts';
 import { Treasury } from './treasury.ts';
 import type { CallContext } from './steps/call-context.ts';
+import { TimeLimits } from './steps/time-limits.ts';
 
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
@@ -96,6 +97,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
+  const forwards = new TimeLimits({ nowMs });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
     { nodes, peers },
@@ -163,6 +165,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     settlement,
     journal,
     dispatches,
+    forwards,
     recentJobs,
     logs,
     ticketRoots,
@@ -236,8 +239,9 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 
   const clock = startClock({
     everyTick: () => {
-      ticketRoots.signAll();
+      ticketRoots.signDue();
       dispatches.expireOverdue();
+      forwards.expireOverdue();
       if (nodes.forgetFull()) scheduler.nodesChanged();
     },
     settleEveryMs: config.settleEveryMs,
@@ -259,6 +263,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     await waitUntilIdle(dispatches);
     statusFeed.stop();
     await gateway.close();
+    ticketRoots.signAll();
     await clock.stop();
     await others.stop();
     await replicas.stop();
