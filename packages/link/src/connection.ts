@@ -108,7 +108,8 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
   }
 
   releaseProcess(): void {
-    this.#outgoing.onBusy = (busy) => this.#pipe.keepProcess?.(busy);
+    const keepProcess = (busy: boolean) => this.#pipe.keepProcess?.(busy);
+    this.#outgoing.onBusy = keepProcess;
     this.#pipe.keepProcess?.(this.pending > 0);
   }
 

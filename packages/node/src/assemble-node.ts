@@ -139,6 +139,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const followers = { settings, machine, lending, engines, shelf, seeding, instances, conditions, offerAll: () => node.offerAll() };
   for (const seeded of await seeding.leaveUnwanted()) on.log('info', `${seeded.name} is held no longer: its owner is not taken any more.`);
   warnOfStrangers(settings.now, engines, on.log);
+  warnOfImages(settings.now, config, engines, on.log);
   const duties = new LedgerDuties(
     { chain, node: id, claimAfterMs: config.claims.afterMs, everyMs: config.claims.everyMs },
     { accounts, signer, shelf, evidence, nowMs, say: on.log, openLedger: (key) => on.openLedger?.(key) },
@@ -237,6 +238,12 @@ function lookAround(
     { cores: machine.cores, ...(lookEveryMs !== undefined && { everyMs: lookEveryMs }) },
     { ...rest, settings: () => settings.now, surroundings, ownCpuUs, clockMs: () => performance.now() },
   );
+}
+
+/** Where the owner has said how images are to run, it matters that they do not. */
+function warnOfImages({ containerRuntime }: Settings, { engineSocket }: CheckedNodeConfig, { imagesTrouble }: Engines, log: NodeLog): void {
+  if (imagesTrouble !== undefined && (containerRuntime ?? engineSocket) !== undefined)
+    log('warn', `Container images do not run here: ${imagesTrouble}`);
 }
 
 function warnOfStrangers({ minIsolation = strangersTier }: Settings, { isolation }: Engines, log: NodeLog): void {

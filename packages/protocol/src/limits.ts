@@ -20,6 +20,11 @@ export const limits = {
   blockTransactions: 10_000,
   /** Rows of one settlement, and of one signed root. */
   settlementRows: 256,
+  /** How often lists of tickets and receipts are looked through for what is due to get its signed root. */
+  rootTickMs: 100,
+  /** Ticks between two roots of a list on which few wait, and how many are no longer few. */
+  calmRootTicks: 5,
+  busyRootRows: 64,
   /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
   rowsPerLeaf: 8,
   /** Rows under a root that a proof may name: far above what one tick or one settlement has. */

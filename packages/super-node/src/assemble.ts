@@ -4,6 +4,7 @@ import { superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from 
 import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
+import { Arrivals } from './arrivals/arrivals.ts';
 import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
@@ -42,6 +43,7 @@ import { SettlementSide } from './settlement/settlement-side.ts';
 import { answerNestedCall } from './steps/answer-nested-call.ts';
 import { Treasury } from './treasury.ts';
 import type { CallContext } from './steps/call-context.ts';
+import { TimeLimits } from './steps/time-limits.ts';
 
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
@@ -100,6 +102,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
+  const forwards = new TimeLimits({ nowMs });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
     { nodes, peers },
@@ -176,10 +179,13 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nodes,
     peers,
     scheduler,
+    arrivals: new Arrivals({}, { nowMs: () => performance.now() }),
+    functionLimit: perSecond(config.callsPerSecondOfFunction),
     allowances,
     settlement,
     journal,
     dispatches,
+    forwards,
     recentJobs,
     logs,
     ticketRoots,
@@ -254,8 +260,9 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 
   const clock = startClock({
     everyTick: () => {
-      ticketRoots.signAll();
+      ticketRoots.signDue();
       dispatches.expireOverdue();
+      forwards.expireOverdue();
       if (nodes.forgetFull()) scheduler.nodesChanged();
     },
     settleEveryMs: config.settleEveryMs,
@@ -277,6 +284,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     await waitUntilIdle(dispatches);
     statusFeed.stop();
     await gateway.close();
+    ticketRoots.signAll();
     await clock.stop();
     await others.stop();
     await replicas.stop();
@@ -297,7 +305,6 @@ function gatewayGuards(
   deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters']; treasury: Treasury | undefined },
 ) {
   const { treasury } = deps;
-  const callsPerSecond = callRate(config);
   const { faucetPerMinute } = config;
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
@@ -309,9 +316,14 @@ function gatewayGuards(
         : undefined,
     streamIdleMs: config.streamIdleMs,
     endedStreams: new EndedStreams(),
-    callLimit: callsPerSecond === null ? undefined : new RateLimit({ perSecond: callsPerSecond, burst: 2 * callsPerSecond }, { nowMs }),
+    callLimit: perSecond(callRate(config)),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };
+}
+
+/** A rate with a burst of two seconds. */
+function perSecond(rate: number | null): RateLimit | undefined {
+  return rate === null ? undefined : new RateLimit({ perSecond: rate, burst: 2 * rate }, { nowMs });
 }
 
 async function waitUntilIdle(dispatches: Dispatches): Promise<void> {

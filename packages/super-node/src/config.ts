@@ -51,6 +51,8 @@ export const superNodeConfigSchema = z.strictObject({
    * this computer or a proxy on it.
    */
   callsPerSecond: z.number().positive().nullable().optional(),
+  /** Calls per second of one function, whoever makes them; null: no limit. */
+  callsPerSecondOfFunction: z.number().positive().nullable().default(null),
   /** Grants per minute to one address; 0: no faucet here. */
   faucetPerMinute: z.number().min(0).default(10),
   /** Disk for functions' code; beyond it uploads are refused. */

@@ -23,7 +23,7 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
   program
     .command('revert')
     .description('make an earlier version of a function the current one again')
-    .argument('<function>', 'OWNER/NAME')
+    .argument('<function>', 'OWNER/NAME, or NAME of your own')
     .requiredOption('--to <number>', 'number of the version, 1 for the first', wholeNumber(1, 1_000_000_000))
     .action(async (path: string, { to }: { to: number }, command: Command) =>
       control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`),
@@ -33,15 +33,12 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
       .command(type)
       .description(description)
       .argument('<function>', 'OWNER/NAME, or NAME of your own')
-      .action(async (path: string, _: unknown, command: Command) => {
-        const session = context.session(command);
-        await control(session, await session.ownPath(path), { type }, done);
-      });
+      .action(async (path: string, _: unknown, command: Command) => control(context.session(command), path, { type }, done));
   }
   program
     .command('decommission')
     .description('end a function for ever: nodes drop it, its name becomes free')
-    .argument('<function>', 'OWNER/NAME')
+    .argument('<function>', 'OWNER/NAME, or NAME of your own')
     .option('--yes', 'do not ask')
     .action(async (path: string, flags: { yes?: boolean }, command: Command) =>
       decommission(context.session(command), path, flags.yes === true),
@@ -95,9 +92,9 @@ export async function identify(orb: Orb, path: string): Promise<{ readonly ident
   return { identity: { chain, owner, name, incarnation: info.record.incarnation, id: info.record.id }, info };
 }
 
-async function control(session: Session, path: string, action: ControlAction, done: string): Promise<void> {
+async function control(session: Session, given: string, action: ControlAction, done: string): Promise<void> {
   const orb = await session.orb();
-  const { identity, info } = await identify(orb, path);
+  const { identity, info } = await identify(orb, await session.ownPath(given));
   if (action.type === 'revert' && action.number > info.record.latest) {
     throw new OrbError('not-found', {
       message: `${identity.owner}/${identity.name} has no version ${action.number}.`,

@@ -92,6 +92,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
 
   progress.step('Writing to the ledger');
   const change = await publish(place, manifest, dependencies);
+  if (bundle.sourceMap !== undefined) await dependencies.files.writeSourceMap(place.identity, versionId(manifest), bundle.sourceMap);
   if (network.parameters.split.seedingBps > 0) await publishPieces(place.identity, manifest, bundle.code, dependencies);
   progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
 

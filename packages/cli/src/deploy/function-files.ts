@@ -1,5 +1,5 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import {
   OrbError,
   parseDescriptor,
@@ -9,6 +9,7 @@ import {
   type Descriptor,
   type FunctionId,
   type Signer,
+  type VersionId,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { StoredKey } from '../key-store/key-file.ts';
@@ -20,6 +21,9 @@ const budgetSchema = z.object({
   budgetUnits: z.string().regex(/^[0-9]{1,20}$/),
   allowanceMs: z.number().int().positive(),
 });
+
+/** Source maps of a function: logs of earlier versions are read too. */
+const keptMaps = 16;
 
 /** Which function, on which network. */
 export interface FunctionIdentity {
@@ -63,6 +67,24 @@ export class FunctionFiles {
 
   #budgetPath({ owner, name, chain, incarnation }: FunctionIdentity): string {
     return join(this.#home, 'functions', owner, `${name}.${chain.slice(0, 8)}-${incarnation}.budget.json`);
+  }
+
+  /** Where the source map of a version is kept, if it was deployed from here. */
+  sourceMapPath({ owner, name }: Pick<FunctionIdentity, 'owner' | 'name'>, version: string): string {
+    return join(this.#home, 'functions', owner, `${name}.maps`, `${version}.json`);
+  }
+
+  /** Keeps the source map of a version, and of those before it the newest few. */
+  async writeSourceMap(identity: FunctionIdentity, version: VersionId, sourceMap: string): Promise<void> {
+    const path = this.sourceMapPath(identity, version);
+    const folder = dirname(path);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(path, sourceMap);
+    const names = await readdir(folder);
+    if (names.length <= keptMaps) return;
+    const files = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })));
+    const old = files.toSorted((a, b) => b.at - a.at).slice(keptMaps);
+    for (const { name } of old) await rm(join(folder, name), { force: true });
   }
 
   /** Makes both keys, or opens those that an interrupted deploy has left. They are on disk before the ledger hears of them. */

@@ -44,8 +44,8 @@ export interface JobDeskDependencies {
 export class JobDesk {
   readonly #options: Required<JobDeskOptions>;
   readonly #dependencies: JobDeskDependencies;
-  /** Jobs under way, by version. */
-  readonly #active = new Map<SeededVersion, number>();
+  /** Jobs under way, by version. A version that has none goes when its shelf lets go of it, not at every end of a job. */
+  readonly #active = new WeakMap<SeededVersion, number>();
   #running = 0;
   #delivering = 0;
   #busyMiB = 0;
@@ -98,8 +98,7 @@ export class JobDesk {
   leave({ seeded }: AcceptedJob): void {
     const { concurrency, memoryMiB } = seeded.manifest;
     const active = this.#active.get(seeded)! - 1;
-    if (active === 0) this.#active.delete(seeded);
-    else this.#active.set(seeded, active);
+    this.#active.set(seeded, active);
     if (active % concurrency === 0) this.#busyMiB -= memoryMiB;
     this.#running--;
     this.#checkIdle();

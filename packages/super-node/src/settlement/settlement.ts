@@ -20,6 +20,7 @@ import {
   type SignedRoot,
   type Ticket,
 } from '@orb/protocol';
+import { JobTable } from '../job-table.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import {
   acknowledgedText,
@@ -53,7 +54,7 @@ const journalRewriteBytes = 32 * 1024 * 1024;
 export class Settlement {
   readonly #options: SettlementOptions;
   readonly #deps: SettlementDependencies;
-  readonly #jobs = new Map<JobId, JobEntry>();
+  readonly #jobs = new JobTable<JobEntry>();
   readonly #lost = new Set<JobEntry>();
   readonly #ending = new Map<JobEntry, (() => void)[]>();
   readonly #batches = new NodeBatches();
@@ -139,7 +140,7 @@ export class Settlement {
         job.acknowledgement = { ...job.acknowledgement, received: true, rspUs: job.acknowledgement.observedUs };
       }
     }
-    return new Set(this.#jobs.keys());
+    return new Set(this.#jobs.values().map(({ id }) => id));
   }
 
   /** Sets money aside for what {@link restore} found. Run after {@link Allowances.load}. */
@@ -175,7 +176,7 @@ export class Settlement {
   /** A job got its ticket. */
   open(node: NodeId, id: JobId, ticket: Ticket, memoryMiB: number, reserved: bigint): JobEntry {
     const job = new JobEntry({ id, node, ticket, memoryMiB, reserved });
-    this.#jobs.set(id, job);
+    this.#jobs.set(ticket.allowance, ticket.sequence, job);
     return job;
   }
 
@@ -358,7 +359,7 @@ export class Settlement {
   #closeLost(lost: readonly JobEntry[]): void {
     for (const job of lost) {
       this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
-      this.#forget(job.id);
+      this.#forget(job);
       this.#deps.journal.append(['closed-job', job.id]);
     }
   }
@@ -440,7 +441,7 @@ export class Settlement {
     readonly ['kept', ...unknown[]]): Promise<JobEntry> {
     const ticket = ticketFromRow(ticketForm);
     const job = await this.#restoreJob(node, ticket);
-    this.#forget(job.id);
+    this.#forget(job);
     return Object.assign(job, { receipt: receiptFromRow(receiptForm), acknowledgement: acknowledgementFromRow(acknowledgementForm) });
   }
 
@@ -450,19 +451,17 @@ export class Settlement {
   }
 
   #closeBatch(node: NodeId, number: number): void {
-    for (const job of this.#batches.close(node, number)) this.#forget(job.id);
+    for (const job of this.#batches.close(node, number)) this.#forget(job);
   }
 
   #drop(job: JobEntry): void {
     this.#batches.remove(job);
-    this.#forget(job.id);
+    this.#forget(job);
   }
 
-  #forget(id: JobId): void {
-    const job = this.#jobs.get(id);
-    if (!job) return;
-    this.#jobs.delete(id);
-    this.#lost.delete(job);
+  #forget(job: JobEntry): void {
+    const { allowance, sequence } = job.ticket;
+    if (this.#jobs.delete(allowance, sequence)) this.#lost.delete(job);
   }
 
   #rewriteJournal(): void {
