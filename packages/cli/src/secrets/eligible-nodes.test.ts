@@ -1,6 +1,17 @@
 import { createMemoryLedger } from '@orb/ledger/memory';
 import { orderer, TestClock, testGenesis, TestNetwork, testSigner } from '@orb/ledger/testing';
-import { accountId, nodeId, sha256, signTransaction, stateKeys, type Json, type Signer, type Transaction } from '@orb/protocol';
+import {
+  accountId,
+  limits,
+  nodeId,
+  sha256,
+  signTransaction,
+  stateKeys,
+  xorDistance,
+  type Json,
+  type Signer,
+  type Transaction,
+} from '@orb/protocol';
 import type { NodeInfo, Orb } from '@orb/sdk';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { EligibleNodes } from './eligible-nodes.ts';
@@ -39,12 +50,20 @@ const orb = () => {
   } as unknown as Orb;
 };
 const linked = (...nodes: Signer[]): NodeInfo[] =>
-  nodes.map((node) => ({ id: nodeId(node.publicKey), label: 'x', account: 'whoever', isolation: 'namespaces' }));
+  nodes.map((node) => ({
+    id: nodeId(node.publicKey),
+    label: 'x',
+    account: accountOf.get(node.publicKey) ?? 'bob',
+    isolation: 'namespaces',
+  }));
+/** Whose nodes a super node says they are; `bob`'s, whatever is true, where it does not say. */
+const accountOf = new Map([[testSigner('cat').publicKey, 'carol']]);
 const of = (name: string) => ({ id: accountId(testSigner(name).publicKey), name });
 const eligible = async (recipients: Partial<Recipients>, ...nodes: Signer[]) => {
   const all = { nodes: [], accounts: [], isolation: null, ...recipients };
-  const found = await new EligibleNodes({ chain: net.ledger.chain }).of(orb(), all, linked(...nodes));
-  return found.map(({ key }) => key);
+  const found = await new EligibleNodes({ chain: net.ledger.chain }).of(orb(), all, linked(...nodes), sha256('a function'));
+  const order = nodes.map(({ publicKey }) => publicKey);
+  return found.map(({ key }) => key).toSorted((a, b) => order.indexOf(a) - order.indexOf(b));
 };
 
 test('nodes of a listed account, and listed nodes; nobody where nobody is listed', async () => {
@@ -82,6 +101,18 @@ test('an account that has changed its keys vouches with a key that an earlier on
   const body = { account: of('bob').id, sequence: await net.next(bob), key: dog.publicKey, label: 'dog' };
   await net.send('node.register', body, next, dog);
   expect(await eligible({ accounts: [of('bob')] }, ant, dog)).toEqual([ant.publicKey, dog.publicKey]);
+});
+
+test('of more than a super node keeps boxes for, the nearest to the function', async () => {
+  const many = await Promise.all(Array.from({ length: limits.secretNodes + 40 }, async (_, i) => testSigner(`many ${i}`)));
+  for (const [i, node] of many.entries()) {
+    const body = { account: of('bob').id, sequence: 2 + i, key: node.publicKey, label: 'x' };
+    await net.send('node.register', body, bob, node);
+  }
+  const near = (key: string) => xorDistance(nodeId(key), sha256('a function'));
+  const nearest = many.map(({ publicKey }) => publicKey).toSorted((a, b) => (near(a) < near(b) ? -1 : 1));
+  const found = await eligible({ accounts: [of('bob')] }, ...many);
+  expect(found.toSorted()).toEqual(nearest.slice(0, limits.secretNodes).toSorted());
 });
 
 describe('a super node that lies gets nothing for a node of its own', () => {
