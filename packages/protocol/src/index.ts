@@ -36,4 +36,5 @@ export * from './run-messages.ts';
 export * from './schema.ts';
 export * from './signed-request.ts';
 export * from './states.ts';
+export * from './own-transactions.ts';
 export * from './transaction.ts';
