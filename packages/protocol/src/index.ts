@@ -34,6 +34,7 @@ export * from './root.ts';
 export * from './row-proof.ts';
 export * from './run-messages.ts';
 export * from './schema.ts';
+export * from './secrets.ts';
 export * from './signed-request.ts';
 export * from './states.ts';
 export * from './own-transactions.ts';

@@ -5,12 +5,15 @@ import { openEmbeddedLedger } from '@orb/ledger/embedded';
 import { CosignatureBook, httpCosignatures, openCosigner, startCosigning } from '@orb/ledger/finality';
 import { EvidenceFiles, httpUpstream, openReplicaLedger, Refusals, startSpreading, type Evidence } from '@orb/ledger/replica';
 import { WssTransport } from '@orb/link/wss';
-import { chainId, KnownSignatures, OrbError, OwnTransactions, type verify } from '@orb/protocol';
+import { chainId, KnownSignatures, limits, OrbError, OwnTransactions, type verify } from '@orb/protocol';
 import { openDiskStore } from '@orb/store/disk';
 import { assembleSuperNode, type RunningSuperNode } from './assemble.ts';
 import { splitListen, type SuperNodeConfig } from './config.ts';
 import { readNetworkFolder, type NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
+
+/** All owners' sealed boxes together. */
+const boxesQuotaBytes = 512 * 1024 * 1024;
 
 /** Starts a super node on this computer from its folder: its ledger, code on disk, links over secure WebSockets. */
 export async function startSuperNode(config: SuperNodeConfig, dependencies: { readonly log: Log }): Promise<RunningSuperNode> {
@@ -23,6 +26,11 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
     ...(config.links.address !== undefined && { publicAddress: config.links.address }),
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
+  const boxes = await openDiskStore({
+    directory: join(config.folder, 'secrets', 'boxes'),
+    quotaBytes: boxesQuotaBytes,
+    maxBlobBytes: limits.secretBoxBytes,
+  });
   const { log } = dependencies;
   // What settlement has verified, or made itself, the ledger need not work out again.
   const { verify } = new KnownSignatures();
@@ -37,6 +45,7 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
       cosignatures,
       refusals,
       store,
+      boxes,
       transport,
       keys,
       gatewayTls,
