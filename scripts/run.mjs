@@ -18,9 +18,12 @@ const gates = [
   { name: 'types', argv: [bin('typescript/bin/tsc'), '-p', '.'] },
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
-/** bubblewrap is a wall; three are a Docker Engine for tests and bench of containers; shells and a browser are there to be tested in. */
+/**
+ * bubblewrap is a wall; three are a Docker Engine for tests and bench of containers; shells, a browser and a second kernel
+ * are there to be tested in.
+ */
 const benchPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
-const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium'];
+const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium', ...(process.arch === 'x64' ? ['user-mode-linux'] : [])];
 const tests = { name: 'tests', argv: [vitest, 'run'], areTests: true };
 
 /**

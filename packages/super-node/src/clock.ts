@@ -1,5 +1,7 @@
-/** Ticket roots leave, and overdue jobs are looked for, this often. */
-const tickMs = 100;
+import { limits } from '@orb/protocol';
+
+/** Ticket roots that are due leave, and overdue jobs are looked for, this often. */
+const tickMs = limits.rootTickMs;
 
 export interface ClockWork {
   everyTick(): void;

@@ -100,6 +100,12 @@ export class SeedShelf {
     return this.#versions.get(shelfKey(fn, version));
   }
 
+  /** Whether some version of a function is here. */
+  holds(fn: FunctionId): boolean {
+    for (const seeded of this.#versions.values()) if (seeded.function === fn) return true;
+    return false;
+  }
+
   pin(fn: FunctionId): ControlPin | undefined {
     return this.#pins.get(fn);
   }

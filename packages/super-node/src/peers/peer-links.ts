@@ -4,9 +4,9 @@ import {
   decodeSeeds,
   isHex32,
   OrbError,
+  parseReceived,
   parseWith,
   presenceListBytes,
-  receivedSchema,
   signedPresenceSchema,
   stateKeys,
   superNodeId,
@@ -75,7 +75,7 @@ export class PeerLinks implements LinkHandler {
     if (method !== 'received') return;
     const session = this.#sessions.get(link);
     if (!session) return;
-    const { job, received } = parseWith(receivedSchema, header, 'received', 'protocol-violation');
+    const { job, received } = parseReceived(header);
     this.#deps.answersOut.word(session, job, received);
   }
 

@@ -9,10 +9,10 @@ import {
   receiptTextFrom,
   rootBytes,
   rowsRoot,
-  signTransaction,
   ticketFromRow,
   unsettledAnswerSchema,
   type Acknowledgement,
+  type Hex32,
   type Hex64,
   type JobId,
   type NodeId,
@@ -20,6 +20,7 @@ import {
   type SignedRoot,
   type Ticket,
 } from '@orb/protocol';
+import { JobTable } from '../job-table.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import {
   acknowledgedText,
@@ -53,7 +54,7 @@ const journalRewriteBytes = 32 * 1024 * 1024;
 export class Settlement {
   readonly #options: SettlementOptions;
   readonly #deps: SettlementDependencies;
-  readonly #jobs = new Map<JobId, JobEntry>();
+  readonly #jobs = new JobTable<JobEntry>();
   readonly #lost = new Set<JobEntry>();
   readonly #ending = new Map<JobEntry, (() => void)[]>();
   readonly #batches = new NodeBatches();
@@ -139,7 +140,7 @@ export class Settlement {
         job.acknowledgement = { ...job.acknowledgement, received: true, rspUs: job.acknowledgement.observedUs };
       }
     }
-    return new Set(this.#jobs.keys());
+    return new Set(this.#jobs.values().map(({ id }) => id));
   }
 
   /** Sets money aside for what {@link restore} found. Run after {@link Allowances.load}. */
@@ -175,7 +176,7 @@ export class Settlement {
   /** A job got its ticket. */
   open(node: NodeId, id: JobId, ticket: Ticket, memoryMiB: number, reserved: bigint): JobEntry {
     const job = new JobEntry({ id, node, ticket, memoryMiB, reserved });
-    this.#jobs.set(id, job);
+    this.#jobs.set(ticket.allowance, ticket.sequence, job);
     return job;
   }
 
@@ -242,19 +243,20 @@ export class Settlement {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
     const texts = batch.jobs.map((job) => receiptTextFrom(job!.ticketText, job!.receiptText));
+    const covered = rowsRoot(texts);
     const bytes = rootBytes('receipts', {
       chain,
       superNode,
       node: session.id,
       batch: root.batch,
       count: root.count,
-      root: rowsRoot(texts),
+      root: covered,
     });
     if (!this.#deps.verify(session.link.peer.key, bytes, root.signature)) {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
     }
     this.#batches.sawRoot(session.id, root.batch);
-    this.#prove(batch, root.signature);
+    this.#prove(batch, root.signature, covered);
     this.#deps.journal.append(['batch', session.id, batch.number, root.count, root.signature]);
   }
 
@@ -323,11 +325,12 @@ export class Settlement {
   /** @returns false when the ledger does not take it now */
   async #submit(batches: readonly Batch[], lost: readonly JobEntry[]): Promise<boolean> {
     const { chain, superNode, signer } = this.#options;
-    const body = settlementBody(superNode, batches, lost);
+    const settled = settlementBody(superNode, batches, lost);
+    settled.body.batches.forEach(({ rows }, i) => batches[i]!.root !== undefined && this.#deps.own.noteRoot(rows, batches[i]!.root));
     const leftOpen = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received !== true) as JobEntry[]);
     for (const batch of batches) batch.submitted = true;
     try {
-      const { rejections } = await this.#deps.ledger.submit(signTransaction(chain, 'job.settle', body, [signer]));
+      const { rejections } = await this.#deps.ledger.submit(this.#deps.own.sign(chain, 'job.settle', settled, [signer]));
       for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
       // One that is settled already has been paid for: the answer to an earlier try got lost on its way from the orderer.
       this.#giveBackRejected(rejections.filter(({ code }) => code !== 'already-settled').map(({ job }) => job));
@@ -358,7 +361,7 @@ export class Settlement {
   #closeLost(lost: readonly JobEntry[]): void {
     for (const job of lost) {
       this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
-      this.#forget(job.id);
+      this.#forget(job);
       this.#deps.journal.append(['closed-job', job.id]);
     }
   }
@@ -440,29 +443,28 @@ export class Settlement {
     readonly ['kept', ...unknown[]]): Promise<JobEntry> {
     const ticket = ticketFromRow(ticketForm);
     const job = await this.#restoreJob(node, ticket);
-    this.#forget(job.id);
+    this.#forget(job);
     return Object.assign(job, { receipt: receiptFromRow(receiptForm), acknowledgement: acknowledgementFromRow(acknowledgementForm) });
   }
 
-  #prove(batch: Batch, signature: Hex64): void {
+  #prove(batch: Batch, signature: Hex64, root?: Hex32): void {
     batch.signature = signature;
+    batch.root = root;
     batch.provenAtMs = this.#deps.now();
   }
 
   #closeBatch(node: NodeId, number: number): void {
-    for (const job of this.#batches.close(node, number)) this.#forget(job.id);
+    for (const job of this.#batches.close(node, number)) this.#forget(job);
   }
 
   #drop(job: JobEntry): void {
     this.#batches.remove(job);
-    this.#forget(job.id);
+    this.#forget(job);
   }
 
-  #forget(id: JobId): void {
-    const job = this.#jobs.get(id);
-    if (!job) return;
-    this.#jobs.delete(id);
-    this.#lost.delete(job);
+  #forget(job: JobEntry): void {
+    const { allowance, sequence } = job.ticket;
+    if (this.#jobs.delete(allowance, sequence)) this.#lost.delete(job);
   }
 
   #rewriteJournal(): void {

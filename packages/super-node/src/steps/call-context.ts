@@ -13,6 +13,7 @@ import type { LogBook } from '../logs/log-book.ts';
 import type { RecentJobs } from '../analytics/recent-jobs.ts';
 import type { Dispatches } from '../relay/dispatches.ts';
 import type { TicketRoots } from '../relay/ticket-roots.ts';
+import type { TimeLimits } from './time-limits.ts';
 
 /** What the steps of a call work with. */
 export interface CallContext {
@@ -31,6 +32,8 @@ export interface CallContext {
   readonly settlement: Settlement;
   readonly journal: Journal;
   readonly dispatches: Dispatches;
+  /** Calls that run at other super nodes. */
+  readonly forwards: TimeLimits;
   readonly ticketRoots: TicketRoots;
   readonly recentJobs: RecentJobs;
   readonly logs: LogBook;
