@@ -37,4 +37,5 @@ export * from './schema.ts';
 export * from './secrets.ts';
 export * from './signed-request.ts';
 export * from './states.ts';
+export * from './own-transactions.ts';
 export * from './transaction.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
+import { OwnTransactions, superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
 import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
@@ -61,6 +61,8 @@ export interface SuperNodeParts {
   readonly gatewayTls?: { readonly cert: string; readonly key: string } | undefined;
   /** How nodes' roots are verified. @default the rule's own `verify` */
   readonly verify?: typeof verify;
+  /** Where settlements are made; the ledger may know it. @default one that nobody knows */
+  readonly own?: OwnTransactions;
   readonly log: Log;
 }
 
@@ -111,7 +113,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
     { folder: config.folder, identity, lostGraceMs: config.lostGraceMs, unsignedGraceMs: config.unsignedGraceMs },
-    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify },
+    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify, own: parts.own ?? new OwnTransactions() },
   );
   const { settlement, allowances, journal, openJobs, sweeper } = money;
   const parameters = () => follower.parameters;
