@@ -465,7 +465,8 @@ export class Settlement {
   }
 
   #rewriteJournal(): void {
-    if (this.#deps.journal.bytes < journalRewriteBytes) return;
-    this.#deps.journal.rewrite([...this.journalEntries(), ...this.#deps.allowances.journalEntries()]);
+    const { journal, allowances } = this.#deps;
+    if (journal.bytes < journalRewriteBytes || journal.rewriting || journal.failed) return;
+    void journal.rewrite(() => [...this.journalEntries(), ...allowances.journalEntries()]);
   }
 }
