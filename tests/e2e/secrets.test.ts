@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { createUnsealer } from '@orb/protocol/sealed-box';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Network, type Deployed } from './network.ts';
+import { SecondSuperNode } from './second-super-node.ts';
 import { until } from './until.ts';
 
 /*
@@ -167,8 +168,13 @@ test('a node’s restart and a super node’s need nobody’s help: sealed boxes
   expect(handedOut).toMatchObject({ sealed: 0, nodes: [{ label: 'ant', holds: 2 }] });
 });
 
-test('a node that comes later gets them with the owner’s next sync, and runs the function then', async () => {
+test('a node that comes later gets them with the owner’s next sync, or from a command that keeps a function, and runs it then', async () => {
+  await put(first, 'alice/kept', 'API_KEY', '--provider', 'lender');
+  await deploy('kept', source, ['--secrets', 'API_KEY', '--replicas', '2']);
+  const keeping = network.watch('orb allowance keep', ['allowance', 'keep', 'alice/kept', '--every', '1s']);
   await network.startNode('cat');
+  await until('both to answer what is kept', async () => (await nodesThatAnswer('kept')).size === 2);
+  expect(await keeping.end('SIGINT')).toMatchObject({ code: 0 });
   expect(await nodesThatAnswer()).toEqual(new Set([await idOf('ant')]));
   expect((await network.ok<Listed>('secrets', 'sync', 'vault')).handedOut).toMatchObject({ sealed: 1 });
   const both = new Set([await idOf('ant'), await idOf('cat')]);
@@ -188,6 +194,29 @@ test('who is taken off the list gets no more calls; a node is listed by its id',
   expect((await call()).status).toBe(503);
   await network.ok('secrets', 'sync', 'vault', '--isolation', 'any', '--provider', 'lender');
   await until('the function to answer', async () => (await call()).status === 200);
+});
+
+test('at a second super node its own nodes get them, and calls there find one', async () => {
+  const there = await SecondSuperNode.join(network);
+  await there.startNode('dog', ['--memory', '2048', '--slots', '64', '--set', 'min-isolation=process', '--set', 'on-battery=lend']);
+  await put(first, 'alice/wide', 'API_KEY', '--provider', 'lender');
+  await deploy('wide', source, ['--secrets', 'API_KEY', '--replicas', '3']);
+  const { handedOut } = await network.ok<Listed>('secrets', 'sync', 'wide');
+  expect(handedOut!.nodes.map(({ label }) => label).toSorted()).toEqual(['ant', 'cat', 'dog']);
+  const dog = (await there.linked('dog')).id;
+  await until('a call there to run on its own node', async () => {
+    const { status, json, node } = await there.call('wide', { event: null });
+    if (status === 200) expect(json).toEqual({ API_KEY: first });
+    return status === 200 && node === dog;
+  });
+  // Without it, a call there is passed on to a node that has them.
+  await network.processes.find(({ name }) => name === 'node dog')!.end('SIGINT');
+  await until('a call there to run elsewhere', async () => {
+    const { status, node } = await there.call('wide', { event: null });
+    return status === 200 && node !== dog;
+  });
+  expect(await put(second, 'alice/wide', 'API_KEY')).toMatchObject({ number: 2 });
+  expect((await there.call('wide', { event: null })).json).toEqual({ API_KEY: second });
 });
 
 test('a new client secret: the values are sealed and signed anew without being asked', async () => {

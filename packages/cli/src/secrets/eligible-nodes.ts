@@ -2,12 +2,15 @@ import {
   accountId,
   hex32,
   isolationTiers,
+  limits,
   nodeId,
   signersOf,
   stateKeys,
   tierSatisfies,
+  xorDistance,
   type AccountId,
   type ChainId,
+  type FunctionId,
   type Hex32,
   type IsolationTier,
   type NodeId,
@@ -27,6 +30,9 @@ export interface EligibleNode {
 const recordSchema = z.object({ id: hex32, key: hex32, account: hex32, label: z.string().max(256), retired: z.boolean() });
 type Registered = z.output<typeof recordSchema>;
 
+/** Nodes that are looked up at once. */
+const atOnce = 32;
+
 /** Changes of an account that are looked through for its later keys. */
 const accountChanges = 1_000;
 
@@ -43,15 +49,24 @@ export class EligibleNodes {
     this.#chain = options.chain;
   }
 
-  /** Those of a super node's linked nodes that may have them. */
-  async of(orb: Orb, recipients: Recipients, linked: readonly NodeInfo[]): Promise<readonly EligibleNode[]> {
-    const found = await Promise.all(linked.map((node) => this.#eligible(orb, recipients, node)));
-    return found.filter((node) => node !== undefined);
+  /**
+   * Those of a super node's linked nodes that may have a function's secrets: the nearest ones to it, which are the first that
+   * a super node asks to seed it, and no more than it keeps boxes for.
+   */
+  async of(orb: Orb, recipients: Recipients, linked: readonly NodeInfo[], fn: FunctionId): Promise<readonly EligibleNode[]> {
+    const found: EligibleNode[] = [];
+    const nearest = linked
+      .filter((node) => mayBe(recipients, node))
+      .toSorted((a, b) => (xorDistance(a.id, fn) < xorDistance(b.id, fn) ? -1 : 1));
+    for (let at = 0; at < nearest.length && found.length < limits.secretNodes; at += atOnce) {
+      const some = await Promise.all(nearest.slice(at, at + atOnce).map((node) => this.#eligible(orb, recipients, node)));
+      found.push(...some.filter((node) => node !== undefined));
+    }
+    return found.slice(0, limits.secretNodes);
   }
 
-  async #eligible(orb: Orb, recipients: Recipients, { id, isolation }: NodeInfo): Promise<EligibleNode | undefined> {
+  async #eligible(orb: Orb, recipients: Recipients, { id }: NodeInfo): Promise<EligibleNode | undefined> {
     const { nodes, accounts } = recipients;
-    if (recipients.isolation !== null && !offers(isolation, recipients.isolation)) return undefined;
     const { data: record } = recordSchema.safeParse(await orb.ledger.get(stateKeys.node(id)));
     if (!record || record.retired || record.id !== id || nodeId(record.key) !== id) return undefined;
     const listed = nodes.includes(id) || (nodes.length === 0 && accounts.length === 0 && recipients.isolation !== null);
@@ -110,6 +125,13 @@ export class EligibleNodes {
     const found = (await orb.ledger.transaction(id))?.transaction;
     return found?.chain === this.#chain ? found : undefined;
   }
+}
+
+/** What a super node says of a node, as a first look: of many, few are looked up. */
+function mayBe({ nodes, accounts, isolation }: Recipients, node: NodeInfo): boolean {
+  if (isolation !== null && !offers(node.isolation, isolation)) return false;
+  if (nodes.length === 0 && accounts.length === 0) return isolation !== null;
+  return nodes.includes(node.id) || accounts.some(({ id, name }) => node.account === name || node.account === id);
 }
 
 function offers(isolation: string | undefined, wanted: IsolationTier): boolean {

@@ -1,14 +1,4 @@
-import {
-  OrbError,
-  asOrbError,
-  isOrbError,
-  limits,
-  signSecrets,
-  xorDistance,
-  type Hex32,
-  type NodeId,
-  type SuperNodeId,
-} from '@orb/protocol';
+import { OrbError, asOrbError, isOrbError, limits, signSecrets, type Hex32, type NodeId, type SuperNodeId } from '@orb/protocol';
 import { sealTo } from '@orb/protocol/sealed-box';
 import { Orb, type FunctionInfo, type SecretsInfo } from '@orb/sdk';
 import type { FunctionFiles, FunctionIdentity } from '../deploy/function-files.ts';
@@ -178,11 +168,7 @@ class OneSuperNode {
     const { identity, file, control, eligible } = this.#d;
     const kept = await this.#orb.functions.secrets(pathOf(identity), control).catch(explainOlder);
     if ((kept.number ?? 0) > file.number) throw newerElsewhere(identity, kept.number!, file.number);
-    const linked = await this.#orb.nodes();
-    // The order in which super nodes ask for seeders: the first ones are the ones that matter.
-    const nodes = (await eligible.of(this.#orb, file.recipients, linked))
-      .toSorted((a, b) => (xorDistance(a.id, identity.id) < xorDistance(b.id, identity.id) ? -1 : 1))
-      .slice(0, limits.secretNodes);
+    const nodes = await eligible.of(this.#orb, file.recipients, await this.#orb.nodes(), identity.id);
     const now = await this.#handOut(kept, nodes);
     const holds = new Map(now.nodes.map((one) => [one.node, one.holds]));
     return nodes.map(({ id, label }) => ({ node: id, label, holds: holds.get(id) ?? null }));

@@ -4,7 +4,10 @@ import { limits, nodeId, sha256, signSecrets, signTransaction, type ControlActio
 import { sealTo } from '@orb/protocol/sealed-box';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chain, testFunction, testSigner, type TestFunction } from '../../test/scripted-super-node.ts';
+import { linkLimits } from '@orb/link';
+import { MemoryStore } from '@orb/store/memory';
 import { TestNode } from '../../test/test-node.ts';
+import { SeedShelf } from '../seeding/seed-shelf.ts';
 
 let t: TestNode;
 let fn: TestFunction;
@@ -176,4 +179,25 @@ test('a node whose key opens nothing offers no secrets and seeds no version that
   expect(t.superNode.offers.at(-1)!).not.toHaveProperty('secrets');
   expect(await t.superNode.seed(fn)).toEqual({ seeding: false, reason: expect.stringContaining('secrets') });
   await expect(hand(boxOf())).rejects.toMatchObject({ code: 'not-supported' });
+});
+
+test('a version that needs secrets takes two places of a full shelf, so that its offer still fits one header', async () => {
+  const open = (maxVersions?: number) =>
+    SeedShelf.open(
+      { path: join(t.folder, 'shelf.json'), diskBytes: 1e9, ...(maxVersions !== undefined && { maxVersions }) },
+      { store: new MemoryStore() },
+    );
+  const plain = testFunction('plain', 'export default () => 1').manifest;
+  const small = await open(3);
+  expect(small.reserve(sha256('a'), 'v', fn.manifest)).toBeUndefined();
+  expect(small.reserve(sha256('b'), 'v', fn.manifest)).toContain('as many as it takes');
+  expect(small.reserve(sha256('b'), 'v', plain)).toBeUndefined();
+  const shelf = await open();
+  let held = 0;
+  while (shelf.reserve(sha256(`${held}`), 'v', fn.manifest) === undefined) held++;
+  await t.start();
+  const ids = Array.from({ length: held }, (_, i) => sha256(`${i}`));
+  const offer = { ...t.superNode.offers.at(-1)!, seeds: ids, secrets: ids.map((id) => [id, Number.MAX_SAFE_INTEGER]) };
+  expect(held).toBe(400);
+  expect(JSON.stringify(offer).length).toBeLessThanOrEqual(linkLimits.headerBytes);
 });

@@ -87,7 +87,7 @@ export class Seeding {
       const verified = verifySeed(request, this.#options.chain, shelf.pin(request.function));
       const reason =
         refuseToSeed(policy(), means(), this.#options.owner, request.account, verified.manifest) ??
-        shelf.reserve(request.function, request.version, verified.manifest.code.bytes);
+        shelf.reserve(request.function, request.version, verified.manifest);
       if (reason !== undefined) return refused(reason);
       return await this.#fetch(request, verified, link);
     } catch (error) {

@@ -233,6 +233,7 @@ describe('the book', () => {
     expect(await again.box(fn, nodeOf(2))).toBeUndefined();
     await expect(again.put(fn, { number: 1, names: ['A'], boxes: [] })).rejects.toMatchObject({ code: 'conflict', details: { number: 2 } });
     await again.forget(fn);
+    expect(again.get(fn)).toBeUndefined();
     expect([await held(), readdirSync(folder)]).toEqual([0, []]);
   });
 
