@@ -26,6 +26,7 @@ const ledger = await openEmbeddedLedger({ folder: join(config.folder, 'ledger'),
 const running = await assembleSuperNode(config, {
   ledger: withoutSettlements(ledger),
   store: await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 2 ** 20 }),
+  boxes: await openDiskStore({ directory: join(config.folder, 'secrets', 'boxes') }),
   transport: new WssTransport({ host: '127.0.0.1', port: 0 }),
   keys,
   log: createLog((line) => process.stderr.write(line), Date.now),

@@ -9,7 +9,9 @@ import {
   type Json,
   merkleLeaf,
   merkleRoot,
+  type OwnTransactions,
   type PreparedTransaction,
+  receiptsRoot,
   resultsHash,
   signBlock,
   type Signer,
@@ -34,10 +36,12 @@ export interface BlockBase {
   readonly time: number;
   readonly state: State;
   readonly verify?: typeof verify | undefined;
+  /** What this process has made and added up itself. @default nothing */
+  readonly own?: OwnTransactions | undefined;
 }
 
 /** The environment that a block's transactions run in. */
-export function environmentOf({ chain, genesis, previous, time, state, verify: check = verify }: BlockBase): Environment {
+export function environmentOf({ chain, genesis, previous, time, state, verify: check = verify, own }: BlockBase): Environment {
   return {
     chain,
     network: genesis.network,
@@ -46,6 +50,7 @@ export function environmentOf({ chain, genesis, previous, time, state, verify: c
     time,
     parameters: state.parameters(),
     verify: check,
+    receiptsRoot: own?.rootOf ?? receiptsRoot,
   };
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { limits, nodeId, receiptRow, ticketRow, type JobRow, type UnsettledAnswer } from '@orb/protocol';
+import { verifyLedger } from '@orb/ledger';
+import { canonical, limits, nodeId, parseBlock, receiptRow, ticketRow, type JobRow, type UnsettledAnswer } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { done, receipt, record, SettlementStage } from '../testing/settlement-stage.ts';
 import { readJournal, type Journal } from './journal.ts';
@@ -26,6 +27,28 @@ describe('settlement', () => {
     expect(net.settled).toEqual([[nodeId(net.node.publicKey), 1]]);
     expect(await net.left()).toBe('998080');
     expect(allowances.freeOf(net.allowance)).toBe(998_080n);
+  });
+
+  test('what stands on the ledger is what anybody else would have written, and holds when it is run again', async () => {
+    const started = await net.start();
+    const { settlement } = started;
+    const received = [true, false, true];
+    const rows = received.map((was, index) => {
+      const job = net.openJob(started);
+      const row = record(settlement, job, 1, index, index === 2 ? { network: { bytesOut: 1, bytesIn: 2 } } : {});
+      settlement.acknowledge(job, was, 5_000);
+      return row;
+    });
+    settlement.refuse(net.openJob(started));
+    await settlement.takeRoot(net.session(), net.signedRoot(1, rows));
+    await settlement.settle();
+    expect(settlement.unsettled).toBe(0);
+    const texts = await Promise.all(Array.from({ length: net.ledger.head.height + 1 }, (_, height) => net.ledger.blockText(height)));
+    const blocks = texts.map((text) => JSON.parse(text!) as never);
+    expect(texts).toEqual(blocks.map(canonical));
+    const kinds = blocks.flatMap((block) => parseBlock(block).transactions.map(({ kind }) => kind));
+    expect(kinds.filter((kind) => kind === 'job.settle')).toHaveLength(1);
+    expect(await verifyLedger(net.ledger.genesis, blocks)).toMatchObject({ ok: true, head: net.ledger.head });
   });
 
   test('refused jobs wait for the next settlement when a full batch leaves them no room', async () => {

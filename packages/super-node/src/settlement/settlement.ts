@@ -9,10 +9,10 @@ import {
   receiptTextFrom,
   rootBytes,
   rowsRoot,
-  signTransaction,
   ticketFromRow,
   unsettledAnswerSchema,
   type Acknowledgement,
+  type Hex32,
   type Hex64,
   type JobId,
   type NodeId,
@@ -245,19 +245,20 @@ export class Settlement {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
     const texts = batch.jobs.map((job) => receiptTextFrom(job!.ticketText, job!.receiptText));
+    const covered = rowsRoot(texts);
     const bytes = rootBytes('receipts', {
       chain,
       superNode,
       node: session.id,
       batch: root.batch,
       count: root.count,
-      root: rowsRoot(texts),
+      root: covered,
     });
     if (!this.#deps.verify(session.link.peer.key, bytes, root.signature)) {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
     }
     this.#batches.sawRoot(session.id, root.batch);
-    this.#prove(batch, root.signature);
+    this.#prove(batch, root.signature, covered);
     this.#deps.journal.append(['batch', session.id, batch.number, root.count, root.signature]);
   }
 
@@ -336,12 +337,13 @@ export class Settlement {
   /** @returns false when the ledger does not take it now */
   async #submit(batches: readonly Batch[], lost: readonly JobEntry[]): Promise<boolean> {
     const { chain, superNode, signer } = this.#options;
-    const body = settlementBody(superNode, batches, lost);
+    const settled = settlementBody(superNode, batches, lost);
+    settled.body.batches.forEach(({ rows }, i) => batches[i]!.root !== undefined && this.#deps.own.noteRoot(rows, batches[i]!.root));
     const leftOpen = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received !== true) as JobEntry[]);
     for (const batch of batches) batch.submitted = true;
     try {
-      const transaction = signTransaction(chain, 'job.settle', body, [signer]);
-      // To write it and to check it take about a millisecond each: calls come in between.
+      const transaction = this.#deps.own.sign(chain, 'job.settle', settled, [signer]);
+      // To write it and to run it take about a millisecond each: calls come in between.
       await new Promise(setImmediate);
       const { rejections } = await this.#deps.ledger.submit(transaction);
       for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
@@ -460,8 +462,9 @@ export class Settlement {
     return Object.assign(job, { receipt: receiptFromRow(receiptForm), acknowledgement: acknowledgementFromRow(acknowledgementForm) });
   }
 
-  #prove(batch: Batch, signature: Hex64): void {
+  #prove(batch: Batch, signature: Hex64, root?: Hex32): void {
     batch.signature = signature;
+    batch.root = root;
     batch.provenAtMs = this.#deps.now();
   }
 
