@@ -18,12 +18,17 @@ export interface Capacity {
  * @throws Error when a call fails: what comes after would mean nothing
  */
 export async function capacityOf(row: StartedRow, durationMs: number, bytes: number): Promise<Capacity> {
-  await load(row, { inFlight, bytes, ...warmUp });
-  await row.running.settled?.();
+  await warmed(row, bytes);
   const before = entryCpuUs(row) ?? 0;
   const result = await load(row, { inFlight, bytes, durationMs, maxCalls: 1e9 });
   await row.running.settled?.();
   const entryUs = ((entryCpuUs(row) ?? 0) - before) / Math.max(1, result.calls);
   if (failuresIn(result) > 0) throw new Error(`Calls fail at full load already: ${JSON.stringify(result.errors)}, ${result.wrong} wrong.`);
   return { callsPerSecond: (result.calls / result.elapsedMs) * 1_000, entryUs };
+}
+
+/** Calls until the compilers of all processes have settled. */
+export async function warmed(row: StartedRow, bytes: number): Promise<void> {
+  await load(row, { inFlight, bytes, ...warmUp });
+  await row.running.settled?.();
 }

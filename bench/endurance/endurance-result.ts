@@ -8,4 +8,6 @@ export interface EnduranceResult {
   readonly tables: readonly Table[];
   /** Everything, for the JSON file. */
   readonly figures: object;
+  /** When the load began and ended on the system's monotonic clock, microseconds. */
+  readonly window: readonly [fromUs: number, toUs: number];
 }

@@ -78,6 +78,7 @@ export async function runOverload(row: StartedRow, options: EnduranceOptions, sa
     verdicts,
     tables: [partsTable(parts)],
     figures: { peak, servedUs, floorUs, floodUs, flood, calm, ...result, tracks, books },
+    window: result.window,
   };
 }
 

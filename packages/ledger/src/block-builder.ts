@@ -9,7 +9,9 @@ import {
   type Json,
   merkleLeaf,
   merkleRoot,
+  type OwnTransactions,
   type PreparedTransaction,
+  receiptsRoot,
   resultsHash,
   signBlock,
   type Signer,
@@ -34,10 +36,12 @@ export interface BlockBase {
   readonly time: number;
   readonly state: State;
   readonly verify?: typeof verify | undefined;
+  /** What this process has made and added up itself. @default nothing */
+  readonly own?: OwnTransactions | undefined;
 }
 
 /** The environment that a block's transactions run in. */
-export function environmentOf({ chain, genesis, previous, time, state, verify: check = verify }: BlockBase): Environment {
+export function environmentOf({ chain, genesis, previous, time, state, verify: check = verify, own }: BlockBase): Environment {
   return {
     chain,
     network: genesis.network,
@@ -46,6 +50,7 @@ export function environmentOf({ chain, genesis, previous, time, state, verify: c
     time,
     parameters: state.parameters(),
     verify: check,
+    receiptsRoot: own?.rootOf ?? receiptsRoot,
   };
 }
 
@@ -55,6 +60,8 @@ export class BlockBuilder implements View {
   readonly #base: BlockBase;
   readonly #writes = new Map<string, Json | null>();
   readonly #accepted: PreparedTransaction[] = [];
+  /** Of the accepted, made one by one: a block's texts are a lot to hash at once. */
+  readonly #leaves: Uint8Array[] = [];
   readonly #deltas: TransactionDelta[] = [];
 
   constructor(base: BlockBase) {
@@ -89,6 +96,7 @@ export class BlockBuilder implements View {
   take(prepared: PreparedTransaction, execution: Execution): void {
     for (const [key, value] of execution.writes) this.#writes.set(key, value);
     this.#accepted.push(prepared);
+    this.#leaves.push(merkleLeaf(prepared.text));
     this.#deltas.push(deltaOf(execution));
   }
 
@@ -111,7 +119,7 @@ export class BlockBuilder implements View {
       time,
       previous: blockHash(previous),
       count: this.#accepted.length,
-      transactions: merkleRoot(this.#accepted.map(({ text }) => merkleLeaf(text))),
+      transactions: merkleRoot(this.#leaves),
       results: resultsHash(this.results()),
       state: state.rootAfter(this.#writes),
     };

@@ -52,7 +52,7 @@ export class LedgerEngine extends KeptLedger {
     let prepared: PreparedTransaction;
     try {
       if (this.#closed) throw new OrbError('ledger-unavailable', { message: 'The ledger is closed.' });
-      prepared = parsePrepared(value);
+      prepared = this.own?.find(value) ?? parsePrepared(value);
     } catch (error) {
       return Promise.reject(asOrbError(error));
     }

@@ -64,7 +64,15 @@ export const limits = {
   /** What all jobs of a function on one node may do in a second. */
   fetchesPerSecond: 50,
   fetchBytesPerSecond: 8 * 1024 * 1024,
+  /** Secrets of a function; bytes of one value, and of all names and values together. */
   secrets: 64,
+  secretBytes: 8_192,
+  secretsBytes: 32_768,
+  /** One sealed box: the package of all, with room for what JSON escapes. */
+  secretBoxBytes: 49_152,
+  /** Nodes that one super node keeps boxes of a function for, and how many of them come in one request. */
+  secretNodes: 256,
+  secretBoxesAtOnce: 64,
   /** Variables of a manifest’s environment, and all their names and values together, as with AWS Lambda. */
   envCount: 64,
   envBytes: 4_096,

@@ -14,6 +14,7 @@ export type {
   LogEntry,
   NetworkInfo,
   NodeInfo,
+  SecretsInfo,
   SeedStep,
 } from './answers.ts';
 export type { CallerAccess } from './calls/caller-link.ts';

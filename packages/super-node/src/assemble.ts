@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
+import { OwnTransactions, superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
 import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
@@ -33,6 +34,8 @@ import { LinkDoor } from './relay/link-door.ts';
 import { NodeLinks } from './relay/node-links.ts';
 import { TicketRoots } from './relay/ticket-roots.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
+import { SecretBook } from './secrets/secret-book.ts';
+import { SecretRelay } from './secrets/secret-relay.ts';
 import { AskSeeders } from './seeding/ask-seeders.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
@@ -50,12 +53,16 @@ export interface SuperNodeParts {
   /** Blocks of the ledger that prove its orderer wrong. */
   readonly refusals?: Refusals | undefined;
   readonly store: BlobStore;
+  /** Sealed boxes of secrets. */
+  readonly boxes: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
   /** Certificate of the HTTP side; without it plain HTTP. */
   readonly gatewayTls?: { readonly cert: string; readonly key: string } | undefined;
   /** How nodes' roots are verified. @default the rule's own `verify` */
   readonly verify?: typeof verify;
+  /** Where settlements are made; the ledger may know it. @default one that nobody knows */
+  readonly own?: OwnTransactions;
   readonly log: Log;
 }
 
@@ -106,7 +113,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
     { folder: config.folder, identity, lostGraceMs: config.lostGraceMs, unsignedGraceMs: config.unsignedGraceMs },
-    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify },
+    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify, own: parts.own ?? new OwnTransactions() },
   );
   const { settlement, allowances, journal, openJobs, sweeper } = money;
   const parameters = () => follower.parameters;
@@ -132,7 +139,21 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     others.nodesChanged();
     statusFeed.changed();
   };
-  const seeding = { nodes, publications: new Publications({ ledger }), onSeeded: nodesChanged };
+  const publications = new Publications({ ledger });
+  const secrets = new SecretRelay({
+    book: await SecretBook.open({ folder: join(config.folder, 'secrets') }, { boxes: parts.boxes }),
+    functions,
+    nodes,
+    publications,
+    log,
+    onChange: (fn) => {
+      nodesChanged();
+      replicas.check(fn);
+    },
+    onEnded: (node, fn) => replicas.endedOn(node, fn),
+    onDropped: (versions) => replicas.dropped(versions),
+  });
+  const seeding = { nodes, publications, secrets, onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
 
   const nodeLinks = new NodeLinks({
@@ -140,6 +161,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     fetchCode: (sha256) => fetchCode(sha256, { store: parts.store, peers }),
     functions,
     nodes,
+    secrets,
     settlement,
     dispatches,
     logs,
@@ -190,7 +212,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     { ledger, log, nowMs, duties: allDuties({ ledger, parameters }) },
   );
   const seeders = new AskSeeders({ ...identity, everyMs: config.challengeEveryMs }, { ledger, functions, nodes, nowMs, log });
-  const follow = [allowances, sweeper, functions, replicas, others, caretaker, openJobs, seeders].map(
+  const follow = [allowances, sweeper, functions, secrets, replicas, others, caretaker, openJobs, seeders].map(
     (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
   );
   const follower = await LedgerFollower.start({
@@ -228,6 +250,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     superNode,
     software,
     seeding,
+    secrets,
     statusFeed,
     log,
     ...guards,
@@ -246,6 +269,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     },
     settleEveryMs: config.settleEveryMs,
     settle: () => settlement.settle(),
+    settleFull: () => settlement.settleFull(),
     everySecond: async () => {
       nodes.fade();
       others.endLateAnswers();

@@ -5,12 +5,15 @@ import { openEmbeddedLedger } from '@orb/ledger/embedded';
 import { CosignatureBook, httpCosignatures, openCosigner, startCosigning } from '@orb/ledger/finality';
 import { EvidenceFiles, httpUpstream, openReplicaLedger, Refusals, startSpreading, type Evidence } from '@orb/ledger/replica';
 import { WssTransport } from '@orb/link/wss';
-import { chainId, KnownSignatures, OrbError, type verify } from '@orb/protocol';
+import { chainId, KnownSignatures, limits, OrbError, OwnTransactions, type verify } from '@orb/protocol';
 import { openDiskStore } from '@orb/store/disk';
 import { assembleSuperNode, type RunningSuperNode } from './assemble.ts';
 import { splitListen, type SuperNodeConfig } from './config.ts';
 import { readNetworkFolder, type NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
+
+/** All owners' sealed boxes together. */
+const boxesQuotaBytes = 512 * 1024 * 1024;
 
 /** Starts a super node on this computer from its folder: its ledger, code on disk, links over secure WebSockets. */
 export async function startSuperNode(config: SuperNodeConfig, dependencies: { readonly log: Log }): Promise<RunningSuperNode> {
@@ -23,15 +26,33 @@ export async function startSuperNode(config: SuperNodeConfig, dependencies: { re
     ...(config.links.address !== undefined && { publicAddress: config.links.address }),
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
+  const boxes = await openDiskStore({
+    directory: join(config.folder, 'secrets', 'boxes'),
+    quotaBytes: boxesQuotaBytes,
+    maxBlobBytes: limits.secretBoxBytes,
+  });
   const { log } = dependencies;
-  // What settlement has verified, the ledger need not verify again.
+  // What settlement has verified, or made itself, the ledger need not work out again.
   const { verify } = new KnownSignatures();
-  const { ledger, refusals } = await openLedger(config, keys, { log, verify });
+  const own = new OwnTransactions();
+  const { ledger, refusals } = await openLedger(config, keys, { log, verify, own });
   let cosigned: Cosigned | undefined;
   try {
     cosigned = await openCosignatures(config, { ledger, keys, log });
     const { cosignatures } = cosigned;
-    const running = await assembleSuperNode(config, { ledger, cosignatures, refusals, store, transport, keys, gatewayTls, log, verify });
+    const running = await assembleSuperNode(config, {
+      ledger,
+      cosignatures,
+      refusals,
+      store,
+      boxes,
+      transport,
+      keys,
+      gatewayTls,
+      log,
+      verify,
+      own,
+    });
     const spreading = startSpreading({
       ledger,
       refusals,
@@ -92,7 +113,7 @@ interface OpenedLedger {
 async function openLedger(
   config: SuperNodeConfig,
   { genesis, orderer }: NetworkFolder,
-  { log, verify: check }: { readonly log: Log; readonly verify: typeof verify },
+  { log, verify: check, own }: { readonly log: Log; readonly verify: typeof verify; readonly own: OwnTransactions },
 ): Promise<OpenedLedger> {
   const folder = join(config.folder, 'ledger');
   if (config.ledger.mode === 'embedded') {
@@ -102,7 +123,7 @@ async function openLedger(
         hint: 'Follow the super node that has it: set ledger to {"mode": "replica", "upstream": "https://…"}.',
       });
     }
-    const ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: orderer, verify: check });
+    const ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: orderer, verify: check, own });
     const files = await EvidenceFiles.open(folder);
     const onSecondBlock = async (evidence: Evidence) => {
       const file = await files.keep(evidence);

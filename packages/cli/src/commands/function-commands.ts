@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { OrbError, type ControlAction } from '@orb/protocol';
 import { parseFunctionPath, type FunctionInfo, type Orb } from '@orb/sdk';
 import { FunctionFiles, type FunctionIdentity } from '../deploy/function-files.ts';
+import { SecretsSync } from '../secrets/sync-secrets.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { confirm } from '../terminal/confirm.ts';
@@ -100,8 +101,11 @@ async function control(session: Session, given: string, action: ControlAction, d
       hint: `Its latest is ${info.record.latest}.`,
     });
   }
-  const secret = await new FunctionFiles({ home: session.home }, { keys: session.keys }).openControl(identity, info.record.controlKey);
+  const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
+  const secret = await files.openControl(identity, info.record.controlKey);
   const committed = await orb.functions.control(identity.id, action, secret);
+  // The version that runs now may need them, on nodes that have come since.
+  if (action.type === 'revert' || action.type === 'start') await new SecretsSync({ orb, files }).sync(identity, info.record);
   session.result(
     { function: `${identity.owner}/${identity.name}`, action: action.type, transaction: committed.id, height: committed.height },
     () => {

@@ -12,6 +12,7 @@ import {
   type VersionId,
 } from '@orb/protocol';
 import { z } from 'zod';
+import type { StoredKey } from '../key-store/key-file.ts';
 import type { KeyStore } from '../key-store/key-store.ts';
 import type { Budget } from './ensure-allowance.ts';
 
@@ -87,14 +88,14 @@ export class FunctionFiles {
   }
 
   /** Makes both keys, or opens those that an interrupted deploy has left. They are on disk before the ledger hears of them. */
-  async makeSecrets(identity: FunctionIdentity): Promise<{ readonly control: Signer; readonly recovery: Signer }> {
+  async makeSecrets(identity: FunctionIdentity): Promise<{ readonly control: StoredKey; readonly recovery: StoredKey }> {
     const make = (kind: 'client-secret' | 'recovery') =>
       this.#keys.openOrCreate(this.secretPath(identity, kind), { purpose: kind, name: keyName(identity) });
     return { control: await make('client-secret'), recovery: await make('recovery') };
   }
 
   /** @throws OrbError `key-store` when the client secret is not on this machine, or is not the function's current one */
-  async openControl(identity: FunctionIdentity, controlKey: string): Promise<Signer> {
+  async openControl(identity: FunctionIdentity, controlKey: string): Promise<StoredKey> {
     const path = this.secretPath(identity, 'client-secret');
     const signer = await this.#keys.open(path, { purpose: 'client-secret', name: keyName(identity) });
     if (!signer) {
@@ -110,6 +111,17 @@ export class FunctionFiles {
       });
     }
     return signer;
+  }
+
+  /** A client secret of before, while it is kept beside the current one. */
+  openControlOfBefore(identity: FunctionIdentity, controlKey: string): Promise<StoredKey | undefined> {
+    const label = { purpose: 'client-secret', name: keyName(identity) } as const;
+    return this.#keys.openKept(this.secretPath(identity, 'client-secret'), controlKey, label);
+  }
+
+  /** Where the sealed values of the function's secrets are. */
+  secretsPath({ owner, name, chain, incarnation }: FunctionIdentity): string {
+    return join(this.#home, 'functions', owner, `${name}.${chain.slice(0, 8)}-${incarnation}.secrets.json`);
   }
 
   /** @throws OrbError `key-store` when the recovery key is not on this machine, or is not the function's current one */

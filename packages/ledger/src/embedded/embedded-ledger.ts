@@ -1,4 +1,4 @@
-import { canonical, chainId, OrbError, type Genesis, type Json, type Signer, type verify } from '@orb/protocol';
+import { canonical, chainId, OrbError, type Genesis, type Json, type OwnTransactions, type Signer, type verify } from '@orb/protocol';
 import { LedgerEngine, type Clock } from '../engine.ts';
 import { genesisBlock, stateAtGenesis } from '../genesis.ts';
 import type { Keeping } from '../keeping.ts';
@@ -18,6 +18,8 @@ export interface EmbeddedLedgerOptions {
   readonly checkpoint?: CheckpointOptions;
   /** The rule's own `verify`, or one that knows what it has verified before. @default verify */
   readonly verify?: typeof verify;
+  /** What this process has made itself, which need not be read, written and added up again. @default nothing */
+  readonly own?: OwnTransactions;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface EmbeddedLedgerOptions {
  * `ledger-corrupt` naming height and offset of the first damage
  */
 export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promise<LedgerEngine> {
-  const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint, verify: check } = options;
+  const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint, verify: check, own } = options;
   const opened = await openLedgerFolder({ folder, ...(given && { genesis: given }), checkpoint: lag });
   const { genesis, keeping } = opened;
   try {
@@ -39,7 +41,7 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
       });
     }
     const standing = opened.standing ?? (await start(genesis, ordererKey, keeping));
-    return new LedgerEngine({ genesis, chain: chainId(genesis), ordererKey, clock, ...standing, verify: check }, { keeping });
+    return new LedgerEngine({ genesis, chain: chainId(genesis), ordererKey, clock, ...standing, verify: check, own }, { keeping });
   } catch (error) {
     await keeping.close();
     throw error;

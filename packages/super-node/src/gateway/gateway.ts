@@ -4,6 +4,7 @@ import { functionRoutes } from './api/function-routes.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
+import { secretRoutes } from './api/secret-routes.ts';
 import { snapshotRoute } from './api/snapshot-route.ts';
 import { apiCors } from './cors.ts';
 import { createApp, type GatewayOptions } from './app.ts';
@@ -25,6 +26,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     api.addHook('onResponse', async (request) => dropRest(request.raw));
     networkRoutes(api, context);
     functionRoutes(api, context);
+    secretRoutes(api, context);
     ledgerRoutes(api, context);
     tokenRoutes(api, context);
     invokeRoute(api, context);

@@ -38,6 +38,9 @@ export class FunctionRegistry {
   readonly #byName = new Map<string, FunctionEntry>();
   readonly #byId = new Map<FunctionId, FunctionEntry>();
 
+  /** Functions that need secrets, by version. */
+  readonly #needingSecrets = new Map<VersionId, Set<FunctionId>>();
+
   constructor(dependencies: { readonly ledger: Ledger }) {
     this.#ledger = dependencies.ledger;
   }
@@ -116,6 +119,11 @@ export class FunctionRegistry {
     return [...this.#byName.values()].filter((entry) => entry.versions.some(([{ id }]) => id === version));
   }
 
+  /** The functions for which a version needs secrets; undefined where it needs none. */
+  needingSecrets(version: VersionId): ReadonlySet<FunctionId> | undefined {
+    return this.#needingSecrets.get(version);
+  }
+
   async #applyRecord(key: string, value: Json): Promise<void> {
     if (key.startsWith('account/')) {
       this.#setAccount(value as unknown as AccountRecord);
@@ -123,6 +131,10 @@ export class FunctionRegistry {
       const version = value as unknown as VersionRecord;
       const numbers = this.#versions.get(version.function) ?? new Map<number, VersionRecord>();
       this.#versions.set(version.function, numbers.set(version.number, version));
+      if (version.manifest.secrets.length > 0) {
+        const users = this.#needingSecrets.get(version.id) ?? new Set();
+        this.#needingSecrets.set(version.id, users.add(version.function));
+      }
       const record = this.#records.get(version.function);
       if (record) await this.#publish(record);
     } else if (key.startsWith('function/')) {

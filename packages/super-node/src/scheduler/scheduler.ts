@@ -168,7 +168,8 @@ export class Scheduler {
     const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
     const nodes = seeders.length > 0 ? seeders : this.#nodes.some(explainedNodes);
     const reasons = [...new Set(Array.from(nodes, reasonOf))].filter((reason) => reason !== undefined).slice(0, explainedReasons);
-    const held = seeders.length > 0 ? [] : ['no node that is online holds a replica'];
+    const what = version.manifest.secrets.length > 0 ? 'a replica and its secrets' : 'a replica';
+    const held = seeders.length > 0 ? [] : [`no node that is online holds ${what}`];
     return new OrbError('no-node-fits', {
       message: `No node can run ${entry.fullName} now: ${[...held, ...reasons].join('; ')}.`,
       retryAfterMs: 2_000,

@@ -1,4 +1,4 @@
-import { IdTable, type Hex64, type NodeId } from '@orb/protocol';
+import { IdTable, type Hex32, type Hex64, type NodeId } from '@orb/protocol';
 import type { JobEntry } from './job-entry.ts';
 import type { JournalEntry } from './journal.ts';
 
@@ -9,6 +9,8 @@ export interface Batch {
   readonly jobs: (JobEntry | undefined)[];
   /** The node's signature, once the rows under it are here and agree. */
   signature: Hex64 | undefined;
+  /** What it covers, where that was worked out here. */
+  root: Hex32 | undefined;
   provenAtMs: number;
   submitted: boolean;
 }
@@ -43,7 +45,15 @@ export class NodeBatches {
     job.place = { batch: number, index };
     const batches = this.#open.get(job.node) ?? new IdTable<Batch>();
     this.#open.set(job.node, batches);
-    const batch = batches.get(number) ?? { node: job.node, number, jobs: [], signature: undefined, provenAtMs: 0, submitted: false };
+    const batch = batches.get(number) ?? {
+      node: job.node,
+      number,
+      jobs: [],
+      signature: undefined,
+      root: undefined,
+      provenAtMs: 0,
+      submitted: false,
+    };
     batches.set(number, batch);
     batch.jobs[index] ??= job;
   }
