@@ -60,6 +60,8 @@ export class BlockBuilder implements View {
   readonly #base: BlockBase;
   readonly #writes = new Map<string, Json | null>();
   readonly #accepted: PreparedTransaction[] = [];
+  /** Of the accepted, made one by one: a block's texts are a lot to hash at once. */
+  readonly #leaves: Uint8Array[] = [];
   readonly #deltas: TransactionDelta[] = [];
 
   constructor(base: BlockBase) {
@@ -94,6 +96,7 @@ export class BlockBuilder implements View {
   take(prepared: PreparedTransaction, execution: Execution): void {
     for (const [key, value] of execution.writes) this.#writes.set(key, value);
     this.#accepted.push(prepared);
+    this.#leaves.push(merkleLeaf(prepared.text));
     this.#deltas.push(deltaOf(execution));
   }
 
@@ -116,7 +119,7 @@ export class BlockBuilder implements View {
       time,
       previous: blockHash(previous),
       count: this.#accepted.length,
-      transactions: merkleRoot(this.#accepted.map(({ text }) => merkleLeaf(text))),
+      transactions: merkleRoot(this.#leaves),
       results: resultsHash(this.results()),
       state: state.rootAfter(this.#writes),
     };

@@ -14,6 +14,7 @@ export * from './finality.ts';
 export * from './forward-messages.ts';
 export * from './id-table.ts';
 export * from './ids.ts';
+export * from './in-time.ts';
 export * from './job-row.ts';
 export * from './job.ts';
 export * from './job-proof.ts';

@@ -269,6 +269,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     },
     settleEveryMs: config.settleEveryMs,
     settle: () => settlement.settle(),
+    settleFull: () => settlement.settleFull(),
     everySecond: async () => {
       nodes.fade();
       others.endLateAnswers();

@@ -114,7 +114,7 @@ class MemoryChannel implements Channel {
   busy(): void {}
 
   usage(): ChannelUsage {
-    const { user, system } = process.cpuUsage();
-    return { memoryKiB: 0, cpuUs: user + system };
+    // All instances share one thread, so none has used more processor time than has passed; asking the system costs more.
+    return { memoryKiB: 0, cpuUs: Math.round(performance.now() * 1000) };
   }
 }

@@ -1,5 +1,6 @@
 import {
   asOrbError,
+  inTime,
   OrbError,
   parseWith,
   secretsAnswerSchema,
@@ -150,8 +151,7 @@ export class SecretRelay {
     const box = await this.#d.book.box(fn, node.id);
     if (!box) throw new OrbError('not-found', { message: 'There is no box of secrets for this node.' });
     const rotations = await this.#d.publications.rotations(fn);
-    const signal = AbortSignal.timeout(deliveryMs);
-    const { header } = await node.link.call('secrets', { function: fn, rotations }, box, { signal });
+    const { header } = await inTime(deliveryMs, (signal) => node.link.call('secrets', { function: fn, rotations }, box, { signal }));
     node.secrets?.set(fn, parseWith(secretsAnswerSchema, header, 'secrets').number);
     return undefined;
   }

@@ -1,4 +1,13 @@
-import { asOrbError, OrbError, parseWith, seedAnswerSchema, xorDistance, type SeedRequest, type VersionRecord } from '@orb/protocol';
+import {
+  asOrbError,
+  inTime,
+  OrbError,
+  parseWith,
+  seedAnswerSchema,
+  xorDistance,
+  type SeedRequest,
+  type VersionRecord,
+} from '@orb/protocol';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Publications } from './publications.ts';
@@ -92,7 +101,7 @@ async function askToSeed(
 ): Promise<string | undefined> {
   node.asked.add(version.manifest.code.sha256);
   try {
-    const answer = await node.link.call('seed', request, undefined, { signal: AbortSignal.timeout(60_000) });
+    const answer = await inTime(60_000, (signal) => node.link.call('seed', request, undefined, { signal }));
     const result = parseWith(seedAnswerSchema, answer.header, 'seed');
     if (!result.seeding) return result.reason;
     const without = await secrets.deliver(node, version);

@@ -125,7 +125,7 @@ export class SettlementSide {
     await this.settlement.settle();
     this.allowances.closeRanges();
     const clean: JournalEntry = ['whole-since', this.#wholeSinceMs, ''];
-    this.journal.rewrite([...this.settlement.journalEntries(), ...this.allowances.journalEntries(), clean]);
+    await this.journal.rewrite(() => [...this.settlement.journalEntries(), ...this.allowances.journalEntries(), clean]);
     await this.journal.close();
   }
 }

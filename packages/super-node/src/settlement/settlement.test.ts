@@ -65,6 +65,33 @@ describe('settlement', () => {
     expect(started.settlement.unsettled).toBe(0);
   });
 
+  test('what fills a transaction does not wait for the clock; less than that does', async () => {
+    const started = await net.start();
+    const { settlement } = started;
+    const root = async (batch: number, count: number) => {
+      const rows = Array.from({ length: count }, (_, index) => {
+        const job = net.openJob(started);
+        const row = record(settlement, job, batch, index);
+        settlement.acknowledge(job, true, 1);
+        return row;
+      });
+      await settlement.takeRoot(net.session(), net.signedRoot(batch, rows));
+    };
+    await root(1, 10);
+    settlement.settleFull();
+    await root(2, 200);
+    settlement.settleFull();
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(settlement.unsettled).toBe(210);
+    // With these there is more than one transaction takes: the first two go.
+    await root(3, 100);
+    settlement.settleFull();
+    settlement.settleFull();
+    await expect.poll(() => settlement.unsettled).toBe(100);
+    await settlement.settle();
+    expect(settlement.unsettled).toBe(0);
+  });
+
   test('money is set aside at the ticket and given back at the receipt; nothing is promised twice', async () => {
     const started = await net.start();
     const jobs = Array.from({ length: 15 }, () => net.openJob(started));

@@ -60,6 +60,8 @@ export class Settlement {
   readonly #batches = new NodeBatches();
   #submitting: Promise<void> = Promise.resolve();
   #lastFailureMs = 0;
+  /** Full transactions are being settled, or are next in line. */
+  #settlesFull = false;
 
   constructor(options: SettlementOptions, dependencies: SettlementDependencies) {
     this.#options = options;
@@ -262,8 +264,18 @@ export class Settlement {
 
   /** Settles what is ready. Called at every tick of the settlement clock; one transaction is under way at a time. */
   settle(): Promise<void> {
-    this.#submitting = this.#submitting.then(() => this.#settleReady());
+    this.#submitting = this.#submitting.then(() => this.#settleReady(false));
     return this.#submitting;
+  }
+
+  /**
+   * Settles what fills whole transactions. Called more often than {@link settle}: under load the work then comes in even
+   * pieces, and few jobs wait for it, which every collection of young objects would have to carry along.
+   */
+  settleFull(): void {
+    if (this.#settlesFull || !this.#readyBatches().full) return;
+    this.#settlesFull = true;
+    this.#submitting = this.#submitting.then(() => this.#settleReady(true)).finally(() => (this.#settlesFull = false));
   }
 
   /** What a rewritten journal must hold. */
@@ -282,11 +294,11 @@ export class Settlement {
     }
   }
 
-  async #settleReady(): Promise<void> {
+  async #settleReady(fullOnly: boolean): Promise<void> {
     if (this.#lastFailureMs > 0 && this.#deps.now() - this.#lastFailureMs < 1_000) return;
     for (let more = true; more;) {
-      const batches = this.#readyBatches();
-      const rows = batches.reduce((sum, { jobs }) => sum + jobs.length, 0);
+      const { batches, rows, full } = this.#readyBatches();
+      if (fullOnly && !full) break;
       const lost = this.#readyLost(limits.settlementRows - rows);
       if (batches.length === 0 && lost.length === 0) break;
       more = await this.#submit(batches, lost);
@@ -294,20 +306,20 @@ export class Settlement {
     this.#rewriteJournal();
   }
 
-  /** Whole batches, oldest first, up to the limit of rows. */
-  #readyBatches(): Batch[] {
+  /** Whole batches, oldest first, up to the limit of rows. `full` when another would not fit. */
+  #readyBatches(): { readonly batches: readonly Batch[]; readonly rows: number; readonly full: boolean } {
     const now = this.#deps.now();
-    const ready: Batch[] = [];
+    const batches: Batch[] = [];
     let rows = 0;
     for (const batch of this.#batches.all()) {
       if (batch.signature === undefined || batch.submitted) continue;
       const waiting = batch.jobs.some((job) => job!.acknowledgement!.received === null);
       if (waiting && now - batch.provenAtMs < this.#options.acknowledgementWaitMs) continue;
-      if (rows + batch.jobs.length > limits.settlementRows) return ready;
+      if (rows + batch.jobs.length > limits.settlementRows) return { batches, rows, full: true };
       rows += batch.jobs.length;
-      ready.push(batch);
+      batches.push(batch);
     }
-    return ready;
+    return { batches, rows, full: rows === limits.settlementRows };
   }
 
   #readyLost(limit: number): JobEntry[] {
@@ -330,7 +342,10 @@ export class Settlement {
     const leftOpen = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received !== true) as JobEntry[]);
     for (const batch of batches) batch.submitted = true;
     try {
-      const { rejections } = await this.#deps.ledger.submit(this.#deps.own.sign(chain, 'job.settle', settled, [signer]));
+      const transaction = this.#deps.own.sign(chain, 'job.settle', settled, [signer]);
+      // To write it and to run it take about a millisecond each: calls come in between.
+      await new Promise(setImmediate);
+      const { rejections } = await this.#deps.ledger.submit(transaction);
       for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
       // One that is settled already has been paid for: the answer to an earlier try got lost on its way from the orderer.
       this.#giveBackRejected(rejections.filter(({ code }) => code !== 'already-settled').map(({ job }) => job));
@@ -468,7 +483,8 @@ export class Settlement {
   }
 
   #rewriteJournal(): void {
-    if (this.#deps.journal.bytes < journalRewriteBytes) return;
-    this.#deps.journal.rewrite([...this.journalEntries(), ...this.#deps.allowances.journalEntries()]);
+    const { journal, allowances } = this.#deps;
+    if (journal.bytes < journalRewriteBytes || journal.rewriting || journal.failed) return;
+    void journal.rewrite(() => [...this.journalEntries(), ...allowances.journalEntries()]);
   }
 }
