@@ -55,9 +55,22 @@ test('refusals with their word are no failure of an overload, and are one of a s
   expect(failed([errorsVerdict(broken, { refusedToo: false })])[0]?.measured).toBe('no answer ×2');
 });
 
+test('a missed goal of time or memory fails a run that is to be strict, and no other', () => {
+  const slow = { what: 'p99', measured: '9 ms', goal: '3 ms', kept: false, mustHold: false };
+  expect(failed([slow])).toEqual([]);
+  expect(failed([slow], true)).toEqual([slow]);
+});
+
 test('a steady run has ten minutes at half, an overload half a minute at three times', () => {
   expect(parseEndurance('steady', [])).toMatchObject({ durationMs: 600_000, factor: 0.5, rows: ['orb'] });
   expect(parseEndurance('overload', ['--minutes', '1'])).toMatchObject({ durationMs: 60_000, factor: 3, rows: ['busy-node', 'orb'] });
+  expect(parseEndurance('steady', [])).toMatchObject({ callsPerSecond: undefined, stalls: false, strict: false });
+  expect(parseEndurance('steady', ['--calls-per-second', '7000', '--stalls', '--strict'])).toMatchObject({
+    callsPerSecond: 7_000,
+    stalls: true,
+    strict: true,
+  });
+  expect(() => parseEndurance('steady', ['--calls-per-second', '0'])).toThrow('--calls-per-second');
   expect(() => parseEndurance('steady', ['--minutes', 'ten'])).toThrow('--minutes');
   expect(() => parseEndurance('steady', ['--hours', '1'])).toThrow(UsageError);
 });

@@ -50,14 +50,14 @@ export function parseEndurance(kind: keyof typeof defaults, argv: readonly strin
 
 export function enduranceUsage(rows: readonly { readonly id: string; readonly name: string }[]): string {
   return [
-    'npm run bench -- steady [options]     ten minutes at half of full load: 11 minutes for each row',
+    'npm run bench -- steady [options]     ten minutes at half of full load, and the hub for one before and after: 14 minutes for each row',
     'npm run bench -- overload [options]   half a minute at three times full load: 2 minutes for each row',
     '',
     '  --rows LIST            what is loaded, see below (default: orb; overload: busy-node,orb)',
     '  --minutes N            length of the load (default: 10; overload: 0.5)',
     '  --factor F             load as a multiple of capacity (default: 0.5; overload: 3)',
     '  --capacity-seconds S   length of the measurement of capacity before it (default: 10)',
-    '  --calls-per-second N   the load itself; no capacity is measured then',
+    '  --calls-per-second N   the load itself (steady); no capacity is measured then',
     '  --stalls               name what held the event loop of each process; the profiler weighs on all other figures',
     '  --strict               exit with 1 when any verdict is missed, not only for wrong answers, failed calls and books',
     '  --bytes N              size of a request body (default: 200)',

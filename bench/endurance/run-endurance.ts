@@ -13,11 +13,13 @@ import { stallTables } from '../stalls/stall-tables.ts';
 import { untilInterrupted } from '../until-interrupted.ts';
 import { enduranceUsage, parseEndurance, type EnduranceOptions } from './options.ts';
 import { runOverload } from './overload.ts';
-import { runSteady } from './steady.ts';
+import { latencyTable, runSteady } from './steady.ts';
 import { failed, verdictTable } from './verdict.ts';
 import type { EnduranceResult } from './endurance-result.ts';
 
 const runs = { steady: runSteady, overload: runOverload };
+const hubId = 'hub';
+const longestBaselineMs = 60_000;
 
 /** `npm run bench -- steady` and `overload`. Resolves to the exit code. */
 export async function runEndurance(kind: keyof typeof runs, argv: readonly string[]): Promise<number> {
@@ -25,12 +27,26 @@ export async function runEndurance(kind: keyof typeof runs, argv: readonly strin
     const options = parseEndurance(kind, argv);
     if (options.help) return say(enduranceUsage(enduranceRows), 0);
     const results: EnduranceResult[] = [];
-    for (const row of options.rows.map(findRow)) results.push(await run(kind, row, options));
+    for (const row of options.rows.map(findRow))
+      results.push(await (kind === 'steady' ? besideHub(row, options) : run(kind, row, options)));
     return await publish(kind, results, options);
   } catch (error) {
     if (error instanceof UsageError) return say(`${error.message}\n\n${enduranceUsage(enduranceRows)}`, 2);
     throw error;
   }
+}
+
+/**
+ * A steady run with the seed's hub just before and just after it, at the same part of its own full load: what of a long tail
+ * is the machine's and the caller's, the hub has too.
+ */
+async function besideHub(row: Row, options: EnduranceOptions): Promise<EnduranceResult> {
+  if (row.id === hubId) return run('steady', row, options);
+  const short = { ...options, stalls: false, durationMs: Math.min(longestBaselineMs, options.durationMs / 10) };
+  const before = await run('steady', findRow(hubId), short);
+  const result = await run('steady', row, options);
+  const after = await run('steady', findRow(hubId), short);
+  return { ...result, tables: [...result.tables, latencyTable([before, result, after])] };
 }
 
 async function run(kind: keyof typeof runs, row: Row, options: EnduranceOptions): Promise<EnduranceResult> {

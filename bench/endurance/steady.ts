@@ -42,6 +42,11 @@ export async function runSteady(row: StartedRow, options: EnduranceOptions, say:
     tables: [overTime(result.windows, partMs)],
     figures: { callsPerSecond, ...result, trends, books },
     window: result.window,
+    latency: {
+      callsPerSecond,
+      p50Ms: whole.latencies.quantileUs(0.5) / 1_000,
+      p99Ms: whole.latencies.quantileUs(0.99) / 1_000,
+    },
   };
 }
 
@@ -102,5 +107,16 @@ function overTime(windows: Parameters<typeof mergeWindows>[0], partMs: number): 
         String([...errors.values()].reduce((sum, times) => sum + times, wrong + notSent)),
       ];
     }),
+  };
+}
+
+/** Runs side by side, whatever their rates: how much longer the tail is than the middle. */
+export function latencyTable(results: readonly EnduranceResult[]): Table {
+  return {
+    title: 'Beside the hub',
+    columns: ['run', 'p50 ms', 'p99 ms', 'p99 ÷ p50'],
+    rows: results.flatMap(({ title, latency }) =>
+      latency ? [[title, short(latency.p50Ms), short(latency.p99Ms), short(latency.p99Ms / latency.p50Ms)]] : [],
+    ),
   };
 }

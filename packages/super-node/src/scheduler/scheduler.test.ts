@@ -177,7 +177,11 @@ describe('many that wait', () => {
     const node = addNode('only');
     await place();
     const served: number[] = [];
-    for (let index = 0; index < 500; index++) void place().then(() => served.push(index));
+    for (let index = 0; index < 500; index++)
+      void place().then(
+        () => served.push(index),
+        () => undefined,
+      );
     const look = vi.spyOn(nodes, 'seeders');
     scheduler.release(node);
     await Promise.resolve();
@@ -193,7 +197,11 @@ describe('many that wait', () => {
     for (const name of ['a', 'b']) nodes.markSeeding(node, sha256(name));
     await scheduler.place(wish('a'));
     const served: string[] = [];
-    for (const name of ['a1', 'b2', 'b3', 'a4']) void Promise.resolve(scheduler.place(wish(name[0]!))).then(() => served.push(name));
+    for (const name of ['a1', 'b2', 'b3', 'a4'])
+      void Promise.resolve(scheduler.place(wish(name[0]!))).then(
+        () => served.push(name),
+        () => undefined,
+      );
     for (let turn = 0; turn < 4; turn++) {
       scheduler.release(node);
       await new Promise(setImmediate);
@@ -209,7 +217,11 @@ describe('many that wait', () => {
     nodes.markSeeding(node, sha256('a'));
     await scheduler.place(wish('a'));
     const served: string[] = [];
-    const call = (from: string) => void Promise.resolve(scheduler.place(wishOf(from))).then(() => served.push(from));
+    const call = (from: string) =>
+      void Promise.resolve(scheduler.place(wishOf(from))).then(
+        () => served.push(from),
+        () => undefined,
+      );
     for (let index = 0; index < 100; index++) call('flood');
     for (let index = 0; index < 3; index++) call('guest');
     for (let slot = 0; slot < 6; slot++) {
@@ -264,9 +276,18 @@ describe('many that wait', () => {
     await scheduler.place(wish('a'));
     await scheduler.place(wish('a'));
     const served: string[] = [];
-    void Promise.resolve(scheduler.place({ ...wish('a'), avoid: new Set([other]) })).then(() => served.push('choosy a'));
-    void Promise.resolve(scheduler.place(wish('a'))).then(() => served.push('a'));
-    void Promise.resolve(scheduler.place(wish('b'))).then(() => served.push('b'));
+    void Promise.resolve(scheduler.place({ ...wish('a'), avoid: new Set([other]) })).then(
+      () => served.push('choosy a'),
+      () => undefined,
+    );
+    void Promise.resolve(scheduler.place(wish('a'))).then(
+      () => served.push('a'),
+      () => undefined,
+    );
+    void Promise.resolve(scheduler.place(wish('b'))).then(
+      () => served.push('b'),
+      () => undefined,
+    );
     for (let turn = 0; turn < 2; turn++) {
       scheduler.release(other);
       await new Promise(setImmediate);

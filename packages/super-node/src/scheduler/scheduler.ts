@@ -9,13 +9,13 @@ import { WaitingCalls, type WaitingCall } from './waiting-calls.ts';
 
 export interface SchedulerOptions {
   readonly policy: PlacementPolicy;
-  /** Calls that may wait for a free slot at once; of one caller half of them, of one version four fifths. @default 1000 */
+  /** Calls that may wait for a free slot at once; of one caller half of them, of one version four fifths. @default 2000 */
   readonly maxWaiting: number;
   /** How long one may wait. @default 5000 */
   readonly maxWaitMs: number;
 }
 
-export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWaiting: 1_000, maxWaitMs: 5_000 };
+export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWaiting: 2_000, maxWaitMs: 5_000 };
 
 /** All of so many seeders are looked at; of more, some that chance draws. */
 const fewSeeders = 8;

@@ -85,7 +85,8 @@ export class PlainReader {
   #remember(bytes: Buffer, request: PlainRequest): void {
     const length = request.end - request.body.length;
     if (length > rememberedBytes) return;
-    this.#head = Buffer.from(bytes.subarray(0, length));
+    this.#head = Buffer.allocUnsafeSlow(length);
+    bytes.copy(this.#head, 0, 0, length);
     this.#last = { ...request, body: nothing };
   }
 }
