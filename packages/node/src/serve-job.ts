@@ -1,5 +1,5 @@
 import type { IncomingCall, JsonText, OutgoingAnswer } from '@orb/link';
-import { limits, parseRunRequest, receiptTextFrom, sha256, streamMark, type RunRequest } from '@orb/protocol';
+import { isOrbError, limits, parseRunRequest, receiptTextFrom, sha256, streamMark, type RunRequest } from '@orb/protocol';
 import type { InvocationUsage, Lease } from '@orb/sandbox';
 import type { AcceptedJob, JobDesk } from './job/accept-job.ts';
 import { callFunction } from './job/call-function.ts';
@@ -67,12 +67,19 @@ async function loadAndRun(job: AcceptedJob, request: RequestBody, call: Incoming
   try {
     lease ??= await startInstance(job, room);
   } catch (error) {
+    logFailedLoad(job, error);
     return failedLoad(room.nowUs() - job.receivedUs, error);
   }
   if (!call.signal.aborted) return runHandler(job, request, lease, call, room);
   // Nobody waits any more and nothing has run: there is nothing to bill.
   lease.release();
   throw call.signal.reason;
+}
+
+/** Where the code broke is for its owner's log; the caller gets its message. */
+function logFailedLoad({ id, seeded, session }: AcceptedJob, error: unknown): void {
+  const stack = isOrbError(error) ? error.details?.['stack'] : undefined;
+  if (typeof stack === 'string') session.logs.write(id, seeded, 'error', stack);
 }
 
 /** A start that takes longer than the tick is announced: until the instance is there, the job is safe elsewhere. */

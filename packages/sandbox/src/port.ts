@@ -7,7 +7,7 @@ export interface Sandbox {
   /**
    * Starts an instance and loads the code, from a warm spare where there is one. Everything until it can take calls
    * is set-up and is never billed.
-   * @throws OrbError `load-failed` with the function's own message, `timed-out`, `out-of-memory`, `sandbox-failed`
+   * @throws OrbError `load-failed` with the function's own message, and in `details.stack` its stack, for its owner alone; `timed-out`, `out-of-memory`, `sandbox-failed`
    */
   start(program: Program): Promise<Instance>;
   /**

@@ -4,7 +4,7 @@ import { Job } from './job.js';
 import { createOutput } from './output.js';
 import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, mapGet, mapSet, mapValues, textSlice } from './primordials.js';
 import { findShape } from './shapes.js';
-import { loadMessageOf, messageOf, stackOf } from './thrown.js';
+import { messageOf, stackOf } from './thrown.js';
 import { Upload } from './upload.js';
 import { loadWasm } from './wasm.js';
 import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, u32 } from './wire.js';
@@ -62,7 +62,7 @@ export function createHarness(platform) {
       else shape = findShape(await platform.load(code, shared.env), head.handler);
       output.frame(toHost.loaded, 0, undefined, undefined);
     } catch (thrown) {
-      output.frame(toHost.loadFailed, 0, undefined, loadMessageOf(thrown));
+      output.frame(toHost.loadFailed, 0, undefined, `${messageOf(thrown)}\0${stackOf(thrown)}`);
     }
     output.flush();
   }

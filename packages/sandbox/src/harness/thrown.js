@@ -19,7 +19,6 @@ const maxFrames = 16;
 const maxErrors = 3;
 const plainName = /^[\x21-\x7e]{1,128}$/;
 const place = /:(\d{1,9}):(\d{1,9})\)?$/;
-const ownPlace = /function\.js:\d+:\d+/;
 /** What a bundle that is a module is imported from. */
 const moduleUrls = ['blob:', 'data:'];
 /** Lines that `new Function` puts before a CommonJS bundle. */
@@ -66,17 +65,6 @@ export function stackOf(thrown) {
     return text || messageOf(thrown);
   } catch {
     return messageOf(thrown);
-  }
-}
-
-/** Why a bundle could not be loaded, and where. @param {unknown} thrown */
-export function loadMessageOf(thrown) {
-  const message = messageOf(thrown);
-  try {
-    const found = hasInstance(Error, thrown) ? execute(ownPlace, framesOf(/** @type {Error} */ (thrown))) : null;
-    return found ? `${message} (${found[0]})` : message;
-  } catch {
-    return message;
   }
 }
 

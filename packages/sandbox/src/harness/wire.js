@@ -8,7 +8,7 @@ import { bytesSet, bytesSubarray } from './primordials.js';
 /** Host → function. `call` and `told`: u32 head length, JSON head, body. */
 export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, credit: 6, ping: 7, told: 8, fetch: 9, tidy: 10 };
 /**
- * Function → host. `answer` and `head`: u8 flags, u16 status, u32 headers length, JSON headers, body (only `answer`).
+ * Function → host. `loadFailed`: UTF-8 message, NUL, stack for the owner. `answer` and `head`: u8 flags, u16 status, u32 headers length, JSON headers, body (only `answer`).
  * `end`: u8 flags. `failed`: u8 flags, u8 fault, u8 length and text of the error's name, UTF-8 message. `log`: u8 level, UTF-8 text. `credit`: u32 bytes. `ask`: u32 number of the question, u32 head length, JSON head, body.
  */
 export const toHost = {

@@ -33,6 +33,8 @@ const nothing = new Uint8Array();
 interface Verdict {
   readonly outcome: JobOutcome;
   readonly reason: string;
+  /** Where the code broke as it was loaded. */
+  readonly stack?: string | undefined;
 }
 
 type FixedContext = Pick<Invocation['context'], 'function' | 'version' | 'memoryMiB'>;
@@ -138,9 +140,9 @@ export class HostedInstance implements Instance, JobHost {
   }
 
   /** Kills the process for a reason; jobs under way, or the loading, end with it. */
-  end(outcome: JobOutcome, reason: string): void {
+  end(outcome: JobOutcome, reason: string, stack?: string): void {
     if (this.#verdict || this.#end) return;
-    this.#verdict = { outcome, reason };
+    this.#verdict = { outcome, reason, stack };
     this.#finishAll(this.#verdict);
     this.#channel.kill();
   }
@@ -423,7 +425,8 @@ export class HostedInstance implements Instance, JobHost {
       this.#state = 'serving';
       this.#loaded.resolve();
     } else if (this.#state === 'loading' && type === toHost.loadFailed) {
-      this.end('load-failed', fromUtf8(payload));
+      const [message = '', stack] = fromUtf8(payload).split('\0');
+      this.end('load-failed', message, stack?.slice(0, logLimits.lineBytes));
     } else {
       throw new TypeError(`frame type ${type} before the code was loaded`);
     }
@@ -470,7 +473,7 @@ export class HostedInstance implements Instance, JobHost {
     this.#lingering.clear();
   }
 
-  #finishAll({ outcome, reason }: Verdict): void {
+  #finishAll({ outcome, reason, stack }: Verdict): void {
     for (const job of this.#jobs.values()) {
       // Who has the whole answer loses nothing by what happens afterwards.
       if (job.answered) job.finish('ok');
@@ -482,7 +485,7 @@ export class HostedInstance implements Instance, JobHost {
         : this.#state === 'loading' && outcome !== 'node-failed'
           ? 'load-failed'
           : 'sandbox-failed',
-      { message: reason },
+      { message: reason, ...(stack !== undefined && { details: { stack } }) },
     );
     this.#ready.reject(error);
     this.#loaded.reject(error);
