@@ -14,6 +14,7 @@ export function httpLedger(gateways: readonly string[], chain: ChainId): NodeLed
   return {
     submit: (transaction) => orb.ledger.submit(transaction),
     get: (key) => orb.ledger.get(key),
+    list: (prefix) => orb.ledger.range(prefix),
     job: async (id) => {
       try {
         return (await orb.job(id)).job as JobRecord;

@@ -9,6 +9,8 @@ export interface NodeLedger {
   submit(transaction: Transaction): Promise<{ readonly rejections: readonly RowRejection[] }>;
   /** The record at a key; undefined when there is none. */
   get(key: string): Promise<Json | undefined>;
+  /** Every record by prefix, page after page. */
+  list(prefix: string): AsyncIterable<{ readonly key: string; readonly value: Json }>;
   /** A job, open or closed; undefined when it is not on the ledger. */
   job(id: string): Promise<JobRecord | undefined>;
   /** @throws OrbError `not-found` when nothing was kept of how it was closed */

@@ -42,19 +42,26 @@ async function setUp() {
   clock.advance(20_000);
   const to = { superNode: superNodeId(superNode.publicKey), function: fn.id };
   const submitted: string[] = [];
+  const asked: string[] = [];
   const door: NodeLedger = {
     submit: (transaction: Transaction) => {
       submitted.push(transaction.kind);
       return ledger.submit(transaction);
     },
-    get: (key) => ledger.get(key),
+    get: (key) => (asked.push(key), ledger.get(key)),
+    async *list(prefix) {
+      asked.push(prefix);
+      yield* await ledger.range(prefix);
+    },
     job: (id) => ledger.job(id),
     closed: () => Promise.reject(new Error('not asked')),
     close: () => undefined,
   };
   const seeded: SeededVersion = { version: versionId(manifest), function: fn.id, account: '', name: 'bob/hello', manifest };
   /** @param held what the node has for the code; null when it holds none */
-  const answering = (node: Signer, held: Uint8Array | null = code) =>
+  const others = (count: number) =>
+    Array.from({ length: count }, (_, i): SeededVersion => ({ ...seeded, function: i.toString(16).padStart(64, '0') }));
+  const answering = (node: Signer, held: Uint8Array | null = code, more: readonly SeededVersion[] = []) =>
     new AnswerChallenges(
       { chain: ledger.chain, node: nodeId(node.publicKey) },
       {
@@ -64,7 +71,7 @@ async function setUp() {
         shelf: {
           get: () => (held ? seeded : undefined),
           code: async () => held!,
-          versions: [seeded][Symbol.iterator]() as IterableIterator<SeededVersion>,
+          versions: [seeded, ...more].values(),
         },
         nowMs: clock.read,
         say: () => undefined,
@@ -72,7 +79,7 @@ async function setUp() {
     );
   const ask = (number: number) => net.send('seeding.challenge', { ...to, version: fn.version, number }, superNode);
   const challenge = async () => (await ledger.get(stateKeys.challenge(to.superNode, fn.id))) as unknown as ChallengeRecord;
-  return { clock, ledger, net, nodes, alice, kate, to, fn, answering, ask, challenge, submitted };
+  return { clock, ledger, net, nodes, alice, kate, to, fn, answering, others, ask, challenge, asked, submitted };
 }
 
 type Stage = Awaited<ReturnType<typeof setUp>>;
@@ -104,6 +111,23 @@ describe('a node that holds the code', () => {
     await t.ask(1);
     await one.round();
     expect((await t.challenge()).commitments).toHaveLength(1);
+  });
+
+  test('finds them among many functions without asking for each', async () => {
+    const one = t.answering(t.nodes[0], code, t.others(5_000));
+    await t.ask(1);
+    await one.round();
+    expect((await t.challenge()).commitments).toHaveLength(1);
+    expect(t.asked.length).toBeLessThan(5);
+  });
+
+  test('looks into none that is over, or of a function that it does not seed', async () => {
+    const stranger = t.answering(t.nodes[2], null, []);
+    await t.ask(1);
+    t.clock.advance(3 * challengeMs);
+    await t.answering(t.nodes[0], code, t.others(100)).round();
+    await stranger.round();
+    expect(t.asked).toEqual([stateKeys.challenge(t.to.superNode, ''), stateKeys.challenge(t.to.superNode, t.fn.id)]);
   });
 
   test('leaves it to another node of its account that was faster', async () => {

@@ -39,6 +39,8 @@ export interface ChallengeCounts {
 
 /** How often the ledger is asked for challenges that nobody has told of: more often than a challenge is open. */
 const lookEveryMs = 20_000;
+/** So many functions are asked for one by one; the challenges of more are read in pages. */
+const fewFunctions = 64;
 /** Challenges that are told at once; a super node cannot fill the memory with them. */
 const toldMax = 1_000;
 
@@ -73,16 +75,25 @@ export class AnswerChallenges {
   /** One round. @throws OrbError when the ledger cannot be reached: the next round goes on */
   async round(): Promise<void> {
     const wanted = new Set([...this.#told, ...this.#committed]);
-    if (this.#d.nowMs() - this.#lookedMs >= lookEveryMs) for (const fn of this.#seeded()) wanted.add(fn);
-    if (wanted.size === 0) return;
-    const looksAtAll = wanted.size > this.#told.size + this.#committed.size;
+    const now = this.#d.nowMs();
+    const looksAtAll = now - this.#lookedMs >= lookEveryMs;
+    if (looksAtAll) for await (const fn of this.#untold(now)) wanted.add(fn);
     for (const fn of wanted) await this.#look(fn);
     this.#told.clear();
-    if (looksAtAll) this.#lookedMs = this.#d.nowMs();
+    if (looksAtAll) this.#lookedMs = now;
   }
 
-  *#seeded(): Iterable<FunctionId> {
-    for (const seeded of this.#d.shelf.versions) yield seeded.function;
+  /** Functions that this node seeds and that may have a challenge. */
+  async *#untold(now: number): AsyncIterable<FunctionId> {
+    const seeded = new Set<FunctionId>();
+    for (const { function: fn } of this.#d.shelf.versions) seeded.add(fn);
+    if (seeded.size <= fewFunctions) return yield* seeded;
+    const prefix = stateKeys.challenge(this.#d.account.id, '');
+    for await (const { key, value } of this.#d.ledger.list(prefix)) {
+      const { paid, until } = value as unknown as ChallengeRecord;
+      const fn = key.slice(prefix.length);
+      if (!paid && now <= until && seeded.has(fn)) yield fn;
+    }
   }
 
   async #look(fn: FunctionId): Promise<void> {
