@@ -9,6 +9,7 @@ import {
   type Json,
   merkleLeaf,
   merkleRoot,
+  OrbError,
   type PreparedTransaction,
   resultsHash,
   signBlock,
@@ -32,12 +33,15 @@ export interface BlockBase {
   readonly genesis: Genesis;
   readonly previous: BlockHeader;
   readonly time: number;
+  /** Of the block. @default that of the block before it */
+  readonly epoch?: number | undefined;
   readonly state: State;
   readonly verify?: typeof verify | undefined;
 }
 
 /** The environment that a block's transactions run in. */
-export function environmentOf({ chain, genesis, previous, time, state, verify: check = verify }: BlockBase): Environment {
+export function environmentOf(base: BlockBase): Environment {
+  const { chain, genesis, previous, time, epoch = previous.epoch, state, verify: check = verify } = base;
   return {
     chain,
     network: genesis.network,
@@ -46,6 +50,7 @@ export function environmentOf({ chain, genesis, previous, time, state, verify: c
     time,
     parameters: state.parameters(),
     verify: check,
+    opening: epoch === previous.epoch ? undefined : { epoch, previous, genesis },
   };
 }
 
@@ -101,12 +106,13 @@ export class BlockBuilder implements View {
    * @throws OrbError `internal` when money was made or lost: then nothing has changed
    */
   seal(): BlockHeader {
-    const { chain, previous, time, state } = this.#base;
+    const { chain, previous, time, epoch = previous.epoch, state } = this.#base;
+    this.#checkEpoch(epoch, previous);
     checkConservation(this.#writes, state, this.env.treasury);
     return {
       v: 1,
       chain,
-      epoch: previous.epoch,
+      epoch,
       height: this.env.height,
       time,
       previous: blockHash(previous),
@@ -115,6 +121,16 @@ export class BlockBuilder implements View {
       results: resultsHash(this.results()),
       state: state.rootAfter(this.#writes),
     };
+  }
+
+  /** Another epoch than before begins with the change of the orderer, and by nothing else. */
+  #checkEpoch(epoch: number, previous: BlockHeader): void {
+    const [first, ...others] = this.#accepted.map(({ transaction }) => transaction);
+    const isRight =
+      epoch === previous.epoch ||
+      (epoch > previous.epoch && first?.kind === 'orderer.change' && !others.some(({ kind }) => kind === first.kind));
+    if (isRight) return;
+    throw new OrbError('ledger-corrupt', { message: `Epoch ${epoch} does not begin with a change of the orderer.` });
   }
 
   /** The finished block, signed. */

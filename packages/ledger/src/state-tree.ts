@@ -43,6 +43,19 @@ export class StateTree {
     return toHex(this.#hash(this.#root));
   }
 
+  /** The hashes beside the way from the root down to a key; undefined for a key that is not there. */
+  pathTo(key: string): readonly Hex32[] | undefined {
+    const keyHash = sha256Bytes(key);
+    const path: Hex32[] = [];
+    let tree = this.#root;
+    while (tree && !isLeaf(tree)) {
+      const isRight = bitAt(keyHash, path.length);
+      path.push(toHex(this.#hash(isRight ? tree.left : tree.right)));
+      tree = isRight ? tree.right : tree.left;
+    }
+    return tree && sameBytes(tree.keyHash, keyHash) ? path : undefined;
+  }
+
   #leaf(keyHash: Uint8Array, value: Json): Leaf {
     return { keyHash, hash: this.#hashOf(0, keyHash, sha256Bytes(canonical(value))) };
   }

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
+import type { ChangeDesk, Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { RecentJobs } from './analytics/recent-jobs.ts';
@@ -47,6 +47,8 @@ export interface SuperNodeParts {
   readonly cosignatures?: Cosignatures | undefined;
   /** Blocks of the ledger that prove its orderer wrong. */
   readonly refusals?: Refusals | undefined;
+  /** Where the ledger's orderer is changed. */
+  readonly desk?: ChangeDesk | undefined;
   readonly store: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
@@ -217,6 +219,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     ledger,
     cosignatures: parts.cosignatures,
     refusals: parts.refusals,
+    desk: parts.desk,
     store: parts.store,
     genesis: keys.genesis,
     superNode,

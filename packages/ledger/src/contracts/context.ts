@@ -9,6 +9,7 @@ import {
   stateKeys,
   type verify,
 } from '@orb/protocol';
+import type { Opening } from './orderer-change.ts';
 import type { Overlay } from './state.ts';
 
 /** What a contract knows besides the state: the same on every engine that runs the block. */
@@ -24,6 +25,8 @@ export interface Environment {
   /** The parameters that hold at that height. */
   readonly parameters: Parameters;
   readonly verify: typeof verify;
+  /** Only in a block that begins a new epoch. */
+  readonly opening?: Opening | undefined;
 }
 
 /** One transaction under execution. */
