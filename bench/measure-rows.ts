@@ -63,13 +63,14 @@ export interface StartedRow {
   doubtful: number;
 }
 
-/** Starts a row and the process that calls it. */
-export async function startRow(row: Row, nodeFlags: readonly string[]): Promise<StartedRow> {
+/** Starts a row and the process that calls it. @param callerFlags flags of Node for that one */
+export async function startRow(row: Row, nodeFlags: readonly string[], callerFlags: readonly string[] = []): Promise<StartedRow> {
   const running = await row.start({ nodeFlags });
   const run = `${row.id.replace(/\W/g, '').slice(0, 6)}${Date.now().toString(36)}`;
   const argv: CallerProcessOptions = { target: running.target, run };
   try {
-    const { child } = await startChild(new URL('./load/caller-process.ts', import.meta.url), { argv: [JSON.stringify(argv)] });
+    const module = new URL('./load/caller-process.ts', import.meta.url);
+    const { child } = await startChild(module, { argv: [JSON.stringify(argv)], nodeFlags: callerFlags });
     return { row, running, caller: child, answered: 0, doubtful: 0 };
   } catch (error) {
     await running.stop();
@@ -174,13 +175,23 @@ export async function load(row: StartedRow, options: LoadOptions & Load): Promis
   return result;
 }
 
+/** What came of calls by the clock, and when they were made: on the monotonic clock that profiles use, microseconds. */
+export interface ClockedResult extends OpenLoopResult {
+  readonly window: readonly [fromUs: number, toUs: number];
+}
+
 /** Has the row's caller make calls by the clock. */
-export async function loadByClock(row: StartedRow, options: OpenLoopOptions & Pick<Load, 'bytes'>): Promise<OpenLoopResult> {
+export async function loadByClock(row: StartedRow, options: OpenLoopOptions & Pick<Load, 'bytes'>): Promise<ClockedResult> {
+  const fromUs = monotonicUs();
   const result = (await row.caller.ask(options)) as OpenLoopResult;
   row.answered += result.calls;
   // What was refused with the word when to come again, or never sent, has certainly not run.
   for (const { errors, wrong } of result.windows) row.doubtful += sumOf(errors) - (errors['not sent'] ?? 0) + wrong;
-  return result;
+  return { ...result, window: [fromUs, monotonicUs()] };
+}
+
+function monotonicUs(): number {
+  return Number(process.hrtime.bigint() / 1_000n);
 }
 
 function sumOf(errors: Readonly<Record<string, number>>): number {
@@ -196,7 +207,7 @@ interface Snapshot {
 function snapshot({ running, caller }: StartedRow): Snapshot {
   const processes = [...running.processes(caller.pid), { role: 'caller', pid: caller.pid }];
   return {
-    atUs: Number(process.hrtime.bigint() / 1_000n),
+    atUs: monotonicUs(),
     processes: processes.map(({ role, pid }) => ({ role, pid, cpuUs: cpuTimeUs(pid) })),
     machine: machineCpuUs(),
   };

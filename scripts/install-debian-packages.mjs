@@ -17,6 +17,10 @@ const known = {
     use: 'The tests of containers fetch images from a registry of their own. Without it they are skipped.',
   },
   chromium: { program: 'chromium', use: 'The SDK is tested in it as browsers run it. Without it those tests are skipped.' },
+  'user-mode-linux': {
+    program: 'linux.uml',
+    use: 'The tests of control groups run in this second kernel, which has those of version 2. Without it they are skipped.',
+  },
   'busybox-static': { program: 'busybox', use: 'The tests of containers make images of it. Without it they are skipped.' },
 };
 

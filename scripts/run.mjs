@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { installDebianPackages } from './install-debian-packages.mjs';
 import { installPackages, root } from './install-packages.mjs';
 import { runChild } from './run-child.mjs';
+import { runTests } from './run-tests.mjs';
 
 const bin = (path) => join(root, 'node_modules', path);
 const vitest = bin('vitest/vitest.mjs');
@@ -17,10 +18,13 @@ const gates = [
   { name: 'types', argv: [bin('typescript/bin/tsc'), '-p', '.'] },
   { name: 'dead code', argv: [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints'] },
 ];
-/** bubblewrap is a wall; three are a Docker Engine for tests and bench of containers; shells and a browser are there to be tested in. */
+/**
+ * bubblewrap is a wall; three are a Docker Engine for tests and bench of containers; shells, a browser and a second kernel
+ * are there to be tested in.
+ */
 const benchPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
-const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium'];
-const tests = { name: 'tests', argv: [vitest, 'run'] };
+const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium', ...(process.arch === 'x64' ? ['user-mode-linux'] : [])];
+const tests = { name: 'tests', argv: [vitest, 'run'], areTests: true };
 
 /**
  * What Node 24 runs for each script, and the Debian packages that it wants. All commands of a script run, also after
@@ -75,10 +79,10 @@ async function runAll(commands, cwd) {
   for (const command of commands) {
     const isLast = command === commands.at(-1);
     if (commands.length > 1) console.error(`\n— ${command.name}`);
-    const { code, stopped } = await runChild(node, isLast ? [...command.argv, ...args] : command.argv, {
-      cwd,
-      env: { ...command.env, ...process.env },
-    });
+    const run = (argv) => runChild(node, argv, { cwd, env: { ...command.env, ...process.env } });
+    const argv = isLast ? [...command.argv, ...args] : command.argv;
+    // Somebody at a terminal wants to see a failure at once; CI decides for everybody, on a machine that it shares.
+    const { code, stopped } = command.areTests && isCi() ? await runTests(run, argv, root) : await run(argv);
     if (stopped) return code;
     if (code !== 0) failures.push({ command, code });
   }

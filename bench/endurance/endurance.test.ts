@@ -15,21 +15,22 @@ const track = (mib: (second: number) => number, seconds = 600) => ({
 });
 
 test('a collector’s saw-tooth and a warm-up are level; what rises without an end is not', () => {
-  const isFlat = (mib: (second: number) => number) => trendsOf([track(mib)])[0]?.flat;
+  const isFlat = (mib: (second: number) => number) => trendsOf([track(mib)], 60_000)[0]?.flat;
   expect(isFlat((second) => 200 + (second % 37))).toBe(true);
   expect(isFlat((second) => 300 - 200 * Math.exp(-second / 20))).toBe(true);
   expect(isFlat((second) => 200 + second / 30 + (second % 37))).toBe(false);
 });
 
 test('the trend is told as a line from its beginning to its end, and by the hour', () => {
-  const [trend] = trendsOf([track((second) => 100 + second / 60)]);
+  const [trend] = trendsOf([track((second) => 100 + second / 60)], 60_000);
   expect(trend?.mibPerHour).toBeCloseTo(60);
-  expect(trend?.fromMiB).toBeCloseTo(102);
-  expect(trend?.toMiB).toBeCloseTo(110, 0);
+  expect(trend?.riseMiB).toBeCloseTo(8, 0);
+  expect(trend?.firstMiB).toBeCloseTo(100.5);
+  expect(trend?.lastMiB).toBeCloseTo(109.5, 1);
 });
 
 test('a process that was there only for a moment has no trend', () => {
-  expect(trendsOf([track(() => 1), { role: 'sandbox', pid: 2, samples: [[500_000, 9]] }])).toHaveLength(1);
+  expect(trendsOf([track(() => 1), { role: 'sandbox', pid: 2, samples: [[500_000, 9]] }], 60_000)).toHaveLength(1);
 });
 
 function windowOf(latenciesUs: readonly number[], more: Partial<Window> = {}): Window {
@@ -54,9 +55,22 @@ test('refusals with their word are no failure of an overload, and are one of a s
   expect(failed([errorsVerdict(broken, { refusedToo: false })])[0]?.measured).toBe('no answer ×2');
 });
 
+test('a missed goal of time or memory fails a run that is to be strict, and no other', () => {
+  const slow = { what: 'p99', measured: '9 ms', goal: '3 ms', kept: false, mustHold: false };
+  expect(failed([slow])).toEqual([]);
+  expect(failed([slow], true)).toEqual([slow]);
+});
+
 test('a steady run has ten minutes at half, an overload half a minute at three times', () => {
   expect(parseEndurance('steady', [])).toMatchObject({ durationMs: 600_000, factor: 0.5, rows: ['orb'] });
   expect(parseEndurance('overload', ['--minutes', '1'])).toMatchObject({ durationMs: 60_000, factor: 3, rows: ['busy-node', 'orb'] });
+  expect(parseEndurance('steady', [])).toMatchObject({ callsPerSecond: undefined, stalls: false, strict: false });
+  expect(parseEndurance('steady', ['--calls-per-second', '7000', '--stalls', '--strict'])).toMatchObject({
+    callsPerSecond: 7_000,
+    stalls: true,
+    strict: true,
+  });
+  expect(() => parseEndurance('steady', ['--calls-per-second', '0'])).toThrow('--calls-per-second');
   expect(() => parseEndurance('steady', ['--minutes', 'ten'])).toThrow('--minutes');
   expect(() => parseEndurance('steady', ['--hours', '1'])).toThrow(UsageError);
 });

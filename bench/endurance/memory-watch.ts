@@ -13,9 +13,12 @@ export interface MemoryTrack {
 export interface MemoryTrend {
   readonly role: string;
   readonly pid: number;
-  /** On the line nearest to the samples, at both ends. */
-  readonly fromMiB: number;
-  readonly toMiB: number;
+  /** Means of the first minute and of the last. */
+  readonly firstMiB: number;
+  readonly lastMiB: number;
+  /** What the line nearest to the samples rises from its beginning to its end, and what it may. */
+  readonly riseMiB: number;
+  readonly mayRiseMiB: number;
   readonly mibPerHour: number;
   readonly flat: boolean;
 }
@@ -61,8 +64,9 @@ const fewestSamples = 5;
  * Whether memory was flat: the straight line nearest (least squares) to the samples after the first fifth rises by less
  * than 5 % of their mean, or 8 MiB where that is more, from its beginning to its end. A collector's saw-tooth leaves such a
  * line level; a leak does not. Processes that were there too briefly to say have no trend.
+ * @param partMs length of the first and the last part whose means are told, warm-up included
  */
-export function trendsOf(tracks: readonly MemoryTrack[]): readonly MemoryTrend[] {
+export function trendsOf(tracks: readonly MemoryTrack[], partMs: number): readonly MemoryTrend[] {
   const endMs = Math.max(...tracks.flatMap(({ samples }) => samples.at(-1)?.[0] ?? 0));
   return tracks.flatMap(({ role, pid, samples }) => {
     const late = samples.filter(([atMs]) => atMs >= endMs * warmUpPart);
@@ -70,8 +74,23 @@ export function trendsOf(tracks: readonly MemoryTrack[]): readonly MemoryTrend[]
     const last = late.at(-1)?.[0] ?? 0;
     if (late.length < fewestSamples || last - first < endMs / 2) return [];
     const { slope, at } = lineThrough(late);
-    const [fromMiB, toMiB] = [at(first), at(last)];
-    const mean = (fromMiB + toMiB) / 2;
-    return [{ role, pid, fromMiB, toMiB, mibPerHour: slope * 3_600_000, flat: toMiB - fromMiB < Math.max(flatMiB, flatPart * mean) }];
+    const riseMiB = at(last) - at(first);
+    const mayRiseMiB = Math.max(flatMiB, (flatPart * (at(first) + at(last))) / 2);
+    return [
+      {
+        role,
+        pid,
+        firstMiB: meanOf(samples.filter(([atMs]) => atMs <= samples[0]![0] + partMs)),
+        lastMiB: meanOf(samples.filter(([atMs]) => atMs >= last - partMs)),
+        riseMiB,
+        mayRiseMiB,
+        mibPerHour: slope * 3_600_000,
+        flat: riseMiB < mayRiseMiB,
+      },
+    ];
   });
+}
+
+function meanOf(samples: MemoryTrack['samples']): number {
+  return samples.reduce((sum, [, mib]) => sum + mib, 0) / samples.length;
 }

@@ -8,10 +8,12 @@ import type { EnduranceResult } from './endurance-result.ts';
 import { MemoryWatch, type MemoryTrack } from './memory-watch.ts';
 import { mergeWindows, type Merged } from './merge-windows.ts';
 import type { EnduranceOptions } from './options.ts';
+import { costVerdict, CpuWatch, refusalFloorUs } from './refusal-costs.ts';
 import { booksVerdict, errorsVerdict, wrongVerdict, type Verdict } from './verdict.ts';
 
 const windowMs = 250;
 const calmMs = 6_000;
+const floorMs = 2_000;
 /** Load between the floods, as a part of capacity. */
 const calmFactor = 0.5;
 /** So much of the peak must still be served. */
@@ -31,15 +33,18 @@ const growth = { part: 0.1, mib: 16 };
 export async function runOverload(row: StartedRow, options: EnduranceOptions, say: (line: string) => void): Promise<EnduranceResult> {
   const { durationMs, factor, capacityMs, bytes } = options;
   say(`full load, ${capacityMs / 1_000} s`);
-  const peak = await capacityOf(row, capacityMs, bytes);
+  const { callsPerSecond: peak, entryUs: servedUs } = await capacityOf(row, capacityMs, bytes);
   const flood = { callsPerSecond: peak * factor, durationMs: durationMs / 2 };
   const calm = { callsPerSecond: peak * calmFactor, durationMs: calmMs };
   say(
     `${count(peak)} calls/s at full load; now twice ${count(flood.callsPerSecond)} calls/s for ${short(flood.durationMs / 1_000)} s, with calm around`,
   );
+  const floorUs = await refusalFloorUs({ phases: [{ ...flood, durationMs: floorMs }], windowMs, bytes });
   const watch = new MemoryWatch(() => row.running.processes(row.caller.pid), windowMs);
+  const cpu = new CpuWatch(row, windowMs / 2);
   const result = await loadByClock(row, { phases: [calm, flood, calm, flood, calm], windowMs, bytes });
   const tracks = watch.stop();
+  cpu.stop();
   await row.running.settled?.();
   const books = (await row.running.audit?.(row.answered, row.doubtful)) ?? [];
 
@@ -50,9 +55,11 @@ export async function runOverload(row: StartedRow, options: EnduranceOptions, sa
   const before = mergeWindows(between(0, calmMs));
   const calms = [first, second].map((start) => between(start + floodMs, start + floodMs + calmMs));
   const whole = mergeWindows(result.windows);
+  const floodUs = cpu.between(first, first + floodMs) + cpu.between(second, second + floodMs);
   const verdicts = [
     servedVerdict(floods, 2 * floodMs, peak),
     atOnceVerdict(floods),
+    costVerdict(floods, { floodUs, servedUs, floorUs }),
     ...calms.map((windows, index) => recoveryVerdict(index, windows, before)),
     ...growthVerdicts(tracks, { calmMs, floodMs }),
     wrongVerdict(whole),
@@ -66,7 +73,13 @@ export async function runOverload(row: StartedRow, options: EnduranceOptions, sa
     ['calm after the first', mergeWindows(calms[0]!)],
     ['calm after the second', mergeWindows(calms[1]!)],
   ] as const;
-  return { title, verdicts, tables: [partsTable(parts)], figures: { peak, flood, calm, ...result, tracks, books } };
+  return {
+    title,
+    verdicts,
+    tables: [partsTable(parts)],
+    figures: { peak, servedUs, floorUs, floodUs, flood, calm, ...result, tracks, books },
+    window: result.window,
+  };
 }
 
 function servedVerdict({ latencies }: Merged, lengthMs: number, peak: number): Verdict {

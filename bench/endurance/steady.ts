@@ -1,7 +1,7 @@
 import { loadByClock, type StartedRow } from '../measure-rows.ts';
 import { count, short } from '../report/figures.ts';
 import type { Table } from '../report/table.ts';
-import { capacityOf } from './capacity.ts';
+import { capacityOf, warmed } from './capacity.ts';
 import type { EnduranceResult } from './endurance-result.ts';
 import { MemoryWatch, trendsOf, type MemoryTrend } from './memory-watch.ts';
 import { mergeWindows, type Merged } from './merge-windows.ts';
@@ -11,23 +11,24 @@ import { booksVerdict, errorsVerdict, wrongVerdict, type Verdict } from './verdi
 const minuteMs = 60_000;
 /** The tail may be so many times as long as the middle of the first minute. */
 const tailFactor = 3;
+const longestWindowMs = 10_000;
 
 /** Half of full load for a long time: nothing may grow, slow down, fail or be paid wrongly. */
 export async function runSteady(row: StartedRow, options: EnduranceOptions, say: (line: string) => void): Promise<EnduranceResult> {
-  const { durationMs, factor, capacityMs, bytes } = options;
-  say(`full load, ${capacityMs / 1_000} s`);
-  const capacity = await capacityOf(row, capacityMs, bytes);
-  const callsPerSecond = capacity * factor;
-  say(`${count(capacity)} calls/s at full load; now ${count(callsPerSecond)} calls/s for ${short(durationMs / minuteMs)} minutes`);
+  const { durationMs, bytes } = options;
+  const { callsPerSecond, words } = await rateOf(row, options, say);
+  say(`${row.row.name}: ${count(callsPerSecond)} calls/s${words} for ${short(durationMs / minuteMs)} minutes`);
+  // Minutes, or tenths of what is shorter than ten of them.
+  const partMs = durationMs >= 10 * minuteMs ? minuteMs : durationMs / 10;
+  const windowMs = partMs / Math.ceil(partMs / longestWindowMs);
   const watch = new MemoryWatch(() => row.running.processes(row.caller.pid), Math.max(250, durationMs / 200));
-  const result = await loadByClock(row, { phases: [{ callsPerSecond, durationMs }], windowMs: windowOf(durationMs), bytes });
-  const trends = trendsOf(watch.stop());
+  const result = await loadByClock(row, { phases: [{ callsPerSecond, durationMs }], windowMs, bytes });
+  const trends = trendsOf(watch.stop(), partMs);
   await row.running.settled?.();
   const books = (await row.running.audit?.(row.answered, row.doubtful)) ?? [];
 
   const whole = mergeWindows(result.windows);
-  const firstMs = Math.min(minuteMs, durationMs / 10);
-  const first = mergeWindows(result.windows.filter(({ fromMs }) => fromMs < firstMs));
+  const first = mergeWindows(result.windows.filter(({ fromMs }) => fromMs < partMs - 1));
   const verdicts = [
     latencyVerdict(first, whole),
     ...trends.map(memoryVerdict),
@@ -35,17 +36,33 @@ export async function runSteady(row: StartedRow, options: EnduranceOptions, say:
     errorsVerdict(whole),
     booksVerdict(books),
   ];
-  const title = `Steady: ${count(callsPerSecond)} calls/s for ${short(durationMs / minuteMs)} minutes, ${short(factor)} of ${count(capacity)}`;
   return {
-    title,
+    title: `Steady: ${count(callsPerSecond)} calls/s${words} for ${short(durationMs / minuteMs)} minutes`,
     verdicts,
-    tables: [overTime(result.windows, durationMs)],
-    figures: { capacity, callsPerSecond, ...result, trends, books },
+    tables: [overTime(result.windows, partMs)],
+    figures: { callsPerSecond, ...result, trends, books },
+    window: result.window,
+    latency: {
+      callsPerSecond,
+      p50Ms: whole.latencies.quantileUs(0.5) / 1_000,
+      p99Ms: whole.latencies.quantileUs(0.99) / 1_000,
+    },
   };
 }
 
-function windowOf(durationMs: number): number {
-  return Math.min(10_000, durationMs / 10);
+/** The rate that was asked for, or a part of what the row can do. */
+async function rateOf(
+  row: StartedRow,
+  { factor, capacityMs, bytes, callsPerSecond }: EnduranceOptions,
+  say: (line: string) => void,
+): Promise<{ readonly callsPerSecond: number; readonly words: string }> {
+  if (callsPerSecond !== undefined) {
+    await warmed(row, bytes);
+    return { callsPerSecond, words: '' };
+  }
+  say(`${row.row.name}: full load, ${capacityMs / 1_000} s`);
+  const { callsPerSecond: capacity } = await capacityOf(row, capacityMs, bytes);
+  return { callsPerSecond: capacity * factor, words: `, ${short(factor)} of ${count(capacity)},` };
 }
 
 function latencyVerdict(first: Merged, whole: Merged): Verdict {
@@ -60,34 +77,46 @@ function latencyVerdict(first: Merged, whole: Merged): Verdict {
   };
 }
 
-function memoryVerdict({ role, fromMiB, toMiB, mibPerHour, flat }: MemoryTrend): Verdict {
+function memoryVerdict({ role, firstMiB, lastMiB, riseMiB, mayRiseMiB, mibPerHour, flat }: MemoryTrend): Verdict {
+  const sign = (value: number) => `${value < 0 ? '−' : '+'}${short(Math.abs(value))}`;
   return {
-    what: `memory of ${role}`,
-    measured: `${short(fromMiB)} → ${short(toMiB)} MiB, ${mibPerHour < 0 ? '−' : '+'}${short(Math.abs(mibPerHour))} MiB an hour`,
-    goal: 'level line: under 5 %, or 8 MiB',
+    what: `memory of ${role}, first to last minute`,
+    measured: `${short(firstMiB)} → ${short(lastMiB)} MiB; line ${sign(riseMiB)} MiB, ${sign(mibPerHour)} an hour`,
+    goal: `the line rises less than ${short(mayRiseMiB)} MiB`,
     kept: flat,
     mustHold: false,
   };
 }
 
-/** Ten lines for a run of any length. */
-function overTime(windows: Parameters<typeof mergeWindows>[0], durationMs: number): Table {
-  const partMs = durationMs / 10;
-  const parts = Array.from({ length: 10 }, (_, index) =>
-    mergeWindows(windows.filter(({ fromMs }) => Math.floor(fromMs / partMs + 1e-6) === index)),
-  );
+/** A line for each part of the run. */
+function overTime(windows: Parameters<typeof mergeWindows>[0], partMs: number): Table {
+  const parts = [...Map.groupBy(windows, ({ fromMs }) => Math.floor(fromMs / partMs + 1e-6))];
   const ms = (us: number) => short(us / 1_000);
   return {
     title: 'Over time',
     columns: ['from minute', 'answered', 'p50 ms', 'p99 ms', 'longest ms', 'refused', 'failed'],
-    rows: parts.map(({ latencies, refused, wrong, notSent, errors }, index) => [
-      short((index * partMs) / minuteMs),
-      count(latencies.count),
-      ms(latencies.quantileUs(0.5)),
-      ms(latencies.quantileUs(0.99)),
-      ms(latencies.maxUs),
-      String(refused),
-      String([...errors.values()].reduce((sum, times) => sum + times, wrong + notSent)),
-    ]),
+    rows: parts.map(([part, own]) => {
+      const { latencies, refused, wrong, notSent, errors } = mergeWindows(own);
+      return [
+        short((part * partMs) / minuteMs),
+        count(latencies.count),
+        ms(latencies.quantileUs(0.5)),
+        ms(latencies.quantileUs(0.99)),
+        ms(latencies.maxUs),
+        String(refused),
+        String([...errors.values()].reduce((sum, times) => sum + times, wrong + notSent)),
+      ];
+    }),
+  };
+}
+
+/** Runs side by side, whatever their rates: how much longer the tail is than the middle. */
+export function latencyTable(results: readonly EnduranceResult[]): Table {
+  return {
+    title: 'Beside the hub',
+    columns: ['run', 'p50 ms', 'p99 ms', 'p99 ÷ p50'],
+    rows: results.flatMap(({ title, latency }) =>
+      latency ? [[title, short(latency.p50Ms), short(latency.p99Ms), short(latency.p99Ms / latency.p50Ms)]] : [],
+    ),
   };
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { startNode } from '@orb/node';
 import { createSigner, type Hex32 } from '@orb/protocol';
 import { childArgument, reportReady } from '../child.ts';
@@ -19,6 +20,8 @@ export interface LightNodesArgument {
  * sandbox is the one that runs inside this process, so that a hundred of them fit on one machine. Their folder is best
  * kept in memory: a hundred computers do not share one disk.
  */
+// As the command does (docs/decisions/0280).
+setFlagsFromString('--no-allocation-site-pretenuring');
 const { chain, superNodes, gateways, folder, seeds, slots } = childArgument<LightNodesArgument>();
 for (const [index, seed] of seeds.entries()) {
   await startNode(

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import type { Ledger } from '@orb/ledger';
 import { openEmbeddedLedger } from '@orb/ledger/embedded';
 import { WssTransport } from '@orb/link/wss';
@@ -17,12 +18,15 @@ import { assembleSuperNode } from '../../packages/super-node/src/assemble.ts';
  */
 const file = resolve(process.argv[2] ?? '');
 const given = parseSuperNodeConfig(JSON.parse(readFileSync(file, 'utf8')));
+// As the command does (docs/decisions/0280).
+setFlagsFromString('--no-allocation-site-pretenuring');
 const config = { ...given, folder: resolve(dirname(file), given.folder) };
 const keys = readNetworkFolder(config.folder);
 const ledger = await openEmbeddedLedger({ folder: join(config.folder, 'ledger'), genesis: keys.genesis, ordererKey: keys.orderer! });
 const running = await assembleSuperNode(config, {
   ledger: withoutSettlements(ledger),
   store: await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 2 ** 20 }),
+  boxes: await openDiskStore({ directory: join(config.folder, 'secrets', 'boxes') }),
   transport: new WssTransport({ host: '127.0.0.1', port: 0 }),
   keys,
   log: createLog((line) => process.stderr.write(line), Date.now),

@@ -15,7 +15,7 @@ export interface ProcessProfile {
 
 /** A file as `node --cpu-prof` writes it. Times in microseconds on the system's monotonic clock. */
 export interface CpuProfile {
-  readonly nodes: readonly { readonly id: number; readonly callFrame: CallFrame }[];
+  readonly nodes: readonly { readonly id: number; readonly callFrame: CallFrame; readonly children?: readonly number[] }[];
   readonly startTime: number;
   readonly samples: readonly number[];
   readonly timeDeltas: readonly number[];

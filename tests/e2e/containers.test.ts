@@ -62,6 +62,24 @@ describe.skipIf(reason !== undefined)(`images from deploy to payment${reason ? `
     return { receipt, share: cost - shareOf(cost, parameters.split.relayBps) };
   };
 
+  test('its environment holds the manifest’s variables and the secrets, in that container alone', async () => {
+    const source = `require('http').createServer((q, s) => s.end(JSON.stringify([process.env.GREETING, process.env.API_KEY]))).listen(process.env.PORT);`;
+    const image = await images.make(await images.base({ node: true, files: { 'serve.js': utf8(source) } }), {
+      name: 'keeper',
+      changes: ['CMD ["node", "/serve.js"]', 'EXPOSE 8080', 'USER 1000'],
+    });
+    expect(image.digest).toMatch(/^sha256:/);
+    const put = async (value: string) => {
+      const { code, stderr } = await network.orb(['secrets', 'put', 'keeper', 'API_KEY', '--provider', 'lender'], { input: value });
+      expect([code, stderr]).toEqual([0, '']);
+    };
+    await put('first');
+    await deploy('keeper', '--env', 'GREETING=hello', '--secrets', 'API_KEY');
+    expect((await network.call('keeper')).json).toEqual(['hello', 'first']);
+    await put('second');
+    expect((await network.call('keeper')).json).toEqual(['hello', 'second']);
+  });
+
   test('a one-shot job: pinned by digest at deploy, fetched before any call, run from standard input and arguments, paid', async () => {
     const image = await example('word-count');
     const { code, replicas } = await deploy('word-count', '--isolation', 'container');

@@ -83,11 +83,14 @@ test('orb logs --follow shows console.* and failures with their ids, to the owne
     'debug d -1',
     'warn { n: -1 }',
     'error three\nlines',
-    'error negative',
+    expect.stringMatching(/^error Error: negative\n {4}at .*chatty\.ts:1:\d+\)$/) as string,
   ]);
   expect(entries[0]).toMatchObject({ call, job, attempt: 1 });
   const human = await network.orb(['logs', 'chatty', '--tail', '1']);
-  expect(human.stdout).toMatch(/^— call [0-9a-f]+ · job [0-9a-f]+-\d+ · node \S+\n\d\d:\d\d:\d\d\.\d{3} error negative\n$/);
+  expect(human.stdout).toMatch(
+    /^— call [0-9a-f]+ · job [0-9a-f]+-\d+ · node \S+\n\d\d:\d\d:\d\d\.\d{3} error Error: negative\n {23}at .*chatty\.ts:1:\d+\)\n$/,
+  );
+  expect((await network.orb(['call', 'chatty', '-d', '-1'])).stderr).toContain('See where: orb logs alice/chatty');
   expect(await network.orb(['logs', 'alice/chatty', '--account', 'lender'])).toMatchObject({ code: 3 });
 
   const follow = network.watch('orb logs --follow', ['logs', 'alice/chatty', '--follow', '--tail', '0', '--json']);

@@ -58,6 +58,12 @@ test('functions, calls, logs and jobs', async () => {
   await json('completion', 'bash');
 });
 
+test('secrets', async () => {
+  await json('secrets put', 'hello', 'API_KEY', '--provider', 'lender', '--file', network.configFile);
+  for (const command of ['secrets list', 'secrets sync']) await json(command, 'hello');
+  await json('secrets remove', 'hello', 'API_KEY');
+});
+
 test('accounts, allowances and tokens', async () => {
   for (const command of ['account show', 'account list', 'allowance show']) await json(command);
   await json('account use', 'alice');

@@ -71,4 +71,16 @@ describe.runIf(await hasPreviousVersion())(`a network upgraded process by proces
     await answeredBy(['ant', 'bee']);
     await checkBooks(network);
   });
+
+  test('now that every process is new, the peers allow what the rules of before did not: functions that need secrets', async () => {
+    const { code: put } = await network.orb(['secrets', 'put', 'vault', 'TOKEN', '--provider', 'lender'], { input: 'a value' });
+    expect(put).toBe(0);
+    const file = await network.write('vault.ts', 'export default (input, ctx) => ctx.env.TOKEN;');
+    const early = await network.orb(['deploy', file, '--secrets', 'TOKEN', '--replicas', '1']);
+    expect([early.code === 0, early.stderr]).toEqual([false, expect.stringContaining('rules=2')]);
+    await network.ok('ledger', 'vote', '--set', 'rules=2', '--treasury', network.superNodeFolder);
+    await network.ok('deploy', file, '--secrets', 'TOKEN', '--replicas', '1');
+    expect((await network.call('vault', { event: null })).json).toBe('a value');
+    await until('calls at the other to find it too', async () => (await second.call('vault', { event: null })).json === 'a value');
+  });
 });

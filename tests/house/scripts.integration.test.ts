@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -57,6 +57,29 @@ test('nothing is installed again until the lock of the packages changes', async 
   expect(third.text()).toContain('Installing packages');
 });
 
+test('on CI, a file that failed among many runs once more; it passes as unsteady, named with its error, or fails', async () => {
+  const folder = projectOfTests({
+    steady: `test('holds', () => {});`,
+    unsteady: `test('races', () => { if (!existsSync('ran')) { writeFileSync('ran', ''); throw new Error('lost the race'); } });`,
+  });
+  const run = start(testProgram(folder));
+  expect(await run.exit).toBe(0);
+  expect(run.text()).toMatch(/Unsteady: .*\n {2}unsteady\.test\.mjs\n {4}races: Error: lost the race/);
+  expect(run.text().match(/holds/g)).toHaveLength(1);
+  writeFileSync(join(folder, 'steady.test.mjs'), `import { test } from 'vitest'; test('holds', () => { throw new Error('never'); });`);
+  const broken = start(testProgram(folder));
+  expect(await broken.exit).toBe(1);
+  expect(broken.text()).toContain('One file failed and runs once more');
+  expect(broken.text()).not.toContain('Unsteady');
+});
+
+test('on CI, many files that fail are no chance: nothing runs again', async () => {
+  const failing = `test('fails', () => { throw new Error('broken'); });`;
+  const run = start(testProgram(projectOfTests({ a: failing, b: failing, c: failing, d: failing })));
+  expect(await run.exit).toBe(1);
+  expect(run.text()).not.toContain('once more');
+});
+
 const lockOfNothing = {
   name: 'bare',
   version: '1.0.0',
@@ -73,6 +96,32 @@ function bareClone(): string {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'bare', version: '1.0.0' }));
   writeFileSync(join(folder, 'package-lock.json'), JSON.stringify(lockOfNothing));
   return folder;
+}
+
+/** A project with these test files; it finds vitest through a link. */
+function projectOfTests(files: Readonly<Record<string, string>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'orb-project-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  symlinkSync(join(scripts, '..', 'node_modules'), join(folder, 'node_modules'));
+  writeFileSync(join(folder, 'vitest.config.mjs'), `export default { test: { include: ['*.test.mjs'] } };`);
+  for (const [name, code] of Object.entries(files)) {
+    const imports = `import { existsSync, writeFileSync } from 'node:fs'; import { test } from 'vitest';`;
+    writeFileSync(join(folder, `${name}.test.mjs`), `${imports} ${code}`);
+  }
+  return folder;
+}
+
+function testProgram(folder: string): string[] {
+  const vitest = join(scripts, '..', 'node_modules', 'vitest', 'vitest.mjs');
+  const run = `(argv) => runChild(process.execPath, argv, { cwd: ${JSON.stringify(folder)} })`;
+  return [
+    '--input-type=module',
+    '-e',
+    `import { runChild } from ${JSON.stringify(join(scripts, 'run-child.mjs'))};
+     import { runTests } from ${JSON.stringify(join(scripts, 'run-tests.mjs'))};
+     const argv = [${JSON.stringify(vitest)}, 'run', '--root', ${JSON.stringify(folder)}, '--reporter=verbose'];
+     process.exitCode = (await runTests(${run}, argv, ${JSON.stringify(folder)})).code;`,
+  ];
 }
 
 function program(code: string): string[] {

@@ -22,6 +22,7 @@ const files: readonly (readonly [string, string])[] = [
   ['`functions/OWNER/NAME.json`', 'the signed descriptor of a function; may be given to anybody'],
   ['`functions/OWNER/NAME.CHAIN-N.client-secret.json`', 'the key that changes the function (0600); back it up'],
   ['`functions/OWNER/NAME.CHAIN-N.recovery.json`', 'the key that replaces a lost client secret (0600); back it up elsewhere'],
+  ['`functions/OWNER/NAME.CHAIN-N.secrets.json`', 'values of secrets, sealed to the client secret (0600), and who may have them'],
   ['`node/`', 'the key, code and receipts of this computer’s node'],
 ];
 

@@ -15,6 +15,7 @@ import { addNetworkCommands } from './commands/network-commands.ts';
 import { addNodeCommands } from './commands/node-commands.ts';
 import { addRewardsCommands } from './commands/rewards-commands.ts';
 import { addRotateCommand } from './commands/rotate-command.ts';
+import { addSecretsCommands } from './commands/secrets-commands.ts';
 import { addSupernodeCommands } from './commands/supernode-commands.ts';
 import { addTokenCommands } from './commands/token-commands.ts';
 import { addTreasuryCommands } from './commands/treasury-commands.ts';
@@ -45,6 +46,7 @@ export function buildProgram(context: CommandContext, version: string): Command 
   addLogsCommand(program, context);
   addFunctionCommands(program, context);
   addVersionCommands(program, context);
+  addSecretsCommands(program, context);
   addRotateCommand(program, context);
   program.commandsGroup('Accounts and money:');
   addAccountCommands(program, context);

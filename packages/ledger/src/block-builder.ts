@@ -10,7 +10,9 @@ import {
   merkleLeaf,
   merkleRoot,
   OrbError,
+  type OwnTransactions,
   type PreparedTransaction,
+  receiptsRoot,
   resultsHash,
   signBlock,
   type Signer,
@@ -37,11 +39,13 @@ export interface BlockBase {
   readonly epoch?: number | undefined;
   readonly state: State;
   readonly verify?: typeof verify | undefined;
+  /** What this process has made and added up itself. @default nothing */
+  readonly own?: OwnTransactions | undefined;
 }
 
 /** The environment that a block's transactions run in. */
 export function environmentOf(base: BlockBase): Environment {
-  const { chain, genesis, previous, time, epoch = previous.epoch, state, verify: check = verify } = base;
+  const { chain, genesis, previous, time, epoch = previous.epoch, state, verify: check = verify, own } = base;
   return {
     chain,
     network: genesis.network,
@@ -51,6 +55,7 @@ export function environmentOf(base: BlockBase): Environment {
     parameters: state.parameters(),
     verify: check,
     opening: epoch === previous.epoch ? undefined : { epoch, previous, genesis },
+    receiptsRoot: own?.rootOf ?? receiptsRoot,
   };
 }
 
@@ -60,6 +65,8 @@ export class BlockBuilder implements View {
   readonly #base: BlockBase;
   readonly #writes = new Map<string, Json | null>();
   readonly #accepted: PreparedTransaction[] = [];
+  /** Of the accepted, made one by one: a block's texts are a lot to hash at once. */
+  readonly #leaves: Uint8Array[] = [];
   readonly #deltas: TransactionDelta[] = [];
 
   constructor(base: BlockBase) {
@@ -94,6 +101,7 @@ export class BlockBuilder implements View {
   take(prepared: PreparedTransaction, execution: Execution): void {
     for (const [key, value] of execution.writes) this.#writes.set(key, value);
     this.#accepted.push(prepared);
+    this.#leaves.push(merkleLeaf(prepared.text));
     this.#deltas.push(deltaOf(execution));
   }
 
@@ -117,7 +125,7 @@ export class BlockBuilder implements View {
       time,
       previous: blockHash(previous),
       count: this.#accepted.length,
-      transactions: merkleRoot(this.#accepted.map(({ text }) => merkleLeaf(text))),
+      transactions: merkleRoot(this.#leaves),
       results: resultsHash(this.results()),
       state: state.rootAfter(this.#writes),
     };

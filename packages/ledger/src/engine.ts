@@ -54,7 +54,7 @@ export class LedgerEngine extends KeptLedger {
     try {
       if (this.#halted) throw haltedError();
       if (this.#closed) throw new OrbError('ledger-unavailable', { message: 'The ledger is closed.' });
-      prepared = parsePrepared(value);
+      prepared = this.own?.find(value) ?? parsePrepared(value);
     } catch (error) {
       return Promise.reject(asOrbError(error));
     }

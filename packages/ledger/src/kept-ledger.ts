@@ -11,6 +11,7 @@ import {
   type JobRecord,
   type Json,
   type OrdererStand,
+  type OwnTransactions,
   type Transaction,
   type TransactionId,
   type verify,
@@ -34,6 +35,8 @@ export interface KeptLedgerOptions {
   readonly state: State;
   /** The rule's own `verify`, or one that knows what it has verified before. @default verify */
   readonly verify?: typeof verify | undefined;
+  /** What this process has made itself, which need not be read, written and added up again. @default nothing */
+  readonly own?: OwnTransactions | undefined;
 }
 
 /** A ledger's own copy: blocks in some keeping, the state in memory, every read. Where blocks come from is a subclass's part. */
@@ -43,6 +46,7 @@ export abstract class KeptLedger implements Ledger {
   protected readonly keeping: Keeping;
   protected readonly state: State;
   readonly #verify: typeof verify | undefined;
+  protected readonly own: OwnTransactions | undefined;
   readonly #followers: Followers;
   #head: BlockHeader;
   /** Those who follow want the block that was just made: no need to read it back. */
@@ -55,6 +59,7 @@ export abstract class KeptLedger implements Ledger {
     this.#head = options.head;
     this.state = options.state;
     this.#verify = options.verify;
+    this.own = options.own;
     this.#followers = new Followers({ read: (height) => this.#committed(height), head: () => this.#head.height });
   }
 
@@ -164,7 +169,7 @@ export abstract class KeptLedger implements Ledger {
 
   /** What the next block stands on, made at a time. */
   protected base(time: number): BlockBase {
-    return { chain: this.chain, genesis: this.genesis, previous: this.#head, time, state: this.state, verify: this.#verify };
+    return { chain: this.chain, genesis: this.genesis, previous: this.#head, time, state: this.state, verify: this.#verify, own: this.own };
   }
 
   /** Where a transaction stands that is on the ledger. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isOrbError, verify, type Json } from '@orb/protocol';
+import { isOrbError, receiptsRoot, verify, type Json } from '@orb/protocol';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { executeLoading } from './contracts/loading.ts';
@@ -118,6 +118,7 @@ test(
             time: Math.max(clock.now, ledger.head.time),
             parameters: genesis.parameters,
             verify,
+            receiptsRoot,
           };
           const outcome = (run: () => unknown) =>
             Promise.resolve()

@@ -1,4 +1,4 @@
-import { canonical, sha256Bytes, toHex, type Hex32, type Json } from '@orb/protocol';
+import { canonical, sha256, type Hex32, type Json } from '@orb/protocol';
 
 /*
  * The authenticated state: a binary Merkle trie over SHA-256(key), the idea of sparse Merkle trees (Laurie and Kasper,
@@ -11,56 +11,58 @@ import { canonical, sha256Bytes, toHex, type Hex32, type Json } from '@orb/proto
  *   state root             hash of the subtree at depth 0
  *
  * The root depends on the entries alone, not on the order in which they came. H is SHA-256.
+ *
+ * Hashes are kept as text: 32 bytes of memory of their own cost more, and as a piece of a shared one each keeps 64 KiB alive.
  */
 interface Leaf {
-  readonly keyHash: Uint8Array;
-  readonly hash: Uint8Array;
+  readonly keyHash: Hex32;
+  readonly hash: Hex32;
 }
 
 interface Inner {
   left: Subtree;
   right: Subtree;
   /** Undefined when something below has changed since it was computed. */
-  hash: Uint8Array | undefined;
+  hash: Hex32 | undefined;
 }
 
 type Subtree = Leaf | Inner | undefined;
 
-const emptyHash = new Uint8Array(32);
+const emptyHash: Hex32 = '00'.repeat(32);
 
 /** The state's Merkle trie, kept up to date key by key; hashes are computed when the root is asked for. */
 export class StateTree {
   #root: Subtree;
-  readonly #scratch = new Uint8Array(65);
+  readonly #scratch = Buffer.alloc(65);
 
   /** Sets or, with null, removes a key. */
   set(key: string, value: Json | null): void {
-    const keyHash = sha256Bytes(key);
+    const keyHash = sha256(key);
     this.#root = value === null ? remove(this.#root, 0, keyHash) : insert(this.#root, 0, this.#leaf(keyHash, value));
   }
 
   root(): Hex32 {
-    return toHex(this.#hash(this.#root));
+    return this.#hash(this.#root);
   }
 
   /** The hashes beside the way from the root down to a key; undefined for a key that is not there. */
   pathTo(key: string): readonly Hex32[] | undefined {
-    const keyHash = sha256Bytes(key);
+    const keyHash = sha256(key);
     const path: Hex32[] = [];
     let tree = this.#root;
     while (tree && !isLeaf(tree)) {
       const isRight = bitAt(keyHash, path.length);
-      path.push(toHex(this.#hash(isRight ? tree.left : tree.right)));
+      path.push(this.#hash(isRight ? tree.left : tree.right));
       tree = isRight ? tree.right : tree.left;
     }
-    return tree && sameBytes(tree.keyHash, keyHash) ? path : undefined;
+    return tree && tree.keyHash === keyHash ? path : undefined;
   }
 
-  #leaf(keyHash: Uint8Array, value: Json): Leaf {
-    return { keyHash, hash: this.#hashOf(0, keyHash, sha256Bytes(canonical(value))) };
+  #leaf(keyHash: Hex32, value: Json): Leaf {
+    return { keyHash, hash: this.#hashOf(0, keyHash, sha256(canonical(value))) };
   }
 
-  #hash(tree: Subtree): Uint8Array {
+  #hash(tree: Subtree): Hex32 {
     if (!tree) return emptyHash;
     if (tree.hash) return tree.hash;
     const { left, right } = tree as Inner;
@@ -70,11 +72,11 @@ export class StateTree {
     return ((tree as Inner).hash = this.#hashOf(1, leftHash, rightHash));
   }
 
-  #hashOf(prefix: 0 | 1, first: Uint8Array, second: Uint8Array): Uint8Array {
+  #hashOf(prefix: 0 | 1, first: Hex32, second: Hex32): Hex32 {
     this.#scratch[0] = prefix;
-    this.#scratch.set(first, 1);
-    this.#scratch.set(second, 33);
-    return sha256Bytes(this.#scratch);
+    this.#scratch.write(first, 1, 'hex');
+    this.#scratch.write(second, 33, 'hex');
+    return sha256(this.#scratch);
   }
 }
 
@@ -82,19 +84,19 @@ function isLeaf(tree: Leaf | Inner): tree is Leaf {
   return 'keyHash' in tree;
 }
 
-function bitAt(hash: Uint8Array, depth: number): boolean {
-  return ((hash[depth >> 3]! >> (7 - (depth & 7))) & 1) === 1;
+function bitAt(hash: Hex32, depth: number): boolean {
+  const digit = hash.charCodeAt(depth >> 2);
+  const nibble = digit < letterA ? digit - digit0 : digit - letterA + 10;
+  return ((nibble >> (3 - (depth & 3))) & 1) === 1;
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = 0; i < 32; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
+const digit0 = 0x30;
+const letterA = 0x61;
 
 function insert(tree: Subtree, depth: number, leaf: Leaf): Leaf | Inner {
   if (!tree) return leaf;
   if (isLeaf(tree)) {
-    if (sameBytes(tree.keyHash, leaf.keyHash)) return leaf;
+    if (tree.keyHash === leaf.keyHash) return leaf;
     const inner: Inner = bitAt(tree.keyHash, depth)
       ? { left: undefined, right: tree, hash: undefined }
       : { left: tree, right: undefined, hash: undefined };
@@ -106,9 +108,9 @@ function insert(tree: Subtree, depth: number, leaf: Leaf): Leaf | Inner {
   return tree;
 }
 
-function remove(tree: Subtree, depth: number, keyHash: Uint8Array): Subtree {
+function remove(tree: Subtree, depth: number, keyHash: Hex32): Subtree {
   if (!tree) return undefined;
-  if (isLeaf(tree)) return sameBytes(tree.keyHash, keyHash) ? undefined : tree;
+  if (isLeaf(tree)) return tree.keyHash === keyHash ? undefined : tree;
   tree.hash = undefined;
   if (bitAt(keyHash, depth)) tree.right = remove(tree.right, depth + 1, keyHash);
   else tree.left = remove(tree.left, depth + 1, keyHash);

@@ -69,7 +69,11 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     this.#parity = options.dialled ? 1 : 0;
     this.#welcomeDue = options.dialled;
     this.#settings = { ...defaultLinkSettings, ...options.settings };
-    this.#batch = new FrameBatch((message) => this.#send(message));
+    this.#batch = new FrameBatch({
+      headRoom: pipe.headRoom,
+      recordRoom: pipe.recordRoom,
+      send: (slab, start, end, done) => this.#send(slab, start, end, done),
+    });
     this.#wire = new Wire(this.#batch, this.#settings, () => pipe.buffered);
     this.#outgoing = new OutgoingCalls(this.#wire, options.dialled ? 1 : 2);
     this.#incoming = new IncomingCalls(this.#wire, options.dialled ? 2 : 1);
@@ -108,7 +112,8 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
   }
 
   releaseProcess(): void {
-    this.#outgoing.onBusy = (busy) => this.#pipe.keepProcess?.(busy);
+    const keepProcess = (busy: boolean) => this.#pipe.keepProcess?.(busy);
+    this.#outgoing.onBusy = keepProcess;
     this.#pipe.keepProcess?.(this.pending > 0);
   }
 
@@ -289,9 +294,9 @@ export class Connection implements Link, MessageReceiver, HeartbeatLink {
     if (type !== frameTypes.welcome && type !== frameTypes.close) throw violation('the listener did not begin with WELCOME');
   }
 
-  #send(message: Buffer): void {
+  #send(slab: Buffer, start: number, end: number, done: () => void): void {
     if (this.#state === 'gone') return;
-    this.#pipe.send(message);
+    this.#pipe.sendFrom(slab, start, end, done);
     if (this.#pipe.buffered <= this.#settings.outputMaxBytes || this.#state !== 'open') return;
     this.#close(new OrbError('link-closed', { message: 'The other side of the link does not read what it is sent.' }), false);
     this.#pipe.destroy();

@@ -80,7 +80,10 @@ describe('a batch', () => {
   /** What a batch sends, one buffer per message. */
   function collect(): { batch: FrameBatch; sent: Buffer[] } {
     const sent: Buffer[] = [];
-    return { batch: new FrameBatch((message) => sent.push(message)), sent };
+    return {
+      batch: new FrameBatch({ headRoom: 3, recordRoom: 16_384, send: (slab, start, end) => sent.push(slab.subarray(start, end)) }),
+      sent,
+    };
   }
 
   test('sends the frames of one tick in one message, in order', async () => {
@@ -127,5 +130,62 @@ describe('a batch', () => {
     );
     batch.flush();
     expect(sent).toEqual([]);
+  });
+});
+
+describe('the memory of a batch', () => {
+  /** A batch whose messages stay on their way until `arrive`. */
+  function slow() {
+    const out: { bytes: Buffer; copy: Buffer; done: () => void }[] = [];
+    const batch = new FrameBatch({
+      headRoom: 3,
+      recordRoom: 16_384,
+      send: (slab, start, end, done) => {
+        slab.fill(0xee, start - 3, start);
+        const bytes = slab.subarray(start, end);
+        out.push({ bytes, copy: Buffer.from(bytes), done });
+      },
+    });
+    return { batch, out };
+  }
+  const piece = Buffer.alloc(10_000, 5);
+
+  test('is not written on while somebody may still read it', () => {
+    const { batch, out } = slow();
+    for (let count = 0; count < 200; count++) {
+      batch.bytes(frameTypes.data, 0, 2 * count + 2, piece.fill(count));
+      if (count % 3 === 0) batch.flush();
+      // Some leave, and others take longer.
+      if (count % 7 === 0) out.splice(Math.floor(out.length / 2), 1)[0]?.done();
+    }
+    expect(out.length).toBeGreaterThan(100);
+    expect(out.every(({ bytes, copy }) => bytes.equals(copy))).toBe(true);
+  });
+
+  test('is used again when all of it has left: a stream of any length needs two slabs', () => {
+    const { batch, out } = slow();
+    const memory = new Set<ArrayBufferLike>();
+    for (let count = 0; count < 2_000; count++) {
+      batch.bytes(frameTypes.data, 0, 2, piece);
+      for (const { bytes, done } of out.splice(0)) {
+        memory.add(bytes.buffer);
+        done();
+      }
+    }
+    // Those it grew out of at the start, and no more.
+    expect(memory.size).toBeLessThan(8);
+  });
+
+  test('a piece of a long body fills a record together with what stands before it', () => {
+    const { batch, out } = slow();
+    batch.json(frameTypes.call, 0, 1, '{"a":1}', 'run');
+    for (let count = 0; count < 5; count++) {
+      const room = batch.roomForPiece();
+      batch.bytes(frameTypes.data, 0, 1, Buffer.alloc(room));
+      batch.number(frameTypes.credit, 0, 1);
+    }
+    expect(out.map(({ bytes }) => bytes.length)).toEqual([16_384, 16_384, 16_384, 16_384, 16_384]);
+    batch.json(frameTypes.answer, 0, 1, JSON.stringify('x'.repeat(12_000)));
+    expect(batch.roomForPiece()).toBe(16_384 - 10);
   });
 });

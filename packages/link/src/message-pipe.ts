@@ -9,6 +9,15 @@ export interface MessagePipe {
   readonly buffered: number;
   /** Sends a message; does nothing once closed. The pipe owns the bytes from now on. */
   send(message: string | Buffer): void;
+  /**
+   * Sends a message that stands in a larger buffer, with {@link headRoom} bytes before it that the pipe may write on.
+   * @param done called when the pipe needs the bytes no more; never, where they are passed on
+   */
+  sendFrom(slab: Buffer, start: number, end: number, done: () => void): void;
+  /** See {@link sendFrom}. */
+  readonly headRoom: number;
+  /** Length of a message that travels as one record of TLS, or as whatever the network has in place of that. */
+  readonly recordRoom: number;
   /** From now on everything goes to `receiver`; what arrived before waits and comes first. */
   receive(receiver: MessageReceiver): void;
   /** Whatever arrives waits for the next `receive`; the other side is slowed down meanwhile. */

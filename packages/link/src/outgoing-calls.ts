@@ -91,7 +91,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
   readonly #reject: (error: OrbError) => void;
   readonly #forget: () => void;
   #sending: OutgoingBody | undefined;
-  #unfollow: (() => void) | undefined;
+  #followed: { readonly signal: CancelSignal; readonly abort: () => void } | undefined;
   #cancelled = false;
   #error: OrbError | undefined;
   #over = false;
@@ -138,7 +138,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
   follow(signal: CancelSignal): void {
     const abort = () => this.cancel(cancelledError(signal.reason));
     signal.addEventListener('abort', abort, { once: true });
-    this.#unfollow = () => signal.removeEventListener('abort', abort);
+    this.#followed = { signal, abort };
   }
 
   /** The body has been sent. */
@@ -212,10 +212,15 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
   #end(): void {
     this.#over = true;
     this.#forget();
-    this.#unfollow?.();
+    this.#unfollow();
     if (this.#sending === undefined) return;
     this.#stopSending();
     this.#wire.batch.bytes(frameTypes.cancel, 0, this.#id);
+  }
+
+  #unfollow(): void {
+    this.#followed?.signal.removeEventListener('abort', this.#followed.abort);
+    this.#followed = undefined;
   }
 
   #stopSending(): void {
@@ -226,7 +231,7 @@ class OutgoingCall implements LinkAnswer, OutgoingBodyEnd {
   #fail(error: OrbError): void {
     if (this.#error !== undefined) return;
     this.#error = error;
-    this.#unfollow?.();
+    this.#unfollow();
     this.#body?.fail(error);
     this.#trailer?.reject(error);
     this.#reject(error);

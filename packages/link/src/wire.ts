@@ -57,7 +57,7 @@ export class Wire {
       for (const sender of this.#senders) {
         if (this.#credit === 0 || this.#congested) return;
         this.#senders.delete(sender);
-        const sent = sender.sendPiece(Math.min(this.#credit, linkLimits.pieceBytes));
+        const sent = sender.sendPiece(Math.min(this.#credit, this.batch.roomForPiece()));
         this.#credit -= sent;
         // To the end of the queue; the loop comes to it again after the others.
         if (sent > 0) this.#senders.add(sender);

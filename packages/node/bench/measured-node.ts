@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { startNode } from '../src/compose.ts';
 import { chain, testSigner } from '../test/scripted-super-node.ts';
 
@@ -8,6 +9,8 @@ interface NodeArguments {
   readonly key: string;
 }
 
+// As the command does (docs/decisions/0280).
+setFlagsFromString('--no-allocation-site-pretenuring');
 const { folder, address, key } = JSON.parse(process.env['ORB_BENCH_NODE']!) as NodeArguments;
 const node = await startNode({
   dataFolder: folder,

@@ -18,6 +18,7 @@ import { EvidenceLog } from './receipts/evidence-log.ts';
 import type { ReceiptBookOptions } from './receipts/receipt-book.ts';
 import { ControlServer } from './owner-control/control-server.ts';
 import { NodeAtWork, type RunningNode } from './running-node.ts';
+import { SecretShelf } from './secrets/secret-shelf.ts';
 import { strangersTier } from './seeding/seed-policy.ts';
 import { SeedShelf } from './seeding/seed-shelf.ts';
 import { Seeding } from './seeding/seeding.ts';
@@ -32,6 +33,12 @@ import type { Surroundings } from './surroundings/port.ts';
 import type { Internet } from './web/internet.ts';
 import { Web } from './web/web.ts';
 
+/** What instances are made from. */
+export interface Holdings {
+  readonly shelf: SeedShelf;
+  readonly secrets: SecretShelf | undefined;
+}
+
 /** What a node stands on, chosen by whoever composes it. */
 export interface NodeFoundations {
   readonly transport: LinkTransport;
@@ -42,7 +49,7 @@ export interface NodeFoundations {
   /** Runs images; none where this node is never to. */
   readonly images?: Sandbox;
   /** Instances of those two, for the versions on a shelf. */
-  readonly openInstances: (sandbox: Sandbox, shelf: SeedShelf, memoryMiB: number) => Instances;
+  readonly openInstances: (sandbox: Sandbox, holdings: Holdings, memoryMiB: number) => Instances;
   readonly surroundings: Surroundings;
   /** The network, for functions that may reach it. */
   readonly internet: Internet;
@@ -88,11 +95,19 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     { path: join(dataFolder, 'seeds.json'), diskBytes: settings.now.diskMiB * 1_048_576 },
     { store: await on.openStore() },
   );
-  const instances = on.openInstances(engines.sandbox, shelf, lending.terms.memoryMiB);
+  const secrets = openSecrets(config, id, { shelf, log: on.log });
+  const instances = on.openInstances(engines.sandbox, { shelf, secrets }, lending.terms.memoryMiB);
+  secrets?.onChange((fn) => instances.renew(fn));
   const tally = new Tally({ nowMs });
   const network = () => networkPolicy(settings.now);
   const web = new Web({ internet: on.internet, policy: network, nowMs: () => performance.now() });
-  const can = () => ({ runtimes: engines.runtimes, isolation: engines.isolation, labels: config.labels, network: network() });
+  const can = () => ({
+    runtimes: engines.runtimes,
+    isolation: engines.isolation,
+    labels: config.labels,
+    network: network(),
+    secrets: secrets !== undefined,
+  });
   const facts = () => ({ machine, cores: lentCores(settings.now, machine), ...can() });
   const seeding = new Seeding(
     { chain, owner: config.owner },
@@ -104,7 +119,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
       onRefused: (name, words) => tally.refusedSeed(name, words),
     },
   );
-  const desk = new JobDesk({}, { lending, shelf, tally, nowUs, nowMs });
+  const desk = new JobDesk({}, { lending, shelf, secrets, tally, nowUs, nowMs });
   const evidence = new EvidenceLog({ path: join(dataFolder, 'evidence.jsonl') });
   const accounts = openAccounts(config, on, id, { nowMs, onRoot: (key) => node.rootSigned(key) });
   const byKey = new Map<Hex32, SuperNodeAccount>(accounts.map((account) => [account.key, account]));
@@ -112,7 +127,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const room = { desk, instances, tally, nowUs, streamBytes, web };
   const node: LentNode = new LentNode(
     { chain, id },
-    { ...room, lending, shelf, seeding, evidence, accounts: byKey, nowMs, log: on.log, facts, challenged },
+    { ...room, lending, shelf, secrets, seeding, evidence, accounts: byKey, nowMs, log: on.log, facts, challenged },
   );
   const day = new DayBook({ path: join(dataFolder, 'day.json'), nowMs });
   const conditions = lookAround(on, { settings, lending, tally, day, engines, nowMs });
@@ -124,6 +139,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
   const followers = { settings, machine, lending, engines, shelf, seeding, instances, conditions, offerAll: () => node.offerAll() };
   for (const seeded of await seeding.leaveUnwanted()) on.log('info', `${seeded.name} is held no longer: its owner is not taken any more.`);
   warnOfStrangers(settings.now, engines, on.log);
+  warnOfImages(settings.now, config, engines, on.log);
   const duties = new LedgerDuties(
     { chain, node: id, claimAfterMs: config.claims.afterMs, everyMs: config.claims.everyMs },
     { accounts, signer, shelf, evidence, nowMs, say: on.log, openLedger: (key) => on.openLedger?.(key) },
@@ -175,6 +191,21 @@ async function openEngines(settings: Settings, { bundles, images, machine }: Nod
   }
 }
 
+/** Secrets stay for as long as some version of their function does. */
+function openSecrets(
+  { chain, dataFolder, unsealer }: CheckedNodeConfig,
+  node: NodeId,
+  { shelf, log }: { readonly shelf: SeedShelf; readonly log: NodeLog },
+): SecretShelf | undefined {
+  if (!unsealer) return undefined;
+  const secrets = new SecretShelf({ folder: join(dataFolder, 'secrets'), chain, node }, { unsealer });
+  const failed = ({ message }: Error) => log('warn', `Secrets that are wanted no longer could not be taken off the disk: ${message}`);
+  const prune = () => void secrets.keepOnly(new Set(Array.from(shelf.versions, (seeded) => seeded.function))).catch(failed);
+  prune();
+  shelf.onChange(prune);
+  return secrets;
+}
+
 function openAccounts(
   { chain, signer, dataFolder, superNodes }: CheckedNodeConfig,
   { machine, batching }: NodeFoundations,
@@ -207,6 +238,12 @@ function lookAround(
     { cores: machine.cores, ...(lookEveryMs !== undefined && { everyMs: lookEveryMs }) },
     { ...rest, settings: () => settings.now, surroundings, ownCpuUs, clockMs: () => performance.now() },
   );
+}
+
+/** Where the owner has said how images are to run, it matters that they do not. */
+function warnOfImages({ containerRuntime }: Settings, { engineSocket }: CheckedNodeConfig, { imagesTrouble }: Engines, log: NodeLog): void {
+  if (imagesTrouble !== undefined && (containerRuntime ?? engineSocket) !== undefined)
+    log('warn', `Container images do not run here: ${imagesTrouble}`);
 }
 
 function warnOfStrangers({ minIsolation = strangersTier }: Settings, { isolation }: Engines, log: NodeLog): void {

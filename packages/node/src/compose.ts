@@ -44,8 +44,8 @@ export async function startNode(config: NodeConfig, options: NodeOptions = {}): 
     openStore: () => openDiskStore({ directory: join(dataFolder, 'code'), quotaBytes: Number.MAX_SAFE_INTEGER }),
     bundles: memory ? new MemorySandbox() : new DenoSandbox(),
     ...(!memory && { images: makeImages(checked) }),
-    openInstances: (engines, shelf, memoryMiB) =>
-      new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox: engines }), shelf }),
+    openInstances: (engines, holdings, memoryMiB) =>
+      new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox: engines }), ...holdings }),
     internet: options.internet ?? new SystemInternet(),
     surroundings: openSurroundings(),
     machine,

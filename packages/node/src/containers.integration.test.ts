@@ -8,6 +8,7 @@ import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../sandbox
 import { TestImages, type TestImage } from '../../sandbox/test/test-images.ts';
 import { chain, ScriptedSuperNode, testFunction, testSigner } from '../test/scripted-super-node.ts';
 import { startNode } from './compose.ts';
+import { controlNode } from './owner-control/control-node.ts';
 import type { RunningNode } from './running-node.ts';
 import { changeRegistry } from './settings/registries-file.ts';
 
@@ -89,6 +90,55 @@ describe.skipIf(reason !== undefined)(`a node with a Docker Engine${reason ? ` (
       const { body } = await superNode.run(fn, { request: { path: '/hall' } });
       expect(JSON.parse(Buffer.from(body).toString())).toMatchObject({ path: '/hall', visits });
     }
+  });
+
+  describe('of another owner', () => {
+    const other = mkdtempSync(join(tmpdir(), 'orb-node-'));
+    const ownSuperNode = new ScriptedSuperNode(testSigner('strict'));
+    const log: string[] = [];
+    let strict: RunningNode;
+    const set = (settings: Record<string, unknown>) => controlNode(other, { command: 'set', settings });
+
+    beforeAll(async () => {
+      await ownSuperNode.listen(new WssTransport());
+      strict = await startNode(
+        {
+          dataFolder: other,
+          chain,
+          signer: testSigner('strict'),
+          label: 'strict',
+          superNodes: [{ address: ownSuperNode.address, key: ownSuperNode.signer.publicKey }],
+          settings: { containerRuntime: 'runsc', registries: 'listed', minIsolation: 'process', onBattery: 'lend' },
+          engineSocket: daemon.socketPath,
+        },
+        { log: (_, message) => log.push(message) },
+      );
+      await ownSuperNode.linked();
+    });
+    afterAll(async () => {
+      await strict?.stop();
+      await ownSuperNode.close();
+      rmSync(other, { recursive: true, force: true });
+    });
+
+    test('a runtime that the engine does not know runs nothing, and the owner is told at the start', async () => {
+      expect(strict.status().offer.runtimes).toEqual(['deno-2', 'wasi-1']);
+      expect(log.join('\n')).toMatch(/Container images do not run here: .*no runtime runsc.*it has .*runc/);
+      await set({ containerRuntime: null });
+      await expect.poll(() => strict.status().offer.runtimes, { timeout: 30_000 }).toContain('container');
+      await expect(set({ containerRuntime: 'nosuch' })).rejects.toMatchObject({
+        code: 'not-supported',
+        message: expect.stringMatching(/nosuch/) as string,
+      });
+      expect(strict.status().settings.containerRuntime).toBeUndefined();
+    });
+
+    test('a registry that is not on the list is not asked, from the start on', async () => {
+      const image = await example('word-count');
+      const elsewhere = { ...image, reference: image.reference.replace(daemon.registry, 'ghcr.io') };
+      const answer = await ownSuperNode.seed(functionOf('word-count', elsewhere, 'job'));
+      expect(answer).toMatchObject({ seeding: false, reason: expect.stringMatching(/does not fetch from ghcr.io/) as string });
+    });
   });
 
   test('says why it does not seed an image that cannot be fetched', async () => {

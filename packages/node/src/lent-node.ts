@@ -23,6 +23,8 @@ import { makeOffer, type OfferFacts } from './offer/make-offer.ts';
 import { LinkSession } from './link-session.ts';
 import type { EvidenceLog } from './receipts/evidence-log.ts';
 import { dropVersion } from './seeding/drop-version.ts';
+import type { SecretShelf } from './secrets/secret-shelf.ts';
+import { takeSecrets } from './secrets/take-secrets.ts';
 import type { SeedShelf } from './seeding/seed-shelf.ts';
 import type { Seeding } from './seeding/seeding.ts';
 import { serveJob, type JobRoom } from './serve-job.ts';
@@ -39,6 +41,8 @@ export interface LentNodeDependencies extends JobRoom {
   readonly lending: Lending;
   readonly shelf: SeedShelf;
   readonly seeding: Seeding;
+  /** Undefined where the node's key cannot open what is sealed to it. */
+  readonly secrets: SecretShelf | undefined;
   readonly evidence: EvidenceLog;
   /** The super nodes this node works for, by key. */
   readonly accounts: ReadonlyMap<Hex32, SuperNodeAccount>;
@@ -67,6 +71,7 @@ export class LentNode implements LinkHandler {
     this.#d = dependencies;
     dependencies.lending.onChange(() => this.offerAll());
     dependencies.shelf.onChange(() => this.offerAll());
+    dependencies.secrets?.onChange(() => this.offerAll());
   }
 
   /** Live links. */
@@ -78,7 +83,7 @@ export class LentNode implements LinkHandler {
   offer(account: SuperNodeAccount): Offer {
     const { lending, shelf } = this.#d;
     const seeds = Array.from(shelf.versions, ({ version }) => version);
-    return makeOffer(this.#d.facts(), lending, seeds, account.book.lastBatch);
+    return makeOffer(this.#d.facts(), lending, { seeds, secrets: this.#d.secrets?.numbers }, account.book.lastBatch);
   }
 
   /** A link is up: offers what this node has, and then the roots that are not settled. */
@@ -105,6 +110,8 @@ export class LentNode implements LinkHandler {
         return serveJob(call, session, this.#d);
       case 'seed':
         return { header: await this.#d.seeding.answer(call.header, link) };
+      case 'secrets':
+        return { header: await takeSecrets(call, this.#options.chain, this.#d) };
       case 'unsettled':
         return this.#unsettled(call.header, session);
       default:

@@ -1,4 +1,5 @@
 import { hex32, labelsRecord, limits, parseWith, type Signer } from '@orb/protocol';
+import type { Unsealer } from '@orb/protocol/sealed-box';
 import { z } from 'zod';
 import type { SettingsInput } from './settings/settings.ts';
 
@@ -18,6 +19,10 @@ const nodeConfigSchema = z.strictObject({
       hex32.safeParse((value as Signer).publicKey).success,
     'must be a signer',
   ),
+  /** Opens what is sealed to that key. Without it the node takes no function that needs secrets. */
+  unsealer: z
+    .custom<Unsealer>((value) => typeof (value as Unsealer | null)?.unseal === 'function', 'must open what is sealed to the key')
+    .optional(),
   superNodes: z
     .array(z.strictObject({ address: text.max(256), key: hex32, gateway: z.url({ protocol: /^https?$/ }).optional() }))
     .min(1, 'name at least one super node')

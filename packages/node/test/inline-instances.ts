@@ -26,6 +26,8 @@ export class InlineInstances implements Instances {
 
   forget(): void {}
 
+  renew(): void {}
+
   async resize(): Promise<void> {}
 
   async clear(): Promise<void> {}

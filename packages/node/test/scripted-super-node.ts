@@ -34,7 +34,11 @@ export const chain = sha256('orb test chain');
 
 /** A key that is the same in every run. */
 export function testSigner(name: string): Signer {
-  return createSigner(sha256(`orb test key ${name}`));
+  return createSigner(testSeed(name));
+}
+
+export function testSeed(name: string): string {
+  return sha256(`orb test key ${name}`);
 }
 
 /** A function as its owner publishes it. */

@@ -5,18 +5,19 @@ import { MemoryTransport } from '@orb/link/memory';
 import { InstancePool, type Sandbox } from '@orb/sandbox';
 import { MemorySandbox } from '@orb/sandbox/memory';
 import { MemoryStore } from '@orb/store/memory';
-import { assembleNode, type NodeFoundations } from '../src/assemble-node.ts';
+import { assembleNode, type Holdings, type NodeFoundations } from '../src/assemble-node.ts';
 import type { Instances } from '../src/job/instances.ts';
 import { PooledInstances } from '../src/job/pooled-instances.ts';
 import { checkNodeConfig, type NodeConfig } from '../src/node-config.ts';
 import type { RunningNode } from '../src/running-node.ts';
-import type { SeedShelf } from '../src/seeding/seed-shelf.ts';
 import { LittleInternet } from './little-internet.ts';
 import { StillSurroundings } from './still-surroundings.ts';
 import { InlineInstances, type InlineHandler } from './inline-instances.ts';
-import { chain, ScriptedSuperNode, testFunction, testSigner, type TestFunction } from './scripted-super-node.ts';
+import { createUnsealer } from '@orb/protocol/sealed-box';
+import { chain, ScriptedSuperNode, testFunction, testSeed, testSigner, type TestFunction } from './scripted-super-node.ts';
 
 const signer = testSigner('node');
+const unsealer = createUnsealer(testSeed('node'));
 
 /**
  * A node over memory links, with its super node and a function of the test: real code in the memory sandbox, or a
@@ -53,6 +54,7 @@ export class TestNode {
       dataFolder: this.folder,
       chain,
       signer,
+      unsealer,
       superNodes: [{ address: this.superNode.address, key: this.superNode.signer.publicKey }],
       label: 'test',
       ...config,
@@ -64,7 +66,7 @@ export class TestNode {
       transport: this.transport,
       openStore: async () => this.store,
       bundles: sandbox,
-      openInstances: (engines, shelf, memoryMiB): Instances => this.#inline ?? pooled(engines, shelf, memoryMiB),
+      openInstances: (engines, holdings, memoryMiB): Instances => this.#inline ?? pooled(engines, holdings, memoryMiB),
       surroundings: this.surroundings,
       internet: this.internet,
       machine: { platform: 'linux', architecture: 'x64', cores: 2, memoryMiB: 4_096, boot: this.boot },
@@ -93,6 +95,6 @@ export class TestNode {
   }
 }
 
-function pooled(sandbox: Sandbox, shelf: SeedShelf, memoryMiB: number): Instances {
-  return new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox }), shelf });
+function pooled(sandbox: Sandbox, holdings: Holdings, memoryMiB: number): Instances {
+  return new PooledInstances({ pool: new InstancePool({ memoryMiB }, { sandbox }), ...holdings });
 }

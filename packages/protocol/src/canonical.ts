@@ -101,6 +101,7 @@ export const labels = {
   presence: 'orb/presence/1',
   receipts: 'orb/receipts/1',
   results: 'orb/results/1',
+  secrets: 'orb/secrets/1',
   superNode: 'orb/super-node/1',
   tickets: 'orb/tickets/1',
   transaction: 'orb/transaction/1',

@@ -22,6 +22,8 @@ const schemas: Readonly<Record<keyof typeof linkMessages, Pick<z.ZodType, 'parse
   signedRoot: messages.signedRootSchema,
   seedRequest: messages.seedRequestSchema,
   seedAnswer: messages.seedAnswerSchema,
+  secretsRequest: messages.secretsRequestSchema,
+  secretsAnswer: messages.secretsAnswerSchema,
   drop: messages.dropSchema,
   runRequest: messages.runRequestSchema,
   runAnswer: messages.runAnswerSchema,

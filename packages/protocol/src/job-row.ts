@@ -3,6 +3,8 @@ import { isHex16, isHex32, maxJobSequence } from './ids.ts';
 import { outcomes, type Acknowledgement, type JobRow, type Receipt, type Ticket } from './job.ts';
 import { limits } from './limits.ts';
 import { isUnits } from './money.ts';
+import { rowsRoot } from './root.ts';
+import type { Hex32 } from '#crypto';
 
 /*
  * Row forms: JSON arrays in the order of the fields. They are what is hashed, so they hold only ASCII strings, safe
@@ -216,6 +218,11 @@ export function jobRowFrom(form: JobRowForm): JobRow {
     receipt: receiptFromRow(form[1]),
     acknowledgement: acknowledgementFromRow(form[2]),
   };
+}
+
+/** Merkle root over the receipts of jobs. */
+export function receiptsRoot(rows: readonly JobRowForm[]): Hex32 {
+  return rowsRoot(rows.map(([ticket, receipt]) => receiptText(ticket, receipt)));
 }
 
 /** The text of a ticket under the super node's signed root. */

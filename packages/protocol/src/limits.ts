@@ -20,6 +20,11 @@ export const limits = {
   blockTransactions: 10_000,
   /** Rows of one settlement, and of one signed root. */
   settlementRows: 256,
+  /** How often lists of tickets and receipts are looked through for what is due to get its signed root. */
+  rootTickMs: 100,
+  /** Ticks between two roots of a list on which few wait, and how many are no longer few. */
+  calmRootTicks: 5,
+  busyRootRows: 64,
   /** Rows hashed together as one Merkle leaf. Measured: 8 cost a third less than 1 on the whole path. */
   rowsPerLeaf: 8,
   /** Rows under a root that a proof may name: far above what one tick or one settlement has. */
@@ -61,7 +66,15 @@ export const limits = {
   /** What all jobs of a function on one node may do in a second. */
   fetchesPerSecond: 50,
   fetchBytesPerSecond: 8 * 1024 * 1024,
+  /** Secrets of a function; bytes of one value, and of all names and values together. */
   secrets: 64,
+  secretBytes: 8_192,
+  secretsBytes: 32_768,
+  /** One sealed box: the package of all, with room for what JSON escapes. */
+  secretBoxBytes: 49_152,
+  /** Nodes that one super node keeps boxes of a function for, and how many of them come in one request. */
+  secretNodes: 256,
+  secretBoxesAtOnce: 64,
   /** Variables of a manifest’s environment, and all their names and values together, as with AWS Lambda. */
   envCount: 64,
   envBytes: 4_096,

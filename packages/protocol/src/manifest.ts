@@ -6,7 +6,7 @@ import { OrbError } from './errors.ts';
 import type { VersionId } from './ids.ts';
 import { limits } from './limits.ts';
 import { hostPattern } from './network.ts';
-import { hex32, labelsRecord, listOf, parseWith, rate, units } from './schema.ts';
+import { hex32, labelsRecord, listOf, parseWith, rate, secretName, units } from './schema.ts';
 
 /** How strongly a node keeps a function apart from its computer, weakest first. */
 export const isolationTiers = ['process', 'namespaces', 'container', 'vm'] as const;
@@ -95,8 +95,8 @@ export const manifestSchema = z.strictObject({
   labels: labelsRecord.default({}),
   /** Hosts the function may reach by `fetch`: `example.com:443`, without a port that of https, or `public`; on nodes that allow them. */
   network: listOf(z.string().max(260).regex(hostPattern), 0, limits.networkHosts).default([]),
-  /** Names of secrets that its environment should hold. */
-  secrets: listOf(z.string().regex(/^[A-Z_][A-Z0-9_]{0,63}$/), 0, limits.secrets).default([]),
+  /** Names of secrets that its environment holds. Their values go sealed to nodes that the owner lists, and nowhere else. */
+  secrets: listOf(secretName, 0, limits.secrets).default([]),
   /** Its environment, for everybody to read. Left out when there is none: versions without it are older than the field. */
   env: environment.exactOptional(),
   /** Where results of asynchronous calls are kept. */
@@ -211,7 +211,6 @@ function checkSupported(manifest: Manifest): void {
     manifest.payer === 'caller' && 'payer: caller',
     manifest.verification && 'verification',
     manifest.network.length > 0 && kind !== 'bundle' && `network for kind ${kind}`,
-    manifest.secrets.length > 0 && 'secrets',
   ].filter((feature) => typeof feature === 'string');
   if (unsupported.length > 0) {
     throw new OrbError('not-supported', {

@@ -19,6 +19,7 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
+ *     call   secrets    SecretsRequest + box → SecretsAnswer          the function's secrets, sealed to the node
  *     notice drop       Drop                 the version is no longer wanted; proof is the control transaction
  *     call   run        RunRequest + body    → RunAnswer + body, trailer RunTrailer
  *     notice tickets    SignedRoot           root of the tickets sent since the last one
@@ -51,6 +52,11 @@ export const offerSchema = z.object({
   lastBatch: z.int().min(0),
   /** What of the network its owner allows to functions. Left out for nothing. */
   network: networkPolicySchema.optional(),
+  /** Functions whose secrets it has, and at which number. Left out by a node that can keep none. */
+  secrets: z
+    .array(z.tuple([hex32, sequence]))
+    .max(10_000)
+    .optional(),
 });
 /** An offer as read. */
 export type Offer = z.output<typeof offerSchema>;
@@ -95,6 +101,16 @@ export const seedAnswerSchema = z.discriminatedUnion('seeding', [
 ]);
 /** A seed answer as read. */
 export type SeedAnswer = z.output<typeof seedAnswerSchema>;
+
+/** Brings a node the secrets of a function that it seeds, in the body: a box that it alone opens (secrets.ts). */
+export const secretsRequestSchema = z.object({
+  function: hex32,
+  /** The function's `rotate` transactions, oldest first, where its control key has changed: the newest key has signed. */
+  rotations: z.array(z.unknown()).max(32).optional(),
+});
+
+/** The number of the secrets that the node holds now. */
+export const secretsAnswerSchema = z.object({ number: sequence });
 
 /** Tells a node that a version's owner no longer wants it there. */
 export const dropSchema = z.object({

@@ -8,6 +8,12 @@ const delayMs = z
   .min(1_000)
   .max(365 * 86_400_000);
 
+/**
+ * What the rules of a ledger allow, by their number. Whoever follows a ledger must know its rules: peers raise the number once
+ * every process of the network is new enough. 1: what version 1 of the formats began with. 2: versions that need secrets.
+ */
+export const newestRules = 2;
+
 /** Rules and prices of a network; immutable, a change makes the next version. */
 export const parametersSchema = z.strictObject({
   version: z.int().min(1),
@@ -41,6 +47,8 @@ export const parametersSchema = z.strictObject({
   recoveryMs: delayMs.optional(),
   /** How long seeders have to answer a challenge. */
   challengeMs: delayMs.optional(),
+  /** At most {@link newestRules}. Absent: 1. */
+  rules: z.int().min(1).max(newestRules).optional(),
 });
 /** Rules and prices as read. */
 export type Parameters = z.output<typeof parametersSchema>;

@@ -116,7 +116,7 @@ export function decodeSeeds(bytes: Uint8Array, hash: Hex32): Map<VersionId, numb
 }
 
 /** The longest that a call may have been at its entry before it is handed over: longer than any queue holds it. */
-const maxWaitedUs = 600_000_000;
+export const maxWaitedUs = 600_000_000;
 
 /** A caller's signature on a request as the super node got it that was called. */
 export const callerSignatureSchema = z.object({
@@ -192,3 +192,5 @@ export type ForwardTrailer = z.output<typeof forwardTrailerSchema>;
 
 /** Whether the caller has the answer. */
 export const receivedSchema = z.object({ job: jobIdText, received: z.boolean() });
+/** The entry's word as read. */
+export type Received = z.output<typeof receivedSchema>;

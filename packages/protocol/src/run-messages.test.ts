@@ -1,9 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sampleReceipt, sampleTicket } from '../vectors/sample.ts';
+import {
+  isForwardAnswer,
+  isForwardRequest,
+  isForwardTrailer,
+  isReceived,
+  parseForwardAnswer,
+  parseForwardRequest,
+  parseForwardTrailer,
+  parseReceived,
+} from './forward-messages.ts';
 import { receiptRow, ticketRow } from './job-row.ts';
 import { limits } from './limits.ts';
 import { runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
+import { forwardAnswerSchema, forwardRequestSchema, forwardTrailerSchema, receivedSchema } from './peer-messages.ts';
 import { isRunAnswer, isRunRequest, isRunTrailer, parseRunAnswer, parseRunRequest, parseRunTrailer } from './run-messages.ts';
 
 const ticket = ticketRow(sampleTicket(1));
@@ -11,12 +22,28 @@ const receipt = receiptRow(sampleReceipt(1));
 const request = { ticket, method: 'POST', path: '/a?b=c', headers: [['content-type', 'text/plain']], mode: 'http' };
 const answer = { status: 200, headers: [['x-own', 'yes']] };
 const trailer = { receipt, batch: 1, index: 0 };
-const failed = { ...trailer, error: 'my own message', errorType: 'TypeError' };
+const words = { error: 'my own message', errorType: 'TypeError' };
+const { method, path, headers, mode } = request;
+const [id16, id32] = ['a'.repeat(32), 'b'.repeat(64)];
+const name = { owner: 'alice', name: 'hello' };
+const forward = { call: id16, attempt: 1, ...name, version: id32, method, path, headers, mode, waitedUs: 5 };
+const forwardAnswer = { ended: 'answered', ...answer };
+const forwardTrailer = { ticket, receipt, node: id32, prcUs: 7 };
+const received = { job: `${id16}-0`, received: true };
 
 const kinds = [
   { name: 'request', good: [request], schema: runRequestSchema, holds: isRunRequest },
   { name: 'answer', good: [answer], schema: runAnswerSchema, holds: isRunAnswer },
-  { name: 'trailer', good: [trailer, failed], schema: runTrailerSchema, holds: isRunTrailer },
+  { name: 'trailer', good: [trailer, { ...trailer, ...words }], schema: runTrailerSchema, holds: isRunTrailer },
+  { name: 'forwarded call', good: [forward], schema: forwardRequestSchema, holds: isForwardRequest },
+  { name: 'forwarded answer', good: [forwardAnswer], schema: forwardAnswerSchema, holds: isForwardAnswer },
+  {
+    name: 'forwarded trailer',
+    good: [forwardTrailer, { ...forwardTrailer, ...words }],
+    schema: forwardTrailerSchema,
+    holds: isForwardTrailer,
+  },
+  { name: 'word of what was received', good: [received], schema: receivedSchema, holds: isReceived },
 ] as const;
 
 /** Values at the edges of the limits, and values of every other type. */
@@ -47,9 +74,19 @@ const lists = [
   Array(limits.headersCount + 1).fill(['a', 'b']),
 ];
 const rows = [ticket, ticket.slice(1), [...ticket, 1], receipt, receipt.slice(1)];
-const odd: readonly unknown[] = [null, true, {}, ...texts, ...long, ...numbers, ...lists, ...rows];
+const ids = [
+  id16,
+  id32,
+  id16.toUpperCase(),
+  `${id32}0`,
+  `${id16}-01`,
+  `${id16}-${'9'.repeat(16)}`,
+  'x'.repeat(limits.accountNameChars + 1),
+  'x'.repeat(64),
+];
+const odd: readonly unknown[] = [null, true, {}, ...ids, ...texts, ...long, ...numbers, ...lists, ...rows];
 
-describe('messages of a run, checked by hand', () => {
+describe('messages that calls are made of, checked by hand', () => {
   for (const { name, good, schema, holds } of kinds) {
     test(`a ${name} that is good is good for both, and comes back as it is`, () => {
       for (const value of good) expect([holds(value), schema.safeParse(value).data]).toEqual([true, value]);
@@ -83,11 +120,17 @@ describe('messages of a run, checked by hand', () => {
     expect(parseRunRequest({ ...request, later: 1 })).toEqual(request);
     expect(parseRunAnswer({ ...answer, later: 1 })).toEqual(answer);
     expect(parseRunTrailer({ ...trailer, later: 1 })).toEqual(trailer);
+    expect(parseForwardRequest({ ...forward, later: 1 })).toEqual(forward);
+    expect(parseForwardAnswer({ ...forwardAnswer, later: 1 })).toEqual(forwardAnswer);
+    expect(parseForwardTrailer({ ...forwardTrailer, later: 1 })).toEqual(forwardTrailer);
+    expect(parseReceived({ ...received, later: 1 })).toEqual(received);
   });
 
   test('what is wrong is said in the words of the schema', () => {
     expect(() => parseRunRequest({ ...request, path: 'x' })).toThrow('run request.path: must start with / and be percent-encoded');
     expect(() => parseRunAnswer({ ...answer, status: 100 })).toThrow('answer.status');
     expect(() => parseRunTrailer({ ...trailer, receipt: [] })).toThrow('trailer.receipt: must be an array of 9');
+    expect(() => parseForwardRequest({ ...forward, attempt: 65 })).toThrow('forward.attempt');
+    expect(() => parseForwardTrailer({ ...forwardTrailer, prcUs: -1 })).toThrow('forward trailer.prcUs');
   });
 });

@@ -1,6 +1,6 @@
+import { areHeaders, areWords, hasFields, isCallHead, isRecord, isWhole } from './hand-checks.ts';
 import { isReceiptRow, isTicketRow } from './job-row.ts';
 import { limits } from './limits.ts';
-import { errorName, headerNamePattern, headerValuePattern, methodPattern, pathPattern } from './messages.ts';
 import { runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
 import type { RunAnswer, RunRequest, RunTrailer } from './messages.ts';
 import { parseWith } from './schema.ts';
@@ -28,67 +28,26 @@ export function parseRunTrailer(value: unknown): RunTrailer {
 /** Whether {@link runRequestSchema} gives back a value, read as JSON, as it is: it is good and has no field that we do not know. */
 export function isRunRequest(value: unknown): value is RunRequest {
   if (!isRecord(value)) return false;
-  const { method, path, headers, mode, ticket } = value;
-  return (
-    Object.keys(value).length === 5 &&
-    typeof method === 'string' &&
-    methodPattern.test(method) &&
-    typeof path === 'string' &&
-    path.length <= limits.pathBytes &&
-    pathPattern.test(path) &&
-    (mode === 'http' || mode === 'event') &&
-    areHeaders(headers) &&
-    isTicketRow(ticket)
-  );
+  return hasFields(value, 5) && isCallHead(value) && isTicketRow(value['ticket']);
 }
 
 /** The same for {@link runAnswerSchema}. */
 export function isRunAnswer(value: unknown): value is RunAnswer {
   if (!isRecord(value)) return false;
   const { status, headers } = value;
-  return Object.keys(value).length === 2 && isWhole(status, 200, 599) && areHeaders(headers);
+  return hasFields(value, 2) && isWhole(status, 200, 599) && areHeaders(headers);
 }
 
 /** The same for {@link runTrailerSchema}. */
 export function isRunTrailer(value: unknown): value is RunTrailer {
   if (!isRecord(value)) return false;
-  const { receipt, batch, index, error, errorType } = value;
-  let fields = 3;
-  if (error !== undefined) {
-    if (typeof error !== 'string' || error.length > limits.errorMessageChars) return false;
-    fields++;
-  }
-  if (errorType !== undefined) {
-    if (typeof errorType !== 'string' || !errorName.test(errorType)) return false;
-    fields++;
-  }
+  const { receipt, batch, index } = value;
+  const words = areWords(value);
   return (
-    Object.keys(value).length === fields &&
+    words !== undefined &&
+    hasFields(value, 3 + words) &&
     isWhole(batch, 1, Number.MAX_SAFE_INTEGER) &&
     isWhole(index, 0, limits.settlementRows - 1) &&
     isReceiptRow(receipt)
   );
-}
-
-function areHeaders(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length > limits.headersCount) return false;
-  let chars = 0;
-  for (let i = 0; i < value.length; i++) {
-    const pair: unknown = value[i];
-    if (!Array.isArray(pair) || pair.length !== 2) return false;
-    const name: unknown = pair[0];
-    const text: unknown = pair[1];
-    if (typeof name !== 'string' || typeof text !== 'string') return false;
-    if (!headerNamePattern.test(name) || !headerValuePattern.test(text)) return false;
-    chars += name.length + text.length;
-  }
-  return chars <= limits.headersBytes;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isWhole(value: unknown, min: number, max: number): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
 }

@@ -43,6 +43,12 @@ export const labelsRecord = z
   )
   .refine((labels) => Object.keys(labels).length <= limits.labels, `must be at most ${limits.labels} labels`);
 
+/** Name of a secret: a variable in capitals that is not the network's own. */
+export const secretName = z
+  .string()
+  .regex(/^[A-Z_][A-Z0-9_]{0,63}$/, 'must be 1 to 64 of A–Z, 0–9 and _, and not begin with a digit')
+  .refine((name) => !name.startsWith('ORB_'), 'must not begin with ORB_');
+
 /** A list in which nothing stands twice. */
 export function listOf<T extends z.ZodType>(item: T, min: number, max: number, keyOf: (item: z.output<T>) => unknown = (one) => one) {
   return z

@@ -83,11 +83,22 @@ export function parsePrepared(value: unknown): PreparedTransaction {
  * and v follow one another in every transaction, and the body's text serves for both the signed bytes and the block.
  */
 export function prepareTransaction(transaction: Transaction): PreparedTransaction {
-  const { v, chain, kind, body, signatures } = transaction;
-  const head = `{"body":${canonical(body as unknown as Json)},"chain":"${chain}","kind":"${kind}"`;
-  const message = utf8(`${labels.transaction}\n${head},"v":${v}}`);
-  const text = `${head},"signatures":${canonical(signatures as unknown as Json)},"v":${v}}`;
-  return { transaction, id: sha256(message), message, text };
+  const head = headText(transaction, canonical(transaction.body as unknown as Json));
+  const message = messageOf(head);
+  return { transaction, id: sha256(message), message, text: wholeText(head, transaction.signatures) };
+}
+
+/** Canonical JSON up to the signatures, without its end. */
+function headText({ chain, kind }: Pick<Transaction, 'chain' | 'kind'>, body: string): string {
+  return `{"body":${body},"chain":"${chain}","kind":"${kind}"`;
+}
+
+function messageOf(head: string): Uint8Array {
+  return utf8(`${labels.transaction}\n${head},"v":1}`);
+}
+
+function wholeText(head: string, signatures: readonly Signature[]): string {
+  return `${head},"signatures":${canonical(signatures as unknown as Json)},"v":1}`;
 }
 
 function readTransaction(value: unknown): Transaction {
@@ -122,10 +133,31 @@ export function signTransaction<K extends TransactionKind>(
 ): Transaction<K> {
   const unsigned = { v: 1 as const, chain, kind, body };
   const message = unsignedBytes(unsigned as unknown as Transaction);
-  const signatures = signers
-    .map((signer) => ({ key: signer.publicKey, signature: signer.sign(message) }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { ...unsigned, signatures } as unknown as Transaction<K>;
+  return { ...unsigned, signatures: signaturesOf(message, signers) } as unknown as Transaction<K>;
+}
+
+/**
+ * Makes and signs a transaction and keeps its bytes. @param text the body as canonical JSON
+ * @throws OrbError as {@link parseTransaction} does
+ */
+export function signPrepared<K extends TransactionKind>(
+  chain: ChainId,
+  kind: K,
+  { body, text }: { readonly body: TransactionBody<K>; readonly text: string },
+  signers: readonly Signer[],
+): PreparedTransaction {
+  parseWith(transactionBodies[kind] as z.ZodType<TransactionBody>, body, kind);
+  const unsigned = { v: 1 as const, chain, kind, body };
+  const head = headText(unsigned as unknown as Transaction, text);
+  const message = messageOf(head);
+  const transaction = { ...unsigned, signatures: signaturesOf(message, signers) } as unknown as Transaction;
+  const whole = wholeText(head, transaction.signatures);
+  checkSize(whole.length);
+  return { transaction, id: sha256(message), message, text: whole };
+}
+
+function signaturesOf(message: Uint8Array, signers: readonly Signer[]): Signature[] {
+  return signers.map((signer) => ({ key: signer.publicKey, signature: signer.sign(message) })).sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 /** The keys whose signatures on the transaction are right. */

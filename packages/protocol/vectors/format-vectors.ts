@@ -145,6 +145,7 @@ export function manifestVectors(): Json {
     'an image for each call': { ...image, handler: 'job', concurrency: 1, isolation: 'container' },
     WebAssembly: wasm,
     'hosts of the network': { ...smallest, network: ['public', 'example.org', 'api.example.org:8443'] },
+    'secrets by name': { ...smallest, secrets: ['API_KEY', '_A1'] },
     'an environment': { ...smallest, env: { GREETING: 'hello, é', _a1: '' } },
   };
   const refused: Record<string, Json> = {
@@ -168,7 +169,7 @@ export function manifestVectors(): Json {
     'network for WebAssembly': { ...wasm, network: ['example.org'] },
     'network for an image': { ...image, network: ['public'] },
     'what is deterministic and reaches the network': { ...smallest, network: ['public'], deterministic: true },
-    'secrets, not supported yet': { ...smallest, secrets: ['TOKEN'] },
+    'a secret with the network’s own prefix': { ...smallest, secrets: ['ORB_TOKEN'] },
     'image of another digest': { ...image, image: `example.org/hello@sha256:${vectorHash('other')}` },
     'image without a digest': { ...image, image: 'example.org/hello:latest' },
     'image kind without an image': { ...image, image: null },
@@ -178,6 +179,8 @@ export function manifestVectors(): Json {
     'bundle run as a container': { ...smallest, runtime: 'container' },
     'WebAssembly that runs many calls at once': { ...wasm, concurrency: 2 },
     'WebAssembly run by Deno': { ...wasm, runtime: 'deno-2' },
+    'a secret in small letters': { ...smallest, secrets: ['token'] },
+    'a secret that is a variable too': { ...smallest, secrets: ['A'], env: { A: '1' } },
     'an empty environment': { ...smallest, env: {} },
     'a variable of the network’s own': { ...smallest, env: { ORB_JOB: '1' } },
     'a variable with a name that is none': { ...smallest, env: { 'A-B': '1' } },

@@ -5,6 +5,7 @@ import { linkMessageVectors } from './link-message-vectors.ts';
 import { rootVectors, rowProofVectors, rowVectors } from './job-vectors.ts';
 import { chainVectors, transactionVectors } from './ledger-vectors.ts';
 import { ordererChangeVectors } from './sample-orderer-change.ts';
+import { secretVectors } from './secret-vectors.ts';
 import { descriptorVectors, ed25519Vectors, handshakeVectors, signedRequestVectors, stateVectors } from './peer-vectors.ts';
 
 /** Every vector file: its name, and what makes its content. */
@@ -26,6 +27,7 @@ export const vectorFiles: Readonly<Record<string, () => Json>> = {
   'link-handshake.json': handshakeVectors,
   'link-messages.json': linkMessageVectors,
   'ed25519.json': ed25519Vectors,
+  'secrets.json': secretVectors,
   'states.json': stateVectors,
 };
 

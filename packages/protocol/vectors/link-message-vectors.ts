@@ -27,6 +27,7 @@ export const linkMessages = {
     accepting: true,
     seeds: [sampleIds.version],
     lastBatch: 1,
+    secrets: [[sampleIds.function, 2]],
   },
   offerAnswer: { settledBatch: 1, timeMs: sampleTime },
   signedRoot: root,
@@ -39,6 +40,8 @@ export const linkMessages = {
     rotations: [],
   },
   seedAnswer: { seeding: false, reason: 'full' },
+  secretsRequest: { function: sampleIds.function, rotations: [] },
+  secretsAnswer: { number: 2 },
   drop: { function: sampleIds.function, version: sampleIds.version, transaction: {}, rotations: [] },
   runRequest: {
     ticket,

@@ -297,6 +297,37 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
         });
       });
 
+      it('writes a failure with its cause and its own frames, by lines of the bundle; the caller gets the message alone', async () => {
+        const fail = `\nconst deep = () => { throw new Error('deep') };\nconst fail = async () => { try { deep() } catch (cause) { throw new TypeError('no good', { cause }) } };\n`;
+        for (const source of [
+          `${fail}export default async () => { await fail() }`,
+          `/*! orb bundle: commonjs */\n${fail}exports.default = fail;`,
+        ]) {
+          const first = source.startsWith('/*!') ? 3 : 2;
+          const lines: string[] = [];
+          const usage = await run(source, jobOf(null, { log: (level, line) => void lines.push(`${level} ${line}`) })).then(
+            ({ finished }) => finished,
+          );
+          expect(usage).toMatchObject({ outcome: 'function-failed', error: 'no good' });
+          expect(lines).toHaveLength(1);
+          expect(lines[0]).toMatch(/^error TypeError: no good\n {4}at /);
+          expect(lines[0]).toContain(`(function.js:${first + 1}:65)`);
+          expect(lines[0]).toContain('\ncaused by Error: deep\n');
+          expect(lines[0]).toContain(`at deep (function.js:${first}:28)`);
+          expect(lines[0]).not.toMatch(/harness|anonymous|file:/);
+        }
+      });
+
+      it('says of a stack that lies or explodes what can be said', async () => {
+        for (const stack of ['get stack() { throw new Error("boom") }', 'stack = Symbol("s")', 'stack = { toString() { throw 1 } }']) {
+          const source = `class Odd extends Error { ${stack} }; export default () => { throw new Odd('odd') }`;
+          const lines: string[] = [];
+          const usage = await run(source, jobOf(null, { log: (_level, line) => void lines.push(line) })).then(({ finished }) => finished);
+          expect(usage).toMatchObject({ outcome: 'function-failed', error: 'odd' });
+          expect(lines.join('\n')).toContain('odd');
+        }
+      });
+
       it('bounds the log in lines and length', async () => {
         const lines: string[] = [];
         await run(
@@ -375,9 +406,9 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
 
     describe('loading', () => {
       it('fails with the function’s own message', async () => {
-        await expect(sandbox.start(programOf('throw new Error("not today")'))).rejects.toMatchObject({
+        await expect(sandbox.start(programOf('\nthrow new Error("not today")'))).rejects.toMatchObject({
           code: 'load-failed',
-          message: 'not today',
+          message: 'not today (function.js:2:7)',
         });
         await expect(sandbox.start(programOf('export const x = 1'))).rejects.toMatchObject({
           code: 'load-failed',

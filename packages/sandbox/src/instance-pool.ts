@@ -6,6 +6,8 @@ export interface PooledProgram {
   /** Whose data the instances may hold: they are shared with nobody else. */
   readonly tenant: string;
   readonly version: Hex32;
+  /** Tells programs of one version apart whose surroundings differ: their instances are not shared. */
+  readonly generation?: number;
   /** Jobs that one instance may run at once. */
   readonly concurrency: number;
   /** Counted against the pool's budget while an instance lives. */
@@ -272,7 +274,7 @@ export class InstancePool {
   #keyOf(program: PooledProgram): string {
     const known = this.#keys.get(program);
     if (known !== undefined) return known;
-    const key = `${program.tenant}/${program.version}`;
+    const key = `${program.tenant}/${program.version}/${program.generation ?? ''}`;
     this.#keys.set(program, key);
     return key;
   }

@@ -20,7 +20,10 @@ export interface Sandbox {
    * where it is absent, as much as they want.
    */
   allowSpares?(memoryMiB: number): void;
-  /** What the owner lends, as far as this engine enforces it. May be called again at any time. */
+  /**
+   * What the owner lends, as far as this engine enforces it. May be called again at any time.
+   * @throws OrbError `not-supported` for what functions cannot be held to here; then nothing has changed
+   */
   limit?(lent: LentLimits): Promise<void>;
   /** CPU time of all its processes so far, those that have ended too, microseconds. */
   cpuUs?(): number;

@@ -40,7 +40,9 @@ export class SandboxByKind implements Sandbox {
   }
 
   async limit(lent: LentLimits): Promise<void> {
-    await Promise.all([this.#kinds.bundle.limit?.(lent), this.#kinds.image.limit?.(lent)]);
+    // One after the other: what the first cannot be held to changes nothing at the second.
+    await this.#kinds.bundle.limit?.(lent);
+    await this.#kinds.image.limit?.(lent);
   }
 
   cpuUs(): number {

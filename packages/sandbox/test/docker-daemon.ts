@@ -33,8 +33,12 @@ function findReason(): string | undefined {
   return undefined;
 }
 
-/** Starts `dockerd` and a registry on private places. @throws Error with the engine's own last words */
-export async function startDockerDaemon(): Promise<DockerDaemon> {
+/**
+ * Starts `dockerd` and a registry on private places.
+ * @param runtimes more of them, by name: path of the program
+ * @throws Error with the engine's own last words
+ */
+export async function startDockerDaemon(runtimes: Readonly<Record<string, string>> = {}): Promise<DockerDaemon> {
   const folder = mkdtempSync(join(tmpdir(), 'orb-docker-'));
   const started: Started[] = [];
   const stop = async () => {
@@ -43,7 +47,7 @@ export async function startDockerDaemon(): Promise<DockerDaemon> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const engine = await startEngine(folder);
+    const engine = await startEngine(folder, runtimes);
     started.push(engine);
     const port = await freePort();
     started.push(startRegistry(folder, port));
@@ -62,7 +66,7 @@ interface Started {
   readonly log: string;
 }
 
-async function startEngine(folder: string): Promise<Started> {
+async function startEngine(folder: string, runtimes: Readonly<Record<string, string>>): Promise<Started> {
   mkdirSync(join(folder, 'data'));
   writeFileSync(join(folder, 'daemon.json'), '{}');
   // A name of its own in containerd: one that runs already on this computer is never shared.
@@ -85,6 +89,7 @@ async function startEngine(folder: string): Promise<Started> {
     '--bridge=none',
     '--iptables=false',
     '--ip-forward=false',
+    ...Object.entries(runtimes).flatMap(([name, path]) => ['--add-runtime', `${name}=${path}`]),
   ]);
 }
 

@@ -162,6 +162,7 @@ function configOf(lines: readonly string[]): Record<string, unknown> {
     else if (word === 'USER') config['User'] = rest;
     else if (word === 'EXPOSE') add('ExposedPorts', `${rest}/tcp`);
     else if (word === 'VOLUME') add('Volumes', rest);
+    else if (word === 'LABEL') config['Labels'] = { ...(config['Labels'] as object | undefined), ...Object.fromEntries([rest.split('=')]) };
     else if (word === 'HEALTHCHECK') config['Healthcheck'] = { Test: ['CMD-SHELL', rest], Interval: 1e9 };
     else throw new Error(`The tests know no ${line}`);
   }

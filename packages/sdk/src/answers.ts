@@ -138,6 +138,14 @@ export const nodesSchema = z.object({
 /** A node that is linked to this super node now. */
 export type NodeInfo = z.output<typeof nodesSchema>['nodes'][number];
 
+export const secretsSchema = z.object({
+  number: count.nullable(),
+  names: z.array(text).max(1_000),
+  nodes: z.array(z.object({ node: hex32, holds: count.nullable(), linked: z.boolean() })).max(10_000),
+});
+/** What a super node keeps of a function's secrets: never a value. `holds` is the number that a node says it has. */
+export type SecretsInfo = z.output<typeof secretsSchema>;
+
 const replicaCounts = z.object({ ready: count, wanted: count });
 export const functionsSchema = z.object({
   functions: z

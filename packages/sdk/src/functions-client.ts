@@ -22,12 +22,14 @@ import {
   functionSchema,
   functionsSchema,
   logEntrySchema,
+  secretsSchema,
   seedStepSchema,
   versionRecordSchema,
   type Committed,
   type FunctionInfo,
   type FunctionSummary,
   type LogEntry,
+  type SecretsInfo,
   type SeedStep,
 } from './answers.ts';
 import { parseFunctionPath } from './function-path.ts';
@@ -236,6 +238,30 @@ export class FunctionsClient {
     });
   }
 
+  /** What this super node keeps of a function's secrets, and which nodes hold them. @throws OrbError `forbidden` for another key */
+  async secrets(path: string, control: Signer): Promise<SecretsInfo> {
+    return this.#http.json(secretsPath(path), secretsSchema, { signWith: { signer: control, chain: await this.#chain() } });
+  }
+
+  /**
+   * Hands in sealed boxes of a function's secrets, each for one node, of at most limits.secretBoxesAtOnce nodes; resolves when
+   * those that are linked have answered. Boxes are made with `@orb/protocol/sealed-box`; a browser cannot make them.
+   * @param update.number higher than before takes the place of all boxes; the same adds to them
+   * @throws OrbError `conflict` for a number of before, `forbidden` for another key, `too-large`, `store-full`
+   */
+  async handOutSecrets(
+    path: string,
+    update: {
+      readonly number: number;
+      readonly names: readonly string[];
+      readonly boxes: readonly (readonly [node: Hex32, base64: string])[];
+    },
+    control: Signer,
+  ): Promise<SecretsInfo> {
+    const signWith = { signer: control, chain: await this.#chain() };
+    return this.#http.json(secretsPath(path), secretsSchema, { method: 'PUT', body: { v: 1, ...update }, signWith });
+  }
+
   /** What signs a request that names its account. @throws OrbError `unknown-account` */
   async signedBy(owner: Owner): Promise<Pick<ApiRequest, 'headers' | 'signWith'>> {
     return { headers: { 'orb-account': await this.#nameOf(owner) }, signWith: await this.#signature(owner) };
@@ -251,6 +277,11 @@ export class FunctionsClient {
   async #signature(owner: Owner): Promise<{ signer: Signer; chain: string }> {
     return { signer: owner.signer, chain: await this.#chain() };
   }
+}
+
+function secretsPath(path: string): string {
+  const { owner, name } = parseFunctionPath(path);
+  return `/v1/functions/${owner}/${name}/secrets`;
 }
 
 /** A version's record, checked: its id is the hash of its manifest. */

@@ -15,6 +15,7 @@ export type {
   LogEntry,
   NetworkInfo,
   NodeInfo,
+  SecretsInfo,
   SeedStep,
 } from './answers.ts';
 export type { CallerAccess } from './calls/caller-link.ts';

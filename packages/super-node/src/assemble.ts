@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
+import { OwnTransactions, superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
 import type { ChangeDesk, Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
+import { Arrivals } from './arrivals/arrivals.ts';
 import { RecentJobs } from './analytics/recent-jobs.ts';
 import { StatusFeed } from './analytics/status-feed.ts';
 import { takeStatus } from './analytics/status.ts';
@@ -32,6 +34,8 @@ import { LinkDoor } from './relay/link-door.ts';
 import { NodeLinks } from './relay/node-links.ts';
 import { TicketRoots } from './relay/ticket-roots.ts';
 import { Scheduler } from './scheduler/scheduler.ts';
+import { SecretBook } from './secrets/secret-book.ts';
+import { SecretRelay } from './secrets/secret-relay.ts';
 import { AskSeeders } from './seeding/ask-seeders.ts';
 import { KeepReplicas } from './seeding/keep-replicas.ts';
 import { Publications } from './seeding/publications.ts';
@@ -39,6 +43,7 @@ import { SettlementSide } from './settlement/settlement-side.ts';
 import { answerNestedCall } from './steps/answer-nested-call.ts';
 import { Treasury } from './treasury.ts';
 import type { CallContext } from './steps/call-context.ts';
+import { TimeLimits } from './steps/time-limits.ts';
 
 /** What a super node stands on: one adapter for each port. */
 export interface SuperNodeParts {
@@ -50,12 +55,16 @@ export interface SuperNodeParts {
   /** Where the ledger's orderer is changed. */
   readonly desk?: ChangeDesk | undefined;
   readonly store: BlobStore;
+  /** Sealed boxes of secrets. */
+  readonly boxes: BlobStore;
   readonly transport: LinkTransport;
   readonly keys: NetworkFolder;
   /** Certificate of the HTTP side; without it plain HTTP. */
   readonly gatewayTls?: { readonly cert: string; readonly key: string } | undefined;
   /** How nodes' roots are verified. @default the rule's own `verify` */
   readonly verify?: typeof verify;
+  /** Where settlements are made; the ledger may know it. @default one that nobody knows */
+  readonly own?: OwnTransactions;
   readonly log: Log;
 }
 
@@ -97,6 +106,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
+  const forwards = new TimeLimits({ nowMs });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
     { nodes, peers },
@@ -105,7 +115,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
     { folder: config.folder, identity, lostGraceMs: config.lostGraceMs, unsignedGraceMs: config.unsignedGraceMs },
-    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify },
+    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify, own: parts.own ?? new OwnTransactions() },
   );
   const { settlement, allowances, journal, openJobs, sweeper } = money;
   const parameters = () => follower.parameters;
@@ -131,7 +141,21 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     others.nodesChanged();
     statusFeed.changed();
   };
-  const seeding = { nodes, publications: new Publications({ ledger }), onSeeded: nodesChanged };
+  const publications = new Publications({ ledger });
+  const secrets = new SecretRelay({
+    book: await SecretBook.open({ folder: join(config.folder, 'secrets') }, { boxes: parts.boxes }),
+    functions,
+    nodes,
+    publications,
+    log,
+    onChange: (fn) => {
+      nodesChanged();
+      replicas.check(fn);
+    },
+    onEnded: (node, fn) => replicas.endedOn(node, fn),
+    onDropped: (versions) => replicas.dropped(versions),
+  });
+  const seeding = { nodes, publications, secrets, onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
 
   const nodeLinks = new NodeLinks({
@@ -139,6 +163,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     fetchCode: (sha256) => fetchCode(sha256, { store: parts.store, peers }),
     functions,
     nodes,
+    secrets,
     settlement,
     dispatches,
     logs,
@@ -158,10 +183,13 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nodes,
     peers,
     scheduler,
+    arrivals: new Arrivals({}, { nowMs: () => performance.now() }),
+    functionLimit: perSecond(config.callsPerSecondOfFunction),
     allowances,
     settlement,
     journal,
     dispatches,
+    forwards,
     recentJobs,
     logs,
     ticketRoots,
@@ -186,7 +214,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     { ledger, log, nowMs, duties: allDuties({ ledger, parameters }) },
   );
   const seeders = new AskSeeders({ ...identity, everyMs: config.challengeEveryMs }, { ledger, functions, nodes, nowMs, log });
-  const follow = [allowances, sweeper, functions, replicas, others, caretaker, openJobs, seeders].map(
+  const follow = [allowances, sweeper, functions, secrets, replicas, others, caretaker, openJobs, seeders].map(
     (part) => (event: Parameters<typeof part.apply>[0]) => part.apply(event),
   );
   const follower = await LedgerFollower.start({
@@ -225,6 +253,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     superNode,
     software,
     seeding,
+    secrets,
     statusFeed,
     log,
     ...guards,
@@ -236,12 +265,14 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
 
   const clock = startClock({
     everyTick: () => {
-      ticketRoots.signAll();
+      ticketRoots.signDue();
       dispatches.expireOverdue();
+      forwards.expireOverdue();
       if (nodes.forgetFull()) scheduler.nodesChanged();
     },
     settleEveryMs: config.settleEveryMs,
     settle: () => settlement.settle(),
+    settleFull: () => settlement.settleFull(),
     everySecond: async () => {
       nodes.fade();
       others.endLateAnswers();
@@ -259,6 +290,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     await waitUntilIdle(dispatches);
     statusFeed.stop();
     await gateway.close();
+    ticketRoots.signAll();
     await clock.stop();
     await others.stop();
     await replicas.stop();
@@ -279,7 +311,6 @@ function gatewayGuards(
   deps: { functions: FunctionRegistry; parameters: () => LedgerFollower['parameters']; treasury: Treasury | undefined },
 ) {
   const { treasury } = deps;
-  const callsPerSecond = callRate(config);
   const { faucetPerMinute } = config;
   return {
     publicUrl: config.gateway.url?.replace(/\/$/, '') ?? '',
@@ -291,9 +322,14 @@ function gatewayGuards(
         : undefined,
     streamIdleMs: config.streamIdleMs,
     endedStreams: new EndedStreams(),
-    callLimit: callsPerSecond === null ? undefined : new RateLimit({ perSecond: callsPerSecond, burst: 2 * callsPerSecond }, { nowMs }),
+    callLimit: perSecond(callRate(config)),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };
+}
+
+/** A rate with a burst of two seconds. */
+function perSecond(rate: number | null): RateLimit | undefined {
+  return rate === null ? undefined : new RateLimit({ perSecond: rate, burst: 2 * rate }, { nowMs });
 }
 
 async function waitUntilIdle(dispatches: Dispatches): Promise<void> {

@@ -26,6 +26,8 @@ export interface CallRequest {
   readonly mode: 'http' | 'event';
   /** Whole, or on its way. */
   readonly body: Uint8Array | RequestStream;
+  /** Who makes it, as far as turns and room to wait go: an address, or a function. */
+  readonly from?: string | undefined;
   /** Whoever signed the request; undefined for the public. */
   readonly identity: RequestIdentity | undefined;
   /** The account that a token or a calling function stands for: as good as a signature by one of its keys. */

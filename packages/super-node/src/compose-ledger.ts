@@ -20,7 +20,16 @@ import {
   type Evidence,
   type ReplicaLedger,
 } from '@orb/ledger/replica';
-import { chainId, isOrbError, OrbError, superNodeId, type OrdererCertificate, type Signer, type verify } from '@orb/protocol';
+import {
+  chainId,
+  isOrbError,
+  OrbError,
+  superNodeId,
+  type OrdererCertificate,
+  type OwnTransactions,
+  type Signer,
+  type verify,
+} from '@orb/protocol';
 import type { SuperNodeConfig } from './config.ts';
 import type { NetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
@@ -33,6 +42,7 @@ const askMs = 3_000;
 interface Dependencies {
   readonly log: Log;
   readonly verify: typeof verify;
+  readonly own: OwnTransactions;
   /** Ends this super node and starts it again. */
   readonly again: () => void;
 }
@@ -167,12 +177,12 @@ function ordererOf(
 async function tryOrdering(
   config: SuperNodeConfig,
   { genesis, superNode }: NetworkFolder,
-  { log, verify: check, key, change }: Dependencies & { readonly key: Signer; readonly change: OrdererCertificate | undefined },
+  { log, verify: check, own, key, change }: Dependencies & { readonly key: Signer; readonly change: OrdererCertificate | undefined },
 ): Promise<Ordering | undefined> {
   const folder = join(config.folder, 'ledger');
   let ledger: LedgerEngine;
   try {
-    ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: key, verify: check, ...(change && { change }) });
+    ledger = await openEmbeddedLedger({ folder, genesis, ordererKey: key, verify: check, own, ...(change && { change }) });
   } catch (error) {
     // In the first epoch a key that is not the genesis's is a mistake of the operator's.
     if (!isOrbError(error) || error.code !== 'forbidden' || error.details?.['epoch'] === 1) throw error;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startChangeWatch } from '@orb/ledger/change';
 import { startSpreading } from '@orb/ledger/replica';
 import { WssTransport } from '@orb/link/wss';
-import { KnownSignatures, OrbError, superNodeId } from '@orb/protocol';
+import { KnownSignatures, limits, OrbError, OwnTransactions, superNodeId } from '@orb/protocol';
 import { openDiskStore } from '@orb/store/disk';
 import { assembleSuperNode, type RunningSuperNode } from './assemble.ts';
 import { openLedgerSide } from './compose-ledger.ts';
@@ -11,6 +11,9 @@ import { splitListen, type SuperNodeConfig } from './config.ts';
 import { readNetworkFolder } from './init.ts';
 import type { Log } from './log.ts';
 import { startingAgain } from './starting-again.ts';
+
+/** All owners' sealed boxes together. */
+const boxesQuotaBytes = 512 * 1024 * 1024;
 
 /**
  * Starts a super node on this computer from its folder: its ledger, code on disk, links over secure WebSockets. Where a
@@ -33,9 +36,15 @@ async function startOnce(
     ...(config.links.address !== undefined && { publicAddress: config.links.address }),
   });
   const store = await openDiskStore({ directory: join(config.folder, 'code'), quotaBytes: config.codeQuotaMiB * 1024 * 1024 });
-  // What settlement has verified, the ledger need not verify again.
+  const boxes = await openDiskStore({
+    directory: join(config.folder, 'secrets', 'boxes'),
+    quotaBytes: boxesQuotaBytes,
+    maxBlobBytes: limits.secretBoxBytes,
+  });
+  // What settlement has verified, or made itself, the ledger need not work out again.
   const { verify } = new KnownSignatures();
-  const side = await openLedgerSide(config, keys, { log, verify, again });
+  const own = new OwnTransactions();
+  const side = await openLedgerSide(config, keys, { log, verify, own, again });
   const { ledger, refusals, cosignatures, desk, onChange } = side;
   try {
     const running = await assembleSuperNode(config, {
@@ -44,11 +53,13 @@ async function startOnce(
       refusals,
       desk,
       store,
+      boxes,
       transport,
       keys,
       gatewayTls,
       log,
       verify,
+      own,
     });
     const spreading = startSpreading({
       ledger,

@@ -51,6 +51,8 @@ export const superNodeConfigSchema = z.strictObject({
    * this computer or a proxy on it.
    */
   callsPerSecond: z.number().positive().nullable().optional(),
+  /** Calls per second of one function, whoever makes them; null: no limit. */
+  callsPerSecondOfFunction: z.number().positive().nullable().default(null),
   /** Grants per minute to one address; 0: no faucet here. */
   faucetPerMinute: z.number().min(0).default(10),
   /** Disk for functions' code; beyond it uploads are refused. */
@@ -59,7 +61,7 @@ export const superNodeConfigSchema = z.strictObject({
   streamBytes: z.int().min(limits.bodyBytes).default(limits.streamBytes),
   /** How long a caller may take no byte of a response that streams, or send none of a request that does. */
   streamIdleMs: z.int().min(100).max(900_000).default(60_000),
-  maxWaitingCalls: z.int().min(0).max(1_000_000).default(1_000),
+  maxWaitingCalls: z.int().min(0).max(1_000_000).default(2_000),
   maxWaitMs: z.int().min(0).max(60_000).default(5_000),
   settleEveryMs: z.int().min(20).max(60_000).default(250),
   /** Of before. */

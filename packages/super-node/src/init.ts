@@ -1,6 +1,16 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSigner, OrbError, randomBytes, toHex, unitsPerCredit, type Genesis, type Parameters, type Signer } from '@orb/protocol';
+import {
+  createSigner,
+  newestRules,
+  OrbError,
+  randomBytes,
+  toHex,
+  unitsPerCredit,
+  type Genesis,
+  type Parameters,
+  type Signer,
+} from '@orb/protocol';
 import { createGenesis, parseGenesis } from '@orb/ledger';
 
 export interface InitOptions {
@@ -25,6 +35,7 @@ function parametersOf({ network, disputeWindowMs = 3_600_000, minBond = 100n * u
     minBond: minBond.toString(),
     faucetGrant: test ? (1_000n * unitsPerCredit).toString() : '0',
     faucetTotal: test ? (10_000n * unitsPerCredit).toString() : '0',
+    rules: newestRules,
   };
 }
 

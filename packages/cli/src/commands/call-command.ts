@@ -29,7 +29,7 @@ export function addCallCommand(program: Command, context: CommandContext): void 
   program
     .command('call')
     .description('call a function; its output goes to stdout as it is')
-    .argument('<function>', 'OWNER/NAME')
+    .argument('<function>', 'OWNER/NAME, or NAME of your own')
     .argument('[input]', 'the input, or - to read it from stdin')
     .option('-d, --data <text>', 'the input')
     .option('-f, --file <file>', 'a file with the input; any bytes')
@@ -52,8 +52,25 @@ function collectHeader(text: string, previous: readonly (readonly [string, strin
   return [...previous, [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]];
 }
 
-async function call(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
-  if (!flags.buffer) return streamCall(session, path, word, flags);
+async function call(session: Session, given: string, word: string | undefined, flags: CallFlags): Promise<void> {
+  const path = await session.callPath(given);
+  try {
+    await (flags.buffer ? callWhole : callStreaming)(session, path, word, flags);
+  } catch (error) {
+    throw await withLogHint(session, path, error);
+  }
+}
+
+/** Of your own function, its log says more. */
+async function withLogHint(session: Session, path: string, error: unknown): Promise<unknown> {
+  if (!isOrbError(error) || error.faultOf !== 'function' || error.hint !== undefined) return error;
+  const [owner = '', name = ''] = path.split('/');
+  if (!(await session.keys.accounts()).includes(owner)) return error;
+  const { code, message, details } = error;
+  return new OrbError(code, { message, hint: `See where: orb logs ${owner}/${name}`, ...(details && { details }), cause: error });
+}
+
+async function callWhole(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
   const body = await readInput(flags, word, session.terminal.streams.stdin);
   const answer = await withTopUp(session, path, () => sendCall(session, path, body, flags));
   if (session.options.verbose) describeCall(answer, session);
@@ -67,7 +84,7 @@ function checkStatus(status: number): void {
 }
 
 /** The output as it comes. */
-async function streamCall(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
+async function callStreaming(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
   if (session.options.json) throw new OrbError('invalid-request', { message: '--json needs the whole output: leave --no-buffer out.' });
   const { stdin } = session.terminal.streams;
   const source = isWeb(flags) ? await streamInput(flags, word, stdin) : undefined;

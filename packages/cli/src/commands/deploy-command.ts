@@ -6,11 +6,12 @@ import { parseImagePlace } from '../deploy/image-registry.ts';
 import type { CodeSource } from '../deploy/read-code.ts';
 import { budgetDefaults } from '../deploy/ensure-allowance.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
+import { reportJson } from '../secrets/describe-secrets.ts';
 import type { Session } from '../session/session.ts';
 import { formatInstant, formatMoney, shortId } from '../terminal/format.ts';
 import { renderFacts } from '../terminal/table.ts';
 import type { CommandContext } from './command-context.ts';
-import { baseUnits, credits, duration, memory, networkHosts, variables, wholeNumber } from './option-values.ts';
+import { baseUnits, credits, duration, memory, networkHosts, secretNames, variables, wholeNumber } from './option-values.ts';
 
 interface DeployFlags {
   readonly image?: string;
@@ -23,6 +24,7 @@ interface DeployFlags {
   readonly handler?: string;
   readonly isolation?: IsolationTier;
   readonly env?: Readonly<Record<string, string>> | false;
+  readonly secrets?: readonly string[];
   readonly network?: readonly string[];
   readonly budget?: bigint;
   readonly allowanceFor?: number;
@@ -82,6 +84,11 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
       variables,
     )
     .option('--no-env', 'no environment')
+    .option(
+      '--secrets <names>',
+      'names of secrets that its environment holds, with commas between them; none for none. Their values: orb secrets put',
+      secretNames,
+    )
     .option(
       '--network <hosts>',
       'what fetch may reach, with commas between: api.example.com, example.com:8443, or public for every public host; none takes it back',
@@ -151,6 +158,7 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
     ...(flags.handler !== undefined && { handler: flags.handler }),
     ...(flags.isolation !== undefined && { isolation: flags.isolation }),
     ...(flags.env !== undefined && { env: flags.env || undefined }),
+    ...(flags.secrets && { secrets: [...flags.secrets] }),
     ...(flags.network && { network: [...flags.network] }),
     ...(flags.private && { visibility: 'private' as const }),
     ...(flags.public && { visibility: 'public' as const }),
@@ -159,7 +167,7 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
 }
 
 function jsonOf(
-  { identity, url, version, change, bundle, allowance, ready, wanted }: Deployment,
+  { identity, url, version, change, bundle, allowance, secrets, ready, wanted }: Deployment,
   files: FunctionFiles,
   descriptor: object,
 ): object {
@@ -171,6 +179,7 @@ function jsonOf(
     change,
     code: { sha256: bundle.sha256, bytes: bundle.code.byteLength },
     allowance,
+    secrets: secrets ? reportJson(secrets) : null,
     replicas: { ready, wanted },
     files: {
       descriptor: files.descriptorPath(identity),

@@ -5,7 +5,7 @@ import { deployFunction } from '../deploy/deploy-function.ts';
 import { FunctionFiles } from '../deploy/function-files.ts';
 import { keepToppedUp } from '../deploy/top-up.ts';
 import { devLoop, type DevEvent } from '../dev/dev-loop.ts';
-import { LogLines } from '../logs/log-lines.ts';
+import { LogLines, withPlaces } from '../logs/log-lines.ts';
 import { readLogs } from '../logs/read-logs.ts';
 import { reportError } from '../session/report-error.ts';
 import type { Session } from '../session/session.ts';
@@ -52,11 +52,12 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
       { orb, owner, files, signal, onOpened: () => undefined, onShort: (_, error) => report(error) },
     ).catch(report);
   };
-  const lines = new LogLines(terminal.style);
+  const places = session.sourcePlaces(path);
+  const lines = new LogLines(terminal.style, places);
   const showLogs = async () => {
     const onLost = () => terminal.note(terminal.noteStyle.warn('! The network has gone; the log goes on when it is back.'));
     for await (const entry of readLogs({ path, follow: true, tail: 0 }, { orb, owner, signal, onLost }))
-      terminal.print(options.json ? JSON.stringify({ type: 'log', ...entry }) : lines.render(entry));
+      terminal.print(options.json ? JSON.stringify({ type: 'log', ...withPlaces(entry, places) }) : lines.render(entry));
   };
   await devLoop(file, { deploy, signal, onEvent });
   await Promise.all([logs, kept]);

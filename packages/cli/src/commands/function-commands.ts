@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { OrbError, type ControlAction } from '@orb/protocol';
 import { parseFunctionPath, type FunctionInfo, type Orb } from '@orb/sdk';
 import { FunctionFiles, type FunctionIdentity } from '../deploy/function-files.ts';
+import { SecretsSync } from '../secrets/sync-secrets.ts';
 import type { Session } from '../session/session.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { confirm } from '../terminal/confirm.ts';
@@ -22,7 +23,7 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
   program
     .command('revert')
     .description('make an earlier version of a function the current one again')
-    .argument('<function>', 'OWNER/NAME')
+    .argument('<function>', 'OWNER/NAME, or NAME of your own')
     .requiredOption('--to <number>', 'number of the version, 1 for the first', wholeNumber(1, 1_000_000_000))
     .action(async (path: string, { to }: { to: number }, command: Command) =>
       control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`),
@@ -32,15 +33,12 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
       .command(type)
       .description(description)
       .argument('<function>', 'OWNER/NAME, or NAME of your own')
-      .action(async (path: string, _: unknown, command: Command) => {
-        const session = context.session(command);
-        await control(session, await session.ownPath(path), { type }, done);
-      });
+      .action(async (path: string, _: unknown, command: Command) => control(context.session(command), path, { type }, done));
   }
   program
     .command('decommission')
     .description('end a function for ever: nodes drop it, its name becomes free')
-    .argument('<function>', 'OWNER/NAME')
+    .argument('<function>', 'OWNER/NAME, or NAME of your own')
     .option('--yes', 'do not ask')
     .action(async (path: string, flags: { yes?: boolean }, command: Command) =>
       decommission(context.session(command), path, flags.yes === true),
@@ -94,17 +92,20 @@ export async function identify(orb: Orb, path: string): Promise<{ readonly ident
   return { identity: { chain, owner, name, incarnation: info.record.incarnation, id: info.record.id }, info };
 }
 
-async function control(session: Session, path: string, action: ControlAction, done: string): Promise<void> {
+async function control(session: Session, given: string, action: ControlAction, done: string): Promise<void> {
   const orb = await session.orb();
-  const { identity, info } = await identify(orb, path);
+  const { identity, info } = await identify(orb, await session.ownPath(given));
   if (action.type === 'revert' && action.number > info.record.latest) {
     throw new OrbError('not-found', {
       message: `${identity.owner}/${identity.name} has no version ${action.number}.`,
       hint: `Its latest is ${info.record.latest}.`,
     });
   }
-  const secret = await new FunctionFiles({ home: session.home }, { keys: session.keys }).openControl(identity, info.record.controlKey);
+  const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
+  const secret = await files.openControl(identity, info.record.controlKey);
   const committed = await orb.functions.control(identity.id, action, secret);
+  // The version that runs now may need them, on nodes that have come since.
+  if (action.type === 'revert' || action.type === 'start') await new SecretsSync({ orb, files }).sync(identity, info.record);
   session.result(
     { function: `${identity.owner}/${identity.name}`, action: action.type, transaction: committed.id, height: committed.height },
     () => {

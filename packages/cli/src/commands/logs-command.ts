@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { LogLines } from '../logs/log-lines.ts';
+import { LogLines, withPlaces } from '../logs/log-lines.ts';
 import { readLogs } from '../logs/read-logs.ts';
 import type { Session } from '../session/session.ts';
 import type { CommandContext } from './command-context.ts';
@@ -25,7 +25,8 @@ async function showLogs(session: Session, given: string, { follow = false, tail 
   const { orb, owner } = await session.orbAs();
   const path = await session.ownPath(given);
   const { terminal, signal, options } = session;
-  const lines = new LogLines(terminal.style);
+  const places = session.sourcePlaces(path);
+  const lines = new LogLines(terminal.style, places);
   let isLost = false;
   const onLost = ({ message }: { readonly message: string }) => {
     if (!isLost) terminal.note(terminal.noteStyle.warn(`! ${message} Trying again …`));
@@ -33,6 +34,6 @@ async function showLogs(session: Session, given: string, { follow = false, tail 
   };
   for await (const entry of readLogs({ path, follow, tail }, { orb, owner, signal, onLost })) {
     isLost = false;
-    terminal.print(options.json ? JSON.stringify(entry) : lines.render(entry));
+    terminal.print(options.json ? JSON.stringify(withPlaces(entry, places)) : lines.render(entry));
   }
 }

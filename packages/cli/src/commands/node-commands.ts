@@ -110,6 +110,7 @@ async function start(session: Session, flags: StartFlags): Promise<void> {
     {
       dataFolder,
       signer,
+      unsealer: signer,
       chain: network.chain,
       label: flags.label,
       superNodes: [...network.superNodes],

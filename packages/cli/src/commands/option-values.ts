@@ -68,3 +68,8 @@ export function variables(text: string, before?: unknown): Readonly<Record<strin
 export function networkHosts(text: string): readonly string[] {
   return text === 'none' ? [] : text.split(',').map((part) => part.trim());
 }
+
+/** `API_KEY,TOKEN`, or `none`. The manifest says which are names. */
+export function secretNames(text: string): readonly string[] {
+  return text === 'none' ? [] : text.split(',').map((part) => part.trim());
+}

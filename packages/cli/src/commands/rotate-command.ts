@@ -1,6 +1,10 @@
 import type { Command } from 'commander';
-import { FunctionFiles } from '../deploy/function-files.ts';
+import { asOrbError } from '@orb/protocol';
+import type { FunctionInfo } from '@orb/sdk';
+import { FunctionFiles, type FunctionIdentity } from '../deploy/function-files.ts';
+import { SecretsSync } from '../secrets/sync-secrets.ts';
 import type { Session } from '../session/session.ts';
+import { cleanText } from '../terminal/clean-text.ts';
 import { shortId } from '../terminal/format.ts';
 import type { CommandContext } from './command-context.ts';
 import { identify } from './function-commands.ts';
@@ -38,6 +42,7 @@ async function rotate(session: Session, path: string, { recoveryKey = false, los
   }
   const kept = [await files.putNextInPlace(identity, 'client-secret'), recovery && (await files.putNextInPlace(identity, 'recovery'))];
   await files.writeDescriptor(identity, orb.url, control);
+  await syncSecrets(new SecretsSync({ orb, files }), identity, { ...record, controlKey: control.publicKey }, session);
   const secret = files.secretPath(identity, 'client-secret');
   const fn = `${identity.owner}/${identity.name}`;
   const before = kept.filter((file) => file !== undefined);
@@ -48,5 +53,18 @@ async function rotate(session: Session, path: string, { recoveryKey = false, los
       `${style.good('✓')} ${style.strong(fn)} has a new client secret ${style.quiet(shortId(control.publicKey))}${recovery ? ' and a new recovery key' : ''}.`,
       style.quiet(`  Back up ${secret}. What was before is worth nothing any more: ${before.join(', ') || 'it is not on this machine'}`),
     ].join('\n');
+  });
+}
+
+/** Nodes are given the secrets anew, signed by the new client secret. Where they cannot be had, the new key stands all the same. */
+async function syncSecrets(
+  secrets: SecretsSync,
+  identity: FunctionIdentity,
+  record: FunctionInfo['record'],
+  { terminal }: Session,
+): Promise<void> {
+  await secrets.sync(identity, record).catch((error: unknown) => {
+    const { message, hint = '' } = asOrbError(error);
+    terminal.note(`${terminal.noteStyle.warn('!')} The secrets are not handed out anew: ${cleanText(message)} ${cleanText(hint)}`);
   });
 }

@@ -19,7 +19,7 @@ export function addVersionCommands(program: Command, context: CommandContext): v
   program
     .command('versions')
     .description('every version of a function, newest first; an arrow marks what answers calls')
-    .argument('<function>', 'OWNER/NAME')
+    .argument('<function>', 'OWNER/NAME, or NAME of your own')
     .action(async (path: string, _: unknown, command: Command) => listVersions(context.session(command), path));
   program
     .command('pull')
@@ -35,7 +35,8 @@ async function readVersions(orb: Orb, path: string): Promise<{ readonly info: Fu
   return { info, versions: await orb.functions.versions(info.record.id) };
 }
 
-async function listVersions(session: Session, path: string): Promise<void> {
+async function listVersions(session: Session, given: string): Promise<void> {
+  const path = await session.callPath(given);
   const { info, versions } = await readVersions(await session.orb(), path);
   const shares = new Map(info.record.traffic);
   const total = [...shares.values()].reduce((sum, weight) => sum + weight, 0);

@@ -195,6 +195,7 @@ function describe({ split, ...rules }: Proposal): [name: string, value: string][
     ['faucet', `${formatMoney(rules.faucetGrant)} a grant, ${formatMoney(rules.faucetTotal)} an account`],
     ['bond answers for', span(rules.unbondingMs ?? parameterDefaults.unbondingMs)],
     ['recovery', span(rules.recoveryMs ?? parameterDefaults.recoveryMs)],
+    ['rules', String(rules.rules ?? 1)],
     ['challenges', span(rules.challengeMs ?? parameterDefaults.challengeMs)],
   ];
 }

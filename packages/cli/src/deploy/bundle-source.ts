@@ -12,6 +12,8 @@ export interface Bundle {
   readonly sha256: Hex32;
   /** The source files that went in, absolute; those of npm packages too. */
   readonly inputs: readonly string[];
+  /** Where each place of the code was in the sources: stays on this machine. */
+  readonly sourceMap?: string;
   /** Words of esbuild that do not stop it. */
   readonly warnings: readonly string[];
 }
@@ -33,7 +35,8 @@ export async function bundleSource(file: string): Promise<Bundle> {
     .catch((failure: BuildFailure) => {
       throw badSource(failure, file);
     });
-  const code = result.outputFiles[0]!.contents;
+  const output = (ending: string) => result.outputFiles.find(({ path: name }) => name.endsWith(ending))!;
+  const code = output('.js').contents;
   if (code.byteLength > limits.codeBytes) {
     throw new OrbError('too-large', {
       message: `${file} bundles to ${formatBytes(code.byteLength)}; the limit is ${formatBytes(limits.codeBytes)}.`,
@@ -43,6 +46,7 @@ export async function bundleSource(file: string): Promise<Bundle> {
   return {
     code,
     sha256: sha256(code),
+    sourceMap: output('.js.map').text,
     inputs: Object.keys(result.metafile.inputs).map((input) => join(dirname(path), input)),
     warnings: result.warnings.map(({ text, location }) => `${location ? `${location.file}:${location.line}: ` : ''}${text}`),
   };
@@ -66,7 +70,9 @@ function buildAs(format: 'commonjs' | 'module', path: string) {
     absWorkingDir: folder,
     outfile: join(folder, 'function.js'),
     plugins: [builtIns],
-    sourcemap: false,
+    // Beside the code, which stays as it would be without.
+    sourcemap: 'external',
+    sourcesContent: false,
     metafile: true,
     logLevel: 'silent',
   });

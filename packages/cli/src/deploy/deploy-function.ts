@@ -18,6 +18,8 @@ import { formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { budgetDefaults, checkBudget, checkFunds, firstUnits, type AllowanceState, type Budget } from './ensure-allowance.ts';
 import { budgetSpent, topUp } from './top-up.ts';
+import { checkSecrets, handOutSecrets } from './deploy-secrets.ts';
+import type { SyncReport } from '../secrets/sync-secrets.ts';
 import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 import { readCode, readingOf, type CodeForDeploy, type CodeSource } from './read-code.ts';
 
@@ -55,6 +57,8 @@ export interface Deployment {
   readonly allowance: AllowanceState;
   /** At every super node that got one. */
   readonly allowances: readonly AllowanceState[];
+  /** Undefined where the version needs none. */
+  readonly secrets: SyncReport | undefined;
   readonly ready: number;
   readonly wanted: number;
 }
@@ -77,6 +81,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
   const manifest = makeManifest(place.terms, options.manifest, bundle);
+  await checkSecrets(place.identity, manifest, place.info, dependencies);
   const budget = await budgetOf(place.identity, options, dependencies);
   checkBudget(manifest, budget);
   if (place.isNew) await checkFunds(orb, owner, firstUnits(manifest, budget));
@@ -87,6 +92,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
 
   progress.step('Writing to the ledger');
   const change = await publish(place, manifest, dependencies);
+  if (bundle.sourceMap !== undefined) await dependencies.files.writeSourceMap(place.identity, versionId(manifest), bundle.sourceMap);
   if (network.parameters.split.seedingBps > 0) await publishPieces(place.identity, manifest, bundle.code, dependencies);
   progress.done(change === 'unchanged' ? 'This version is the current one already' : `Function and version are on the ledger`);
 
@@ -100,9 +106,10 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
     `Allowance: ${formatMoney(leftUnits)} for this function${allowances.length > 1 ? `, at ${allowances.length} super nodes` : ''}`,
   );
 
+  const secrets = await handOutSecrets(place.identity, manifest, dependencies);
   const replicas = await waitForSeeders(place.identity, manifest, dependencies);
   const url = `${gatewayOf(network, orb)}/fn/${place.identity.owner}/${place.identity.name}`;
-  return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, allowances, ...replicas };
+  return { identity: place.identity, url, version: versionId(manifest), change, bundle, allowance, allowances, secrets, ...replicas };
 }
 
 /** The budget said now, else the one said before, else the default. */
@@ -131,6 +138,8 @@ function makeManifest(before: ManifestTerms, terms: ManifestTerms, { code, sha25
 interface Place {
   readonly identity: FunctionIdentity;
   readonly isNew: boolean;
+  /** Undefined for a new one. */
+  readonly info: FunctionInfo | undefined;
   /** Limits and terms of the version that runs now: what is not said anew stays. */
   readonly terms: ManifestTerms;
 }
@@ -146,8 +155,9 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
   }
   const { holder, incarnation } = await orb.functions.nameState(owner.id, name);
   const identity = { chain: network.chain, owner: account.name, name, incarnation, id: functionId(owner.id, name, incarnation) };
-  if (holder === undefined) return { identity, isNew: true, terms: {} };
-  const { record, version } = await orb.functions.show(`${account.name}/${name}`);
+  if (holder === undefined) return { identity, isNew: true, info: undefined, terms: {} };
+  const info = await orb.functions.show(`${account.name}/${name}`);
+  const { record, version } = info;
   await files.openControl(identity, record.controlKey).catch((cause: unknown) => {
     throw new OrbError('name-taken', {
       message: `${account.name}/${name} exists, and this machine cannot change it: ${(cause as Error).message}`,
@@ -155,7 +165,7 @@ async function findPlace(name: string, network: NetworkInfo, { orb, owner, owner
       cause,
     });
   });
-  return { identity, isNew: false, terms: termsOf(version) };
+  return { identity, isNew: false, info, terms: termsOf(version) };
 }
 
 function termsOf(version: FunctionInfo['version']): ManifestTerms {

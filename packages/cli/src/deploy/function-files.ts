@@ -1,5 +1,5 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import {
   OrbError,
   parseDescriptor,
@@ -9,8 +9,10 @@ import {
   type Descriptor,
   type FunctionId,
   type Signer,
+  type VersionId,
 } from '@orb/protocol';
 import { z } from 'zod';
+import type { StoredKey } from '../key-store/key-file.ts';
 import type { KeyStore } from '../key-store/key-store.ts';
 import type { Budget } from './ensure-allowance.ts';
 
@@ -19,6 +21,9 @@ const budgetSchema = z.object({
   budgetUnits: z.string().regex(/^[0-9]{1,20}$/),
   allowanceMs: z.number().int().positive(),
 });
+
+/** Source maps of a function: logs of earlier versions are read too. */
+const keptMaps = 16;
 
 /** Which function, on which network. */
 export interface FunctionIdentity {
@@ -64,15 +69,33 @@ export class FunctionFiles {
     return join(this.#home, 'functions', owner, `${name}.${chain.slice(0, 8)}-${incarnation}.budget.json`);
   }
 
+  /** Where the source map of a version is kept, if it was deployed from here. */
+  sourceMapPath({ owner, name }: Pick<FunctionIdentity, 'owner' | 'name'>, version: string): string {
+    return join(this.#home, 'functions', owner, `${name}.maps`, `${version}.json`);
+  }
+
+  /** Keeps the source map of a version, and of those before it the newest few. */
+  async writeSourceMap(identity: FunctionIdentity, version: VersionId, sourceMap: string): Promise<void> {
+    const path = this.sourceMapPath(identity, version);
+    const folder = dirname(path);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await writeFile(path, sourceMap);
+    const names = await readdir(folder);
+    if (names.length <= keptMaps) return;
+    const files = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })));
+    const old = files.toSorted((a, b) => b.at - a.at).slice(keptMaps);
+    for (const { name } of old) await rm(join(folder, name), { force: true });
+  }
+
   /** Makes both keys, or opens those that an interrupted deploy has left. They are on disk before the ledger hears of them. */
-  async makeSecrets(identity: FunctionIdentity): Promise<{ readonly control: Signer; readonly recovery: Signer }> {
+  async makeSecrets(identity: FunctionIdentity): Promise<{ readonly control: StoredKey; readonly recovery: StoredKey }> {
     const make = (kind: 'client-secret' | 'recovery') =>
       this.#keys.openOrCreate(this.secretPath(identity, kind), { purpose: kind, name: keyName(identity) });
     return { control: await make('client-secret'), recovery: await make('recovery') };
   }
 
   /** @throws OrbError `key-store` when the client secret is not on this machine, or is not the function's current one */
-  async openControl(identity: FunctionIdentity, controlKey: string): Promise<Signer> {
+  async openControl(identity: FunctionIdentity, controlKey: string): Promise<StoredKey> {
     const path = this.secretPath(identity, 'client-secret');
     const signer = await this.#keys.open(path, { purpose: 'client-secret', name: keyName(identity) });
     if (!signer) {
@@ -88,6 +111,17 @@ export class FunctionFiles {
       });
     }
     return signer;
+  }
+
+  /** A client secret of before, while it is kept beside the current one. */
+  openControlOfBefore(identity: FunctionIdentity, controlKey: string): Promise<StoredKey | undefined> {
+    const label = { purpose: 'client-secret', name: keyName(identity) } as const;
+    return this.#keys.openKept(this.secretPath(identity, 'client-secret'), controlKey, label);
+  }
+
+  /** Where the sealed values of the function's secrets are. */
+  secretsPath({ owner, name, chain, incarnation }: FunctionIdentity): string {
+    return join(this.#home, 'functions', owner, `${name}.${chain.slice(0, 8)}-${incarnation}.secrets.json`);
   }
 
   /** @throws OrbError `key-store` when the recovery key is not on this machine, or is not the function's current one */

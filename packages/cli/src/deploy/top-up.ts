@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OrbError, isOrbError, parseManifest, type FunctionId, type Manifest } from '@orb/protocol';
-import type { NetworkInfo, Orb, Owner } from '@orb/sdk';
+import type { FunctionInfo, NetworkInfo, Orb, Owner } from '@orb/sdk';
 import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import { formatMoney } from '../terminal/format.ts';
 import { budgetDefaults, ensureAllowances, type AllowanceState, type Budget } from './ensure-allowance.ts';
-import type { FunctionFiles } from './function-files.ts';
+import { SecretsSync } from '../secrets/sync-secrets.ts';
+import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 
 /** Super nodes that the budget is shared by at most: each can spend its part, in league with a node, and no more. */
 const maxSuperNodes = 4;
 
 /** A function, and what it may cost. */
 export interface PaidFunction {
+  readonly identity: FunctionIdentity;
+  readonly record: FunctionInfo['record'];
+
   readonly functionId: FunctionId;
   readonly manifest: Manifest;
   readonly budget: Budget;
@@ -27,7 +31,7 @@ interface TopUpDependencies {
  * @throws OrbError `insufficient-funds`
  */
 export async function topUp(
-  { functionId, manifest, budget }: PaidFunction,
+  { functionId, manifest, budget }: Pick<PaidFunction, 'functionId' | 'manifest' | 'budget'>,
   { superNode }: NetworkInfo,
   { orb, owner }: TopUpDependencies,
   options: { readonly force?: boolean } = {},
@@ -47,7 +51,7 @@ export async function paidFunction(path: string, orb: Orb, files: FunctionFiles)
   const identity = { chain, owner, name, incarnation: record.incarnation, id: record.id };
   if (!version) throw new OrbError('gone', { message: `${path} has no version to pay for.` });
   const budget = (await files.readBudget(identity)) ?? budgetDefaults;
-  return { functionId: record.id, manifest: parseManifest(version['manifest']), budget };
+  return { identity, record, functionId: record.id, manifest: parseManifest(version['manifest']), budget };
 }
 
 /**
@@ -88,12 +92,15 @@ export async function keepToppedUp(
   }: TopUpDependencies & KeepEvents & { readonly files: FunctionFiles; readonly signal: AbortSignal },
 ): Promise<void> {
   const short = new Set<string>();
+  const secrets = new SecretsSync({ orb, files });
   do {
     for (const path of paths) {
       try {
         const fn = await paidFunction(path, orb, files);
         const states = await topUp(fn, await orb.network(), { orb, owner });
         if (openedOf(states).length > 0) onOpened(path, openedOf(states));
+        // Nodes that have come since may have the secrets as well.
+        await secrets.sync(fn.identity, fn.record);
         if (states.length === 0) throw budgetSpent(fn.budget);
         short.delete(path);
       } catch (error) {

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
 import { OrbError, canonical, createSigner, hex32, isHex32, utf8, type Hex32, type Signer } from '@orb/protocol';
+import { createUnsealer, type Unsealer } from '@orb/protocol/sealed-box';
 import { z } from 'zod';
 
 /** What a key is for; part of what its encryption authenticates, so that files cannot be swapped. */
@@ -40,6 +41,9 @@ export const keyFileSchema = z.strictObject({
 });
 export type KeyFile = z.output<typeof keyFileSchema>;
 
+/** A key that was opened: it signs, and opens what is sealed to it. */
+export type StoredKey = Signer & Unsealer;
+
 /** Names a key without its secret. */
 export interface KeyLabel {
   readonly purpose: KeyPurpose;
@@ -76,10 +80,10 @@ export async function createKeyFile(
 }
 
 /**
- * The signer in a key file. The seed must give the public key that the file names.
+ * The key in a key file. The seed must give the public key that the file names.
  * @throws OrbError `key-store` for a wrong passphrase or a changed file
  */
-export async function openKeyFile(file: KeyFile, passphrase: () => Promise<string>): Promise<Signer> {
+export async function openKeyFile(file: KeyFile, passphrase: () => Promise<string>): Promise<StoredKey> {
   const seed = file.encryption === null ? file.secret : await decryptSeed(file, await passphrase());
   const signer = isHex32(seed) ? createSigner(seed) : undefined;
   if (signer?.publicKey !== file.publicKey) {
@@ -88,7 +92,7 @@ export async function openKeyFile(file: KeyFile, passphrase: () => Promise<strin
       hint: 'Restore it from your back-up.',
     });
   }
-  return signer;
+  return { ...signer, unseal: (box) => createUnsealer(seed).unseal(box) };
 }
 
 async function decryptSeed({ v, purpose, name, publicKey, encryption, secret }: KeyFile, passphrase: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { link, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OrbError, accountId, isAccountName, parseWith, type AccountId, type Hex32, type Signer } from '@orb/protocol';
-import { createKeyFile, keyFileSchema, openKeyFile, type KeyFile, type KeyLabel } from './key-file.ts';
+import { OrbError, accountId, isAccountName, parseWith, type AccountId, type Hex32 } from '@orb/protocol';
+import { createKeyFile, keyFileSchema, openKeyFile, type KeyFile, type KeyLabel, type StoredKey } from './key-file.ts';
 import { readPrivate, writePrivate } from './private-file.ts';
 
 export interface KeyStoreOptions {
@@ -68,7 +68,7 @@ export class KeyStore {
   }
 
   /** Opens a key; undefined when the file is not there. @throws OrbError `key-store` */
-  async open(path: string, label: KeyLabel): Promise<Signer | undefined> {
+  async open(path: string, label: KeyLabel): Promise<StoredKey | undefined> {
     const file = await this.peek(path);
     if (!file) return undefined;
     if (file.purpose !== label.purpose || file.name !== label.name) {
@@ -80,7 +80,7 @@ export class KeyStore {
   }
 
   /** Makes a key, durable before this returns. @throws OrbError `key-store` when the file is there already */
-  async create(path: string, label: KeyLabel, options: { readonly encrypted?: boolean } = {}): Promise<Signer> {
+  async create(path: string, label: KeyLabel, options: { readonly encrypted?: boolean } = {}): Promise<StoredKey> {
     const passphrase = options.encrypted === false ? undefined : await this.#passphrases.forNewKey();
     const file = await createKeyFile(label, passphrase);
     if (!(await writePrivate(path, `${JSON.stringify(file, null, 2)}\n`, { replace: false }))) {
@@ -89,7 +89,7 @@ export class KeyStore {
     return openKeyFile(file, async () => passphrase ?? '');
   }
 
-  async openOrCreate(path: string, label: KeyLabel, options: { readonly encrypted?: boolean } = {}): Promise<Signer> {
+  async openOrCreate(path: string, label: KeyLabel, options: { readonly encrypted?: boolean } = {}): Promise<StoredKey> {
     return (await this.open(path, label)) ?? this.create(path, label, options);
   }
 
@@ -97,7 +97,7 @@ export class KeyStore {
    * Makes the key that is to take another's place, or opens the one that an interrupted change has left. It stands beside
    * the other until {@link putNextInPlace}.
    */
-  openOrCreateNext(path: string, label: KeyLabel): Promise<Signer> {
+  openOrCreateNext(path: string, label: KeyLabel): Promise<StoredKey> {
     return this.openOrCreate(nextPath(path), label);
   }
 
@@ -109,10 +109,15 @@ export class KeyStore {
   /** The next key is the key from now on; the one before stays beside it under its own name. @returns where, if there was one */
   async putNextInPlace(path: string): Promise<string | undefined> {
     const before = await this.peek(path);
-    const kept = before && path.replace(/\.json$/, `.was-${before.publicKey.slice(0, 8)}.json`);
+    const kept = before && keptPath(path, before.publicKey);
     if (kept !== undefined) await link(path, kept).catch(ignoreExisting);
     await rename(nextPath(path), path);
     return kept;
+  }
+
+  /** An earlier key, as {@link putNextInPlace} has kept it; undefined when it is not there any more. */
+  openKept(path: string, publicKey: Hex32, label: KeyLabel): Promise<StoredKey | undefined> {
+    return this.open(keptPath(path, publicKey), label);
   }
 
   /** Takes the next key away: it was not wanted after all. */
@@ -126,7 +131,7 @@ export class KeyStore {
   }
 
   /** The account's id and signer. @throws OrbError `key-store` when its key is not here */
-  async openAccount(name: string): Promise<{ readonly id: AccountId; readonly signer: Signer }> {
+  async openAccount(name: string): Promise<{ readonly id: AccountId; readonly signer: StoredKey }> {
     const path = this.pathOfAccount(name);
     const signer = await this.open(path, { purpose: 'account', name });
     if (signer) return { id: this.accountOf((await this.peek(path))!), signer };
@@ -135,6 +140,10 @@ export class KeyStore {
       hint: `Make the account: orb account create ${name} – or copy its key file to ${this.#folder}.`,
     });
   }
+}
+
+function keptPath(path: string, publicKey: Hex32): string {
+  return path.replace(/\.json$/, `.was-${publicKey.slice(0, 8)}.json`);
 }
 
 function nextPath(path: string): string {

@@ -3,8 +3,8 @@ import { link, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { OrbError } from '@orb/protocol';
 
-/** No file of ours comes near this. */
-const maxBytes = 64 * 1024;
+/** No key file comes near this. */
+const keyFileBytes = 64 * 1024;
 
 /**
  * Writes a file that only its owner may read, whole or not at all, flushed to disk.
@@ -41,7 +41,7 @@ export async function writePrivate(path: string, text: string, options: { readon
  * Reads a file that must be the reader's own and closed to everybody else; undefined when there is none.
  * @throws OrbError `key-store` naming the file and what is wrong with it
  */
-export async function readPrivate(path: string): Promise<string | undefined> {
+export async function readPrivate(path: string, options: { readonly maxBytes?: number } = {}): Promise<string | undefined> {
   let file;
   try {
     file = await open(path, 'r');
@@ -53,7 +53,8 @@ export async function readPrivate(path: string): Promise<string | undefined> {
   try {
     const stat = await file.stat();
     const shared = process.platform !== 'win32' && (stat.mode & 0o077) !== 0;
-    if (!stat.isFile() || stat.size > maxBytes) throw new OrbError('key-store', { message: `${path} is not a key file.` });
+    if (!stat.isFile() || stat.size > (options.maxBytes ?? keyFileBytes))
+      throw new OrbError('key-store', { message: `${path} is not such a file as it should be, or it is too large.` });
     if (shared)
       throw new OrbError('key-store', { message: `${path} can be read by others on this machine.`, hint: `Close it: chmod 600 ${path}` });
     return await file.readFile('utf8');

@@ -2,14 +2,18 @@ import type { LogEntry } from '@orb/sdk';
 import { cleanText } from '../terminal/clean-text.ts';
 import { shortId } from '../terminal/format.ts';
 import type { Style } from '../terminal/style.ts';
+import type { SourcePlaces } from './source-places.ts';
 
 /** Writes a log for people: a heading where another job begins to speak, then its lines. */
 export class LogLines {
   readonly #style: Style;
+  readonly #places: SourcePlaces;
   #job: string | undefined;
 
-  constructor(style: Style) {
+  /** @param places where in the sources the places of stacks are */
+  constructor(style: Style, places: SourcePlaces) {
     this.#style = style;
+    this.#places = places;
   }
 
   /** The lines of one entry. */
@@ -17,7 +21,8 @@ export class LogLines {
     const { quiet, warn } = this.#style;
     if (entry.dropped !== undefined)
       return warn(`… ${entry.dropped} ${entry.dropped === 1 ? 'line' : 'lines'} dropped: they came too fast`);
-    const line = `${quiet(clock(entry.atMs))} ${this.#level(entry)} ${indent(cleanText(entry.text ?? '', { multiline: true, limit: 65_536 }))}`;
+    const text = cleanText(withPlaces(entry, this.#places).text ?? '', { multiline: true, limit: 65_536 });
+    const line = `${quiet(clock(entry.atMs))} ${this.#level(entry)} ${indent(text)}`;
     if (entry.job === this.#job) return line;
     this.#job = entry.job;
     const words = [`call ${entry.call ?? '?'}`, `job ${entry.job ?? '?'}`, `node ${shortId(entry.node ?? '?')}`];
@@ -29,6 +34,11 @@ export class LogLines {
     const paint = { debug: this.#style.quiet, info: this.#style.accent, warn: this.#style.warn, error: this.#style.bad }[level];
     return paint(level.padEnd(5));
   }
+}
+
+/** An entry with places in the sources instead of the bundle, where they are known here. */
+export function withPlaces(entry: LogEntry, places: SourcePlaces): LogEntry {
+  return entry.text === undefined ? entry : { ...entry, text: places.translate(entry.text, entry.version) };
 }
 
 /** `14:03:12.123`, in the time of this computer. */

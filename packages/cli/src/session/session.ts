@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { OrbError } from '@orb/protocol';
 import { Orb, type Owner } from '@orb/sdk';
+import { FunctionFiles } from '../deploy/function-files.ts';
 import { KeyStore } from '../key-store/key-store.ts';
 import { createPassphraseSource } from '../key-store/passphrase.ts';
+import { SourcePlaces } from '../logs/source-places.ts';
 import { createProgress, type Progress } from '../terminal/progress.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { defaultGateway, readProfile, writeProfile, type Profile } from './profile.ts';
@@ -121,6 +123,18 @@ export class Session {
   /** `OWNER/NAME` as it is; `NAME` is a function of the chosen account. */
   async ownPath(path: string): Promise<string> {
     return path.includes('/') ? path : `${await this.accountName()}/${path}`;
+  }
+
+  /** As `ownPath`, for who may be without an account: then `NAME` stays as it is, and is refused as a path. */
+  async callPath(path: string): Promise<string> {
+    return (await this.keys.accounts()).length === 0 ? path : this.ownPath(path);
+  }
+
+  /** Places in the sources of a function that was deployed from here. @param path `OWNER/NAME` */
+  sourcePlaces(path: string): SourcePlaces {
+    const [owner = '', name = ''] = path.split('/');
+    const files = new FunctionFiles({ home: this.home }, { keys: this.keys });
+    return new SourcePlaces((version) => files.sourceMapPath({ owner, name }, version));
   }
 
   async changeProfile(change: (profile: Profile) => Profile): Promise<void> {

@@ -1,13 +1,13 @@
 import { OrbError } from '@orb/protocol';
 import type { Terminal } from './terminal.ts';
 
-const maxChars = 1_024;
+const passphraseChars = 1_024;
 
 /**
  * Asks on the terminal without showing what is typed.
  * @throws OrbError `key-store` where there is no terminal, `cancelled` on Ctrl-C
  */
-export function promptHidden(terminal: Terminal, question: string): Promise<string> {
+export function promptHidden(terminal: Terminal, question: string, maxChars = passphraseChars): Promise<string> {
   const { stdin, stderr } = terminal.streams;
   if (!stdin.isTTY || !stdin.setRawMode) {
     throw new OrbError('key-store', {

@@ -2,6 +2,7 @@ import {
   accountId,
   createSigner,
   functionId,
+  newestRules,
   sha256,
   signTransaction,
   stateKeys,
@@ -142,6 +143,26 @@ export function authorityConformance(open: OpenLedger): void {
           [2, 1],
         ],
       });
+      await ledger.close();
+    });
+
+    test('versions that need secrets are taken once the rules allow it, which peers decide', async () => {
+      const { net, ledger } = await openNetwork(open, { rules: 1 });
+      const bob = await net.createAccount('bob');
+      const manifest = testManifest({ secrets: ['TOKEN'] });
+      await expect(net.createFunction(bob, 'early', manifest)).rejects.toMatchObject({ code: 'not-supported' });
+      const fn = await net.createFunction(bob, 'hello');
+      const publish = { function: fn.id, sequence: 1, action: { type: 'publish', manifest } } as const;
+      await expect(net.send('function.control', publish, fn.controlKey)).rejects.toMatchObject({ code: 'not-supported' });
+      const { fromHeight: _, ...current } = ledger.genesis.parameters;
+      const vote = (rules: number) => ({ type: 'parameters' as const, parameters: { ...current, version: 2, rules } });
+      const body = { account: accountId(treasury.publicKey), sequence: await net.next(treasury) };
+      await expect(net.send('peer.vote', { ...body, subject: vote(newestRules + 1) }, treasury)).rejects.toMatchObject({
+        code: 'invalid-request',
+      });
+      await net.send('peer.vote', { ...body, subject: vote(newestRules) }, treasury);
+      await net.send('function.control', publish, fn.controlKey);
+      expect(await ledger.get(stateKeys.function(fn.id))).toMatchObject({ latest: 2 });
       await ledger.close();
     });
 

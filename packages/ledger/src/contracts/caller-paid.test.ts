@@ -1,4 +1,14 @@
-import { accountId, stateKeys, superNodeId, verify, type CreditRecord, type JobRow, type Json, type VersionRecord } from '@orb/protocol';
+import {
+  accountId,
+  receiptsRoot,
+  stateKeys,
+  superNodeId,
+  verify,
+  type CreditRecord,
+  type JobRow,
+  type Json,
+  type VersionRecord,
+} from '@orb/protocol';
 import { expect, test } from 'vitest';
 import { setStage } from '../conformance/stage.ts';
 import { createMemoryLedger } from '../memory/memory-ledger.ts';
@@ -38,6 +48,7 @@ async function settleForCaller(jobs: (stage: Awaited<ReturnType<typeof setStage>
     time: head.time,
     parameters: genesis.parameters,
     verify,
+    receiptsRoot,
   };
   const execution = execute(net.sign('job.settle', body, superNode), new State(entries), env);
   await ledger.close();

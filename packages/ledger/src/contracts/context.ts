@@ -6,6 +6,7 @@ import {
   type Genesis,
   type Hex32,
   type Parameters,
+  type receiptsRoot,
   stateKeys,
   type verify,
 } from '@orb/protocol';
@@ -25,6 +26,7 @@ export interface Environment {
   /** The parameters that hold at that height. */
   readonly parameters: Parameters;
   readonly verify: typeof verify;
+  readonly receiptsRoot: typeof receiptsRoot;
   /** Only in a block that begins a new epoch. */
   readonly opening?: Opening | undefined;
 }

@@ -122,8 +122,15 @@ function requireVersion({ name, latest }: FunctionRecord, number: number): void 
     throw new OrbError('not-found', { message: `The function ${name} has no version ${number}; the latest is ${latest}.` });
 }
 
-function addVersion({ state }: Context, fn: string, number: number, given: Manifest): void {
+function addVersion({ state, env }: Context, fn: string, number: number, given: Manifest): void {
   const manifest = parseManifest(given);
+  // Who follows by the rules of before would take such a block for wrong.
+  if (manifest.secrets.length > 0 && (env.parameters.rules ?? 1) < 2) {
+    throw new OrbError('not-supported', {
+      message: 'The rules of this ledger allow no functions that need secrets yet.',
+      hint: 'When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=2',
+    });
+  }
   const id = versionId(manifest);
   const known = state.read<VersionRecord>(stateKeys.version(fn, id));
   if (known) {

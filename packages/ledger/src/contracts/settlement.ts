@@ -1,8 +1,6 @@
 import {
   OrbError,
-  receiptText,
   rootBytes,
-  rowsRoot,
   type AcknowledgementRow,
   type JobRowForm,
   type OpenJobRecord,
@@ -62,11 +60,11 @@ export function settlementRow(
 
 /** The node's signature over the root of exactly these rows, for this chain and this super node. */
 function checkProof(book: JobBook, { node: id, batch, signature, rows }: Batch): Refusal | undefined {
-  const { chain, verify } = book.context.env;
+  const { chain, verify, receiptsRoot } = book.context.env;
   const node = book.node(id);
   if (!node) return refusal('not-found', `There is no node ${id}.`);
-  const root = rowsRoot(rows.map(([ticket, receipt]) => receiptText(ticket, receipt)));
-  const message = rootBytes('receipts', { chain, superNode: book.superNode.id, node: id, batch, count: rows.length, root });
+  const facts = { batch, count: rows.length, root: receiptsRoot(rows) };
+  const message = rootBytes('receipts', { chain, superNode: book.superNode.id, node: id, ...facts });
   return verify(node.key, message, signature) ? undefined : refusal('bad-signature', 'The node has not signed these receipts.');
 }
 

@@ -20,8 +20,8 @@ export interface Tail {
   readonly marker: Marker;
 }
 
-/** How many entries are handed over before others may run. */
-const sliceEntries = 500;
+/** How long entries are made and handed over before others may run. */
+const sliceMs = 1;
 /** Records of the state that one batch holds: a snapshot brings a million. */
 const batchEntries = 20_000;
 
@@ -82,13 +82,14 @@ export class Checkpoint {
    */
   async write({ index, dirty, offsets, marker }: Tail): Promise<void> {
     let batch = this.#db.batch();
-    let count = 0;
     const put = (key: string, value: string): void => {
       batch.put(key, value);
-      count++;
     };
+    let sliceEnds = performance.now() + sliceMs;
     const pause = async (): Promise<void> => {
-      if (count % sliceEntries === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (performance.now() < sliceEnds) return;
+      await new Promise((resolve) => setImmediate(resolve));
+      sliceEnds = performance.now() + sliceMs;
     };
     try {
       for (const [key, value] of dirty) {

@@ -1,4 +1,14 @@
-import { canonical, chainId, OrbError, type Genesis, type Json, type OrdererCertificate, type Signer, type verify } from '@orb/protocol';
+import {
+  canonical,
+  chainId,
+  OrbError,
+  type Genesis,
+  type Json,
+  type OrdererCertificate,
+  type OwnTransactions,
+  type Signer,
+  type verify,
+} from '@orb/protocol';
 import { beginEpoch } from '../change/begin-epoch.ts';
 import { LedgerEngine, type Clock } from '../engine.ts';
 import { ordererKeyOf } from '../epochs.ts';
@@ -22,6 +32,8 @@ export interface EmbeddedLedgerOptions {
   readonly checkpoint?: CheckpointOptions;
   /** The rule's own `verify`, or one that knows what it has verified before. @default verify */
   readonly verify?: typeof verify;
+  /** What this process has made itself, which need not be read, written and added up again. @default nothing */
+  readonly own?: OwnTransactions;
 }
 
 /**
@@ -32,7 +44,7 @@ export interface EmbeddedLedgerOptions {
  * `ledger-corrupt` naming height and offset of the first damage
  */
 export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promise<LedgerEngine> {
-  const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint, verify: check, change } = options;
+  const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint, verify: check, own, change } = options;
   const opened = await openLedgerFolder({ folder, ...(given && { genesis: given }), checkpoint: lag });
   const { genesis, keeping } = opened;
   try {
@@ -46,7 +58,7 @@ export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promis
     const key = standing ? ordererKeyOf(standing.state, genesis, epoch) : genesis.ordererKey;
     if (key !== ordererKey.publicKey) throw notOrderer(folder, epoch);
     standing ??= await start(genesis, ordererKey, keeping);
-    return new LedgerEngine({ genesis, chain, ordererKey, clock, ...standing, verify: check }, { keeping });
+    return new LedgerEngine({ genesis, chain, ordererKey, clock, ...standing, verify: check, own }, { keeping });
   } catch (error) {
     await keeping.close();
     throw error;

@@ -5,6 +5,7 @@ import {
   createSigner,
   functionId,
   jobRow,
+  newestRules,
   nodeId,
   parseManifest,
   receiptText,
@@ -56,7 +57,7 @@ export function testGenesis(parameters: Partial<Genesis['parameters']> = {}): Ge
     treasuryKey: treasury.publicKey,
     ordererKey: orderer.publicKey,
     time: 1_800_000_000_000,
-    parameters: { disputeWindowMs: 10_000, graceMs: 5_000, minBond: '100', ...parameters },
+    parameters: { disputeWindowMs: 10_000, graceMs: 5_000, minBond: '100', rules: newestRules, ...parameters },
   });
   return { ...genesis, salt: sha256('orb test salt') };
 }

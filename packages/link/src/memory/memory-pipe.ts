@@ -11,6 +11,8 @@ export class MemoryPipe implements MessagePipe {
   #paused = false;
   #state: 'open' | 'closing' | 'gone' = 'open';
   buffered = 0;
+  readonly headRoom = 0;
+  readonly recordRoom = 16_384;
 
   private constructor(address: string) {
     this.address = address;
@@ -30,6 +32,10 @@ export class MemoryPipe implements MessagePipe {
     this.#outbox.push(message);
     this.buffered += message.length;
     this.#schedule();
+  }
+
+  sendFrom(slab: Buffer, start: number, end: number): void {
+    this.send(slab.subarray(start, end));
   }
 
   receive(receiver: MessageReceiver): void {

@@ -29,7 +29,7 @@ export function openWss(address: string, signal?: AbortSignal): Promise<{ pipe: 
     socket.once('upgrade', ({ socket: connection }) => {
       signal?.removeEventListener('abort', cancel);
       const exporter = exportKey(connection as TLSSocket);
-      const pipe = new WsPipe(socket, connection, address);
+      const pipe = new WsPipe(socket, connection, { address, dialled: true });
       if (exporter === undefined) socket.terminate();
       else socket.once('open', () => resolve({ pipe, exporter }));
     });

@@ -103,7 +103,7 @@ export class WssListener implements LinkListener {
   }
 
   async #link(webSocket: WebSocket, connection: TLSSocket, guest: Guest): Promise<void> {
-    const pipe = new WsPipe(webSocket, connection, guestName(connection));
+    const pipe = new WsPipe(webSocket, connection, { address: guestName(connection), dialled: false });
     const exporter = exportKey(connection);
     if (exporter === undefined) {
       pipe.destroy();

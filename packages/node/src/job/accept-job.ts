@@ -1,6 +1,7 @@
 import { jobId, OrbError, parseUnits, ticketFromRow, type CancelSignal, type JobId, type RunRequest, type Ticket } from '@orb/protocol';
 import type { Lending } from '../offer/lending.ts';
 import type { LinkSession } from '../link-session.ts';
+import type { SecretShelf } from '../secrets/secret-shelf.ts';
 import type { SeededVersion, SeedShelf } from '../seeding/seed-shelf.ts';
 import type { RefusalReason, Tally } from './tally.ts';
 
@@ -31,6 +32,7 @@ export interface JobDeskOptions {
 export interface JobDeskDependencies {
   readonly lending: Lending;
   readonly shelf: SeedShelf;
+  readonly secrets: Pick<SecretShelf, 'number'> | undefined;
   readonly tally: Tally;
   /** Microseconds on one monotonic clock. */
   readonly nowUs: () => number;
@@ -42,8 +44,8 @@ export interface JobDeskDependencies {
 export class JobDesk {
   readonly #options: Required<JobDeskOptions>;
   readonly #dependencies: JobDeskDependencies;
-  /** Jobs under way, by version. */
-  readonly #active = new Map<SeededVersion, number>();
+  /** Jobs under way, by version. A version that has none goes when its shelf lets go of it, not at every end of a job. */
+  readonly #active = new WeakMap<SeededVersion, number>();
   #running = 0;
   #delivering = 0;
   #busyMiB = 0;
@@ -74,6 +76,7 @@ export class JobDesk {
     const seeded =
       this.#dependencies.shelf.get(ticket.function, ticket.version) ??
       this.refuse('unknown-version', 'it does not hold this version of the function');
+    this.#checkSecrets(seeded);
     const rate = this.#checkRate(ticket, seeded);
     const timeoutMs = this.#payableMs(ticket, seeded, rate);
     this.#checkOnce(ticket, session);
@@ -95,8 +98,7 @@ export class JobDesk {
   leave({ seeded }: AcceptedJob): void {
     const { concurrency, memoryMiB } = seeded.manifest;
     const active = this.#active.get(seeded)! - 1;
-    if (active === 0) this.#active.delete(seeded);
-    else this.#active.set(seeded, active);
+    this.#active.set(seeded, active);
     if (active % concurrency === 0) this.#busyMiB -= memoryMiB;
     this.#running--;
     this.#checkIdle();
@@ -151,6 +153,11 @@ export class JobDesk {
     if (book.unsettledRows >= this.#options.maxUnsettledRows) {
       this.refuse('unsettled', `this super node has not settled ${book.unsettledRows} receipts`);
     }
+  }
+
+  #checkSecrets({ manifest, function: fn }: SeededVersion): void {
+    if (manifest.secrets.length > 0 && this.#dependencies.secrets?.number(fn) === undefined)
+      this.refuse('secrets', 'it does not hold the secrets of this function');
   }
 
   #checkRate(ticket: Ticket, { manifest }: SeededVersion): bigint {

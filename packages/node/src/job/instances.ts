@@ -1,3 +1,4 @@
+import type { FunctionId } from '@orb/protocol';
 import type { Lease } from '@orb/sandbox';
 import type { SeededVersion } from '../seeding/seed-shelf.ts';
 
@@ -12,6 +13,8 @@ export interface Instances {
   acquire(seeded: SeededVersion): Promise<Lease>;
   /** The version is no longer seeded: its instances end when their jobs have. */
   forget(seeded: SeededVersion): void;
+  /** The function's secrets are others now: instances with the old ones end when their jobs have, the next start with the new. */
+  renew(fn: FunctionId): void;
   /** Changes the memory that all instances together may have. */
   resize(memoryMiB: number): Promise<void>;
   /** Ends the instances without jobs, or all: then jobs under way end as `node-failed`, for others to run. */

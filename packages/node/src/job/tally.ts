@@ -10,6 +10,7 @@ export type RefusalReason =
   | 'no-memory'
   | 'unknown-version'
   | 'wrong-function'
+  | 'secrets'
   | 'rate-too-low'
   | 'above-price-cap'
   | 'max-cost-too-low'

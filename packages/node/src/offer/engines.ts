@@ -25,20 +25,30 @@ export class Engines {
     return this.#bundlesReport?.tier ?? 'process';
   }
 
-  /** Tries what this computer can enforce, within the owner's limits. @throws OrbError `sandbox-failed` without any engine */
+  /**
+   * Tries what this computer can enforce, within the owner's limits.
+   * @throws OrbError `sandbox-failed` without any engine, `not-supported` for limits that cannot be held here
+   */
   async open(lent: LentLimits): Promise<void> {
-    await this.#bundles.limit?.(lent);
+    await this.limit(lent);
     this.#bundlesReport = await this.#bundles.probe();
   }
 
+  /** @throws OrbError `not-supported` for what functions cannot be held to here; then nothing has changed */
   async limit(lent: LentLimits): Promise<void> {
     await this.sandbox.limit?.(lent);
   }
 
-  /** Runs images from now on, where that can be done, or not any more. */
+  /** Runs images from now on, where that can be done, or not any more. What the engine can do is asked again each time. */
   async useImages(on: boolean): Promise<void> {
-    if (on) this.#imagesReport ??= await this.#images?.probe();
+    if (on) this.#imagesReport = await this.#images?.probe();
     this.#imagesOn = on;
+  }
+
+  /** Why no image runs here, in words; undefined where they do, or are not wanted. */
+  get imagesTrouble(): string | undefined {
+    if (!this.#imagesOn || !this.#imagesReport || this.#imagesReport.runtimes.length > 0) return undefined;
+    return this.#imagesReport.layers.flatMap(({ active, remedy }) => (active ? [] : (remedy ?? [])))[0];
   }
 
   /** @throws OrbError `sandbox-failed` when nothing here isolates so well, naming what is missing */

@@ -14,8 +14,15 @@ export interface OfferFacts {
   readonly network: NetworkPolicy | undefined;
 }
 
+/** What this computer holds. */
+export interface OfferHoldings {
+  readonly seeds: Iterable<VersionId>;
+  /** Functions with the number of their secrets; undefined where it can keep none. */
+  readonly secrets: Offer['secrets'];
+}
+
 /** What this computer lends at this moment, for one super node. */
-export function makeOffer(facts: OfferFacts, lending: Lending, seeds: Iterable<VersionId>, lastBatch: number): Offer {
+export function makeOffer(facts: OfferFacts, lending: Lending, { seeds, secrets }: OfferHoldings, lastBatch: number): Offer {
   const { slots, memoryMiB, rate } = lending.terms;
   return {
     v: 1,
@@ -32,5 +39,6 @@ export function makeOffer(facts: OfferFacts, lending: Lending, seeds: Iterable<V
     seeds: [...new Set(seeds)],
     lastBatch,
     ...(facts.network !== undefined && { network: facts.network }),
+    ...(secrets && { secrets }),
   };
 }

@@ -1,8 +1,8 @@
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { receiptText, rootBytes, rowsRoot, sha256, verify, type ReceiptRow, type SignedRoot, type TicketRow } from '@orb/protocol';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { limits, receiptText, rootBytes, rowsRoot, sha256, verify, type ReceiptRow, type SignedRoot, type TicketRow } from '@orb/protocol';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { testSigner } from '../../test/scripted-super-node.ts';
 import { ReceiptBook, type ReceiptBookOptions } from './receipt-book.ts';
 
@@ -68,6 +68,26 @@ test('a batch covers its receipts in the order they were given places, and the n
   const { signature, ...facts } = root!;
   expect(facts).toEqual({ batch: 1, count: 2, root: rowsRoot(rows.map(([t, r]) => receiptText(t, r))) });
   expect(verify(signer.publicKey, rootBytes('receipts', { chain, superNode, node, ...facts }), signature)).toBe(true);
+});
+
+test('a lone receipt is signed at the next tick, few more wait some ticks, and many never wait', () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  try {
+    const { book } = openBook({ batchMs: 100 });
+    book.add(row(1));
+    vi.advanceTimersByTime(100);
+    expect(book.lastBatch).toBe(1);
+    book.add(row(2));
+    vi.advanceTimersByTime(400);
+    expect(book.lastBatch).toBe(1);
+    vi.advanceTimersByTime(100);
+    expect(book.lastBatch).toBe(2);
+    for (let i = 0; i < limits.busyRootRows; i++) book.add(row(3 + i));
+    vi.advanceTimersByTime(100);
+    expect(book.lastBatch).toBe(3);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('a receipt is in the file when written() resolves', async () => {

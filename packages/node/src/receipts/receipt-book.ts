@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import {
+  isRootDue,
   limits,
   rowsRoot,
   signRoot,
@@ -23,7 +24,7 @@ export interface ReceiptBookOptions {
   readonly node: NodeId;
   /** Names this boot of the machine: after a power cut the last lines may be missing, after a kill they are not. */
   readonly boot: string;
-  /** How long a receipt waits for its signed root, milliseconds. @default 100 */
+  /** How often it is looked whether receipts are due for their root, milliseconds. @default limits.rootTickMs */
   readonly batchMs?: number;
   /** When a new segment begins, bytes. @default 8 MiB */
   readonly segmentBytes?: number;
@@ -67,6 +68,7 @@ export class ReceiptBook {
   #openFrom: Place | undefined;
   #sample: KeptBatch | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #signedAtMs = Number.NEGATIVE_INFINITY;
 
   /** Opens or makes the book; rows that a crash left without a root are signed at once. @throws Error when the folder cannot be used */
   constructor(options: ReceiptBookOptions, dependencies: ReceiptBookDependencies) {
@@ -126,7 +128,7 @@ export class ReceiptBook {
     const place = { batch: this.#lastBatch + 1, index: this.#open.length };
     this.#append(text);
     if (this.#open.length === limits.settlementRows) this.#closeBatch();
-    else this.#timer ??= setTimeout(() => this.#closeBatch(), this.#options.batchMs ?? 100);
+    else this.#timer ??= this.#lookLater();
     return place;
   }
 
@@ -202,11 +204,20 @@ export class ReceiptBook {
     this.#open.push(text);
   }
 
+  #lookLater(): NodeJS.Timeout {
+    const { batchMs } = this.#options;
+    return setTimeout(() => {
+      if (isRootDue(this.#open.length, performance.now() - this.#signedAtMs, batchMs)) this.#closeBatch();
+      else this.#timer = this.#lookLater();
+    }, batchMs ?? limits.rootTickMs);
+  }
+
   #closeBatch(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const from = this.#openFrom;
     if (!from || this.failure) return;
+    this.#signedAtMs = performance.now();
     const { chain, superNode, node } = this.#options;
     const facts = { batch: this.#lastBatch + 1, count: this.#open.length, root: rowsRoot(this.#open) };
     const root: SignedRoot = { ...facts, signature: signRoot('receipts', { chain, superNode, node, ...facts }, this.#dependencies.signer) };

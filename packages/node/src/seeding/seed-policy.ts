@@ -33,6 +33,8 @@ export interface SeedMeans {
   readonly rate: bigint;
   readonly memoryMiB: number;
   readonly network?: NetworkPolicy | undefined;
+  /** Whether it can keep secrets. */
+  readonly secrets: boolean;
 }
 
 /** Why a version is not seeded here, for a person to read; undefined when it is. @param owner account that lends this computer */
@@ -85,6 +87,7 @@ function refuseManifest({ maxFunctionMiB }: SeedPolicy, means: SeedMeans, manife
   if (memoryMiB > most) return `It wants ${memoryMiB} MiB of memory; this node gives a function at most ${most}.`;
   if (!tierSatisfies(tier, isolation)) return `It demands isolation ${isolation}; this node offers ${tier}.`;
   if (BigInt(priceCap) < means.rate) return `It pays at most ${priceCap} units per MiB·ms; this node asks ${means.rate}.`;
+  if (manifest.secrets.length > 0 && !means.secrets) return 'It needs secrets, and this node can keep none.';
   const missing = Object.entries(labels).find(([name, value]) => means.labels[name] !== value);
   return missing && `It demands the label ${missing[0]}=${missing[1]}, which this node does not carry.`;
 }

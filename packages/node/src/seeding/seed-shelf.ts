@@ -33,7 +33,7 @@ export interface SeedShelfOptions {
   readonly path: string;
   /** Bytes of code that may be held; changed by {@link SeedShelf.limitDisk}. */
   readonly diskBytes: number;
-  /** Versions that may be held: their ids must fit one offer. @default 800 */
+  /** Versions that may be held: their ids must fit one offer. One that needs secrets counts twice: those stand there too. @default 800 */
   readonly maxVersions?: number;
 }
 
@@ -61,8 +61,8 @@ export class SeedShelf {
   /** By function and version: two owners may publish the same bytes. */
   readonly #versions = new Map<string, SeededVersion>();
   readonly #pins = new Map<FunctionId, ControlPin>();
-  /** Code bytes on their way, by function and version. */
-  readonly #reserved = new Map<string, number>();
+  /** What is on its way, by function and version. */
+  readonly #reserved = new Map<string, Room>();
   /** When versions ran last, on the process's clock. */
   readonly #ranMs = new WeakMap<SeededVersion, number>();
   readonly #listeners = new Set<() => void>();
@@ -100,6 +100,12 @@ export class SeedShelf {
     return this.#versions.get(shelfKey(fn, version));
   }
 
+  /** Whether some version of a function is here. */
+  holds(fn: FunctionId): boolean {
+    for (const seeded of this.#versions.values()) if (seeded.function === fn) return true;
+    return false;
+  }
+
   pin(fn: FunctionId): ControlPin | undefined {
     return this.#pins.get(fn);
   }
@@ -109,14 +115,15 @@ export class SeedShelf {
   }
 
   /** Makes room for a version's code until {@link add} or {@link release}; else says why there is none. */
-  reserve(fn: FunctionId, version: VersionId, bytes: number): string | undefined {
+  reserve(fn: FunctionId, version: VersionId, manifest: Pick<Manifest, 'code' | 'secrets'>): string | undefined {
     const most = this.#options.maxVersions ?? 800;
-    if (this.#versions.size + this.#reserved.size >= most) return `This node holds ${most} versions, as many as it takes.`;
+    const { bytes, places } = roomOf(manifest);
+    if (this.#usedPlaces() + places > most) return `This node holds ${most} versions, as many as it takes.`;
     const used = this.#usedBytes();
     if (used + bytes > this.#diskBytes) {
       return `Its code has ${bytes} bytes; this node has ${Math.max(0, this.#diskBytes - used)} of ${this.#diskBytes} free for code.`;
     }
-    this.#reserved.set(shelfKey(fn, version), bytes);
+    this.#reserved.set(shelfKey(fn, version), { bytes, places });
     return undefined;
   }
 
@@ -190,8 +197,15 @@ export class SeedShelf {
   #usedBytes(): number {
     let bytes = 0;
     for (const { manifest } of this.#versions.values()) bytes += manifest.code.bytes;
-    for (const reserved of this.#reserved.values()) bytes += reserved;
+    for (const reserved of this.#reserved.values()) bytes += reserved.bytes;
     return bytes;
+  }
+
+  #usedPlaces(): number {
+    let used = 0;
+    for (const { manifest } of this.#versions.values()) used += roomOf(manifest).places;
+    for (const { places } of this.#reserved.values()) used += places;
+    return used;
   }
 
   async #deleteUnused(): Promise<void> {
@@ -219,6 +233,16 @@ export class SeedShelf {
 
 /** Functions whose authority is remembered; the oldest without a version here goes first. */
 const maxPins = 10_000;
+
+/** What a version takes: bytes of the disk, and places in an offer. */
+interface Room {
+  readonly bytes: number;
+  readonly places: number;
+}
+
+function roomOf({ code, secrets }: Pick<Manifest, 'code' | 'secrets'>): Room {
+  return { bytes: code.bytes, places: secrets.length > 0 ? 2 : 1 };
+}
 
 function shelfKey(fn: FunctionId, version: VersionId): string {
   return `${fn}/${version}`;

@@ -1,5 +1,6 @@
 import {
   asOrbError,
+  inTime,
   OrbError,
   parseWith,
   seedRequestSchema,
@@ -86,7 +87,7 @@ export class Seeding {
       const verified = verifySeed(request, this.#options.chain, shelf.pin(request.function));
       const reason =
         refuseToSeed(policy(), means(), this.#options.owner, request.account, verified.manifest) ??
-        shelf.reserve(request.function, request.version, verified.manifest.code.bytes);
+        shelf.reserve(request.function, request.version, verified.manifest);
       if (reason !== undefined) return refused(reason);
       return await this.#fetch(request, verified, link);
     } catch (error) {
@@ -97,9 +98,11 @@ export class Seeding {
   }
 
   async #fetch({ version, function: fn, account, name }: SeedRequest, { manifest, pin }: VerifiedSeed, link: Link): Promise<SeedAnswer> {
-    const signal = AbortSignal.timeout(this.#options.fetchTimeoutMs ?? 120_000);
-    const { body } = await link.call('fetch-code', { sha256: manifest.code.sha256 }, undefined, { signal });
-    const code = await body.bytes(manifest.code.bytes);
+    const { sha256, bytes } = manifest.code;
+    const code = await inTime(this.#options.fetchTimeoutMs ?? 120_000, async (signal) => {
+      const { body } = await link.call('fetch-code', { sha256 }, undefined, { signal });
+      return await body.bytes(bytes);
+    });
     await this.#prepare(programOf(manifest, code));
     const { policy, means } = this.#dependencies;
     // The owner may have thought otherwise meanwhile.

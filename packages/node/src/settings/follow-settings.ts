@@ -24,14 +24,20 @@ export interface Followers {
 
 /**
  * Makes a change of the owner's hold everywhere: what is offered, what the engines enforce, which versions stay.
- * Jobs under way go on. @throws OrbError `invalid-request` for what cannot be, with nothing changed
+ * Jobs under way go on. @throws OrbError `invalid-request` for what cannot be, `not-supported` for what the engines here
+ * cannot hold functions to, both with nothing changed
  */
 export async function changeSettings(change: SettingsChange, followers: Followers): Promise<void> {
   const { settings, machine, lending, engines, conditions, offerAll } = followers;
-  await settings.change(change);
+  await engines.limit(lentLimits(settings.after(change), machine));
+  try {
+    await settings.change(change);
+  } finally {
+    // Also where it could not be written: then what held before holds again.
+    await engines.limit(lentLimits(settings.now, machine));
+  }
   const { now } = settings;
   lending.change(lendingTerms(now, machine));
-  await engines.limit(lentLimits(now, machine));
   // Trying an engine takes seconds: the owner is not kept waiting, and the offer follows.
   void engines.useImages(now.containers === 'on').then(offerAll, () => undefined);
   await makeRoom(followers);

@@ -28,6 +28,11 @@ export class OwnerSettings {
     return this.#now;
   }
 
+  /** What a change would make of them. @throws OrbError `invalid-request` naming what cannot be */
+  after(change: SettingsChange): Settings {
+    return this.#with(change).now;
+  }
+
   /** Resolves when the change is on disk and holds. @throws OrbError `invalid-request` naming what cannot be */
   change(change: SettingsChange): Promise<void> {
     const changed = this.#changing.then(() => this.#change(change));
@@ -35,10 +40,14 @@ export class OwnerSettings {
     return changed;
   }
 
-  async #change(change: SettingsChange): Promise<void> {
+  #with(change: SettingsChange): { readonly said: SettingsInput; readonly forThisRun: SettingsInput; readonly now: Settings } {
     const said = applyChange(this.#said, change);
     const forThisRun = Object.fromEntries(Object.entries(this.#forThisRun).filter(([name]) => !Object.hasOwn(change, name)));
-    const now = checkSettings({ ...said, ...forThisRun });
+    return { said, forThisRun, now: checkSettings({ ...said, ...forThisRun }) };
+  }
+
+  async #change(change: SettingsChange): Promise<void> {
+    const { said, forThisRun, now } = this.#with(change);
     await writeSettings(this.#folder, said);
     this.#said = said;
     this.#forThisRun = forThisRun;

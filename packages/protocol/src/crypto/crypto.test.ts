@@ -34,6 +34,17 @@ const rfc8032 = [
   ],
 ] as const;
 
+test('a signature is the same whatever its length is and whoever makes it: long messages go another way', () => {
+  const [seed, publicKey] = rfc8032[0];
+  const signers = Object.values(adapters).map((crypto) => crypto.createSigner(seed));
+  for (const length of [0, 100, 16_383, 16_384, 16_385, 160_000]) {
+    const message = new Uint8Array(length + 8).fill(length % 251).subarray(8);
+    const [first, second] = signers.map((signer) => signer.sign(message));
+    expect(first).toBe(second);
+    expect(node.verify(publicKey, message, first!)).toBe(true);
+  }
+});
+
 describe.each(Object.entries(adapters))('%s', (_, crypto) => {
   test('signs and verifies as RFC 8032 section 7.1 says', () => {
     for (const [seed, publicKey, message, signature] of rfc8032) {

@@ -27,6 +27,8 @@ export interface ContainerSandboxOptions {
   readonly runtime?: string;
   /** Cores that one container may use. @default 1 */
   readonly cpus?: number;
+  /** Cores that all containers together may use, rounded to whole ones, at least one. @default all of the engine's */
+  readonly cores?: number;
   /** How containers stand beside the owner's own programs. @default normal */
   readonly priority?: LentLimits['priority'];
   /** Processes and threads in one container. @default 128 */
@@ -54,9 +56,9 @@ export interface ContainerSandboxOptions {
 }
 
 export type CheckedContainerOptions = Required<
-  Omit<ContainerSandboxOptions, 'socketPath' | 'runtime' | 'relayImage' | 'onPull' | 'registries'>
+  Omit<ContainerSandboxOptions, 'socketPath' | 'runtime' | 'relayImage' | 'onPull' | 'registries' | 'cores'>
 > &
-  Pick<ContainerSandboxOptions, 'socketPath' | 'relayImage' | 'onPull'> & {
+  Pick<ContainerSandboxOptions, 'socketPath' | 'relayImage' | 'onPull' | 'cores'> & {
     readonly runtime?: string | undefined;
     readonly registries: () => RegistryList;
   };

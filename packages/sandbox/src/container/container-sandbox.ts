@@ -2,7 +2,7 @@ import { OrbError, utf8 } from '@orb/protocol';
 import { HostedInstance } from '../host/hosted-instance.ts';
 import type { ImageProgram, Instance, LentLimits, Program, Sandbox, SandboxReport } from '../port.ts';
 import { checkContainerOptions, type CheckedContainerOptions, type ContainerSandboxOptions } from './container-options.ts';
-import { Engine } from './engine.ts';
+import { Engine, type EngineInfo } from './engine.ts';
 import { environmentOf, relayUser, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
 import { ImageShelf, type HeldImage } from './image-shelf.ts';
 import { JobInstance } from './job-instance.ts';
@@ -36,6 +36,7 @@ export class ContainerSandbox implements Sandbox {
   readonly #instances = new Set<Instance>();
   readonly #spares: Promise<Relay>[] = [];
   #machine: Promise<Machine> | undefined;
+  #engineInfo: EngineInfo = {};
   #closed = false;
 
   constructor(options: ContainerSandboxOptions) {
@@ -49,9 +50,10 @@ export class ContainerSandbox implements Sandbox {
     return this.#images.usedBytes;
   }
 
-  /** Never throws: an engine that does not answer offers nothing. */
+  /** Never throws: an engine that does not answer offers nothing, and is asked again the next time. */
   async probe(): Promise<SandboxReport> {
-    const { report } = await this.#prepare();
+    const { report, relayImage: image } = await this.#prepare();
+    if (image === undefined) this.#machine = undefined;
     return report;
   }
 
@@ -76,11 +78,12 @@ export class ContainerSandbox implements Sandbox {
     }
   }
 
-  /** Holds for containers that are made from now on. */
-  async limit({ containerCores, containerRuntime, imageDiskMiB, onlyListedRegistries, priority }: LentLimits): Promise<void> {
+  /** Holds for containers that are made from now on. @throws OrbError `not-supported` for a runtime that the engine does not know */
+  async limit({ cores, containerCores, containerRuntime, imageDiskMiB, onlyListedRegistries, priority }: LentLimits): Promise<void> {
     const { runtime: before } = this.#options;
     const runtime = containerRuntime;
-    this.#options = { ...this.#options, cpus: containerCores, imageDiskMiB, onlyListedRegistries, priority, runtime };
+    if (this.#machine && runtime !== before) checkRuntime(runtime, await this.#engine.info().catch(() => ({})));
+    this.#options = { ...this.#options, cores, cpus: containerCores, imageDiskMiB, onlyListedRegistries, priority, runtime };
     if (!this.#machine) return;
     if (runtime === before) return this.#images.trim();
     // Another runtime may hold other walls: what it can do is tried anew before it runs anything.
@@ -128,7 +131,9 @@ export class ContainerSandbox implements Sandbox {
         memoryMiB: program.memoryMiB,
         env: [...environmentOf(program), `PORT=${image.port}`],
       });
-      await instance.load({ ...program, env: {}, code: utf8(JSON.stringify({ port: image.port })) });
+      // What is wrong is told a little before nobody waits for it any more.
+      const withinMs = program.startTimeoutMs * 0.9;
+      await instance.load({ ...program, env: {}, code: utf8(JSON.stringify({ port: image.port, health: image.health, withinMs })) });
       return instance;
     } catch (error) {
       await instance.kill();
@@ -136,9 +141,17 @@ export class ContainerSandbox implements Sandbox {
     }
   }
 
-  #commonPlan(): Pick<ContainerPlan, 'owner' | 'cpus' | 'priority' | 'pids' | 'tmpMiB' | 'runtime'> {
+  #commonPlan(): Pick<ContainerPlan, 'owner' | 'cpus' | 'processors' | 'priority' | 'pids' | 'tmpMiB' | 'runtime'> {
     const { owner, cpus, priority, pids, tmpMiB, runtime } = this.#options;
-    return { owner, cpus, priority, pids, tmpMiB, ...(runtime && { runtime }) };
+    return { owner, cpus, ...this.#processors(), priority, pids, tmpMiB, ...(runtime && { runtime }) };
+  }
+
+  /** The last of the engine's processors, as many as are lent: so all containers together have no more. */
+  #processors(): Pick<ContainerPlan, 'processors'> {
+    const { NCPU: all = 0, CPUSet: possible = true } = this.#engineInfo;
+    const lent = Math.max(1, Math.floor(this.#options.cores ?? all));
+    if (!possible || lent >= all) return {};
+    return { processors: lent === 1 ? String(all - 1) : `${all - lent}-${all - 1}` };
   }
 
   #prepare(): Promise<Machine> {
@@ -156,11 +169,12 @@ export class ContainerSandbox implements Sandbox {
       },
     });
     try {
-      await this.#engine.ping();
+      this.#engineInfo = await this.#engine.info();
+      checkRuntime(this.#options.runtime, this.#engineInfo);
       await this.#engine.sweep();
       await this.#images.open();
       const image = this.#options.relayImage ?? (await relayImage(this.#engine.docker));
-      const found = await probeEngine(this.#relayPlan(image), { engine: this.#engine });
+      const found = await probeEngine(this.#relayPlan(image), this.#engineInfo, { engine: this.#engine });
       const usable = found.runtimes.length > 0;
       if (usable) this.#refill(image);
       return { report: found, relayImage: usable ? image : undefined };
@@ -204,14 +218,11 @@ export class ContainerSandbox implements Sandbox {
   }
 
   #relayPlan(image: string): ContainerPlan {
-    const { owner, cpus, priority, runtime } = this.#options;
     return {
-      owner,
+      ...this.#commonPlan(),
       image,
       user: relayUser,
       memoryMiB: relayMemoryMiB,
-      cpus,
-      priority,
       pids: relayPids,
       tmpMiB: 1,
       writable: [],
@@ -221,7 +232,15 @@ export class ContainerSandbox implements Sandbox {
       stdin: true,
       init: true,
       autoRemove: true,
-      ...(runtime && { runtime }),
     };
   }
+}
+
+/** @throws OrbError `not-supported` for a runtime that the engine does not know, with those that it does */
+function checkRuntime(runtime: string | undefined, { Runtimes: known }: EngineInfo): void {
+  if (runtime === undefined || known === undefined || Object.hasOwn(known, runtime)) return;
+  throw new OrbError('not-supported', {
+    message: `The container engine has no runtime ${runtime}; it has ${Object.keys(known).join(', ').slice(0, 200) || 'none'}.`,
+    hint: `Install it and make it known to the engine (Docker: "runtimes" in /etc/docker/daemon.json), or go back: orb node set container-runtime default`,
+  });
 }

@@ -1,15 +1,9 @@
 import type { MachineFact } from '../machine-facts.ts';
-import { Engine } from './engine.ts';
+import { Engine, type EngineInfo } from './engine.ts';
 
 interface EngineVersion {
   readonly Version?: string;
   readonly Components?: readonly { readonly Name?: string; readonly Version?: string }[];
-}
-
-interface EngineInfo {
-  readonly Runtimes?: Record<string, unknown>;
-  readonly CgroupVersion?: string;
-  readonly SecurityOptions?: readonly string[];
 }
 
 /** Which engine answers on this computer: Docker's, or podman's in its place. @param socketPath where; else where they usually listen */

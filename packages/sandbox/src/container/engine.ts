@@ -16,6 +16,21 @@ const oomReportTries = 10;
 const cannotExecute =
   /executable file not found|no such file or directory|permission denied|exec format error|is a directory|not a directory|no command specified|starting container process caused|unable to find user/i;
 
+/** What an engine says of itself, as far as it matters here. */
+export interface EngineInfo {
+  readonly NCPU?: number;
+  readonly KernelVersion?: string;
+  readonly CPUSet?: boolean;
+  readonly MemoryLimit?: boolean;
+  readonly SwapLimit?: boolean;
+  readonly CpuCfsQuota?: boolean;
+  readonly PidsLimit?: boolean;
+  readonly DockerRootDir?: string;
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
+  readonly CgroupVersion?: string;
+  readonly SecurityOptions?: readonly string[];
+}
+
 /** The engine that this computer offers, and what of ours is in it. */
 export class Engine {
   readonly docker: Docker;
@@ -28,9 +43,9 @@ export class Engine {
   }
 
   /** @throws OrbError `sandbox-failed` when no engine answers */
-  async ping(): Promise<void> {
+  async info(): Promise<EngineInfo> {
     try {
-      await this.docker.info();
+      return (await this.docker.info()) as EngineInfo;
     } catch (cause) {
       throw new OrbError('sandbox-failed', {
         message: 'No Docker Engine answers.',

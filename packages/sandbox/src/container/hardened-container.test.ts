@@ -39,6 +39,11 @@ test('every container gets every wall', () => {
   expect(rest).toMatchObject({ User: '65534:65534', Tty: false, Healthcheck: { Test: ['NONE'] } });
 });
 
+test('a container runs on the processors that are lent', () => {
+  expect(hardenedContainer(plan).HostConfig).not.toHaveProperty('CpusetCpus');
+  expect(hardenedContainer({ ...plan, processors: '2-3' }).HostConfig).toMatchObject({ CpusetCpus: '2-3' });
+});
+
 test('a container of normal priority has the weight of any program', () => {
   const { HostConfig: host } = hardenedContainer({ ...plan, priority: 'normal' });
   expect(host).not.toHaveProperty('CpuShares');
@@ -93,6 +98,29 @@ describe('of an image', () => {
     expect(() => readImage(image({ Volumes: Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`/v${i}`, {}])) }))).toThrow(
       /9 volumes/,
     );
+  });
+
+  test.each([
+    [{}, undefined],
+    [{ 'orb.health.interval': '5' }, undefined],
+    [{ 'orb.health': '/healthz' }, { path: '/healthz', everyMs: 10_000 }],
+    [
+      { 'orb.health': '/a?b=c', 'orb.health.interval': '300' },
+      { path: '/a?b=c', everyMs: 300_000 },
+    ],
+  ])('the labels %j name a check of health', (labels, health) => {
+    expect(readImage(image({ Labels: labels })).health).toEqual(health);
+  });
+
+  test.each([
+    { 'orb.health': 'healthz' },
+    { 'orb.health': '/a b' },
+    { 'orb.health': '/a\r\nx: y' },
+    { 'orb.health': `/${'x'.repeat(300)}` },
+    { 'orb.health': '/', 'orb.health.interval': '0' },
+    { 'orb.health': '/', 'orb.health.interval': '1e9' },
+  ])('the labels %j are refused', (labels) => {
+    expect(() => readImage(image({ Labels: labels }))).toThrow(/its label orb\.health/);
   });
 
   test('what is no image for here is refused', () => {

@@ -10,6 +10,8 @@ export interface ContainerPlan {
   readonly user: string;
   readonly memoryMiB: number;
   readonly cpus: number;
+  /** The processors that it may run on, such as `6,7`; every one where undefined. */
+  readonly processors?: string;
   /** Beside the owner's own programs. */
   readonly priority: LentLimits['priority'];
   readonly pids: number;
@@ -84,6 +86,7 @@ function hostConfig(plan: ContainerPlan): HostConfig {
     Memory: memory,
     MemorySwap: memory,
     NanoCpus: Math.round(plan.cpus * 1e9),
+    ...(plan.processors !== undefined && { CpusetCpus: plan.processors }),
     // The lowest weights there are: the owner's own programs come first. Engines without the second leave it out.
     ...(plan.priority === 'lowest' && { CpuShares: 2, BlkioWeight: 10 }),
     PidsLimit: plan.pids,
@@ -113,6 +116,16 @@ export interface ImageFacts {
   readonly entrypoint: readonly string[];
   /** The one port that it says it serves on, else 8080. */
   readonly port: number;
+  /** How its server is asked whether it is well; undefined where the image does not say. */
+  readonly health?: HealthCheck;
+}
+
+/** Labels of an image: a path that answers 2xx or 3xx while the server is well, and every how many seconds it is asked. */
+const healthLabels = { path: 'orb.health', everySeconds: 'orb.health.interval' } as const;
+
+interface HealthCheck {
+  readonly path: string;
+  readonly everyMs: number;
 }
 
 const maxVolumes = 8;
@@ -137,7 +150,17 @@ export function readImage(info: ImageInspectInfo): ImageFacts {
     command,
     entrypoint,
     port: portOf(config?.ExposedPorts),
+    ...healthOf(config?.Labels ?? {}, fail),
   };
+}
+
+function healthOf(labels: Readonly<Record<string, string>>, fail: (why: string) => never): { readonly health?: HealthCheck } {
+  const { [healthLabels.path]: path, [healthLabels.everySeconds]: every = '10' } = labels;
+  if (path === undefined) return {};
+  if (!/^\/[!-~]{0,199}$/.test(path)) fail(`its label ${healthLabels.path} is no path, such as /healthz`);
+  const seconds = /^\d{1,3}$/.test(every) ? Number(every) : 0;
+  if (seconds < 1 || seconds > 300) fail(`its label ${healthLabels.everySeconds} is not a whole number of seconds from 1 to 300`);
+  return { health: { path, everyMs: seconds * 1_000 } };
 }
 
 /** A declared volume would be a directory on the host without a limit: it becomes memory. What Docker itself mounts stays. */

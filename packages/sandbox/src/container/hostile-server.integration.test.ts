@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bodyOf, jobOf, textOf } from '../conformance.ts';
+import { InstancePool } from '../instance-pool.ts';
 import type { Instance, Invocation } from '../port.ts';
 import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../test/docker-daemon.ts';
 import { imageProgram, TestImages, type TestImage, type TestLayer } from '../../test/test-images.ts';
@@ -17,7 +18,12 @@ const ok = (body, more = '') => 'HTTP/1.1 200 OK\\r\\ncontent-length: ' + Buffer
 const drip = (socket, piece, every = 1) => { const timer = setInterval(() => socket.destroyed ? clearInterval(timer) : socket.write(piece), every); };
 const pour = (socket, piece) => { const more = () => { while (!socket.destroyed && socket.write(piece)); }; socket.on('drain', more); more(); };
 const attempt = (work) => { try { return String(work()); } catch (error) { return error.code ?? error.message; } };
+let ill = process.env.ILL === 'yes';
+let looked = 0;
 const paths = {
+  '/healthz': (s) => { looked++; s.end(ill ? 'HTTP/1.1 503 Ill\\r\\ncontent-length: 0\\r\\n\\r\\n' : ok('well')); },
+  '/looked': (s) => s.write(ok(String(looked))),
+  '/sicken': (s) => { ill = true; s.write(ok('ill now')); },
   '/fine': (s) => s.write(ok('fine')),
   '/garbage': (s) => s.end('this is no HTTP at all, is it?\\r\\n\\r\\n'),
   '/binary': (s) => s.end(Buffer.alloc(5000, 0xff)),
@@ -226,6 +232,42 @@ describe.skipIf(reason !== undefined)(`a hostile server in a container${reason ?
     await withOwn(async (instance) => {
       await end(instance, '/fork', { timeoutMs: 1_000 });
       await withOwn(async (other) => expect(await textOf(await ask(other, '/fine'))).toBe('fine'));
+    });
+  });
+
+  describe('that names a path for its health', () => {
+    const labels = ['LABEL orb.health=/healthz', 'LABEL orb.health.interval=1'];
+    const checked = async (...more: string[]) =>
+      images.make(layer, { name: 'checked', changes: [...labels, ...more, 'CMD ["node","/server.mjs"]'] });
+
+    it('is asked while it has calls; ill three times, it is replaced, and its callers are told why', async () => {
+      const program = imageProgram(await checked(), 'http');
+      const pool = new InstancePool({ memoryMiB: 512 }, { sandbox });
+      const pooled = { tenant: 'a', version: program.sha256, concurrency: 4, memoryMiB: 128, load: async () => program };
+      const lease = await pool.acquire(pooled);
+      const { instance } = lease;
+      expect(await textOf(await ask(instance, '/fine'))).toBe('fine');
+      expect(Number(await textOf(await ask(instance, '/looked')))).toBeGreaterThan(0);
+      expect(await textOf(await ask(instance, '/sicken'))).toBe('ill now');
+      expect(await end(instance, '/silent', { timeoutMs: 30_000 })).toMatchObject({
+        outcome: 'function-failed',
+        error: 'The server in the container was not well: GET /healthz answered 503, 3 times.',
+      });
+      await instance.ended;
+      lease.release();
+      const next = await pool.acquire(pooled);
+      expect(next.instance).not.toBe(instance);
+      expect(await textOf(await ask(next.instance, '/fine'))).toBe('fine');
+      next.release();
+      await pool.close();
+    });
+
+    it('takes no call before it is well, and says what is wrong where it never is', async () => {
+      const never = imageProgram(await checked('ENV ILL=yes'), 'http', { startTimeoutMs: 3_000 });
+      await expect(sandbox.start(never)).rejects.toMatchObject({
+        code: 'load-failed',
+        message: 'The server listens, and is not well: GET /healthz answered 503.',
+      });
     });
   });
 

@@ -1,6 +1,6 @@
 import { OrbError } from '@orb/protocol';
 import type { SandboxReport } from '../port.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineInfo } from './engine.ts';
 import { functionUser, hardenedContainer, type ContainerPlan } from './hardened-container.ts';
 import { trialCommand } from './relay-image.ts';
 import { StreamReader, Tail } from './stream-reader.ts';
@@ -17,20 +17,24 @@ interface Trial {
   readonly seccomp: string;
   readonly wrote: boolean;
   readonly networks: readonly string[];
+  readonly kernel: string;
 }
 
-interface EngineFacts {
-  readonly MemoryLimit?: boolean;
-  readonly SwapLimit?: boolean;
-  readonly CpuCfsQuota?: boolean;
-  readonly PidsLimit?: boolean;
-}
-
-/** What the engine enforces, found by running a container. @param plan the helper's @throws OrbError `sandbox-failed` */
-export async function probeEngine(plan: ContainerPlan, dependencies: { readonly engine: Engine }): Promise<SandboxReport> {
-  const facts = (await dependencies.engine.docker.info()) as EngineFacts;
+/**
+ * What the engine enforces, found by running a container.
+ * @param plan the helper's
+ * @param facts what the engine says of itself
+ * @throws OrbError `sandbox-failed`
+ */
+export async function probeEngine(
+  plan: ContainerPlan,
+  facts: EngineInfo,
+  dependencies: { readonly engine: Engine },
+): Promise<SandboxReport> {
   const seen = await runTrial(plan, dependencies.engine);
   const none = /^0+$/;
+  // gVisor and micro virtual machines bring a kernel of their own, whose filter is not this one's.
+  const ownKernel = plan.runtime !== undefined && facts.KernelVersion !== undefined && seen.kernel !== facts.KernelVersion;
   const layer = (name: string, active: boolean, stops: string, remedy: string) => ({ name, active, stops, ...(!active && { remedy }) });
   const walls = [
     layer(
@@ -39,10 +43,9 @@ export async function probeEngine(plan: ContainerPlan, dependencies: { readonly 
       'mounts, devices, other users’ files and processes, set-user-id programs',
       'Use an engine that follows User, CapDrop and no-new-privileges.',
     ),
-    // gVisor has no such filter inside: its kernel is one.
     layer(
       'containers: seccomp',
-      seen.seccomp === '2' || plan.runtime !== undefined,
+      seen.seccomp === '2' || ownKernel,
       'the system calls that most kernel bugs need',
       'Start dockerd without --seccomp-profile=unconfined.',
     ),
@@ -80,7 +83,7 @@ export async function probeEngine(plan: ContainerPlan, dependencies: { readonly 
       ),
       layer(
         'containers: own kernel',
-        plan.runtime !== undefined,
+        ownKernel,
         'bugs in the system calls of this computer’s kernel',
         'Install gVisor and set the runtime to runsc; jobs only.',
       ),

@@ -16,6 +16,8 @@ const printedPerSecond = 262_144;
 const relayStderrBytes = 65_536;
 /** What relay/main.js says there, once, before it gives the server up. */
 const goneWords = 'nothing listens';
+/** The same, of a server that is not well. */
+const unwell = /unwell: ([ -~]{1,300})/;
 
 /** As `console.info` and `console.error` of a function in JavaScript (harness/wire.js, logLevels). */
 const printedLevels = { stdout: 1, stderr: 3 } as const;
@@ -182,12 +184,11 @@ export class RelayChannel implements Channel {
     if (!server) return this.#end(unknown);
     try {
       const info = await this.#engine.inspectEnded(server);
-      const gone = !info.State.OOMKilled && this.#complaint.toString().includes(goneWords);
-      this.#end(
-        gone
-          ? { reason: 'Nothing listens on $PORT in the container any more.', outOfMemory: false }
-          : describeEnd(info, this.#printed.toString()),
-      );
+      const said = info.State.OOMKilled ? '' : this.#complaint.toString();
+      const [, wrong] = unwell.exec(said) ?? [];
+      if (wrong !== undefined) return this.#end({ reason: `The server in the container was not well: ${wrong}.`, outOfMemory: false });
+      if (said.includes(goneWords)) return this.#end({ reason: 'Nothing listens on $PORT in the container any more.', outOfMemory: false });
+      this.#end(describeEnd(info, this.#printed.toString()));
     } catch {
       this.#end(unknown);
     }

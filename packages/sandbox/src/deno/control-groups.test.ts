@@ -62,6 +62,17 @@ test('version 1: what is lent whole is not held back', () => {
   expect([says(cpu, 'cpu.cfs_quota_us'), says(cpu, 'cpu.shares')]).toEqual(['-1', '1024']);
 });
 
+test('version 2: the group above is asked to pass down what it does not yet', () => {
+  proc('cgroup', '0::/user.slice/me.scope\n');
+  proc('mountinfo', '30 29 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n');
+  folder('sys/fs/cgroup/user.slice/me.scope');
+  const slice = join(root, 'sys/fs/cgroup/user.slice');
+  writeFileSync(join(slice, 'cgroup.subtree_control'), 'memory pids');
+  // Nothing here fills in cgroup.controllers as the kernel does: what cannot be used is not taken.
+  expect(ControlGroups.open({ cores: 4, root })).toBeUndefined();
+  expect(says(slice, 'cgroup.subtree_control')).toBe('+cpu');
+});
+
 test('where nothing may be made there are none', () => {
   expect(ControlGroups.open({ cores: 4, root })).toBeUndefined();
   proc('cgroup', '0::/\n');

@@ -25,6 +25,8 @@ export interface ProcessGroup {
   limitMemory(memoryMiB: number): void;
   /** Whether the kernel has ended it for lack of memory. */
   outOfMemory(): boolean;
+  /** Ends every process in it, and whatever those have started. Never throws. */
+  kill(): void;
   /** Forgets it, once its processes have ended. */
   remove(): void;
 }
@@ -101,6 +103,7 @@ export class ControlGroups {
     return {
       limitMemory,
       add: (pid) => folders.forEach((folder) => write(folder, 'cgroup.procs', pid)),
+      kill: () => killAll(folders[0], version),
       outOfMemory: () => /^oom_kill [1-9]/m.test(read(leaves.memory, version === 2 ? 'memory.events' : 'memory.oom_control')),
       remove: () => folders.forEach((folder) => removeSoon(folder)),
     };
@@ -112,16 +115,18 @@ export class ControlGroups {
   }
 }
 
-/** One tree for all: the node's own group is full of processes, so that the new one stands beside it, or above. */
+/** One tree for all: the node's own group is full of processes, so that the new one stands beside it, or above; below the top. */
 function openVersionTwo(root: string, name: string): Trees | undefined {
   const own = /^0::(\/.*)$/m.exec(read(join(root, 'proc/self'), 'cgroup'))?.[1];
   const mount = mounts(root).find(({ type }) => type === 'cgroup2');
   if (own === undefined || !mount) return undefined;
-  for (let path = own; path !== '/' && path !== '.';) {
-    path = path.slice(0, path.lastIndexOf('/')) || '/';
-    const folder = join(root, mount.path, path, name);
-    sweep(join(root, mount.path, path));
+  for (const parent of above(own).map((path) => join(root, mount.path, path))) {
+    sweep(parent);
+    const folder = join(parent, name);
     if (!makeFolder(folder)) continue;
+    // Where nobody wanted them before, a controller has to be passed down first: each by itself, as some cannot be had.
+    const passed = read(parent, 'cgroup.subtree_control').trim().split(' ');
+    for (const controller of wanted) if (!passed.includes(controller)) write(parent, 'cgroup.subtree_control', `+${controller}`);
     const offered = read(folder, 'cgroup.controllers').trim().split(' ');
     const usable = wanted.filter((controller) => offered.includes(controller));
     if (usable.length > 0 && write(folder, 'cgroup.subtree_control', usable.map((controller) => `+${controller}`).join(' ')))
@@ -129,6 +134,25 @@ function openVersionTwo(root: string, name: string): Trees | undefined {
     removeSoon(folder);
   }
   return undefined;
+}
+
+/** The groups above one, the nearest first; the top is above itself. */
+function above(path: string): string[] {
+  const parent = path.slice(0, path.lastIndexOf('/')) || '/';
+  return parent === '/' ? ['/'] : [parent, ...above(parent)];
+}
+
+/** Linux 5.14 ends all that is in a group of version 2 at once; before, and in version 1, one after the other. */
+function killAll(folder: string | undefined, version: Trees['version']): void {
+  if (version === 2 && write(folder, 'cgroup.kill', 1)) return;
+  for (const pid of read(folder, 'cgroup.procs').split('\n').map(Number)) {
+    try {
+      // 0 is a process that this one cannot see, and would be this one's own group.
+      if (pid > 0) process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 /** A tree for each controller, below the node's own group or, where that cannot be seen, below the top. */

@@ -6,6 +6,7 @@ import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
 import type { LentLimits } from '../port.ts';
 import type { ProcessGroup } from './control-groups.ts';
 import type { LaunchPlan } from './launch-plan.ts';
+import type { LentCores } from './lent-cores.ts';
 import { ProcessStats } from './process-stats.ts';
 import type { ProcessWatch, Watched } from './process-watch.ts';
 
@@ -31,6 +32,9 @@ export interface DenoProcessOptions {
   readonly tidyAfterMs: number;
   readonly priority: LentLimits['priority'];
   readonly group: ProcessGroup | undefined;
+  readonly cores: LentCores;
+  /** Where the plan starts it. */
+  readonly processors: string | undefined;
 }
 
 /** One Deno process, by its own handle. It ends with this process, whatever ends this one. */
@@ -46,6 +50,7 @@ export class DenoProcess implements Channel, Watched {
   #ended = false;
   #killed = false;
   #busy = true;
+  #processors: string | undefined;
   #frozen = false;
   #idleSinceMs = 0;
   #tidied = false;
@@ -61,6 +66,7 @@ export class DenoProcess implements Channel, Watched {
   constructor(options: DenoProcessOptions, watch: ProcessWatch) {
     this.#options = options;
     this.#watch = watch;
+    this.#processors = options.processors;
     const { plan } = options;
     this.#child = spawn(plan.command, plan.args, {
       cwd: '/',
@@ -113,6 +119,7 @@ export class DenoProcess implements Channel, Watched {
       return;
     }
     if (this.#options.plan.bubblewrapped) this.#signal('SIGKILL');
+    this.#options.group?.kill();
     this.#child.kill('SIGKILL');
     this.#child.stdout?.destroy();
     this.#child.stderr?.destroy();
@@ -128,6 +135,13 @@ export class DenoProcess implements Channel, Watched {
     this.#tidying = false;
     clearTimeout(this.#tidyTimer);
     this.#wake();
+  }
+
+  /** Runs on these processors alone from now on; on every one where undefined. */
+  async moveTo(processors: string | undefined): Promise<void> {
+    if (processors === this.#processors || this.#ended) return;
+    this.#processors = processors;
+    if (this.#pid !== undefined) await this.#options.cores.move(this.#pid, processors);
   }
 
   limitMemory(memoryMiB: number): void {
@@ -183,6 +197,7 @@ export class DenoProcess implements Channel, Watched {
     this.#stats = new ProcessStats(pid, this.#options.pageBytes);
     this.#watch.wake(this);
     if (this.#options.priority === 'lowest') standBack(pid);
+    if (this.#processors !== this.#options.processors) void this.#options.cores.move(pid, this.#processors);
     // It waits for code: what it uses from now on is the function's.
     this.#options.group?.add(pid);
     if (this.#killed) this.kill();

@@ -31,6 +31,8 @@ export class DenoSandbox implements Sandbox {
   #machine: Promise<Machine> | undefined;
   #known: Machine | undefined;
   #lent: LentLimits | undefined;
+  /** Those that functions are held to; every one where undefined. */
+  #processors: string | undefined;
   /** Of processes that have ended. */
   #endedCpuUs = 0;
   #closed = false;
@@ -70,12 +72,21 @@ export class DenoSandbox implements Sandbox {
     this.#pool.allow(memoryMiB);
   }
 
-  /** Cores and memory hold at once where there are control groups; the priority for processes that are started from now on. */
+  /** Cores and memory hold at once, as far as they can; the priority for processes that are started from now on. */
   async limit(lent: LentLimits): Promise<void> {
-    const before = this.#priority;
+    const before = this.#lent;
+    const wasKnown = this.#known !== undefined;
     this.#lent = lent;
-    this.#known?.groups?.limit(lent);
-    if (this.#known && this.#priority !== before) await this.#pool.renew();
+    try {
+      const machine = await this.#prepare();
+      this.#processors = machine.cores.processorsFor(lent.cores);
+      machine.groups?.limit(lent);
+    } catch (error) {
+      this.#lent = before;
+      throw error;
+    }
+    await Promise.all([...this.#instances.values()].map((process) => process.moveTo(this.#processors)));
+    if (wasKnown && lent.priority !== (before?.priority ?? 'normal')) await this.#pool.renew();
   }
 
   cpuUs(): number {
@@ -99,7 +110,6 @@ export class DenoSandbox implements Sandbox {
   async #prepare(): Promise<Machine> {
     this.#machine ??= probeMachine(this.#options.without).then((machine) => {
       this.#known = machine;
-      if (this.#lent) machine.groups?.limit(this.#lent);
       if (!this.#closed) this.#pool.open();
       return machine;
     });
@@ -107,11 +117,23 @@ export class DenoSandbox implements Sandbox {
   }
 
   #spawn(memoryMiB: number): HostedInstance {
-    const { layers, tools, filter, pageBytes, groups } = this.#known!;
-    const plan = launchPlan(layers, tools, memoryMiB, this.#priority);
+    const { layers, tools, filter, pageBytes, groups, cores } = this.#known!;
+    const processors = this.#processors;
+    const before = [...cores.wordsBefore(processors), ...(this.#priority === 'lowest' ? tools.lowest : [])];
+    const plan = launchPlan(layers, tools, memoryMiB, before);
     const { freezeAfterMs, tidyAfterMs } = this.#options;
     const process = new DenoProcess(
-      { plan, filter, pageBytes, freezeAfterMs, tidyAfterMs, priority: this.#priority, group: groups?.make(memoryMiB) },
+      {
+        plan,
+        filter,
+        pageBytes,
+        freezeAfterMs,
+        tidyAfterMs,
+        priority: this.#priority,
+        group: groups?.make(memoryMiB),
+        cores,
+        processors,
+      },
       this.#watch,
     );
     const instance = new HostedInstance(process);

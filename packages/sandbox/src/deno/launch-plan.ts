@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
 import { dirname } from 'node:path';
-import type { LentLimits } from '../port.ts';
 import type { SharedLibrary } from './deno-binary.ts';
 
 /** Everything that stands between a function and the computer it runs on; each can be tested with the others off. */
@@ -58,9 +57,9 @@ const environment = { DENO_DIR: '/proc/nope', DENO_WEBGPU_BACKEND: 'none', DENO_
 /**
  * The command line of one function process.
  * @param memoryMiB the most that any program it may be given can use
- * @param priority beside the owner's own programs
+ * @param wordsBefore what its own words follow: those give it its priority, and its cores
  */
-export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number, priority: LentLimits['priority']): LaunchPlan {
+export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number, wordsBefore: readonly string[] = []): LaunchPlan {
   const bubblewrapped = layers.namespaces || layers.seccomp;
   const inside = bubblewrapped
     ? { deno: '/deno', harness: '/harness/main.js' }
@@ -70,8 +69,7 @@ export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number
   if (bubblewrapped) words = [tools.bubblewrap!, ...bubblewrapFlags(layers, tools), '--', ...words];
   else if (tools.setpriv) words = [tools.setpriv, '--pdeathsig', 'KILL', '--', ...words];
   if (layers.limits && tools.shell) words = [tools.shell, '-c', limitScript(memoryMiB), 'sh', ...words];
-  if (priority === 'lowest') words = [...tools.lowest, ...words];
-  const [command, ...args] = words;
+  const [command, ...args] = [...wordsBefore, ...words];
   return {
     command: command!,
     args,

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import type { IsolationTier } from '@orb/protocol';
 import type { SandboxReport } from '../port.ts';
 import { ControlGroups } from './control-groups.ts';
+import { LentCores } from './lent-cores.ts';
 import { findDeno, sharedLibraries } from './deno-binary.ts';
 import { launchPlan, type Layers, type LaunchTools } from './launch-plan.ts';
 import { pageBytes } from './process-stats.ts';
@@ -18,6 +19,7 @@ export interface Machine {
   readonly pageBytes: number;
   /** Control groups that this node may make. */
   readonly groups: ControlGroups | undefined;
+  readonly cores: LentCores;
   readonly report: SandboxReport;
 }
 
@@ -40,9 +42,10 @@ export async function probeMachine(without: readonly (keyof Layers)[]): Promise<
   };
   const filter = process.arch === 'x64' || process.arch === 'arm64' ? seccompFilter(process.arch) : new Uint8Array();
   const groups = linux && !without.includes('groups') ? ControlGroups.open({ cores: availableParallelism() }) : undefined;
+  const cores = new LentCores({ cores: availableParallelism(), groups, taskset: linux ? findTool('taskset') : undefined });
   const own = { groups: groups !== undefined, watch: linux && !without.includes('watch') };
   const { layers, trouble } = await strongest(tools, filter, new Set(without), own);
-  return { layers, tools, filter, pageBytes: pageBytes(), groups, report: describe(layers, tools, trouble, groups) };
+  return { layers, tools, filter, pageBytes: pageBytes(), groups, cores, report: describe(layers, tools, trouble, groups, cores) };
 }
 
 /** Tries the layers together, strongest first, until a process comes up. */
@@ -74,7 +77,7 @@ async function strongest(
 
 /** Starts a process with these layers and waits for its first frame; words when it does not come. */
 function tryLayers(layers: Layers, tools: LaunchTools, filter: Uint8Array): Promise<string | undefined> {
-  const plan = launchPlan(layers, tools, trialMemoryMiB, 'normal');
+  const plan = launchPlan(layers, tools, trialMemoryMiB);
   return new Promise((resolve) => {
     const child = spawn(plan.command, plan.args, {
       cwd: '/',
@@ -128,7 +131,13 @@ function librariesOf(deno: string): LaunchTools['libraries'] {
   }
 }
 
-function describe(layers: Layers, tools: LaunchTools, trouble: string | undefined, groups: ControlGroups | undefined): SandboxReport {
+function describe(
+  layers: Layers,
+  tools: LaunchTools,
+  trouble: string | undefined,
+  groups: ControlGroups | undefined,
+  cores: LentCores,
+): SandboxReport {
   const tier: IsolationTier = layers.namespaces && layers.seccomp && layers.limits && layers.permissions ? 'namespaces' : 'process';
   const why = trouble ? ` It was tried, and: ${trouble}` : '';
   const bubblewrapRemedy =
@@ -166,8 +175,16 @@ function describe(layers: Layers, tools: LaunchTools, trouble: string | undefine
       layer(
         `control groups${groups ? ` (v${groups.version}: ${groups.controllers.join(', ')})` : ''}`,
         groups?.controllers.length === 3,
-        'memory and thread bombs; more cores or memory than are lent',
+        'memory and thread bombs; more memory than is lent; processes left behind',
         'Start the node as root, or where systemd delegates: systemd-run --user --scope -p Delegate=yes orb node start',
+      ),
+      layer(
+        `lent cores${cores.by ? ` (${cores.by})` : ''}`,
+        cores.by !== undefined,
+        cores.by === 'affinity' ? 'more cores than are lent, in whole ones' : 'more cores than are lent',
+        process.platform === 'linux'
+          ? 'Install taskset (util-linux).'
+          : 'Lend all cores here, and fewer jobs at once: orb node set slots 2',
       ),
       layer(
         'lowest priority',

@@ -1,9 +1,10 @@
 // The function's side of the sandbox: takes frames from the host, loads the code, runs jobs, sends frames back. It knows
 // neither Deno nor pipes: main.js connects it to those, and the in-process adapter to itself.
-import { Job, messageOf } from './job.js';
+import { Job } from './job.js';
 import { createOutput } from './output.js';
 import { arrayPush, bytesSlice, bytesSubarray, decode, jsonParse, mapGet, mapSet, mapValues, textSlice } from './primordials.js';
 import { findShape } from './shapes.js';
+import { loadMessageOf, messageOf, stackOf } from './thrown.js';
 import { Upload } from './upload.js';
 import { loadWasm } from './wasm.js';
 import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, u32 } from './wire.js';
@@ -61,7 +62,7 @@ export function createHarness(platform) {
       else shape = findShape(await platform.load(code, shared.env), head.handler);
       output.frame(toHost.loaded, 0, undefined, undefined);
     } catch (thrown) {
-      output.frame(toHost.loadFailed, 0, undefined, messageOf(thrown));
+      output.frame(toHost.loadFailed, 0, undefined, loadMessageOf(thrown));
     }
     output.flush();
   }
@@ -133,7 +134,7 @@ export function createHarness(platform) {
       for (const each of mapValues(jobs)) if (!each.over) running++;
       const job = known ?? (running === 1 ? current() : undefined);
       if (job && !job.over) job.fail(thrown);
-      else this.log(3, [`uncaught: ${messageOf(thrown)}`]);
+      else this.log(3, [`uncaught: ${stackOf(thrown)}`]);
     },
   };
 }

@@ -11,15 +11,12 @@ import {
   mapDelete,
   matches,
   resolved,
-  textEndsWith,
   textSlice,
-  textSplit,
   whenSettled,
-  toText,
 } from './primordials.js';
+import { messageOf, nameOf, stackOf } from './thrown.js';
 import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, wholeFlag, windowBytes, writeU32 } from './wire.js';
 
-const maxMessageChars = 1_024;
 /** Turns of the microtask queue that a second chunk may take before the first is sent without it. */
 const patience = 16;
 const turn = resolved();
@@ -27,33 +24,6 @@ const { AbortController, DOMException } = globalThis;
 const badResponse = faults.indexOf('bad-response');
 const exhaustedMemory = faults.indexOf('out-of-memory');
 const outOfMemory = /allocat|memory/i;
-const plainName = /^[\x21-\x7e]{1,128}$/;
-
-/** The words of anything thrown, bounded; never throws itself. @param {unknown} thrown */
-export function messageOf(thrown) {
-  try {
-    const message = hasInstance(Error, thrown) ? wordsOf(/** @type {Error} */ (thrown)) : thrown;
-    return textSlice(toText(message), 0, maxMessageChars);
-  } catch {
-    return 'something that cannot be shown was thrown';
-  }
-}
-
-/** Deno's advice for what is not permitted is for who starts Deno, which is not who reads this. @param {Error} error */
-function wordsOf({ name, message }) {
-  if (name !== 'NotCapable' || !textEndsWith(message, ' flag')) return message || name;
-  return `A function has no ${textSplit(textSplit(message, 'Requires ')[1] ?? message, ', run again')[0]}`;
-}
-
-/** The name of an error, where it has one that can be shown; never throws itself. @param {unknown} thrown */
-function nameOf(thrown) {
-  try {
-    const name = hasInstance(Error, thrown) ? toText(/** @type {Error} */ (thrown).name) : '';
-    return matches(plainName, name) ? name : '';
-  } catch {
-    return '';
-  }
-}
 
 /** A buffer that the process's limits refuse is a RangeError in JavaScript. @param {unknown} thrown */
 function faultOf(thrown) {
@@ -173,7 +143,7 @@ export class Job {
       this.settle();
     };
     whenSettled(resolved(promise), done, (/** @type {unknown} */ thrown) => {
-      this.log(3, `waitUntil: ${messageOf(thrown)}`);
+      this.log(3, `waitUntil: ${stackOf(thrown)}`);
       done();
     });
   }
@@ -222,6 +192,8 @@ export class Job {
   fail(thrown, fault = faultOf(thrown)) {
     if (!this.wanted()) return;
     const message = messageOf(thrown);
+    // For its owner alone; the caller gets the message.
+    if (fault !== badResponse && hasInstance(Error, thrown)) this.log(3, stackOf(thrown));
     const name = encode(nameOf(thrown));
     const head = new Uint8Array(3 + name.length);
     bytesSet(head, [this.finish(), fault, name.length], 0);

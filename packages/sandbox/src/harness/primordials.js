@@ -34,6 +34,7 @@ export const arrayPush = uncurry(Array.prototype.push);
 export const arrayShift = uncurry(Array.prototype.shift);
 
 export const matches = uncurry(RegExp.prototype.test);
+export const execute = uncurry(RegExp.prototype.exec);
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8');

@@ -180,8 +180,9 @@ export class HostedInstance implements Instance, JobHost {
     if (invocation.signal?.aborted) return job.finish('cancelled', 'The caller has gone.');
     this.#deadlines.add(job.deadlineMs);
     if (invocation.signal) {
-      job.onAbort = () => this.#cancel(job);
-      invocation.signal.addEventListener('abort', job.onAbort, { once: true });
+      const onAbort = () => this.#cancel(job);
+      job.onAbort = onAbort;
+      invocation.signal.addEventListener('abort', onAbort, { once: true });
     }
     const { mode, method, path, headers, timeoutMs, body } = invocation;
     const whole = body instanceof Uint8Array && body.length <= chunkBytes ? body : undefined;

@@ -39,11 +39,13 @@ export interface ServeCallerDependencies {
 export async function serveCaller(call: IncomingCall, session: CallerSession, deps: ServeCallerDependencies): Promise<OutgoingAnswer> {
   const readAtUs = deps.calls.nowUs();
   const asked = readCallerRequest(call.header);
+  refuseEarly(asked, session, deps);
   deps.callLimit?.take(session.host);
   const underWay = session.begin(asked.bytes ?? 0);
   try {
     const body = bodyNow(call, asked, deps) ?? (await wholeLater(call.body, asked.bytes!));
-    const reply = await handleCall(requestOf({ call, asked, body, readAtUs }, session, deps), deps.calls);
+    const begin = () => handleCall(requestOf({ call, asked, body, readAtUs }, session, deps), deps.calls);
+    const reply = await deps.calls.arrivals.inTurn(session.host, begin);
     deps.statusFeed.changed();
     return answerWith(reply, { call, asked, underWay, idleMs: deps.streamIdleMs });
   } catch (error) {
@@ -52,6 +54,13 @@ export async function serveCaller(call: IncomingCall, session: CallerSession, de
     // Of our own failures a stranger hears what the table says, and no more.
     throw told.code === 'internal' ? new OrbError('internal') : told;
   }
+}
+
+/** What there is no room for is refused before anything else is done for it, with errors that are made already. */
+function refuseEarly({ owner, name }: ReadCallerRequest, { host }: CallerSession, { calls, callLimit }: ServeCallerDependencies): void {
+  const entry = calls.functions.find(owner, name);
+  const error = callLimit?.refusal(host) ?? (entry && calls.scheduler.refusal(entry, host));
+  if (error) throw error;
 }
 
 /** Undefined for a whole body that is still coming. */
@@ -85,6 +94,7 @@ function requestOf({ call, asked, body, readAtUs }: Arrived, session: CallerSess
     identity,
     account,
     signed: asked.signed,
+    from: session.host,
     readAtUs,
     abort: call.abort,
   };

@@ -65,6 +65,7 @@ function readCall(call: HttpCall, abort: Cancelling, context: GatewayContext): C
     body,
     identity: call.identify(),
     ...(signed && { signed }),
+    from: call.ip,
     readAtUs: context.calls.nowUs(),
     abort,
   };

@@ -7,11 +7,17 @@ export function sendError(raw: ReplySink, error: OrbError, headers: readonly str
     raw.destroy();
     return;
   }
+  const reply = errorReply(error, headers);
+  raw.writeHead(error.status, reply.headers);
+  raw.end(reply.body);
+}
+
+/** An error as its headers, names and values in turn, and its body. */
+export function errorReply(error: OrbError, headers: readonly string[]): { readonly headers: string[]; readonly body: Buffer } {
   const body = Buffer.from(JSON.stringify({ error: publicError(error) }));
   const all = [...headers, 'orb-error', error.code, 'content-type', 'application/json', 'content-length', String(body.byteLength)];
   if (error.retryable) all.push('retry-after', String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1_000) / 1000))));
-  raw.writeHead(error.status, all);
-  raw.end(body);
+  return { headers: all, body };
 }
 
 /** What a stranger may read of an error: for our own failures not a word more than the table says. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { limits, OrbError } from '@orb/protocol';
+import { asOrbError, limits, OrbError } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
 import { RequestStream } from '../streaming/request-stream.ts';
 import { answerCall, type HttpCall } from './answer-call.ts';
@@ -46,7 +46,12 @@ async function answerRoute(request: FastifyRequest<FunctionPath>, raw: ServerRes
 async function answer(request: FastifyRequest<FunctionPath>, raw: ServerResponse, context: GatewayContext): Promise<void> {
   if (isPreflight(request.raw)) return sendPreflight(request.raw, raw);
   if (request.headers.upgrade?.toLowerCase() === 'websocket') return sendError(raw, new OrbError('no-upgrade'), corsHeaders);
-  await answerCall(callOf(request, context), raw, context);
+  const { ip } = request;
+  try {
+    await context.calls.arrivals.inTurn(ip, () => answerCall(callOf(request, context), raw, context));
+  } catch (error) {
+    sendError(raw, asOrbError(error), corsHeaders);
+  }
 }
 
 function callOf(request: FastifyRequest<FunctionPath>, context: GatewayContext): HttpCall {

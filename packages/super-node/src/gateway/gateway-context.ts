@@ -4,6 +4,7 @@ import type { ChangeDesk, Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { EndedStreams } from './ended-streams.ts';
 import type { Faucet } from './faucet.ts';
 import type { Log } from '../log.ts';
+import type { SecretRelay } from '../secrets/secret-relay.ts';
 import type { SeedDependencies } from '../seeding/seed-function.ts';
 import type { CallContext } from '../steps/call-context.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -26,6 +27,7 @@ export interface GatewayContext {
   readonly signedAccess: SignedAccess;
   readonly tokens: TokenBook;
   readonly seeding: SeedDependencies;
+  readonly secrets: SecretRelay;
   readonly statusFeed: StatusFeed;
   readonly faucet: Faucet | undefined;
   /** How long a caller may take no byte of a response that streams, or send none of a request that does. */

@@ -5,6 +5,7 @@ import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
 import { ordererRoutes } from './api/orderer-routes.ts';
+import { secretRoutes } from './api/secret-routes.ts';
 import { snapshotRoute } from './api/snapshot-route.ts';
 import { apiCors } from './cors.ts';
 import { createApp, type GatewayOptions } from './app.ts';
@@ -26,6 +27,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     api.addHook('onResponse', async (request) => dropRest(request.raw));
     networkRoutes(api, context);
     functionRoutes(api, context);
+    secretRoutes(api, context);
     ledgerRoutes(api, context);
     tokenRoutes(api, context);
     invokeRoute(api, context);

@@ -11,3 +11,17 @@ test('a burst is let through, then the sustained rate, for each key by itself', 
   limit.take('a');
   expect(() => limit.take('a')).toThrow();
 });
+
+test('what would be refused is known before it is counted, and each who asks gets a wait of its own', () => {
+  let now = 0;
+  const limit = new RateLimit({ perSecond: 10, burst: 3 }, { nowMs: () => now });
+  for (let i = 0; i < 10; i++) expect(limit.refusal('a')).toBeUndefined();
+  for (let i = 0; i < 3; i++) limit.take('a');
+  const [one, two] = [limit.refusal('a'), limit.refusal('a')];
+  expect(one).toMatchObject({ code: 'rate-limited' });
+  expect(one!.retryAfterMs).not.toBe(two!.retryAfterMs);
+  expect(limit.refusal('b')).toBeUndefined();
+  now += 100;
+  expect(limit.refusal('a')).toBeUndefined();
+  limit.take('a');
+});

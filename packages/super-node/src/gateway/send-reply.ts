@@ -96,6 +96,11 @@ function receiptText({ request, result, bytesIn, bytesOut }: ReceiptCover): stri
 }
 
 function serverTiming({ prcUs, setupUs, runUs }: JobEnd): string {
-  const ms = (us: number) => (us / 1000).toFixed(3);
   return `prc;dur=${ms(prcUs)}, setup;dur=${ms(setupUs)}, run;dur=${ms(runUs)}, prv;dur=${ms(prcUs + setupUs)}, cmp;dur=${ms(setupUs + runUs)}`;
+}
+
+/** Whole microseconds as milliseconds with three decimals; in half the time of `toFixed`, which every reply asks for five times. */
+function ms(us: number): string {
+  const rest = us % 1_000;
+  return `${(us - rest) / 1_000}.${rest < 10 ? '00' : rest < 100 ? '0' : ''}${rest}`;
 }

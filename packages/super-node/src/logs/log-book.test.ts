@@ -32,6 +32,16 @@ test('long lines push out more: text is bounded for each function and in all, th
   expect(['f', 'g', 'h', 'i', 'j'].map((fn) => logs.read(fn, 0, 100).length)).toEqual([0, 0, 3, 3, 3]);
 });
 
+test('a failure that the function wrote itself, with its stack, is not said again; another job’s is', () => {
+  const logs = book();
+  const lines = [['error', 'TypeError: no luck\n    at hello (function.js:2:9)']] as ['error', string][];
+  logs.take('n', { jobs: [{ job: '1', lines, dropped: 0 }] }, () => source('f', '1', 'n'));
+  logs.sayFailure(source('f', '1'), 'no luck');
+  logs.sayFailure(source('f', '2'), 'no luck');
+  logs.sayFailure(source('f', '1'), 'took too long');
+  expect(texts(logs.read('f', 0, 100))).toEqual([lines[0]![1], 'no luck', 'took too long']);
+});
+
 test('a node writes only for jobs of its own, also when they have just ended', () => {
   const logs = book();
   const lines = (job: string, text: string) => ({ jobs: [{ job, lines: [['info', text] as ['info', string]], dropped: 0 }] });

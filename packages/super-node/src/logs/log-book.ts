@@ -40,6 +40,8 @@ const defaults = {
 };
 /** What an entry takes beside its text. */
 const entryChars = 256;
+/** Lines of other jobs may have come in between. */
+const lookBack = 32;
 /** Jobs that are over may still have lines on the way: this many of those that wrote, or were broken off, are remembered. */
 const maxRemembered = 1_000;
 
@@ -81,6 +83,14 @@ export class LogBook {
   /** What the super node itself says about a job. */
   say(source: LogSource, level: LogLevel, text: string): void {
     this.#add(source, { level, text });
+  }
+
+  /** How a job failed, unless its function has just written that itself, with its stack. */
+  sayFailure(source: LogSource, message: string): void {
+    const entries = this.#rings.get(source.function)?.entries ?? [];
+    const isSaid = (entry: LogEntry) =>
+      entry.job === source.job && 'text' in entry && entry.level === 'error' && entry.text.includes(message);
+    if (!entries.slice(-lookBack).some(isSaid)) this.say(source, 'error', message);
   }
 
   /** Lines that are still on the way when the job has ended find it. */

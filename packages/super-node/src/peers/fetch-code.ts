@@ -1,4 +1,4 @@
-import { limits, type Hex32 } from '@orb/protocol';
+import { inTime, limits, type Hex32 } from '@orb/protocol';
 import type { BlobStore } from '@orb/store';
 import type { PeerRegistry } from './peer-registry.ts';
 
@@ -17,8 +17,10 @@ export async function fetchCode(
   if (held) return held;
   for (const { link } of Array.from(peers.sessions())) {
     try {
-      const answer = await link.call('fetch-code', { sha256 }, undefined, { signal: AbortSignal.timeout(withinMs) });
-      const code = await answer.body.bytes(limits.codeBytes);
+      const code = await inTime(withinMs, async (signal) => {
+        const { body } = await link.call('fetch-code', { sha256 }, undefined, { signal });
+        return await body.bytes(limits.codeBytes);
+      });
       // The store takes nothing that has another hash.
       await store.put(sha256, code);
       return code;

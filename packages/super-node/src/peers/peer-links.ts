@@ -4,9 +4,9 @@ import {
   decodeSeeds,
   isHex32,
   OrbError,
+  parseReceived,
   parseWith,
   presenceListBytes,
-  receivedSchema,
   signedPresenceSchema,
   stateKeys,
   superNodeId,
@@ -65,7 +65,7 @@ export class PeerLinks implements LinkHandler {
 
   async call(call: IncomingCall, link: Link): Promise<OutgoingAnswer> {
     const session = this.#session(link);
-    if (call.method === 'forward') return serveForward(call, session, this.#deps);
+    if (call.method === 'forward') return this.#deps.calls.arrivals.inTurn(session.id, () => serveForward(call, session, this.#deps));
     if (call.method === 'presence') return { header: { known: await this.#takePresence(call, session) } };
     if (call.method === 'fetch-code') return this.#sendCode(call.header);
     throw new OrbError('not-supported', { message: `A super node does not answer ${call.method.slice(0, 32)} to another.` });
@@ -75,7 +75,7 @@ export class PeerLinks implements LinkHandler {
     if (method !== 'received') return;
     const session = this.#sessions.get(link);
     if (!session) return;
-    const { job, received } = parseWith(receivedSchema, header, 'received', 'protocol-violation');
+    const { job, received } = parseReceived(header);
     this.#deps.answersOut.word(session, job, received);
   }
 

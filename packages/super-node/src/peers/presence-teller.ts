@@ -1,5 +1,6 @@
 import {
   encodeSeeds,
+  inTime,
   parseWith,
   presenceAnswerSchema,
   sha256,
@@ -71,7 +72,7 @@ export class PresenceTeller {
     try {
       const { bytes, hash } = this.#currentList();
       const news = this.#told.get(peer) === hash ? undefined : bytes;
-      const answer = await peer.link.call('presence', this.#presence(hash), news, { signal: AbortSignal.timeout(answerWithinMs) });
+      const answer = await inTime(answerWithinMs, (signal) => peer.link.call('presence', this.#presence(hash), news, { signal }));
       if (parseWith(presenceAnswerSchema, answer.header, 'presence answer').known) this.#told.set(peer, hash);
       else this.#told.delete(peer);
     } catch {

@@ -1,9 +1,9 @@
 import {
   asOrbError,
-  forwardRequestSchema,
+  Canceller,
   limits,
   OrbError,
-  parseWith,
+  parseForwardRequest,
   type ForwardRequest,
   type ForwardTrailer,
   type JobEnd,
@@ -34,11 +34,11 @@ export interface ServeForwardDependencies {
 export async function serveForward(call: IncomingCall, peer: PeerSession, deps: ServeForwardDependencies): Promise<OutgoingAnswer> {
   const { calls } = deps;
   const arrivedUs = calls.nowUs();
-  const forward = parseWith(forwardRequestSchema, call.header, 'forward');
+  const forward = parseForwardRequest(call.header);
   const body = forward.streamed
     ? new RequestStream(call.body, calls.streamBytes)
     : (call.body.complete ?? (await call.body.bytes(limits.bodyBytes)));
-  const abort = new AbortController();
+  const abort = new Canceller();
   if (call.signal.aborted) abort.abort();
   call.signal.addEventListener('abort', () => abort.abort(), { once: true });
   const { identity, end } = await runForward(forward, { body, peer, abort, arrivedUs }, deps);

@@ -33,10 +33,16 @@ export class FunctionRegistry {
   readonly #accountsByName = new Map<string, AccountRecord>();
   /** Two accounts may share a key. */
   readonly #accountsByKey = new Map<Hex32, Set<AccountId>>();
+  /** One set for all functions of an account. */
+  readonly #keys = new Map<AccountId, ReadonlySet<Hex32>>();
   readonly #records = new Map<FunctionId, FunctionRecord>();
   readonly #versions = new Map<FunctionId, Map<number, VersionRecord>>();
   readonly #byName = new Map<string, FunctionEntry>();
   readonly #byId = new Map<FunctionId, FunctionEntry>();
+  /** Functions that have, or have had, a version: two owners may publish the same bytes. */
+  readonly #havingVersion = new Map<VersionId, FunctionId[]>();
+  /** Functions that need secrets, by version. */
+  readonly #needingSecrets = new Map<VersionId, Set<FunctionId>>();
 
   constructor(dependencies: { readonly ledger: Ledger }) {
     this.#ledger = dependencies.ledger;
@@ -113,7 +119,13 @@ export class FunctionRegistry {
 
   /** The functions that a version takes calls for. */
   usersOf(version: VersionId): FunctionEntry[] {
-    return [...this.#byName.values()].filter((entry) => entry.versions.some(([{ id }]) => id === version));
+    const entries = (this.#havingVersion.get(version) ?? []).map((fn) => this.#byId.get(fn));
+    return entries.filter((entry) => entry?.versions.some(([{ id }]) => id === version) === true) as FunctionEntry[];
+  }
+
+  /** The functions for which a version needs secrets; undefined where it needs none. */
+  needingSecrets(version: VersionId): ReadonlySet<FunctionId> | undefined {
+    return this.#needingSecrets.get(version);
   }
 
   async #applyRecord(key: string, value: Json): Promise<void> {
@@ -123,6 +135,13 @@ export class FunctionRegistry {
       const version = value as unknown as VersionRecord;
       const numbers = this.#versions.get(version.function) ?? new Map<number, VersionRecord>();
       this.#versions.set(version.function, numbers.set(version.number, version));
+      const having = this.#havingVersion.get(version.id);
+      if (!having) this.#havingVersion.set(version.id, [version.function]);
+      else if (!having.includes(version.function)) having.push(version.function);
+      if (version.manifest.secrets.length > 0) {
+        const users = this.#needingSecrets.get(version.id) ?? new Set();
+        this.#needingSecrets.set(version.id, users.add(version.function));
+      }
       const record = this.#records.get(version.function);
       if (record) await this.#publish(record);
     } else if (key.startsWith('function/')) {
@@ -135,7 +154,7 @@ export class FunctionRegistry {
   async #publish(record: FunctionRecord): Promise<void> {
     const account = this.#accounts.get(record.account) ?? (await this.#readAccount(record.account));
     const ownerName = account.name;
-    const ownerKeys = new Set(account.keys);
+    const ownerKeys = this.#keys.get(account.id)!;
     const fullName = `${ownerName}/${record.name}`;
     if (record.state === 'decommissioned') {
       const current = this.#byName.get(fullName);
@@ -161,8 +180,8 @@ export class FunctionRegistry {
     return account;
   }
 
-  #setKeys({ id, keys }: AccountRecord): void {
-    for (const key of this.#accounts.get(id)?.keys ?? []) {
+  #setKeys({ id, keys }: AccountRecord, before: AccountRecord | undefined): void {
+    for (const key of before?.keys ?? []) {
       const holders = this.#accountsByKey.get(key);
       holders?.delete(id);
       if (holders?.size === 0) this.#accountsByKey.delete(key);
@@ -170,12 +189,15 @@ export class FunctionRegistry {
     for (const key of keys) this.#accountsByKey.set(key, (this.#accountsByKey.get(key) ?? new Set()).add(id));
   }
 
-  /** A changed key set reaches every function of the account. */
+  /** A changed key set reaches every function of the account; most changes are of its sequence, and reach none. */
   #setAccount(account: AccountRecord): void {
-    this.#setKeys(account);
+    const before = this.#accounts.get(account.id);
     this.#accounts.set(account.id, account);
     this.#accountsByName.set(account.name, account);
+    if (before && sameKeys(before, account)) return;
+    this.#setKeys(account, before);
     const ownerKeys = new Set(account.keys);
+    this.#keys.set(account.id, ownerKeys);
     for (const [name, entry] of this.#byName) {
       if (entry.record.account !== account.id) continue;
       const updated = { ...entry, ownerKeys };
@@ -183,6 +205,10 @@ export class FunctionRegistry {
       this.#byId.set(entry.record.id, updated);
     }
   }
+}
+
+function sameKeys(a: AccountRecord, b: AccountRecord): boolean {
+  return a.keys.length === b.keys.length && a.keys.every((key, i) => key === b.keys[i]);
 }
 
 /** One private version that takes calls makes the whole function private: chance must not open a door. */

@@ -1,4 +1,4 @@
-import type { AccountId, Hex32, NodeId, Offer, VersionId } from '@orb/protocol';
+import type { AccountId, FunctionId, Hex32, NodeId, Offer, VersionId } from '@orb/protocol';
 import type { Link } from '@orb/link';
 
 /** A node that is linked here now. */
@@ -13,6 +13,8 @@ export interface NodeSession {
   readonly fits: Map<VersionId, string | null>;
   /** Versions that are ready to run on it. */
   readonly seeds: Set<VersionId>;
+  /** Numbers of the secrets that it holds; undefined where it can keep none. */
+  secrets?: Map<FunctionId, number> | undefined;
   /** SHA-256 of the code that it was asked to seed: what it may fetch. */
   readonly asked: Set<Hex32>;
   /** Jobs under way. */
@@ -84,6 +86,7 @@ export class NodeRegistry {
   changeOffer(session: NodeSession, offer: Offer): void {
     if (session.offer.accepting !== offer.accepting) this.#revision++;
     Object.assign(session, { offer });
+    session.secrets = offer.secrets && new Map(offer.secrets);
     session.fits.clear();
   }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Ticketed } from '../steps/issue-ticket.ts';
 import { Dispatches } from './dispatches.ts';
 
-const ticketed = { node: { id: 'node' }, job: { id: 'job' } } as unknown as Ticketed;
+const ticketed = { node: { id: 'node' }, job: { id: 'job', ticket: { allowance: 'allowance', sequence: 1 } } } as unknown as Ticketed;
 
 test('at the deadline the job is given up, and whoever is waited for is at fault', () => {
   for (const waitsForCaller of [false, true]) {

@@ -1,5 +1,7 @@
 import { limits, OrbError, type AccountId, type FunctionId, type JobId, type Cancelling, type CancelSignal } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
+import { JobTable } from '../job-table.ts';
+import type { JobEntry } from '../settlement/job-entry.ts';
 import type { Ticketed } from '../steps/issue-ticket.ts';
 
 /** A job that is out at its node. */
@@ -38,7 +40,7 @@ export interface Calling {
 
 /** Jobs that are out at their nodes, with one clock for all their deadlines. */
 export class Dispatches {
-  readonly #running = new Map<JobId, Running>();
+  readonly #running = new JobTable<Running>();
   readonly #nowMs: () => number;
 
   constructor(dependencies: { readonly nowMs: () => number }) {
@@ -63,12 +65,13 @@ export class Dispatches {
       calls: 0,
       abort,
     };
-    this.#running.set(ticketed.job.id, running);
+    const { allowance, sequence } = ticketed.job.ticket;
+    this.#running.set(allowance, sequence, running);
     return running;
   }
 
-  end(job: JobId): void {
-    this.#running.delete(job);
+  end({ ticket: { allowance, sequence } }: JobEntry): void {
+    this.#running.delete(allowance, sequence);
   }
 
   /** A job that is out at this node now. */

@@ -20,6 +20,7 @@ import type { Ledger } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
+import type { SecretRelay } from '../secrets/secret-relay.ts';
 import type { Settlement } from '../settlement/settlement.ts';
 import type { LogBook } from '../logs/log-book.ts';
 import { sourceOf } from '../logs/log-source.ts';
@@ -36,6 +37,7 @@ export interface NodeLinksDependencies {
   readonly logs: LogBook;
   readonly log: Log;
   readonly nowMs: () => number;
+  readonly secrets: SecretRelay;
   /** Nodes came, went or changed. */
   onChange(): void;
   /** A function on a node calls another. */
@@ -132,6 +134,7 @@ export class NodeLinks implements LinkHandler {
     if (known && lendsOther(known.offer, offer)) queueMicrotask(() => this.#deps.onNodeUp(session));
     this.#deps.nodes.changeOffer(session, offer);
     this.#takeSeeds(session, offer.seeds);
+    this.#deps.secrets.offered(session);
     this.#deps.onChange();
     return { settledBatch: this.#deps.settlement.settledBatch(session.id), timeMs: this.#deps.nowMs() };
   }
@@ -162,7 +165,7 @@ export class NodeLinks implements LinkHandler {
   }
 
   #takeSeeds(session: NodeSession, seeds: readonly string[]): void {
-    const offered = new Set(seeds.slice(0, maxSeedsPerNode));
+    const offered = new Set(seeds.slice(0, maxSeedsPerNode).filter((version) => this.#deps.secrets.isReady(session, version)));
     const dropped = [...session.seeds].filter((version) => !offered.has(version));
     for (const version of dropped) this.#deps.nodes.markDropped(session, version);
     if (dropped.length > 0) this.#deps.onDropped(dropped);

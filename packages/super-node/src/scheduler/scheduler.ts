@@ -1,4 +1,5 @@
 import { OrbError, type CancelSignal, type VersionRecord } from '@orb/protocol';
+import { SpreadErrors } from '../arrivals/spread-errors.ts';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
@@ -8,13 +9,13 @@ import { WaitingCalls, type WaitingCall } from './waiting-calls.ts';
 
 export interface SchedulerOptions {
   readonly policy: PlacementPolicy;
-  /** Calls that may wait for a free slot at once. @default 1000 */
+  /** Calls that may wait for a free slot at once; of one caller half of them, of one version four fifths. @default 2000 */
   readonly maxWaiting: number;
   /** How long one may wait. @default 5000 */
   readonly maxWaitMs: number;
 }
 
-export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWaiting: 1_000, maxWaitMs: 5_000 };
+export const schedulerDefaults: SchedulerOptions = { policy: 'balanced', maxWaiting: 2_000, maxWaitMs: 5_000 };
 
 /** All of so many seeders are looked at; of more, some that chance draws. */
 const fewSeeders = 8;
@@ -42,6 +43,8 @@ export interface PlacementWish {
   /** Places that have failed this call already. */
   readonly avoid: ReadonlySet<Place>;
   readonly signal?: CancelSignal | undefined;
+  /** Who makes the call: callers who wait take turns. @default all who do not say are one */
+  readonly from?: string | undefined;
 }
 
 /** Finds a place for each job: the seeders that fit, then the policy's choice; else a linked super node; none free: a bounded wait. */
@@ -50,9 +53,8 @@ export class Scheduler {
   readonly #nodes: NodeRegistry;
   readonly #peers: PeerRegistry | undefined;
   readonly #chance: () => number;
-  readonly #waiting = new WaitingCalls();
-  /** One for all: under a flood, making it anew with its stack would be a third of what a refusal costs. */
-  readonly #full = new OrbError('overloaded', { retryAfterMs: 1_000 });
+  readonly #waiting: WaitingCalls;
+  readonly #full = new SpreadErrors('overloaded');
 
   constructor(
     options: SchedulerOptions,
@@ -62,6 +64,7 @@ export class Scheduler {
     this.#nodes = dependencies.nodes;
     this.#peers = dependencies.peers;
     this.#chance = dependencies.chance ?? Math.random;
+    this.#waiting = new WaitingCalls(options.maxWaiting);
   }
 
   get waiting(): number {
@@ -79,8 +82,18 @@ export class Scheduler {
   /** Takes a slot on a node of this super node, now or not at all. @throws OrbError `no-node-fits`, `overloaded` */
   placeNow(wish: PlacementWish): NodeSession {
     const place = this.#tryPlace({ ...wish, reach: 'here' }) as NodeSession | undefined;
-    if (!place) throw new OrbError('overloaded', { retryAfterMs: 1_000 });
+    if (!place) throw this.#full.next();
     return place;
+  }
+
+  /**
+   * Why a call would find no place and no room to wait, told without a look at any node: while calls of a version wait, none
+   * has a free slot. Undefined when it may find one.
+   */
+  refusal({ versions }: FunctionEntry, from: string): OrbError | undefined {
+    if (versions.length === 0) return undefined;
+    for (const [{ id }] of versions) if (!this.#waiting.isWaitedFor(id) || this.#waiting.hasRoom(id, from)) return undefined;
+    return this.#full.next();
   }
 
   release(place: Place): void {
@@ -155,7 +168,8 @@ export class Scheduler {
     const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
     const nodes = seeders.length > 0 ? seeders : this.#nodes.some(explainedNodes);
     const reasons = [...new Set(Array.from(nodes, reasonOf))].filter((reason) => reason !== undefined).slice(0, explainedReasons);
-    const held = seeders.length > 0 ? [] : ['no node that is online holds a replica'];
+    const what = version.manifest.secrets.length > 0 ? 'a replica and its secrets' : 'a replica';
+    const held = seeders.length > 0 ? [] : [`no node that is online holds ${what}`];
     return new OrbError('no-node-fits', {
       message: `No node can run ${entry.fullName} now: ${[...held, ...reasons].join('; ')}.`,
       retryAfterMs: 2_000,
@@ -164,11 +178,13 @@ export class Scheduler {
   }
 
   #wait(wish: PlacementWish): Promise<Place> {
-    const { maxWaiting, maxWaitMs } = this.#options;
-    if (this.#waiting.size >= maxWaiting) throw this.#full;
+    const { maxWaitMs } = this.#options;
+    const { from = '' } = wish;
+    if (!this.#waiting.hasRoom(wish.version.id, from)) throw this.#full.next();
     return new Promise<Place>((resolve, reject) => {
       const waiting: WaitingCall = {
         version: wish.version.id,
+        from,
         choosy: wish.avoid.size > 0 || (wish.reach ?? 'everywhere') !== 'everywhere',
         tryPlace: () => {
           const place = this.#tryPlace(wish);
@@ -177,7 +193,7 @@ export class Scheduler {
         },
         giveUp: (error) => end(() => reject(error)),
       };
-      const timer = setTimeout(() => waiting.giveUp(new OrbError('overloaded', { retryAfterMs: 1_000 })), maxWaitMs);
+      const timer = setTimeout(() => waiting.giveUp(this.#full.next()), maxWaitMs);
       const onAbort = () => waiting.giveUp(new OrbError('cancelled'));
       const end = (finish: () => void) => {
         clearTimeout(timer);

@@ -3,6 +3,8 @@ import type { OrbError, VersionId } from '@orb/protocol';
 /** A call that waits for a place. */
 export interface WaitingCall {
   readonly version: VersionId;
+  /** Who makes it. */
+  readonly from: string;
   /** It may not go everywhere: that there is no place for it says nothing about the calls after it. */
   readonly choosy: boolean;
   /** Takes a place if there is one. @throws OrbError when there never will be */
@@ -10,22 +12,46 @@ export interface WaitingCall {
   giveUp(error: OrbError): void;
 }
 
+/** A version's calls may be so many times as many as there is room left: alone it takes four fifths of all. */
+const versionShare = 4;
+
 /**
- * Calls that wait, first come, first served. They stand in a line for each version, because where there is no place for
- * one call of a version there is none for the next: a slot that becomes free costs one look, however many calls wait.
+ * Calls that wait, in a line for each version, because where there is no place for one call of a version there is none for
+ * the next: a slot that becomes free costs one look, however many calls wait. Versions take turns, and in each of them the
+ * callers do, so that whoever sends many waits for his own. The same keeps room: a caller of a version may have no more
+ * calls here than there is room left (Choudhury and Hahne's dynamic threshold, 1998), so a flood always leaves some.
  */
 export class WaitingCalls {
-  readonly #lines = new Map<VersionId, Map<WaitingCall, number>>();
+  readonly #most: number;
+  readonly #lines = new Map<VersionId, VersionLine>();
   #size = 0;
-  #arrivals = 0;
+  #turns = 0;
+
+  /** @param most how many may wait */
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   get size(): number {
     return this.#size;
   }
 
+  /** Whether one more of this caller may wait. */
+  hasRoom(version: VersionId, from: string): boolean {
+    const left = this.#most - this.#size;
+    const line = this.#lines.get(version);
+    return line === undefined ? left > 0 : line.countOf(from) < left && line.size < versionShare * left;
+  }
+
+  /** Whether calls of a version wait that would take any place: then there is none. */
+  isWaitedFor(version: VersionId): boolean {
+    return (this.#lines.get(version)?.unchoosy ?? 0) > 0;
+  }
+
   add(call: WaitingCall): void {
-    const line = this.#lines.get(call.version) ?? new Map<WaitingCall, number>();
-    this.#lines.set(call.version, line.set(call, this.#arrivals++));
+    let line = this.#lines.get(call.version);
+    if (!line) this.#lines.set(call.version, (line = new VersionLine(this.#turns)));
+    line.add(call);
     this.#size++;
   }
 
@@ -37,45 +63,114 @@ export class WaitingCalls {
   }
 
   /**
-   * Offers what is free to those that wait, oldest first; a call whose nodes are all gone is told at once.
+   * Offers what is free to those that wait; a call whose nodes are all gone is told at once.
    * @param has whether there may be a place for a version now
    * @param more whether there is anything left to give
    */
   serve(has: (version: VersionId) => boolean, more: () => boolean): void {
-    const lines = [...this.#lines.keys()].filter(has).map((version) => new Line(this.#lines.get(version)!));
+    const open: Walk[] = [];
+    for (const [version, line] of this.#lines) if (has(version)) open.push(new Walk(line));
     while (more()) {
-      const oldest = lines.reduce<Line | undefined>((best, line) => (line.arrival < (best?.arrival ?? Infinity) ? line : best), undefined);
-      if (!oldest) return;
-      oldest.tryNext();
+      const next = open.reduce<Walk | undefined>((best, walk) => (walk.turn < (best?.turn ?? Infinity) ? walk : best), undefined);
+      if (!next) return;
+      if (next.tryNext()) next.line.turn = ++this.#turns;
     }
   }
 }
 
-/** The rest of one version's line in one round of serving. */
-class Line {
-  readonly #calls: Iterator<[WaitingCall, number], undefined>;
-  #next: WaitingCall | undefined;
-  /** When the next one came; Infinity when there is none that could be served. */
-  arrival = Infinity;
+/** The calls of one version, in rounds: the first call of each caller, then the second of each, and so on. */
+class VersionLine {
+  /** When it was served last; the least recently served goes first. */
+  turn: number;
+  size = 0;
+  /** How many of them would take any place. */
+  unchoosy = 0;
+  readonly #rounds = new Map<number, Set<WaitingCall>>();
+  readonly #roundOf = new Map<WaitingCall, number>();
+  readonly #callers = new Map<string, { count: number; round: number }>();
+  /** Rounds before it are over, and none is after the last. */
+  #first = 0;
+  #last = 0;
 
-  constructor(calls: ReadonlyMap<WaitingCall, number>) {
-    this.#calls = calls.entries();
+  constructor(turn: number) {
+    this.turn = turn;
+  }
+
+  countOf(from: string): number {
+    return this.#callers.get(from)?.count ?? 0;
+  }
+
+  add(call: WaitingCall): void {
+    const caller = this.#callers.get(call.from) ?? { count: 0, round: -1 };
+    caller.round = Math.max(caller.round + 1, this.#first);
+    caller.count++;
+    this.#last = Math.max(this.#last, caller.round);
+    this.#callers.set(call.from, caller);
+    const round = this.#rounds.get(caller.round);
+    if (round) round.add(call);
+    else this.#rounds.set(caller.round, new Set([call]));
+    this.#roundOf.set(call, caller.round);
+    this.size++;
+    if (!call.choosy) this.unchoosy++;
+  }
+
+  delete(call: WaitingCall): boolean {
+    const number = this.#roundOf.get(call);
+    if (number === undefined) return false;
+    this.#roundOf.delete(call);
+    const round = this.#rounds.get(number)!;
+    round.delete(call);
+    if (round.size === 0) this.#rounds.delete(number);
+    const caller = this.#callers.get(call.from)!;
+    if (--caller.count === 0) this.#callers.delete(call.from);
+    this.size--;
+    if (!call.choosy) this.unchoosy--;
+    return true;
+  }
+
+  /** In the order in which they are served; those that are deleted meanwhile are left out. */
+  *inTurn(): Generator<WaitingCall, undefined> {
+    for (let number = this.#first; number <= this.#last; number++) {
+      const round = this.#rounds.get(number);
+      if (round) yield* round;
+      else if (number === this.#first) this.#first++;
+    }
+  }
+}
+
+/** One version's line in one round of serving. */
+class Walk {
+  readonly line: VersionLine;
+  readonly #calls: Iterator<WaitingCall, undefined>;
+  #next: WaitingCall | undefined;
+
+  constructor(line: VersionLine) {
+    this.line = line;
+    this.#calls = line.inTurn();
     this.#advance();
   }
 
-  tryNext(): void {
+  /** Infinity when there is none that could be served. */
+  get turn(): number {
+    return this.#next ? this.line.turn : Infinity;
+  }
+
+  /** @returns whether a place was taken */
+  tryNext(): boolean {
     const call = this.#next!;
     try {
-      if (call.tryPlace() || call.choosy) this.#advance();
-      else this.arrival = Infinity;
+      const placed = call.tryPlace();
+      if (placed || call.choosy) this.#advance();
+      else this.#next = undefined;
+      return placed;
     } catch (error) {
       call.giveUp(error as OrbError);
       this.#advance();
+      return false;
     }
   }
 
   #advance(): void {
-    const next = this.#calls.next();
-    [this.#next, this.arrival] = next.done === true ? [undefined, Infinity] : next.value;
+    this.#next = this.#calls.next().value;
   }
 }

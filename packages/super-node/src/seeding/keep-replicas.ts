@@ -43,6 +43,24 @@ export class KeepReplicas {
     this.#work();
   }
 
+  /** More nodes may run a function than before, or fewer. */
+  check(fn: FunctionId): void {
+    this.#short.add(fn);
+    this.#work();
+  }
+
+  /** A node has offered versions of a function that ended while it was away. */
+  endedOn(node: NodeSession, fn: FunctionId): void {
+    const entry = this.#deps.functions.get(fn);
+    if (entry?.record.state !== 'decommissioned') return;
+    this.#drop(entry, [node]).catch((error: unknown) => {
+      this.#deps.log.warn('a node was not told that a function has ended', {
+        function: entry.fullName,
+        message: asOrbError(error).message,
+      });
+    });
+  }
+
   /** An ended function leaves its seeders; a new version may get too few from whoever publishes it. */
   async apply(event: RecordWrite): Promise<void> {
     if (!event.key.startsWith('function/')) return;
@@ -56,11 +74,13 @@ export class KeepReplicas {
     await this.#working;
   }
 
-  async #drop(entry: FunctionEntry): Promise<void> {
+  async #drop(entry: FunctionEntry, nodes: readonly NodeSession[] = [...this.#deps.nodes.sessions()]): Promise<void> {
     const transaction = await this.#deps.publications.lastControl(entry.record.id);
     const rotations = await this.#deps.publications.rotations(entry.record.id);
     for (const version of this.#deps.functions.endedVersions(entry.record.id)) {
-      for (const node of this.#deps.nodes.seeders(version).slice()) {
+      for (const node of nodes) {
+        // One that holds the code and lacks its secrets is no seeder, and drops it all the same.
+        if (!node.seeds.has(version) && !node.offer.seeds.includes(version)) continue;
         node.link.notify('drop', { version, function: entry.record.id, transaction, rotations });
         this.#deps.nodes.markDropped(node, version);
       }

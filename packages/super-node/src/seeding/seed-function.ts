@@ -1,7 +1,17 @@
-import { asOrbError, OrbError, parseWith, seedAnswerSchema, xorDistance, type SeedRequest, type VersionRecord } from '@orb/protocol';
+import {
+  asOrbError,
+  inTime,
+  OrbError,
+  parseWith,
+  seedAnswerSchema,
+  xorDistance,
+  type SeedRequest,
+  type VersionRecord,
+} from '@orb/protocol';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Publications } from './publications.ts';
+import type { SecretRelay } from '../secrets/secret-relay.ts';
 import { whyUnfit } from '../scheduler/fits.ts';
 
 /** One step of seeding, as the owner sees it. */
@@ -17,6 +27,7 @@ export interface SeedStep {
 export interface SeedDependencies {
   readonly nodes: NodeRegistry;
   readonly publications: Publications;
+  readonly secrets: Pick<SecretRelay, 'whyNot' | 'deliver'>;
   /** Seeders changed: waiting calls may fit now. */
   onSeeded(): void;
 }
@@ -45,7 +56,7 @@ export async function* seedFunction(
     rotations: await dependencies.publications.rotations(entry.record.id),
   };
   const reasons = new Set<string>();
-  for (const node of candidates(nodes, entry, version, reasons)) {
+  for (const node of candidates(entry, version, dependencies, reasons)) {
     if (ready() >= wanted) break;
     if (!nodes.isLive(node)) continue;
     yield { type: 'asked', node: node.id, label: node.label, ready: ready(), wanted };
@@ -65,11 +76,16 @@ export async function* seedFunction(
   return { ready: ready(), wanted };
 }
 
-function candidates(nodes: NodeRegistry, entry: FunctionEntry, version: VersionRecord, reasons: Set<string>): NodeSession[] {
+function candidates(
+  entry: FunctionEntry,
+  version: VersionRecord,
+  { nodes, secrets }: SeedDependencies,
+  reasons: Set<string>,
+): NodeSession[] {
   return [...nodes.sessions()]
     .filter((node) => {
       if (node.seeds.has(version.id)) return false;
-      const reason = whyUnfit(node.offer, version.manifest);
+      const reason = whyUnfit(node.offer, version.manifest) ?? secrets.whyNot(node, version);
       if (reason !== undefined) reasons.add(reason);
       return reason === undefined;
     })
@@ -81,13 +97,15 @@ async function askToSeed(
   node: NodeSession,
   request: SeedRequest,
   version: VersionRecord,
-  { nodes, onSeeded }: SeedDependencies,
+  { nodes, secrets, onSeeded }: SeedDependencies,
 ): Promise<string | undefined> {
   node.asked.add(version.manifest.code.sha256);
   try {
-    const answer = await node.link.call('seed', request, undefined, { signal: AbortSignal.timeout(60_000) });
+    const answer = await inTime(60_000, (signal) => node.link.call('seed', request, undefined, { signal }));
     const result = parseWith(seedAnswerSchema, answer.header, 'seed');
     if (!result.seeding) return result.reason;
+    const without = await secrets.deliver(node, version);
+    if (without !== undefined) return without;
     if (!nodes.isLive(node)) return 'the node went away';
     nodes.markSeeding(node, version.id);
     onSeeded();

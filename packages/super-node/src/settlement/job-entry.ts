@@ -97,10 +97,14 @@ export function receiptFault(
   return undefined;
 }
 
+/** An acknowledgement's row as JSON. */
+export function acknowledgementText({ received, observedUs, prcUs, rspUs, doneAtMs }: Acknowledgement): string {
+  return `[${received},${observedUs},${prcUs},${rspUs},${doneAtMs}]`;
+}
+
 /** The `done` entry of a job with its receipt, as the journal's JSON. */
 export function doneText({ node, ticketText, receiptText, acknowledgement, place }: JobEntry): EntryText {
-  const acknowledged = JSON.stringify(acknowledgementRow(acknowledgement!));
-  return `["done","${node}",${ticketText},${receiptText},${acknowledged},${place!.batch},${place!.index}]`;
+  return `["done","${node}",${ticketText},${receiptText},${acknowledgementText(acknowledgement!)},${place!.batch},${place!.index}]`;
 }
 
 /** The `ack` entry of a job, as the journal's JSON. */

@@ -71,10 +71,66 @@ describe('journal', () => {
   test('a rewrite keeps exactly what it was given, and later entries follow', async () => {
     const journal = new Journal(folder);
     for (let n = 0; n < 10; n++) journal.append(ack(n));
-    journal.rewrite([ack(7)]);
+    await journal.rewrite(() => [ack(7)]);
     journal.append(ack(11));
     await journal.close();
     expect(readJournal(folder)).toEqual([ack(7), ack(11)]);
+  });
+
+  test('while a long rewrite is under way the journal goes on, and a kill at any moment loses nothing that was written', async () => {
+    const journal = new Journal(folder);
+    const old = Array.from({ length: 5_000 }, (_, n) => ack(n));
+    for (const entry of old) journal.append(entry);
+    await journal.written();
+    const ended = journal.rewrite(() => old.slice(1_000));
+    const added: JournalEntry[] = [];
+    let turns = 0;
+    for (; journal.rewriting; turns++) {
+      added.push(ack(10_000 + turns));
+      journal.append(added.at(-1)!);
+      await journal.written();
+      const found = readJournal(folder);
+      // The old file or the new one, never a part of either.
+      expect(found.slice(0, -added.length)).toHaveLength(found[0]![3] === 0 ? 5_000 : 4_000);
+      expect(found.slice(-added.length)).toEqual(added);
+    }
+    await ended;
+    expect(turns).toBeGreaterThan(10);
+    await journal.close();
+    expect(readJournal(folder)).toEqual([...old.slice(1_000), ...added]);
+  });
+
+  test('a flush that is promised while a rewrite ends stands for the new file too', async () => {
+    const flushes: { readonly file: number; done(error: Error | null): void }[] = [];
+    const journal = new Journal(folder, 60_000, { flushFile: (file, done) => flushes.push({ file, done }) });
+    const ended = journal.rewrite(() => [ack(1)]);
+    // The new file is whole and waits for the disk.
+    await expect.poll(() => flushes.length).toBe(1);
+    journal.append(ack(2));
+    let promised = false;
+    const flushed = journal.flush().then(() => (promised = true));
+    await expect.poll(() => flushes.length).toBe(3);
+    const [first, ...both] = flushes;
+    expect(new Set(both.map(({ file }) => file)).size).toBe(2);
+    first!.done(null);
+    both.find(({ file }) => file !== first!.file)!.done(null);
+    await new Promise(setImmediate);
+    expect([promised, readJournal(folder)]).toEqual([false, [ack(1), ack(2)]]);
+    both.find(({ file }) => file === first!.file)!.done(null);
+    await Promise.all([flushed, ended]);
+    for (const { done } of flushes.splice(0)) done(null);
+  });
+
+  test('a rewrite that the disk refuses leaves the old file, and nothing more is promised', async () => {
+    let refused = false;
+    const flushFile = (_file: number, done: (error: Error | null) => void) => done(refused ? new Error('full') : null);
+    const journal = new Journal(folder, 5, { flushFile });
+    journal.append(ack(1));
+    await journal.flush();
+    refused = true;
+    await journal.rewrite(() => [ack(2)]);
+    expect([journal.failed, readJournal(folder)]).toEqual([true, [ack(1)]]);
+    await expect(journal.written()).rejects.toThrow('cannot be rewritten');
   });
 
   test('a flush that began before an entry was written does not stand for it', async () => {

@@ -1,16 +1,6 @@
-import {
-  closeSync,
-  existsSync,
-  fdatasync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  truncateSync,
-  writeSync,
-} from 'node:fs';
+import { close, closeSync, existsSync, fdatasync, mkdirSync, openSync, readFileSync, renameSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import {
   OrbError,
@@ -22,6 +12,9 @@ import {
   type ReceiptRow,
   type TicketRow,
 } from '@orb/protocol';
+import { NextJournal, writeAll } from './next-journal.ts';
+
+const closeLater = promisify(close);
 
 /**
  * What the journal remembers between a reply and its settlement:
@@ -72,6 +65,9 @@ export class Journal {
   #flushing: Promise<void> | undefined;
   /** The flush that follows the one under way. */
   #nextFlush: Promise<void> | undefined;
+  /** The file that is to take this one's place. */
+  #next: NextJournal | undefined;
+  #rewriting: Promise<void> | undefined;
   #failure: OrbError | undefined;
   #bytes: number;
 
@@ -131,22 +127,54 @@ export class Journal {
     await this.#sync();
   }
 
-  /** Starts a new file that holds only these entries; atomic. */
-  rewrite(entries: Iterable<JournalEntry | EntryText>): void {
+  /** True while a rewrite is under way. */
+  get rewriting(): boolean {
+    return this.#rewriting !== undefined;
+  }
+
+  /**
+   * Starts a new file that holds these entries and all that are appended from now on; atomic, and in pieces, so that calls
+   * go on. Resolves when it has taken the old one's place, or when the disk refuses: then the journal has {@link failed}.
+   * @param entries asked for at once, or when the rewrite that is under way has ended
+   */
+  rewrite(entries: () => Iterable<JournalEntry | EntryText>): Promise<void> {
+    const begun = this.#rewriting ? this.#rewriting.then(() => this.#rewrite(entries)) : this.#rewrite(entries);
+    const rewriting = begun
+      .catch((cause: unknown) => this.#fail('rewritten', cause))
+      .finally(() => {
+        if (this.#rewriting === rewriting) this.#rewriting = undefined;
+      });
+    return (this.#rewriting = rewriting);
+  }
+
+  async #rewrite(entriesNow: () => Iterable<JournalEntry | EntryText>): Promise<void> {
+    // What waits is in these entries already.
     this.write();
+    const entries = Array.from(entriesNow(), (entry) => (typeof entry === 'string' ? entry : JSON.stringify(entry)));
     const path = join(this.#folder, fileName);
-    const fresh = openSync(`${path}.new`, 'w', 0o600);
-    let text = '';
-    for (const entry of entries) text += line(typeof entry === 'string' ? entry : JSON.stringify(entry));
-    writeSync(fresh, text);
-    fsyncSync(fresh);
-    renameSync(`${path}.new`, path);
-    closeSync(this.#file);
-    this.#file = fresh;
-    this.#bytes = text.length;
+    const next = new NextJournal(`${path}.new`);
+    this.#next = next;
+    try {
+      await next.fill(entries, linesOf);
+      // From here on both files are written and flushed: what is promised meanwhile holds in either.
+      await this.#flush(next.file);
+      renameSync(`${path}.new`, path);
+    } catch (error) {
+      this.#next = undefined;
+      await this.#flushing;
+      await next.close();
+      throw error;
+    }
+    const old = this.#file;
+    this.#file = next.file;
+    this.#bytes = next.bytes;
+    this.#next = undefined;
+    await this.#flushing;
+    await closeLater(old);
   }
 
   async close(): Promise<void> {
+    await this.#rewriting;
     await this.flush();
     clearTimeout(this.#flushTimer);
     await (this.#nextFlush ?? this.#flushing);
@@ -164,16 +192,13 @@ export class Journal {
     this.#promised = undefined;
     if (lines.length > 0) {
       try {
-        const bytes = Buffer.from(lines.map(line).join(''));
-        for (let sent = 0; sent < bytes.length;) sent += writeSync(this.#file, bytes, sent);
+        const bytes = linesOf(lines);
+        writeAll(this.#file, bytes);
         this.#bytes += bytes.length;
+        this.#next?.add(bytes);
         this.#flushTimer ??= setTimeout(() => void this.#sync(), this.#flushMs);
       } catch (cause) {
-        this.#failure = new OrbError('ledger-unavailable', {
-          message: 'The settlement journal cannot be written.',
-          hint: 'Free disk space and restart.',
-          cause,
-        });
+        this.#fail('written', cause);
       }
     }
     for (const done of written) done();
@@ -190,15 +215,29 @@ export class Journal {
 
   #startFlush(): Promise<void> {
     this.#nextFlush = undefined;
-    this.#flushing = new Promise<void>((resolve) => {
-      this.#flushFile(this.#file, (error) => {
+    const files = this.#next?.caughtUp ? [this.#file, this.#next.file] : [this.#file];
+    this.#flushing = Promise.all(files.map((file) => this.#flush(file))).then(
+      () => {
         this.#flushing = undefined;
-        if (error)
-          this.#failure = new OrbError('ledger-unavailable', { message: 'The settlement journal cannot be flushed.', cause: error });
-        resolve();
-      });
-    });
+      },
+      (cause: unknown) => {
+        this.#flushing = undefined;
+        this.#fail('flushed', cause);
+      },
+    );
     return this.#flushing;
+  }
+
+  #flush(file: number): Promise<void> {
+    return new Promise((resolve, reject) => this.#flushFile(file, (error) => (error ? reject(error) : resolve())));
+  }
+
+  #fail(what: string, cause: unknown): void {
+    this.#failure ??= new OrbError('ledger-unavailable', {
+      message: `The settlement journal cannot be ${what}.`,
+      hint: 'Free disk space and restart.',
+      cause,
+    });
   }
 }
 
@@ -225,6 +264,10 @@ function cutTornLine(path: string): number {
   const wholeUntil = bytes.lastIndexOf(10) + 1;
   if (wholeUntil < bytes.length) truncateSync(path, wholeUntil);
   return wholeUntil;
+}
+
+function linesOf(entries: readonly string[]): Buffer {
+  return Buffer.from(entries.map(line).join(''));
 }
 
 function line(body: string): string {

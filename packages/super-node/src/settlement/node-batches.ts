@@ -1,4 +1,4 @@
-import type { Hex64, NodeId } from '@orb/protocol';
+import { IdTable, type Hex32, type Hex64, type NodeId } from '@orb/protocol';
 import type { JobEntry } from './job-entry.ts';
 import type { JournalEntry } from './journal.ts';
 
@@ -9,6 +9,8 @@ export interface Batch {
   readonly jobs: (JobEntry | undefined)[];
   /** The node's signature, once the rows under it are here and agree. */
   signature: Hex64 | undefined;
+  /** What it covers, where that was worked out here. */
+  root: Hex32 | undefined;
   provenAtMs: number;
   submitted: boolean;
 }
@@ -26,24 +28,32 @@ interface Progress {
 
 /** The batches of every node that are not settled yet, and how far each node's are. */
 export class NodeBatches {
-  readonly #open = new Map<NodeId, Map<number, Batch>>();
+  readonly #open = new Map<NodeId, IdTable<Batch>>();
   readonly #progress = new Map<NodeId, Progress>();
 
   get(node: NodeId, number: number): Batch | undefined {
     return this.#open.get(node)?.get(number);
   }
 
-  /** Every open batch; of each node in the order in which its first receipts came. */
+  /** Every open batch; of each node by number, which is the order in which its first receipts came. */
   *all(): Iterable<Batch> {
-    for (const batches of this.#open.values()) yield* batches.values();
+    for (const batches of this.#open.values()) yield* batches.values().sort((a, b) => a.number - b.number);
   }
 
   /** Puts a job at its place. */
   place(job: JobEntry, number: number, index: number): void {
     job.place = { batch: number, index };
-    const batches = this.#open.get(job.node) ?? new Map<number, Batch>();
+    const batches = this.#open.get(job.node) ?? new IdTable<Batch>();
     this.#open.set(job.node, batches);
-    const batch = batches.get(number) ?? { node: job.node, number, jobs: [], signature: undefined, provenAtMs: 0, submitted: false };
+    const batch = batches.get(number) ?? {
+      node: job.node,
+      number,
+      jobs: [],
+      signature: undefined,
+      root: undefined,
+      provenAtMs: 0,
+      submitted: false,
+    };
     batches.set(number, batch);
     batch.jobs[index] ??= job;
   }
@@ -60,7 +70,7 @@ export class NodeBatches {
   /** Last batch of a node such that it and all before it are settled or void. */
   settledTo(node: NodeId): number {
     let settled = this.#progress.get(node)?.highest ?? 0;
-    for (const open of this.#open.get(node)?.keys() ?? []) settled = Math.min(settled, open - 1);
+    for (const open of this.#open.get(node)?.values() ?? []) settled = Math.min(settled, open.number - 1);
     return settled;
   }
 

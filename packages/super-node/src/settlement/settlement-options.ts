@@ -1,4 +1,4 @@
-import type { ChainId, JobId, NodeId, Signer, SuperNodeId, Ticket, verify } from '@orb/protocol';
+import type { ChainId, JobId, NodeId, OwnTransactions, Signer, SuperNodeId, Ticket, verify } from '@orb/protocol';
 import type { Ledger } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { Allowances } from './allowances.ts';
@@ -33,5 +33,7 @@ export interface SettlementDependencies {
   readonly openJobs: { keep(job: JobEntry): void; kept(id: JobId): JobEntry | undefined; readonly keptJobs: Iterable<JobEntry> };
   readonly now: () => number;
   readonly verify: typeof verify;
+  /** Where settlements are made. */
+  readonly own: OwnTransactions;
   readonly log: Log;
 }

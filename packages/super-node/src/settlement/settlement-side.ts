@@ -4,6 +4,7 @@ import {
   stateKeys,
   type ChainId,
   type NodeId,
+  type OwnTransactions,
   type Signer,
   type SuperNodeId,
   type Ticket,
@@ -34,6 +35,7 @@ export interface SettlementSurroundings {
   readonly nowMs: () => number;
   notifySettled(node: NodeId, batch: number): void;
   readonly verify: typeof verify;
+  readonly own: OwnTransactions;
 }
 
 /** Everything between a receipt and the ledger, as the last process left it. */
@@ -50,7 +52,7 @@ export class SettlementSide {
     journal: Journal,
     wholeSinceMs: number,
     { identity, lostGraceMs, unsignedGraceMs }: SettlementFolder,
-    { ledger, log, nowMs, notifySettled, verify: check }: SettlementSurroundings,
+    { ledger, log, nowMs, notifySettled, verify: check, own }: SettlementSurroundings,
   ) {
     this.journal = journal;
     this.#wholeSinceMs = wholeSinceMs;
@@ -78,6 +80,7 @@ export class SettlementSide {
         now: nowMs,
         notifySettled,
         verify: check,
+        own,
         memoryOf: (ticket) => memoryOf(ledger, ticket),
       },
     );
@@ -122,7 +125,7 @@ export class SettlementSide {
     await this.settlement.settle();
     this.allowances.closeRanges();
     const clean: JournalEntry = ['whole-since', this.#wholeSinceMs, ''];
-    this.journal.rewrite([...this.settlement.journalEntries(), ...this.allowances.journalEntries(), clean]);
+    await this.journal.rewrite(() => [...this.settlement.journalEntries(), ...this.allowances.journalEntries(), clean]);
     await this.journal.close();
   }
 }

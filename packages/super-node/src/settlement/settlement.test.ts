@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { limits, nodeId, receiptRow, ticketRow, type JobRow, type UnsettledAnswer } from '@orb/protocol';
+import { verifyLedger } from '@orb/ledger';
+import { canonical, limits, nodeId, parseBlock, receiptRow, ticketRow, type JobRow, type UnsettledAnswer } from '@orb/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { done, receipt, record, SettlementStage } from '../testing/settlement-stage.ts';
 import { readJournal, type Journal } from './journal.ts';
@@ -28,6 +29,28 @@ describe('settlement', () => {
     expect(allowances.freeOf(net.allowance)).toBe(998_080n);
   });
 
+  test('what stands on the ledger is what anybody else would have written, and holds when it is run again', async () => {
+    const started = await net.start();
+    const { settlement } = started;
+    const received = [true, false, true];
+    const rows = received.map((was, index) => {
+      const job = net.openJob(started);
+      const row = record(settlement, job, 1, index, index === 2 ? { network: { bytesOut: 1, bytesIn: 2 } } : {});
+      settlement.acknowledge(job, was, 5_000);
+      return row;
+    });
+    settlement.refuse(net.openJob(started));
+    await settlement.takeRoot(net.session(), net.signedRoot(1, rows));
+    await settlement.settle();
+    expect(settlement.unsettled).toBe(0);
+    const texts = await Promise.all(Array.from({ length: net.ledger.head.height + 1 }, (_, height) => net.ledger.blockText(height)));
+    const blocks = texts.map((text) => JSON.parse(text!) as never);
+    expect(texts).toEqual(blocks.map(canonical));
+    const kinds = blocks.flatMap((block) => parseBlock(block).transactions.map(({ kind }) => kind));
+    expect(kinds.filter((kind) => kind === 'job.settle')).toHaveLength(1);
+    expect(await verifyLedger(net.ledger.genesis, blocks)).toMatchObject({ ok: true, head: net.ledger.head });
+  });
+
   test('refused jobs wait for the next settlement when a full batch leaves them no room', async () => {
     const started = await net.start();
     const rows = Array.from({ length: limits.settlementRows }, (_, index) => {
@@ -40,6 +63,33 @@ describe('settlement', () => {
     await started.settlement.takeRoot(net.session(), net.signedRoot(1, rows));
     await started.settlement.settle();
     expect(started.settlement.unsettled).toBe(0);
+  });
+
+  test('what fills a transaction does not wait for the clock; less than that does', async () => {
+    const started = await net.start();
+    const { settlement } = started;
+    const root = async (batch: number, count: number) => {
+      const rows = Array.from({ length: count }, (_, index) => {
+        const job = net.openJob(started);
+        const row = record(settlement, job, batch, index);
+        settlement.acknowledge(job, true, 1);
+        return row;
+      });
+      await settlement.takeRoot(net.session(), net.signedRoot(batch, rows));
+    };
+    await root(1, 10);
+    settlement.settleFull();
+    await root(2, 200);
+    settlement.settleFull();
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    expect(settlement.unsettled).toBe(210);
+    // With these there is more than one transaction takes: the first two go.
+    await root(3, 100);
+    settlement.settleFull();
+    settlement.settleFull();
+    await expect.poll(() => settlement.unsettled).toBe(100);
+    await settlement.settle();
+    expect(settlement.unsettled).toBe(0);
   });
 
   test('money is set aside at the ticket and given back at the receipt; nothing is promised twice', async () => {

@@ -9,10 +9,10 @@ import {
   receiptTextFrom,
   rootBytes,
   rowsRoot,
-  signTransaction,
   ticketFromRow,
   unsettledAnswerSchema,
   type Acknowledgement,
+  type Hex32,
   type Hex64,
   type JobId,
   type NodeId,
@@ -20,6 +20,7 @@ import {
   type SignedRoot,
   type Ticket,
 } from '@orb/protocol';
+import { JobTable } from '../job-table.ts';
 import type { NodeSession } from '../registry/node-registry.ts';
 import {
   acknowledgedText,
@@ -53,12 +54,14 @@ const journalRewriteBytes = 32 * 1024 * 1024;
 export class Settlement {
   readonly #options: SettlementOptions;
   readonly #deps: SettlementDependencies;
-  readonly #jobs = new Map<JobId, JobEntry>();
+  readonly #jobs = new JobTable<JobEntry>();
   readonly #lost = new Set<JobEntry>();
   readonly #ending = new Map<JobEntry, (() => void)[]>();
   readonly #batches = new NodeBatches();
   #submitting: Promise<void> = Promise.resolve();
   #lastFailureMs = 0;
+  /** Full transactions are being settled, or are next in line. */
+  #settlesFull = false;
 
   constructor(options: SettlementOptions, dependencies: SettlementDependencies) {
     this.#options = options;
@@ -139,7 +142,7 @@ export class Settlement {
         job.acknowledgement = { ...job.acknowledgement, received: true, rspUs: job.acknowledgement.observedUs };
       }
     }
-    return new Set(this.#jobs.keys());
+    return new Set(this.#jobs.values().map(({ id }) => id));
   }
 
   /** Sets money aside for what {@link restore} found. Run after {@link Allowances.load}. */
@@ -175,7 +178,7 @@ export class Settlement {
   /** A job got its ticket. */
   open(node: NodeId, id: JobId, ticket: Ticket, memoryMiB: number, reserved: bigint): JobEntry {
     const job = new JobEntry({ id, node, ticket, memoryMiB, reserved });
-    this.#jobs.set(id, job);
+    this.#jobs.set(ticket.allowance, ticket.sequence, job);
     return job;
   }
 
@@ -242,26 +245,37 @@ export class Settlement {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} covers receipts that the node does not show.` });
     const { chain, superNode } = this.#options;
     const texts = batch.jobs.map((job) => receiptTextFrom(job!.ticketText, job!.receiptText));
+    const covered = rowsRoot(texts);
     const bytes = rootBytes('receipts', {
       chain,
       superNode,
       node: session.id,
       batch: root.batch,
       count: root.count,
-      root: rowsRoot(texts),
+      root: covered,
     });
     if (!this.#deps.verify(session.link.peer.key, bytes, root.signature)) {
       throw new OrbError('protocol-violation', { message: `Root ${root.batch} does not cover the receipts that the node sent.` });
     }
     this.#batches.sawRoot(session.id, root.batch);
-    this.#prove(batch, root.signature);
+    this.#prove(batch, root.signature, covered);
     this.#deps.journal.append(['batch', session.id, batch.number, root.count, root.signature]);
   }
 
   /** Settles what is ready. Called at every tick of the settlement clock; one transaction is under way at a time. */
   settle(): Promise<void> {
-    this.#submitting = this.#submitting.then(() => this.#settleReady());
+    this.#submitting = this.#submitting.then(() => this.#settleReady(false));
     return this.#submitting;
+  }
+
+  /**
+   * Settles what fills whole transactions. Called more often than {@link settle}: under load the work then comes in even
+   * pieces, and few jobs wait for it, which every collection of young objects would have to carry along.
+   */
+  settleFull(): void {
+    if (this.#settlesFull || !this.#readyBatches().full) return;
+    this.#settlesFull = true;
+    this.#submitting = this.#submitting.then(() => this.#settleReady(true)).finally(() => (this.#settlesFull = false));
   }
 
   /** What a rewritten journal must hold. */
@@ -280,11 +294,11 @@ export class Settlement {
     }
   }
 
-  async #settleReady(): Promise<void> {
+  async #settleReady(fullOnly: boolean): Promise<void> {
     if (this.#lastFailureMs > 0 && this.#deps.now() - this.#lastFailureMs < 1_000) return;
     for (let more = true; more;) {
-      const batches = this.#readyBatches();
-      const rows = batches.reduce((sum, { jobs }) => sum + jobs.length, 0);
+      const { batches, rows, full } = this.#readyBatches();
+      if (fullOnly && !full) break;
       const lost = this.#readyLost(limits.settlementRows - rows);
       if (batches.length === 0 && lost.length === 0) break;
       more = await this.#submit(batches, lost);
@@ -292,20 +306,20 @@ export class Settlement {
     this.#rewriteJournal();
   }
 
-  /** Whole batches, oldest first, up to the limit of rows. */
-  #readyBatches(): Batch[] {
+  /** Whole batches, oldest first, up to the limit of rows. `full` when another would not fit. */
+  #readyBatches(): { readonly batches: readonly Batch[]; readonly rows: number; readonly full: boolean } {
     const now = this.#deps.now();
-    const ready: Batch[] = [];
+    const batches: Batch[] = [];
     let rows = 0;
     for (const batch of this.#batches.all()) {
       if (batch.signature === undefined || batch.submitted) continue;
       const waiting = batch.jobs.some((job) => job!.acknowledgement!.received === null);
       if (waiting && now - batch.provenAtMs < this.#options.acknowledgementWaitMs) continue;
-      if (rows + batch.jobs.length > limits.settlementRows) return ready;
+      if (rows + batch.jobs.length > limits.settlementRows) return { batches, rows, full: true };
       rows += batch.jobs.length;
-      ready.push(batch);
+      batches.push(batch);
     }
-    return ready;
+    return { batches, rows, full: rows === limits.settlementRows };
   }
 
   #readyLost(limit: number): JobEntry[] {
@@ -323,11 +337,15 @@ export class Settlement {
   /** @returns false when the ledger does not take it now */
   async #submit(batches: readonly Batch[], lost: readonly JobEntry[]): Promise<boolean> {
     const { chain, superNode, signer } = this.#options;
-    const body = settlementBody(superNode, batches, lost);
+    const settled = settlementBody(superNode, batches, lost);
+    settled.body.batches.forEach(({ rows }, i) => batches[i]!.root !== undefined && this.#deps.own.noteRoot(rows, batches[i]!.root));
     const leftOpen = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received !== true) as JobEntry[]);
     for (const batch of batches) batch.submitted = true;
     try {
-      const { rejections } = await this.#deps.ledger.submit(signTransaction(chain, 'job.settle', body, [signer]));
+      const transaction = this.#deps.own.sign(chain, 'job.settle', settled, [signer]);
+      // To write it and to run it take about a millisecond each: calls come in between.
+      await new Promise(setImmediate);
+      const { rejections } = await this.#deps.ledger.submit(transaction);
       for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
       // One that is settled already has been paid for: the answer to an earlier try got lost on its way from the orderer.
       this.#giveBackRejected(rejections.filter(({ code }) => code !== 'already-settled').map(({ job }) => job));
@@ -358,7 +376,7 @@ export class Settlement {
   #closeLost(lost: readonly JobEntry[]): void {
     for (const job of lost) {
       this.#deps.allowances.giveBack(job.ticket.allowance, job.reserved);
-      this.#forget(job.id);
+      this.#forget(job);
       this.#deps.journal.append(['closed-job', job.id]);
     }
   }
@@ -440,33 +458,33 @@ export class Settlement {
     readonly ['kept', ...unknown[]]): Promise<JobEntry> {
     const ticket = ticketFromRow(ticketForm);
     const job = await this.#restoreJob(node, ticket);
-    this.#forget(job.id);
+    this.#forget(job);
     return Object.assign(job, { receipt: receiptFromRow(receiptForm), acknowledgement: acknowledgementFromRow(acknowledgementForm) });
   }
 
-  #prove(batch: Batch, signature: Hex64): void {
+  #prove(batch: Batch, signature: Hex64, root?: Hex32): void {
     batch.signature = signature;
+    batch.root = root;
     batch.provenAtMs = this.#deps.now();
   }
 
   #closeBatch(node: NodeId, number: number): void {
-    for (const job of this.#batches.close(node, number)) this.#forget(job.id);
+    for (const job of this.#batches.close(node, number)) this.#forget(job);
   }
 
   #drop(job: JobEntry): void {
     this.#batches.remove(job);
-    this.#forget(job.id);
+    this.#forget(job);
   }
 
-  #forget(id: JobId): void {
-    const job = this.#jobs.get(id);
-    if (!job) return;
-    this.#jobs.delete(id);
-    this.#lost.delete(job);
+  #forget(job: JobEntry): void {
+    const { allowance, sequence } = job.ticket;
+    if (this.#jobs.delete(allowance, sequence)) this.#lost.delete(job);
   }
 
   #rewriteJournal(): void {
-    if (this.#deps.journal.bytes < journalRewriteBytes) return;
-    this.#deps.journal.rewrite([...this.journalEntries(), ...this.#deps.allowances.journalEntries()]);
+    const { journal, allowances } = this.#deps;
+    if (journal.bytes < journalRewriteBytes || journal.rewriting || journal.failed) return;
+    void journal.rewrite(() => [...this.journalEntries(), ...allowances.journalEntries()]);
   }
 }

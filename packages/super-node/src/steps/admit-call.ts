@@ -18,6 +18,7 @@ export function admitCall(request: CallRequest, context: CallContext): Admission
   checkSize(request);
   checkRight(request, entry);
   checkChain(request, entry);
+  context.functionLimit?.take(entry.record.id);
   const version = request.version === undefined ? pickVersion(entry, Math.random()) : findVersion(entry, request.version);
   if (!version)
     throw new OrbError('no-node-fits', { message: `${entry.fullName} has no version that takes calls yet.`, retryAfterMs: 1_000 });

@@ -63,6 +63,7 @@ function readNested(
     identity: undefined,
     account: payer,
     origin: { payer, path },
+    from: path.at(-1),
     version,
     readAtUs: context.nowUs(),
     abort,

@@ -1,4 +1,6 @@
 import type { ChainId, Parameters, SuperNodeId } from '@orb/protocol';
+import type { Arrivals } from '../arrivals/arrivals.ts';
+import type { RateLimit } from '../gateway/rate-limit.ts';
 import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { PeerRegistry } from '../peers/peer-registry.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
@@ -11,6 +13,7 @@ import type { LogBook } from '../logs/log-book.ts';
 import type { RecentJobs } from '../analytics/recent-jobs.ts';
 import type { Dispatches } from '../relay/dispatches.ts';
 import type { TicketRoots } from '../relay/ticket-roots.ts';
+import type { TimeLimits } from './time-limits.ts';
 
 /** What the steps of a call work with. */
 export interface CallContext {
@@ -21,10 +24,16 @@ export interface CallContext {
   readonly nodes: NodeRegistry;
   readonly peers: PeerRegistry;
   readonly scheduler: Scheduler;
+  /** Through which every call goes that a stranger makes. */
+  readonly arrivals: Arrivals;
+  /** Calls of one function, whoever makes them; undefined: no limit. */
+  readonly functionLimit: RateLimit | undefined;
   readonly allowances: Allowances;
   readonly settlement: Settlement;
   readonly journal: Journal;
   readonly dispatches: Dispatches;
+  /** Calls that run at other super nodes. */
+  readonly forwards: TimeLimits;
   readonly ticketRoots: TicketRoots;
   readonly recentJobs: RecentJobs;
   readonly logs: LogBook;

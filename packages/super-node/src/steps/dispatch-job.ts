@@ -45,7 +45,7 @@ export async function dispatchJob(request: CallRequest, context: CallContext, ti
   } catch (cause) {
     return endWithoutAnswer(out, asOrbError(cause));
   } finally {
-    if (!dispatch.streaming) context.dispatches.end(job.id);
+    if (!dispatch.streaming) context.dispatches.end(job);
   }
 }
 

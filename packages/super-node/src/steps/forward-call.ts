@@ -1,17 +1,15 @@
 import {
   asOrbError,
   errorFromBody,
-  forwardAnswerSchema,
-  forwardTrailerSchema,
   jobIdOf,
   limits,
   OrbError,
-  parseWith,
+  parseForwardAnswer,
+  parseForwardTrailer,
   receiptFromRow,
   resultHash,
   sha256,
   ticketFromRow,
-  type CancelSignal,
   type ForwardAnswer,
   type ForwardRequest,
   type Ticket,
@@ -46,14 +44,19 @@ export async function forwardCall(
   peer: PeerSession,
   attempt: Attempt,
 ): Promise<Replied | NotAnswered> {
-  const late = AbortSignal.timeout(admission.version.manifest.timeoutMs + hostMarginMs);
+  const limit = context.forwards.begin(request.abort.signal, admission.version.manifest.timeoutMs + hostMarginMs);
+  let over: Promise<void> | undefined;
   try {
-    const signal = AbortSignal.any([abortSignalOf(request.abort.signal), late]);
+    const { signal } = limit;
     const answer = await peer.link.call('forward', forwardRequest(request, context, admission, attempt), request.body, { signal });
-    const head = parseWith(forwardAnswerSchema, answer.header, 'forward answer', 'protocol-violation');
+    const head = parseForwardAnswer(answer.header);
     if (head.ended === 'failed') return notAnswered(head, admission, peer);
     const forwarded: Forwarded = { request, context, admission, peer, call: attempt.call };
-    if (head.job) return passOn(forwarded, head.job, head, answer);
+    if (head.job) {
+      const replied = passOn(forwarded, head.job, head, answer);
+      over = replied.over;
+      return replied;
+    }
     return { ended: 'replied', reply: await takeAnswer(forwarded, head, answer) };
   } catch (cause) {
     const error = asOrbError(cause);
@@ -61,14 +64,10 @@ export async function forwardCall(
     // Said by a link that has no room for one more call: the host's code never saw it.
     if (error.code === 'overloaded') return turnedAway(error, admission, peer);
     return lost(error, context, admission, peer);
+  } finally {
+    if (over) void over.then(() => limit.end());
+    else limit.end();
   }
-}
-
-function abortSignalOf(signal: CancelSignal): AbortSignal {
-  const controller = new AbortController();
-  if (signal.aborted) controller.abort(signal.reason);
-  else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
-  return controller.signal;
 }
 
 function forwardRequest(
@@ -100,12 +99,7 @@ function forwardRequest(
 
 async function takeAnswer(forwarded: Forwarded, head: AnswerHead, answer: LinkAnswer): Promise<CallReply> {
   const body = answer.body.complete ?? (await answer.body.bytes(limits.bodyBytes));
-  const trailer = parseWith(
-    forwardTrailerSchema,
-    answer.completeTrailer ?? (await answer.trailer),
-    'forward trailer',
-    'protocol-violation',
-  );
+  const trailer = parseForwardTrailer(answer.completeTrailer ?? (await answer.trailer));
   const ticket = ticketFromRow(trailer.ticket);
   const receipt = receiptFromRow(trailer.receipt);
   checkForwarded(forwarded, ticket, receipt, resultHash(head.status, sha256(body)));

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import type { LinkAnswer } from '@orb/link';
 import {
   asOrbError,
-  forwardTrailerSchema,
   jobIdOf,
   OrbError,
-  parseWith,
+  parseForwardTrailer,
   receiptFromRow,
   resultHash,
   ticketFromRow,
+  type ForwardTrailer,
   type JobEnd,
   type Ticket,
 } from '@orb/protocol';
@@ -61,7 +61,7 @@ export class ForwardedRelay implements ReplyStream {
     try {
       const next = await this.#source.next();
       if (next.done !== true) return { done: false, value: this.#pass(next.value) };
-      this.#check(parseWith(forwardTrailerSchema, await this.#answer.trailer, 'forward trailer', 'protocol-violation'));
+      this.#check(parseForwardTrailer(await this.#answer.trailer));
     } catch (error) {
       throw this.#fail(asOrbError(error));
     }
@@ -81,7 +81,7 @@ export class ForwardedRelay implements ReplyStream {
     return piece;
   }
 
-  #check(trailer: ReturnType<typeof forwardTrailerSchema.parse>): void {
+  #check(trailer: ForwardTrailer): void {
     const ticket = ticketFromRow(trailer.ticket);
     const receipt = receiptFromRow(trailer.receipt);
     checkForwarded(this.#forwarded, ticket, receipt, resultHash(this.#head.status, this.#hash.digest('hex')));

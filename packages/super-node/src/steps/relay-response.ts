@@ -97,7 +97,7 @@ export class ResponseRelay implements ReplyStream {
     context.recentJobs.add({ functionName, node: node.id, job, receipt, acknowledgement });
     await recordJob(answered, context);
     const failure = failureOf(receipt, trailer, functionName);
-    if (failure) context.logs.say(sourceOf(answered), 'error', failure.message);
+    if (failure) context.logs.sayFailure(sourceOf(answered), failure.message);
     if (failure || request.abort.signal.aborted) this.acknowledge();
     if (failure) throw failure;
   }
@@ -120,7 +120,7 @@ export class ResponseRelay implements ReplyStream {
 
   #end(): void {
     this.#ended = true;
-    this.#out.context.dispatches.end(this.#out.ticketed.job.id);
+    this.#out.context.dispatches.end(this.#out.ticketed.job);
     this.#over.resolve();
   }
 }

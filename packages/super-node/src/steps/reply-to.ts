@@ -10,7 +10,7 @@ export function replyTo(answered: AnsweredWhole, context: CallContext): CallRepl
   const { job, node, head, body, receipt, trailer, acknowledgement, readAtUs, admission } = answered;
   context.recentJobs.add({ functionName: admission.entry.fullName, node: node.id, job, receipt, acknowledgement });
   const failure = failureOf(receipt, trailer, admission.entry.fullName);
-  if (failure) context.logs.say(sourceOf(answered), 'error', failure.message);
+  if (failure) context.logs.sayFailure(sourceOf(answered), failure.message);
   return {
     call: job.ticket.call,
     job: job.id,

@@ -111,7 +111,7 @@ function placeJob(
   { reach, avoid }: Attempt,
   { waits, last }: { readonly waits: boolean; readonly last: NotAnswered | undefined },
 ): Place | Promise<Place | undefined> | undefined {
-  const wish = { entry, version, reach, avoid, signal: request.abort.signal };
+  const wish = { entry, version, reach, avoid, signal: request.abort.signal, from: request.from };
   const noneLeft = (error: unknown) => {
     if (last && isOrbError(error) && error.code === 'no-node-fits') return undefined;
     throw error;

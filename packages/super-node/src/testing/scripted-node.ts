@@ -32,6 +32,8 @@ export interface Script {
   stream?(request: RunRequest, body: AsyncIterable<Uint8Array>, call: IncomingCall): AsyncIterable<Uint8Array>;
   /** Changes the receipt before it is sent: a liar. */
   lie?(receipt: Receipt): Receipt;
+  /** Keeps secrets: what a node's key would find in a box, its number first. @throws to refuse the box */
+  takeSecrets?(fn: string, box: Uint8Array): number;
   /** Refuses to seed, with this reason. */
   readonly refuseSeeding?: string;
   /** Signs no roots. */
@@ -54,6 +56,8 @@ export class ScriptedNode implements LinkHandler {
   readonly jobs: RunRequest[] = [];
   readonly notices: [string, unknown][] = [];
   readonly seeds = new Set<string>();
+  /** Numbers of the secrets that it holds, by function. */
+  readonly secrets = new Map<string, number>();
   readonly #script: Script;
   readonly #network: { readonly transport: LinkTransport; readonly chain: string; readonly superNode: string };
   #link: Link | undefined;
@@ -114,6 +118,8 @@ export class ScriptedNode implements LinkHandler {
     const { method, header, body } = call;
     if (method === 'run' && this.#script.stream) return this.#stream(runRequestSchema.parse(header), call);
     if (method === 'seed') return { header: this.#seed(header as { version: string }) };
+    if (method === 'secrets' && this.#script.takeSecrets)
+      return this.#take((header as { function: string }).function, await body.bytes(100_000));
     if (method === 'run') return this.#run(runRequestSchema.parse(header), await body.bytes(10_000_000));
     if (method === 'unsettled') return this.#showBatch((header as { batch: number }).batch);
     return { header: {} };
@@ -127,6 +133,12 @@ export class ScriptedNode implements LinkHandler {
     if (this.#script.refuseSeeding !== undefined) return { seeding: false, reason: this.#script.refuseSeeding };
     this.seeds.add(version);
     return { seeding: true };
+  }
+
+  #take(fn: string, box: Uint8Array): OutgoingAnswer {
+    const number = this.#script.takeSecrets!(fn, box);
+    this.secrets.set(fn, number);
+    return { header: { number } };
   }
 
   async #run(request: RunRequest, body: Uint8Array): Promise<OutgoingAnswer> {
@@ -205,6 +217,7 @@ export class ScriptedNode implements LinkHandler {
       accepting: true,
       seeds: [...this.seeds],
       lastBatch: this.#batch,
+      ...(this.#script.takeSecrets && { secrets: [...this.secrets] }),
       ...this.#script.offer,
     };
     await this.#link!.call('offer', offer);

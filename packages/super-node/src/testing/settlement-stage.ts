@@ -13,6 +13,7 @@ import {
   superNodeId,
   ticketRow,
   utf8,
+  OwnTransactions,
   verify,
   type AllowanceRecord,
   type Receipt,
@@ -49,6 +50,8 @@ export function record(settlement: Settlement, job: JobEntry, batch: number, ind
 export class SettlementStage {
   readonly folder = mkdtempSync(join(tmpdir(), 'orb-settlement-'));
   readonly clock: TestClock;
+  /** As in a super node, its ledger knows it. */
+  readonly own: OwnTransactions;
   readonly ledger: Ledger;
   readonly net: TestNetwork;
   readonly superNode: Signer;
@@ -63,8 +66,11 @@ export class SettlementStage {
   #followed = 0;
   #taken: Promise<void> = Promise.resolve();
 
-  private constructor(parts: Pick<SettlementStage, 'clock' | 'ledger' | 'net' | 'superNode' | 'node' | 'fn' | 'allowance' | 'entry'>) {
+  private constructor(
+    parts: Pick<SettlementStage, 'clock' | 'own' | 'ledger' | 'net' | 'superNode' | 'node' | 'fn' | 'allowance' | 'entry'>,
+  ) {
     this.clock = parts.clock;
+    this.own = parts.own;
     this.ledger = parts.ledger;
     this.net = parts.net;
     this.superNode = parts.superNode;
@@ -76,7 +82,8 @@ export class SettlementStage {
 
   static async open(): Promise<SettlementStage> {
     const clock = new TestClock();
-    const ledger = await createMemoryLedger({ genesis: testGenesis(), ordererKey: orderer, clock: clock.read });
+    const own = new OwnTransactions();
+    const ledger = await createMemoryLedger({ genesis: testGenesis(), ordererKey: orderer, clock: clock.read, own });
     const net = new TestNetwork(ledger, clock);
     const bob = await net.createAccount('bob', 2_000_000n);
     const alice = await net.createAccount('alice');
@@ -87,7 +94,7 @@ export class SettlementStage {
     const allowance = await net.openAllowance(bob, superNode, terms);
     const functions = new FunctionRegistry({ ledger });
     await functions.load();
-    return new SettlementStage({ clock, ledger, net, superNode, node, fn, allowance, entry: functions.find('bob', 'hello')! });
+    return new SettlementStage({ clock, own, ledger, net, superNode, node, fn, allowance, entry: functions.find('bob', 'hello')! });
   }
 
   get superNodeId(): string {
@@ -105,6 +112,7 @@ export class SettlementStage {
         nowMs: this.clock.read,
         notifySettled: (node, batch) => this.settled.push([node, batch]),
         verify,
+        own: this.own,
       },
     );
     const follow = this.ledger.follow(this.ledger.head.height + 1, ({ writes, jobs, block }) => {

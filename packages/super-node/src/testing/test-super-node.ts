@@ -59,7 +59,14 @@ export class TestSuperNode {
     const store = new MemoryStore();
     const running = await assembleSuperNode(
       parseSuperNodeConfig({ folder, gateway: { listen: '127.0.0.1:0' }, settleEveryMs: 20, ...config }),
-      { ledger, store, transport, keys: { genesis, superNode, orderer, treasury }, log: { info() {}, warn() {}, error() {} } },
+      {
+        ledger,
+        store,
+        boxes: new MemoryStore(),
+        transport,
+        keys: { genesis, superNode, orderer, treasury },
+        log: { info() {}, warn() {}, error() {} },
+      },
     );
     return new TestSuperNode({ running, net, superNode, bob, alice, store, transport, folder } as never);
   }

@@ -71,6 +71,7 @@ export class TestSuperNodes {
       {
         ledger: keptOpen(this.net.ledger),
         store,
+        boxes: new MemoryStore(),
         transport,
         keys: { genesis: this.genesis, superNode: signer, orderer, treasury },
         log: { info() {}, warn: (message, fields) => warnings.push(`${message} ${JSON.stringify(fields)}`), error() {} },

@@ -7,9 +7,11 @@ import { Job } from '../../harness/job.js';
 import { Upload } from '../../harness/upload.js';
 import { FrameReader, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from '../../harness/wire.js';
 import { Forwarder, waitForServer } from './forward.js';
+import { Health } from './health.js';
 
-/** Said on standard error when the server has gone and its container has not. */
+/** Said on standard error when the server has gone and its container has not; and before what is wrong with one that is not well. */
 const goneWords = 'nothing listens';
+const unwellWords = 'unwell: ';
 
 const output = createOutput(write);
 /** @type {Map<number, Job>} */
@@ -17,6 +19,8 @@ const jobs = new Map();
 const shared = { frame: output.frame, jobs, format: String };
 /** @type {Forwarder | undefined} */
 let forwarder;
+/** @type {Health | undefined} */
+let health;
 const reader = new FrameReader(maxFrameFromHost, onFrame);
 
 output.frame(toHost.ready, 0, undefined, undefined);
@@ -39,8 +43,16 @@ function onFrame(type, id, payload) {
 
 /** The code of an image is where its server listens. @param {Uint8Array} code */
 async function load(code) {
-  const { port } = JSON.parse(Buffer.from(code).toString());
+  const { port, health: check, withinMs } = JSON.parse(Buffer.from(code).toString());
   await waitForServer(port);
+  if (check) {
+    health = new Health(port, check, (words) => {
+      writeSync(2, unwellWords + words);
+      process.exit(4);
+    });
+    const words = await health.begin(withinMs);
+    if (words !== undefined) return output.frame(toHost.loadFailed, 0, undefined, `The server listens, and is not well: ${words}.`);
+  }
   forwarder = new Forwarder(port, () => {
     writeSync(2, goneWords);
     process.exit(3);
@@ -54,7 +66,8 @@ function startJob(id, payload) {
   const job = new Job(id, head, shared);
   jobs.set(id, job);
   if (head.streamed) job.upload = new Upload((bytes) => output.frame(toHost.credit, id, u32(bytes), undefined));
-  void forwarder?.forward(job, job.upload ?? body.slice());
+  health?.enter();
+  void forwarder?.forward(job, job.upload ?? body.slice()).finally(() => health?.leave());
 }
 
 /** @param {Uint8Array} payload u32 length, JSON head, body */

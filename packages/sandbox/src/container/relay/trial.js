@@ -1,6 +1,6 @@
 // Run in a container as a function's would be: says what it can do there.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, release } from 'node:os';
 
 const status = readFileSync('/proc/self/status', 'utf8');
 const field = (/** @type {string} */ name) => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
@@ -13,6 +13,7 @@ process.stdout.write(
     noNewPrivs: field('NoNewPrivs'),
     seccomp: field('Seccomp'),
     wrote: canWrite('/orb-trial') || canWrite('/orb/orb-trial'),
+    kernel: release(),
     networks: Object.keys(networkInterfaces()).filter((name) => name !== 'lo'),
   }),
 );

@@ -9,7 +9,8 @@ import type { GatewayContext } from '../gateway-context.ts';
 import { readBody, readNumber } from '../read-json.ts';
 import { signedMessage } from '../signed-message.ts';
 
-interface FunctionPath {
+/** A route below one function. */
+export interface FunctionPath {
   readonly Params: { owner: string; name: string };
 }
 
@@ -101,7 +102,8 @@ async function* seedLines(context: GatewayContext, entry: FunctionEntry): AsyncG
   }
 }
 
-function findFunction(context: GatewayContext, { owner, name }: FunctionPath['Params']): FunctionEntry {
+/** @throws OrbError `unknown-function` */
+export function findFunction(context: GatewayContext, { owner, name }: FunctionPath['Params']): FunctionEntry {
   const entry = context.calls.functions.find(owner, name);
   if (!entry) throw new OrbError('unknown-function', { message: `There is no function ${owner.slice(0, 64)}/${name.slice(0, 64)}.` });
   return entry;

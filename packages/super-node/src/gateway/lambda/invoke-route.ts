@@ -36,7 +36,7 @@ async function invoke(request: FastifyRequest, reply: FastifyReply, context: Gat
     const type = request.headers['x-amz-invocation-type'] ?? 'RequestResponse';
     if (type === 'DryRun') return sendDryRun(raw, call, context);
     if (type !== 'RequestResponse') throw refuseType(type);
-    const whole = await takeWhole(await handleCall(call, context.calls));
+    const whole = await takeWhole(await context.calls.arrivals.inTurn(request.ip, () => handleCall(call, context.calls)));
     answered = whole;
     context.statusFeed.changed();
     const tail = request.headers['x-amz-log-type'] === 'Tail' ? logTail(whole, linesOf(whole, call, context)) : undefined;
@@ -102,6 +102,7 @@ function readInvocation(
     identity: undefined,
     account: token.account,
     version: qualifier,
+    from: request.ip,
     readAtUs: context.calls.nowUs(),
     abort,
   };

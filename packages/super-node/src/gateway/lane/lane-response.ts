@@ -20,7 +20,7 @@ const notAValue = /[^\t\x20-\x7e\x80-\xff]/;
 /** One reply on a connection of the lane: whole, or in chunks (RFC 9112 section 7.1). Its calls come in the order of a `ServerResponse`'s. */
 export class LaneResponse extends EventEmitter implements ReplySink {
   readonly #out: LaneOut;
-  readonly #onWritten: (error?: Error | null) => void;
+  readonly #onOver: () => void;
   #head = '';
   /** How the body goes: by its length, in chunks, or not at all. */
   #body: 'whole' | 'chunks' | 'none' = 'whole';
@@ -33,14 +33,16 @@ export class LaneResponse extends EventEmitter implements ReplySink {
   constructor(out: LaneOut, onOver: () => void) {
     super();
     this.#out = out;
-    this.#onWritten = (error) => {
-      if (this.#over) return;
-      this.#over = true;
-      this.#finished = !error;
-      this.emit('close');
-      onOver();
-    };
+    this.#onOver = onOver;
   }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (this.#over) return;
+    this.#over = true;
+    this.#finished = !error;
+    this.emit('close');
+    this.#onOver();
+  };
 
   get headersSent(): boolean {
     return this.#head !== '';
@@ -64,17 +66,8 @@ export class LaneResponse extends EventEmitter implements ReplySink {
   }
 
   writeHead(status: number, headers: string[]): void {
-    const { date, keepAliveS } = this.#out;
-    let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
-    let dated = false;
-    for (let i = 0; i < headers.length; i += 2) {
-      lines += `${headers[i]}: ${headers[i + 1]}\r\n`;
-      dated ||= headers[i] === 'date';
-    }
-    // Whoever made them has been checked at the door; a line slipped in would be another's reply.
-    if (notAValue.test(headers.join(''))) throw new OrbError('internal', { message: 'A header of a reply holds a control character.' });
     this.#status = status;
-    this.#head = `${lines}${dated ? '' : `date: ${date()}\r\n`}keep-alive: timeout=${keepAliveS}\r\n`;
+    this.#head = headText(status, headers, this.#out);
   }
 
   flushHeaders(): void {
@@ -114,6 +107,24 @@ export class LaneResponse extends EventEmitter implements ReplySink {
   destroy(): void {
     this.#out.socket.destroy();
   }
+}
+
+/** The head of a reply, but for its last line: that says how the body goes. @param headers names and values in turn */
+function headText(status: number, headers: readonly string[], { date, keepAliveS }: Omit<LaneOut, 'socket'>): string {
+  let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'unknown'}\r\n`;
+  let dated = false;
+  for (let i = 0; i < headers.length; i += 2) {
+    lines += `${headers[i]}: ${headers[i + 1]}\r\n`;
+    dated ||= headers[i] === 'date';
+  }
+  // Whoever made them has been checked at the door; a line slipped in would be another's reply.
+  if (notAValue.test(headers.join(''))) throw new OrbError('internal', { message: 'A header of a reply holds a control character.' });
+  return `${lines}${dated ? '' : `date: ${date()}\r\n`}keep-alive: timeout=${keepAliveS}\r\n`;
+}
+
+/** A whole reply as bytes, for one that is sent again and again. */
+export function replyBytes(status: number, headers: readonly string[], body: Uint8Array, out: Omit<LaneOut, 'socket'>): Buffer {
+  return joined(`${headText(status, headers, out)}\r\n`, body);
 }
 
 function joined(head: string, body: Uint8Array): Buffer {

@@ -1,7 +1,8 @@
 import type { Server, Socket } from 'node:net';
 import { answerCall } from '../answer-call.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import { LaneConnection, type LaneWork } from './lane-connection.ts';
+import { keepAliveS, LaneConnection, type LaneWork } from './lane-connection.ts';
+import { RefusalBytes } from './refusal-bytes.ts';
 
 type TakeSocket = (this: Server, socket: Socket) => void;
 
@@ -16,7 +17,17 @@ export function openLane(server: Server, event: 'connection' | 'secureConnection
   const connections = new Set<LaneConnection>();
   let date = '';
   let dateMs = 0;
+  const { arrivals, functions, functionLimit, scheduler } = context.calls;
+  const refusals = new RefusalBytes({ date: () => work.date(), keepAliveS });
   const work: LaneWork = {
+    arrivals,
+    // What there is no room for is refused before anything else is done for it.
+    refusal: ({ owner, name }, ip, late) => {
+      const entry = functions.find(owner, name);
+      const error =
+        context.callLimit?.refusal(ip) ?? late ?? (entry && (functionLimit?.refusal(entry.record.id) ?? scheduler.refusal(entry, ip)));
+      return error && refusals.of(error);
+    },
     answer: ({ method, url, owner, name, headers, isEvent, body }, response, ip) =>
       void answerCall(
         { method, url, version: '1.1', owner, name, rawHeaders: headers, isEvent, ip, body, signed: undefined, identify: () => undefined },

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { duplexPair } from 'node:stream';
 import { describe, expect, test } from 'vitest';
-import { plainBounds, readPlainRequest } from './plain-request.ts';
+import { plainBounds, PlainReader, readPlainRequest } from './plain-request.ts';
 
 const plain = 'POST /fn/bob/echo/a?b=%20c HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello';
 
@@ -24,6 +24,25 @@ test('a plain call is read whole, and the next one is left alone', () => {
 test('a call that has not come whole is waited for, byte by byte', () => {
   for (let length = 1; length < plain.length; length++) expect(read(plain.slice(0, length)), `${length} bytes`).toBe('part');
   expect(read(plain)).toMatchObject({ method: 'POST' });
+});
+
+test('what a connection sends is read the same whether or not its head has come before', () => {
+  const again = new PlainReader();
+  const other = plain.replace('?b=', '?c=');
+  const parts = [
+    plain,
+    plain.replace('hello', 'world'),
+    plain.slice(0, -1),
+    plain.slice(0, 40),
+    other,
+    plain.replace('5', '4'),
+    plain,
+    `${plain}x`,
+  ];
+  for (const text of [...parts, ...parts.toReversed(), 'nothing', plain]) {
+    const bytes = Buffer.from(text, 'latin1');
+    expect(again.read(bytes), text).toEqual(readPlainRequest(bytes));
+  }
 });
 
 describe('a whole HTTP server must look at', () => {

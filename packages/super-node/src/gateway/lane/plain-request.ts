@@ -59,6 +59,40 @@ export function readPlainRequest(bytes: Buffer): PlainRequest | 'part' | 'unusua
   return { method, url, owner, name, headers: said.headers, isEvent: said.isEvent, body: bytes.subarray(start, end), end };
 }
 
+/** Heads up to this size are remembered. Bytes; there is one for each connection. */
+const rememberedBytes = 1_024;
+
+/**
+ * Reads the requests of one connection as {@link readPlainRequest} does. Most callers send the same head again and again:
+ * one that is the same bytes as the one before it says the same.
+ */
+export class PlainReader {
+  #head: Buffer | undefined;
+  #last: PlainRequest | undefined;
+
+  read(bytes: Buffer): ReturnType<typeof readPlainRequest> {
+    const head = this.#head;
+    if (head && bytes.length >= head.length && bytes.compare(head, 0, head.length, 0, head.length) === 0) {
+      const last = this.#last!;
+      if (bytes.length < last.end) return 'part';
+      return { ...last, body: bytes.subarray(head.length, last.end) };
+    }
+    const request = readPlainRequest(bytes);
+    if (typeof request !== 'string') this.#remember(bytes, request);
+    return request;
+  }
+
+  #remember(bytes: Buffer, request: PlainRequest): void {
+    const length = request.end - request.body.length;
+    if (length > rememberedBytes) return;
+    this.#head = Buffer.allocUnsafeSlow(length);
+    bytes.copy(this.#head, 0, 0, length);
+    this.#last = { ...request, body: nothing };
+  }
+}
+
+const nothing = new Uint8Array(0);
+
 interface Said {
   readonly headers: readonly string[];
   readonly isEvent: boolean;
