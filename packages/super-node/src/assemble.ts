@@ -109,7 +109,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const forwards = new TimeLimits({ nowMs });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
-    { nodes, peers },
+    { nodes, peers, onNotHeld: (fn) => replicas.missed(fn) },
   );
   const ticketRoots = new TicketRoots(identity, { nowMs });
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
