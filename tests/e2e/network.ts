@@ -60,6 +60,8 @@ export class Network {
   superNode!: OrbProcess;
   /** The command that processes are started with from now on. */
   main: string;
+  /** Words for Node before the command, of processes that are started from now on. */
+  before: readonly string[] = [];
   readonly nodes = new Map<string, OrbProcess>();
   /** The processes of this run, ended ones too: their words must hold no secret. */
   readonly processes: OrbProcess[] = [];
@@ -117,7 +119,8 @@ export class Network {
 
   /** Starts a process that stays, and ends with this test however that ends. */
   spawn(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): OrbProcess {
-    const child = new OrbProcess({ name, argv: [this.main, ...args, '--stop-with-parent'], env: { ...this.#env(), ...env } });
+    const argv = [...this.before, this.main, ...args, '--stop-with-parent'];
+    const child = new OrbProcess({ name, argv, env: { ...this.#env(), ...env } });
     this.processes.push(child);
     return child;
   }

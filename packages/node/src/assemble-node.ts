@@ -163,6 +163,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     accounts,
     duties,
     lending,
+    fetching: () => engines.sandbox.fetching?.() ?? [],
     desk,
     tally,
     shelf,

@@ -2,6 +2,7 @@ import type { ClaimCounts } from './claims/job-claims.ts';
 import type { LedgerDuties } from './claims/ledger-duties.ts';
 import type { ChallengeCounts } from './seeding/answer-challenges.ts';
 import type { NodeId, Offer } from '@orb/protocol';
+import type { PullProgress } from '@orb/sandbox';
 import type { JobDesk } from './job/accept-job.ts';
 import type { Refusal, Tally, TallyCounts } from './job/tally.ts';
 import type { LentNode } from './lent-node.ts';
@@ -34,6 +35,8 @@ export interface NodeStatus {
   readonly claims: ClaimCounts;
   /** Challenges about code that this node holds. */
   readonly challenges: ChallengeCounts;
+  /** Images on their way; nodes of before say nothing of them. */
+  readonly fetching?: readonly PullProgress[];
   /** What was refused lately and why, newest first. */
   readonly refused: readonly Refusal[];
   readonly settings: Settings;
@@ -67,6 +70,7 @@ export interface NodeStatusSources {
   readonly accounts: readonly SuperNodeAccount[];
   readonly duties: Pick<LedgerDuties, 'claims' | 'challenges'>;
   readonly lending: Lending;
+  readonly fetching: () => readonly PullProgress[];
   readonly desk: JobDesk;
   readonly tally: Tally;
   readonly shelf: SeedShelf;
@@ -96,6 +100,7 @@ export function nodeStatus(sources: NodeStatusSources): NodeStatus {
     jobs: sources.tally.counts(),
     claims: sources.duties.claims,
     challenges: sources.duties.challenges,
+    fetching: sources.fetching(),
     refused: sources.tally.lately,
     settings: sources.settings.now,
     seen: sources.conditions.seen,

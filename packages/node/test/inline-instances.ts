@@ -24,6 +24,10 @@ export class InlineInstances implements Instances {
     return this.#lease();
   }
 
+  isBusy(): boolean {
+    return this.leased > 0;
+  }
+
   forget(): void {}
 
   renew(): void {}

@@ -129,6 +129,11 @@ export class InstancePool {
     }
   }
 
+  /** Whether jobs are under way on an instance of this program. */
+  isBusy(program: PooledProgram): boolean {
+    return [...(this.#entries.get(this.#keyOf(program)) ?? [])].some(({ leases }) => leases > 0);
+  }
+
   /** The program is no longer wanted: its instances end when their jobs are over. */
   retire(program: PooledProgram): void {
     for (const entry of this.#entries.get(this.#keyOf(program)) ?? []) {

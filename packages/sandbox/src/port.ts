@@ -25,10 +25,21 @@ export interface Sandbox {
    * @throws OrbError `not-supported` for what functions cannot be held to here; then nothing has changed
    */
   limit?(lent: LentLimits): Promise<void>;
+  /** What is being fetched now; nothing where it is absent. */
+  fetching?(): readonly PullProgress[];
   /** CPU time of all its processes so far, those that have ended too, microseconds. */
   cpuUs?(): number;
   /** Ends every instance and spare. */
   close(): Promise<void>;
+}
+
+/** How far the fetching of an image is. */
+export interface PullProgress {
+  readonly image: string;
+  /** Compressed bytes that are here. */
+  readonly receivedBytes: number;
+  /** Compressed bytes in all, as the image's manifest says; 0 where it does not. */
+  readonly totalBytes: number;
 }
 
 /** What the owner of a computer lends to all functions together. */

@@ -1,4 +1,4 @@
-import type { Instance, LentLimits, Program, Sandbox, SandboxReport } from './port.ts';
+import type { Instance, LentLimits, Program, PullProgress, Sandbox, SandboxReport } from './port.ts';
 
 export interface SandboxesByKind {
   /** For bundles and WebAssembly. */
@@ -43,6 +43,10 @@ export class SandboxByKind implements Sandbox {
     // One after the other: what the first cannot be held to changes nothing at the second.
     await this.#kinds.bundle.limit?.(lent);
     await this.#kinds.image.limit?.(lent);
+  }
+
+  fetching(): readonly PullProgress[] {
+    return [...(this.#kinds.bundle.fetching?.() ?? []), ...(this.#kinds.image.fetching?.() ?? [])];
   }
 
   cpuUs(): number {

@@ -53,7 +53,7 @@ function collectHeader(text: string, previous: readonly (readonly [string, strin
 }
 
 async function call(session: Session, given: string, word: string | undefined, flags: CallFlags): Promise<void> {
-  const path = await session.ownPath(given);
+  const path = await session.callPath(given);
   try {
     await (flags.buffer ? callWhole : callStreaming)(session, path, word, flags);
   } catch (error) {

@@ -36,7 +36,7 @@ async function readVersions(orb: Orb, path: string): Promise<{ readonly info: Fu
 }
 
 async function listVersions(session: Session, given: string): Promise<void> {
-  const path = await session.ownPath(given);
+  const path = await session.callPath(given);
   const { info, versions } = await readVersions(await session.orb(), path);
   const shares = new Map(info.record.traffic);
   const total = [...shares.values()].reduce((sum, weight) => sum + weight, 0);

@@ -1,7 +1,7 @@
 import type { NodeStatus } from '@orb/node';
 import { cleanText } from '../terminal/clean-text.ts';
 import { renderBars } from '../terminal/bars.ts';
-import { formatMoney, formatUs, shortId } from '../terminal/format.ts';
+import { formatBytes, formatMoney, formatUs, shortId } from '../terminal/format.ts';
 import type { Style } from '../terminal/style.ts';
 import { pad, renderFacts } from '../terminal/table.ts';
 
@@ -28,6 +28,7 @@ export function describeNode(status: NodeStatus, style: Style, nowMs: number): s
     ['done', describeTally(status.jobs)],
     ...describeClaims(status),
     ['holds', describeHeld(status)],
+    ...(status.fetching ?? []).map((pull) => ['fetches', describePull(pull)] as const),
     ['around it', describeSeen(status)],
     ...status.superNodes.map((superNode) => ['super node', describeLink(superNode, style)] as const),
   ];
@@ -52,6 +53,11 @@ function describeHeld({ versions }: NodeStatus): string {
   const more = versions.length - namesShown;
   const names = versions.slice(0, namesShown).map(({ name }) => cleanText(name));
   return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function describePull({ image, receivedBytes, totalBytes }: NonNullable<NodeStatus['fetching']>[number]): string {
+  const of = totalBytes > 0 ? ` of ${formatBytes(totalBytes)}, ${Math.min(100, Math.round((receivedBytes / totalBytes) * 100))} %` : '';
+  return `${cleanText(image.replace(/@.*/, ''), { limit: 60 })}: ${formatBytes(receivedBytes)}${of}`;
 }
 
 function describeSeen({ seen: { otherLoadPercent, idleMs, idleFrom, onBattery }, settings }: NodeStatus): string {

@@ -125,6 +125,11 @@ export class Session {
     return path.includes('/') ? path : `${await this.accountName()}/${path}`;
   }
 
+  /** As `ownPath`, for who may be without an account: then `NAME` stays as it is, and is refused as a path. */
+  async callPath(path: string): Promise<string> {
+    return (await this.keys.accounts()).length === 0 ? path : this.ownPath(path);
+  }
+
   /** Places in the sources of a function that was deployed from here. @param path `OWNER/NAME` */
   sourcePlaces(path: string): SourcePlaces {
     const [owner = '', name = ''] = path.split('/');

@@ -11,6 +11,8 @@ export interface Instances {
    * @throws OrbError as Sandbox.start does, `overloaded` when busy instances hold all memory
    */
   acquire(seeded: SeededVersion): Promise<Lease>;
+  /** Whether jobs of this version are under way. */
+  isBusy(seeded: SeededVersion): boolean;
   /** The version is no longer seeded: its instances end when their jobs have. */
   forget(seeded: SeededVersion): void;
   /** The function's secrets are others now: instances with the old ones end when their jobs have, the next start with the new. */

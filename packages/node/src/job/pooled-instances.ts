@@ -33,6 +33,10 @@ export class PooledInstances implements Instances {
     return this.#pool.acquire(this.#program(seeded));
   }
 
+  isBusy(seeded: SeededVersion): boolean {
+    return this.#pool.isBusy(this.#program(seeded));
+  }
+
   forget(seeded: SeededVersion): void {
     this.#pool.retire(this.#program(seeded));
   }

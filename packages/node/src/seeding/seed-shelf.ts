@@ -146,11 +146,16 @@ export class SeedShelf {
     this.#tell();
   }
 
-  /** Changes the bytes of code that may be held: versions that ran longest ago make room. @returns those that are gone */
-  async limitDisk(bytes: number): Promise<readonly SeededVersion[]> {
+  /**
+   * Changes the bytes of code that may be held: versions that ran longest ago make room, those that run now last.
+   * @returns those that are gone
+   */
+  async limitDisk(bytes: number, isBusy: (seeded: SeededVersion) => boolean = () => false): Promise<readonly SeededVersion[]> {
     this.#diskBytes = bytes;
     const gone: SeededVersion[] = [];
-    const byUse = [...this.#versions.values()].sort((a, b) => (this.#ranMs.get(a) ?? 0) - (this.#ranMs.get(b) ?? 0));
+    const usedAt = (seeded: SeededVersion) => (isBusy(seeded) ? Number.POSITIVE_INFINITY : (this.#ranMs.get(seeded) ?? 0));
+    // Two that run now are alike.
+    const byUse = [...this.#versions.values()].sort((a, b) => usedAt(a) - usedAt(b) || 0);
     for (const seeded of byUse) {
       if (this.#usedBytes() <= bytes) break;
       gone.push(seeded);

@@ -46,7 +46,10 @@ export async function changeSettings(change: SettingsChange, followers: Follower
 }
 
 async function makeRoom({ settings, lending, shelf, seeding, instances }: Followers): Promise<void> {
-  const gone = [...(await shelf.limitDisk(settings.now.diskMiB * 1_048_576)), ...(await seeding.leaveUnwanted())];
+  const gone = [
+    ...(await shelf.limitDisk(settings.now.diskMiB * 1_048_576, (seeded) => instances.isBusy(seeded))),
+    ...(await seeding.leaveUnwanted()),
+  ];
   for (const seeded of gone) instances.forget(seeded);
   await instances.resize(lending.terms.memoryMiB);
 }

@@ -1,4 +1,4 @@
-import type { LentLimits } from '../port.ts';
+import type { LentLimits, PullProgress } from '../port.ts';
 
 /** A name and a password for one registry. */
 export interface RegistryLogin {
@@ -8,15 +8,6 @@ export interface RegistryLogin {
 
 /** By host and port; `null` for a registry that asks for no login. */
 type RegistryList = Readonly<Record<string, RegistryLogin | null>>;
-
-/** How far a pull is. */
-export interface PullProgress {
-  readonly image: string;
-  /** Compressed bytes that are here. */
-  readonly receivedBytes: number;
-  /** Compressed bytes in all, as the image's manifest says. */
-  readonly totalBytes: number;
-}
 
 export interface ContainerSandboxOptions {
   /** Marks what is ours in the engine, and is swept at the next start: 1 to 32 of a–z and 0–9. One sandbox at a time. */

@@ -1,6 +1,6 @@
 import { OrbError, utf8 } from '@orb/protocol';
 import { HostedInstance } from '../host/hosted-instance.ts';
-import type { ImageProgram, Instance, LentLimits, Program, Sandbox, SandboxReport } from '../port.ts';
+import type { ImageProgram, Instance, LentLimits, Program, PullProgress, Sandbox, SandboxReport } from '../port.ts';
 import { checkContainerOptions, type CheckedContainerOptions, type ContainerSandboxOptions } from './container-options.ts';
 import { Engine, type EngineInfo } from './engine.ts';
 import { environmentOf, relayUser, type ContainerPlan, type ImageFacts } from './hardened-container.ts';
@@ -55,6 +55,10 @@ export class ContainerSandbox implements Sandbox {
     const { report, relayImage: image } = await this.#prepare();
     if (image === undefined) this.#machine = undefined;
     return report;
+  }
+
+  fetching(): readonly PullProgress[] {
+    return this.#images.fetching;
   }
 
   async prepare(program: Program): Promise<void> {

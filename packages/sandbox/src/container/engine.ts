@@ -49,7 +49,7 @@ export class Engine {
     } catch (cause) {
       throw new OrbError('sandbox-failed', {
         message: 'No Docker Engine answers.',
-        hint: 'Start Docker (or a podman machine), and let this user reach its socket.',
+        hint: 'Install and start one (Debian, Ubuntu: sudo apt-get install docker.io), and let this user reach its socket.',
         cause,
       });
     }

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import { OrbError } from '@orb/protocol';
-import type { ImageProgram } from '../port.ts';
+import type { ImageProgram, PullProgress } from '../port.ts';
 import type { CheckedContainerOptions } from './container-options.ts';
 import type { Engine } from './engine.ts';
 import { readImage, type ImageFacts } from './hardened-container.ts';
@@ -44,6 +44,8 @@ export class ImageShelf {
   readonly #holders = new Map<string, number>();
   readonly #pulls = new Map<string, Promise<void>>();
   readonly #waiting: (() => void)[] = [];
+  /** By digest. */
+  readonly #progress = new Map<string, PullProgress>();
   #pulling = 0;
   #reservedBytes = 0;
   #dataRoot: string | undefined;
@@ -63,6 +65,11 @@ export class ImageShelf {
     let bytes = this.#reservedBytes;
     for (const image of this.#images.values()) bytes += image.bytes;
     return bytes;
+  }
+
+  /** How far the pulls under way are. */
+  get fetching(): readonly PullProgress[] {
+    return [...this.#progress.values()];
   }
 
   /** Finds what an earlier life has fetched. */
@@ -175,12 +182,14 @@ export class ImageShelf {
       this.#options.pullTimeoutMs,
     );
     const unwatch = await this.#watchDisk(stop, totalBytes);
+    const onProgress = (progress: PullProgress) => {
+      this.#progress.set(reference.digest, progress);
+      this.#options.onPull?.(progress);
+    };
     try {
-      await pullImage(
-        { reference, totalBytes, login, signal: stop.signal, onProgress: (progress) => this.#options.onPull?.(progress) },
-        { docker: this.#docker },
-      );
+      await pullImage({ reference, totalBytes, login, signal: stop.signal, onProgress }, { docker: this.#docker });
     } finally {
+      this.#progress.delete(reference.digest);
       clearTimeout(timer);
       unwatch();
     }

@@ -7,7 +7,8 @@ import { jobOf, textOf } from '../conformance.ts';
 import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../test/docker-daemon.ts';
 import { guardRegistry } from '../../test/guarded-registry.ts';
 import { imageProgram, TestImages, type TestImage } from '../../test/test-images.ts';
-import type { ContainerSandboxOptions, PullProgress } from './container-options.ts';
+import type { PullProgress } from '../port.ts';
+import type { ContainerSandboxOptions } from './container-options.ts';
 import { ContainerSandbox } from './container-sandbox.ts';
 import { ownerLabel } from './hardened-container.ts';
 
@@ -64,10 +65,14 @@ describe.skipIf(reason !== undefined)(`images of containers${reason ? ` (${reaso
   it('are fetched once, before any job, with progress', async () => {
     const image = await large('fetched');
     const seen: PullProgress[] = [];
-    const sandbox = sandboxOf('fetched', { onPull: (progress) => void seen.push(progress) });
+    const told: (readonly PullProgress[])[] = [];
+    const sandbox = sandboxOf('fetched', { onPull: (progress) => void (seen.push(progress), told.push(sandbox.fetching())) });
+    expect(sandbox.fetching()).toEqual([]);
     await sandbox.prepare(imageProgram(image, 'job'));
     expect(seen.at(-1)).toMatchObject({ image: image.reference, totalBytes: expect.any(Number) as number });
     expect(seen.at(-1)!.receivedBytes).toBeGreaterThan(4 * mebibyte - 1);
+    expect(told).toEqual(seen.map((progress) => [progress]));
+    expect(sandbox.fetching()).toEqual([]);
     const before = seen.length;
     expect(await runOn(sandbox, image, 'echo here')).toMatchObject({ text: 'here\n', outcome: 'ok' });
     expect(seen.length).toBe(before);

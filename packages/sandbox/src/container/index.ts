@@ -1,3 +1,3 @@
 export { ContainerSandbox } from './container-sandbox.ts';
-export type { ContainerSandboxOptions, PullProgress, RegistryLogin } from './container-options.ts';
+export type { ContainerSandboxOptions, RegistryLogin } from './container-options.ts';
 export { describeEngine } from './describe-engine.ts';

@@ -1,6 +1,7 @@
 import type Docker from 'dockerode';
 import { OrbError } from '@orb/protocol';
-import type { PullProgress, RegistryLogin } from './container-options.ts';
+import type { PullProgress } from '../port.ts';
+import type { RegistryLogin } from './container-options.ts';
 import type { ImageReference } from './image-reference.ts';
 
 /** A line of the engine about its progress is a few hundred bytes. */

@@ -1,4 +1,4 @@
-import { OrbError, type CancelSignal, type VersionRecord } from '@orb/protocol';
+import { OrbError, type FunctionId, type CancelSignal, type VersionRecord } from '@orb/protocol';
 import { SpreadErrors } from '../arrivals/spread-errors.ts';
 import type { FunctionEntry } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
@@ -56,14 +56,23 @@ export class Scheduler {
   readonly #waiting: WaitingCalls;
   readonly #full = new SpreadErrors('overloaded');
 
+  readonly #onNotHeld: (fn: FunctionId) => void;
+
   constructor(
     options: SchedulerOptions,
-    dependencies: { readonly nodes: NodeRegistry; readonly peers?: PeerRegistry; readonly chance?: () => number },
+    dependencies: {
+      readonly nodes: NodeRegistry;
+      readonly peers?: PeerRegistry;
+      readonly chance?: () => number;
+      /** Told of each call of a function that no node here holds. */
+      readonly onNotHeld?: (fn: FunctionId) => void;
+    },
   ) {
     this.#options = options;
     this.#nodes = dependencies.nodes;
     this.#peers = dependencies.peers;
     this.#chance = dependencies.chance ?? Math.random;
+    this.#onNotHeld = dependencies.onNotHeld ?? (() => undefined);
     this.#waiting = new WaitingCalls(options.maxWaiting);
   }
 
@@ -159,7 +168,10 @@ export class Scheduler {
       fitting++;
       if (hasFreeSlot(node)) free.push(node);
     }
-    if (fitting === 0 && !peers?.seeds(version.id, avoid)) throw this.#noNodeFits(entry, seeders, version, avoid);
+    if (fitting === 0 && !peers?.seeds(version.id, avoid)) {
+      if (seeders.length === 0) this.#onNotHeld(entry.record.id);
+      throw this.#noNodeFits(entry, seeders, version, avoid);
+    }
     return free.length <= 1 ? free[0] : pickers[this.#options.policy](free, entry.record.id, this.#chance);
   }
 

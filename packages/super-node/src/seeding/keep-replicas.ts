@@ -11,6 +11,9 @@ export interface KeepReplicasDependencies extends SeedDependencies {
   readonly log: Log;
 }
 
+/** However many calls find no seeder, nodes are asked no more often. */
+const missedEveryMs = 2_000;
+
 /**
  * Keeps as many seeders as each function's owner asked for while nodes come and go, and tells seeders when a function
  * has ended. Works in the background, one function at a time.
@@ -22,6 +25,7 @@ export class KeepReplicas {
   #again = false;
   #working: Promise<void> | undefined;
   #stopped = false;
+  #missedMs = Number.NEGATIVE_INFINITY;
 
   constructor(dependencies: KeepReplicasDependencies) {
     this.#deps = dependencies;
@@ -40,6 +44,15 @@ export class KeepReplicas {
 
   /** A node that is new, or lends something new, may help wherever seeders are missing. */
   nodeUp(): void {
+    this.#work();
+  }
+
+  /** A call found no seeder: nodes that had no room, or did not want it, may think otherwise now. They are asked every few seconds. */
+  missed(fn: FunctionId): void {
+    this.#short.add(fn);
+    const nowMs = performance.now();
+    if (nowMs - this.#missedMs < missedEveryMs) return;
+    this.#missedMs = nowMs;
     this.#work();
   }
 

@@ -68,14 +68,15 @@ export async function runCall(request: CallRequest, context: CallContext, admiss
     const found = placeJob(request, context, admission, { call, attempt, reach, avoid }, { waits, last });
     const place = found instanceof Promise ? await found : found;
     if (place === undefined) return giveUp(last!, attempt - firstAttempt);
-    const answer = await tryPlace(request, context, admission, { call, attempt, reach, avoid }, place);
-    if (answer.ended === 'replied') return answer;
-    if (answer.ended === 'answered') return await finish(answer, context, attempt - firstAttempt + 1);
+    const end = await tryPlace(request, context, admission, { call, attempt, reach, avoid }, place);
+    if (end.ended === 'replied') return end;
+    const again = end.ended === 'answered' && isHandedBack(end, request, failed + 1);
+    if (end.ended === 'answered' && !again) return await finish(end, context, attempt - firstAttempt + 1);
+    const answer = end.ended === 'answered' ? await takeBack(end, context) : end;
     last = answer;
     const tried = answer.attempts ?? 1;
     attempt += tried;
-    // A request that streams can be sent again only while all of it is here.
-    if (!(request.body instanceof Uint8Array || request.body.replayable)) return giveUp(answer, attempt - firstAttempt);
+    if (!canBeSentAgain(request)) return giveUp(answer, attempt - firstAttempt);
     if (answer.place === 'here') {
       if (reach === 'here') return giveUp(answer, attempt - firstAttempt);
       reach = 'elsewhere';
@@ -96,6 +97,28 @@ async function finish(answer: AnsweredWhole, context: CallContext, attempts: num
   } catch (error) {
     // It has run, and nobody may take it for a call that has not.
     return { ended: 'given-up', started: true, attempts, error: asOrbError(error) };
+  }
+}
+
+/** A request that streams can be sent again only while all of it is here. */
+function canBeSentAgain({ body }: CallRequest): boolean {
+  return body instanceof Uint8Array || body.replayable;
+}
+
+/** The node could not finish it, or its owner wanted the computer back; nothing is billed, and it may run elsewhere. */
+function isHandedBack({ receipt, admission }: AnsweredWhole, request: CallRequest, failed: number): boolean {
+  return receipt.outcome === 'node-failed' && canBeSentAgain(request) && mayTryAgain({ ended: 'lost', started: true }, admission, failed);
+}
+
+/** Writes such a job's record, as that of any other; the call goes on. */
+async function takeBack(answer: AnsweredWhole, context: CallContext): Promise<NotAnswered> {
+  try {
+    await recordJob(answer, context);
+    const { failure, acknowledge } = replyTo(answer, context);
+    acknowledge(true);
+    return { ended: 'lost', place: answer.node, started: true, error: failure! };
+  } catch (error) {
+    return { ended: 'cancelled', place: answer.node, started: true, error: asOrbError(error) };
   }
 }
 
