@@ -128,10 +128,15 @@ export function startChangeWatch({ ledger, self, others = [], onChange, onTroubl
     for (;;) {
       await sleep(everyMs * (0.5 + Math.random()), undefined, { signal, ref: false }).catch(() => undefined);
       if (signal.aborted) return;
-      const all = await gatewaysOf(ledger, { self, others });
-      const url = all[Math.floor(Math.random() * all.length)];
-      const found = url === undefined ? undefined : await findChange(ledger, [url], signal, onTrouble);
-      if (found && !signal.aborted) await onChange(found);
+      try {
+        const all = await gatewaysOf(ledger, { self, others });
+        const url = all[Math.floor(Math.random() * all.length)];
+        const found = url === undefined ? undefined : await findChange(ledger, [url], signal, onTrouble);
+        if (found && !signal.aborted) await onChange(found);
+      } catch (error) {
+        // Such as a disk that is full: it is tried again.
+        if (!signal.aborted) onTrouble?.(asOrbError(error));
+      }
     }
   })();
   return {
