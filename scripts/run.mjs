@@ -43,7 +43,13 @@ const scripts = {
     commands: [
       {
         name: 'soak',
-        argv: [vitest, 'run', ...['random-operations', 'replica/random-replica', 'embedded/'].map((name) => `packages/ledger/src/${name}`)],
+        argv: [
+          vitest,
+          'run',
+          ...['random-operations', 'replica/random-replica', 'change/random-change', 'embedded/'].map(
+            (name) => `packages/ledger/src/${name}`,
+          ),
+        ],
         env: { ORB_RANDOM_RUNS: '1000', ORB_CRASH_ROUNDS: '100' },
       },
     ],

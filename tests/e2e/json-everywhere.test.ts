@@ -120,6 +120,16 @@ test('the ledger', async () => {
   );
 });
 
+test('a change of the orderer, to the key of its own super node', async () => {
+  const file = join(network.folder, 'change.json');
+  await json('ledger orderer halt', '--account', 'operator');
+  await json('ledger orderer propose', file, '--to', network.gateway);
+  await json('ledger orderer sign', file, '--treasury', network.superNodeFolder);
+  expect(await json('ledger orderer change', file)).toMatchObject({ epoch: 2, by: 'treasury' });
+  expect(await json('ledger orderer show')).toMatchObject({ epoch: 2, ordering: true });
+  await network.linked('ant');
+});
+
 test('nodes', async () => {
   const folder = ['--folder', network.nodeFolder('ant')];
   await json('node doctor');

@@ -1,16 +1,5 @@
-import {
-  chainId,
-  isOrbError,
-  type Block,
-  type BlockHeader,
-  type ChainId,
-  type Genesis,
-  type JobRecord,
-  type Parameters,
-  type Signer,
-} from '@orb/protocol';
+import { isOrbError, type Block, type BlockHeader, type Genesis, type JobRecord, type Parameters, type Signer } from '@orb/protocol';
 import type { JobExplanation, VerifyReport } from '@orb/ledger';
-import type { ReplicaStatus } from '@orb/ledger/replica';
 import type { ControlRequest, NodeConfig, NodeStatus, Registries, RunningNode, Settings, SettingsChange } from '@orb/node';
 import type { MachineFact, SandboxReport } from '@orb/sandbox';
 import type { Orb } from '@orb/sdk';
@@ -104,85 +93,6 @@ export type { JobExplanation };
 /** Accounts for every unit of a job. @throws OrbError `invalid-request`, `internal` */
 export async function explainJobOf(record: JobRecord, parameters: Parameters): Promise<JobExplanation> {
   return (await import('@orb/ledger')).explainJob(record, parameters);
-}
-
-export interface PeerOptions {
-  readonly folder: string;
-  /** The network that is trusted. */
-  readonly genesis: Genesis;
-  /** Address of the super node to follow. */
-  readonly gateway: string;
-  /** Co-signs blocks. */
-  readonly signer: Signer;
-  /** HOST:PORT to serve reads and proofs at; undefined serves nobody. */
-  readonly listen?: string | undefined;
-  /** Addresses of other peers, beside the super nodes on the ledger: they are told of refused blocks, and asked. */
-  readonly others: readonly string[];
-  /** What a new folder begins with. */
-  readonly begin: 'auto' | 'snapshot' | 'start';
-  /** Keys that must have co-signed the snapshot, more than two thirds of them. */
-  readonly trusted: readonly string[];
-}
-
-export interface RunningPeer {
-  readonly chain: ChainId;
-  readonly url: string | undefined;
-  status(): ReplicaStatus;
-  /** Height of the oldest block that it has. */
-  oldest(): number;
-  stop(): Promise<void>;
-}
-
-/** Follows a ledger, co-signs it, and serves reads of it. @param log takes words for its operator, and what was refused */
-export async function runPeer(
-  options: PeerOptions,
-  log: (level: 'info' | 'warn' | 'error', message: string) => void,
-): Promise<RunningPeer> {
-  const { folder, genesis, gateway, signer, listen, others, begin, trusted } = options;
-  const [{ httpUpstream, openReplicaLedger, startSpreading }, { httpCosignatures, openCosigner, startCosigning }, { startLedgerGateway }] =
-    await Promise.all([import('@orb/ledger/replica'), import('@orb/ledger/finality'), import('@orb/super-node')]);
-  const ledger = await openReplicaLedger({
-    folder,
-    genesis,
-    begin,
-    trusted,
-    upstream: httpUpstream({ url: gateway, chain: chainId(genesis) }),
-    onWhole: () => log('info', 'The blocks before the snapshot are here, run again, and have led to it.'),
-    onRefused: ({ height, reason }, file) =>
-      log('error', `Block ${height} is refused: ${reason}.${file === undefined ? '' : ` It is kept in ${file}.`}`),
-    onTrouble: ({ message }) => log('warn', message),
-  });
-  const { state, error } = ledger.status;
-  if (state === 'refused') log('error', error!.message);
-  try {
-    const cosigner = await openCosigner(folder, signer, ledger);
-    const cosignatures = httpCosignatures({ url: gateway });
-    const http =
-      listen === undefined
-        ? undefined
-        : await startLedgerGateway(
-            { listen, key: signer.publicKey, software: 'orb ledger peer' },
-            {
-              ledger,
-              cosignatures,
-              refusals: ledger.refusals,
-              log: { info: () => undefined, warn: (message) => log('warn', message), error: (message) => log('error', message) },
-            },
-          );
-    const cosigning = startCosigning({ ledger, cosigner, sink: cosignatures, onTrouble: ({ message }) => log('warn', message) });
-    const spreading = startSpreading({ ledger, refusals: ledger.refusals, others, onTrouble: ({ message }) => log('warn', message) });
-    const stop = async () => {
-      await spreading.stop();
-      await cosigning.stop();
-      await http?.close();
-      await cosignatures.close();
-      await ledger.close();
-    };
-    return { chain: ledger.chain, url: http?.url, status: () => ledger.status, oldest: () => ledger.oldest, stop };
-  } catch (error) {
-    await ledger.close();
-    throw error;
-  }
 }
 
 /** Lends this computer. @param log takes words for its owner */

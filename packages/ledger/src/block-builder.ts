@@ -9,6 +9,7 @@ import {
   type Json,
   merkleLeaf,
   merkleRoot,
+  OrbError,
   type OwnTransactions,
   type PreparedTransaction,
   receiptsRoot,
@@ -34,6 +35,8 @@ export interface BlockBase {
   readonly genesis: Genesis;
   readonly previous: BlockHeader;
   readonly time: number;
+  /** Of the block. @default that of the block before it */
+  readonly epoch?: number | undefined;
   readonly state: State;
   readonly verify?: typeof verify | undefined;
   /** What this process has made and added up itself. @default nothing */
@@ -41,7 +44,8 @@ export interface BlockBase {
 }
 
 /** The environment that a block's transactions run in. */
-export function environmentOf({ chain, genesis, previous, time, state, verify: check = verify, own }: BlockBase): Environment {
+export function environmentOf(base: BlockBase): Environment {
+  const { chain, genesis, previous, time, epoch = previous.epoch, state, verify: check = verify, own } = base;
   return {
     chain,
     network: genesis.network,
@@ -50,6 +54,7 @@ export function environmentOf({ chain, genesis, previous, time, state, verify: c
     time,
     parameters: state.parameters(),
     verify: check,
+    opening: epoch === previous.epoch ? undefined : { epoch, previous, genesis },
     receiptsRoot: own?.rootOf ?? receiptsRoot,
   };
 }
@@ -109,12 +114,13 @@ export class BlockBuilder implements View {
    * @throws OrbError `internal` when money was made or lost: then nothing has changed
    */
   seal(): BlockHeader {
-    const { chain, previous, time, state } = this.#base;
+    const { chain, previous, time, epoch = previous.epoch, state } = this.#base;
+    this.#checkEpoch(epoch, previous);
     checkConservation(this.#writes, state, this.env.treasury);
     return {
       v: 1,
       chain,
-      epoch: previous.epoch,
+      epoch,
       height: this.env.height,
       time,
       previous: blockHash(previous),
@@ -123,6 +129,16 @@ export class BlockBuilder implements View {
       results: resultsHash(this.results()),
       state: state.rootAfter(this.#writes),
     };
+  }
+
+  /** Another epoch than before begins with the change of the orderer, and by nothing else. */
+  #checkEpoch(epoch: number, previous: BlockHeader): void {
+    const [first, ...others] = this.#accepted.map(({ transaction }) => transaction);
+    const isRight =
+      epoch === previous.epoch ||
+      (epoch > previous.epoch && first?.kind === 'orderer.change' && !others.some(({ kind }) => kind === first.kind));
+    if (isRight) return;
+    throw new OrbError('ledger-corrupt', { message: `Epoch ${epoch} does not begin with a change of the orderer.` });
   }
 
   /** The finished block, signed. */

@@ -34,6 +34,7 @@ export class LedgerEngine extends KeptLedger {
   readonly #orderer: TransactionOrderer;
   readonly #known = new Map<TransactionId, Promise<Committed>>();
   #closed: Promise<void> | undefined;
+  #halted = false;
 
   constructor(options: EngineOptions, dependencies: EngineDependencies) {
     super(options, dependencies);
@@ -51,6 +52,7 @@ export class LedgerEngine extends KeptLedger {
   submit(value: Transaction): Promise<Committed> {
     let prepared: PreparedTransaction;
     try {
+      if (this.#halted) throw haltedError();
       if (this.#closed) throw new OrbError('ledger-unavailable', { message: 'The ledger is closed.' });
       prepared = this.own?.find(value) ?? parsePrepared(value);
     } catch (error) {
@@ -62,6 +64,17 @@ export class LedgerEngine extends KeptLedger {
     const answer = this.#orderer.submit(prepared).finally(() => this.#known.delete(prepared.id));
     this.#known.set(prepared.id, answer);
     return answer;
+  }
+
+  /** Makes no more blocks, once those that are under way are made; what is submitted then is refused. Until the process ends. */
+  async halt(): Promise<void> {
+    this.#halted = true;
+    await Promise.allSettled(this.#known.values());
+    await this.#orderer.idle();
+  }
+
+  get halted(): boolean {
+    return this.#halted;
   }
 
   /** Finishes what has been submitted, then closes. */
@@ -78,4 +91,12 @@ export class LedgerEngine extends KeptLedger {
   #nextBase(): BlockBase {
     return this.base(Math.max(Math.floor(this.#clock()), this.head.time));
   }
+}
+
+function haltedError(): OrbError {
+  return new OrbError('ledger-unavailable', {
+    message: 'This orderer has stopped: another is to take its place.',
+    hint: 'Submit it again when it has: a transaction counts once.',
+    retryAfterMs: 1_000,
+  });
 }

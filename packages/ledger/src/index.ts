@@ -18,3 +18,5 @@ export type { Clock, LedgerEngine } from './engine.ts';
 export type { Cosignatures, FinalityStatus } from './finality/cosignature-book.ts';
 export type { KeptLedger } from './kept-ledger.ts';
 export type { Refusals } from './replica/refusals.ts';
+export { readCertificates } from './epochs.ts';
+export type { ChangeDesk, OrdererStanding } from './change/change-desk.ts';

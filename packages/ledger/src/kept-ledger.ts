@@ -10,6 +10,7 @@ import {
   type InclusionProof,
   type JobRecord,
   type Json,
+  type OrdererStand,
   type OwnTransactions,
   type Transaction,
   type TransactionId,
@@ -19,6 +20,7 @@ import { environmentOf, type BlockBase, type BlockBuilder } from './block-builde
 import { auditSupply, type SupplyAudit } from './contracts/conservation.ts';
 import { treasuryOf } from './contracts/genesis-state.ts';
 import { Followers } from './followers.ts';
+import { decidingRecords } from './change/deciding-records.ts';
 import { committedBlock, readJob } from './job-reader.ts';
 import type { KeptBlock, Keeping, NewBlock, Place, SignedHeader } from './keeping.ts';
 import type { Committed, CommittedBlock, KeyChange, Ledger, StateEntry } from './port.ts';
@@ -134,6 +136,16 @@ export abstract class KeptLedger implements Ledger {
   follow(fromHeight: number, listener: (committed: CommittedBlock) => void): { stop(): void } {
     if (fromHeight < this.oldest) this.#requireWhole();
     return this.#followers.follow(fromHeight, listener);
+  }
+
+  /**
+   * The last block with the records that say who may change the orderer after it, each with its way to the state root.
+   * @throws OrbError `ledger-unavailable` while a block is being made
+   */
+  async stand(): Promise<OrdererStand> {
+    const header = this.#head;
+    const records = decidingRecords(this.state, header.state, treasuryOf(this.genesis));
+    return { header, signature: (await this.signedHeader(header.height))!.signature, records };
   }
 
   /** Counts all money. Takes time with the size of the state. */

@@ -86,6 +86,8 @@ describe('a forged proof is refused', () => {
     change('a job that is none', (copy) => (copy.job = 'x'), 'invalid-request'),
     change('a field that nobody knows', (copy) => (copy.extra = 1), 'invalid-request'),
     change('another version', (copy) => (copy.v = 2), 'invalid-request'),
+    change('a version that came later', (copy) => (copy.v = 3), 'not-supported'),
+    change('an epoch that no change began', (copy) => (copy.proof.header.epoch = 2)),
     change('a transaction that is none', (copy) => (copy.proof.transaction = {}), 'invalid-request'),
   ])('%s', (_, at, code) => {
     expect(() => checkJobProof(forged(at as never))).toThrow(expect.objectContaining({ code }));

@@ -1,4 +1,5 @@
 import { rowsOfJob, transactionId, type Cosignature, type JobProof, type TransactionResult } from '@orb/protocol';
+import { readCertificates } from './epochs.ts';
 import type { Ledger } from './port.ts';
 
 /**
@@ -18,7 +19,17 @@ export async function proveJob(
     const proof = transaction && (await ledger.prove(transactionId(transaction)));
     if (!proof) continue;
     const [cosignatures, results] = await Promise.all([cosignaturesOf(height), resultsOf(ledger, height)]);
-    return { v: 1, type: 'orb-job-proof', job, genesis: ledger.genesis, proof: { ...proof, cosignatures: [...cosignatures] }, results };
+    const file = {
+      type: 'orb-job-proof' as const,
+      job,
+      genesis: ledger.genesis,
+      proof: { ...proof, cosignatures: [...cosignatures] },
+      results,
+    };
+    const { epoch } = proof.header;
+    if (epoch === 1) return { v: 1, ...file };
+    const changes = (await readCertificates(ledger)).filter(({ change }) => change.epoch <= epoch);
+    return { v: 2, ...file, changes };
   }
   return undefined;
 }

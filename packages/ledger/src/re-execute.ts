@@ -4,6 +4,7 @@ import {
   type BlockHeader,
   chainId,
   type Genesis,
+  type Hex32,
   labels,
   OrbError,
   parsePrepared,
@@ -21,11 +22,12 @@ const sliceMs = 8;
 export function checkFirstBlock(block: Block, header: BlockHeader, genesis: Genesis, state: State): void {
   compareHeaders(header, genesisHeader(genesis, state));
   if (block.transactions.length > 0) throw wrongBlock(0, 'the first block holds no transactions');
-  checkSignature(block, header, genesis);
+  checkSignature(block, header, genesis.ordererKey);
 }
 
-/** @throws OrbError `ledger-corrupt` when the genesis's orderer did not sign the header */
-export function checkSignature({ signature }: Pick<Block, 'signature'>, header: BlockHeader, { ordererKey }: Genesis): void {
+/** @param ordererKey of the header's epoch @throws OrbError `ledger-corrupt` when that key did not sign the header */
+export function checkSignature({ signature }: Pick<Block, 'signature'>, header: BlockHeader, ordererKey: Hex32 | undefined): void {
+  if (ordererKey === undefined) throw wrongBlock(header.height, `nobody is the orderer of epoch ${header.epoch}`);
   if (!isSignedBy(ordererKey, header, signature)) throw wrongBlock(header.height, 'the orderer did not sign it');
 }
 
@@ -45,7 +47,7 @@ export async function reExecute(
   { genesis, previous, state }: { readonly genesis: Genesis; readonly previous: BlockHeader; readonly state: State },
 ): Promise<BlockBuilder> {
   const height = previous.height + 1;
-  const builder = new BlockBuilder({ chain: chainId(genesis), genesis, previous, time: header.time, state });
+  const builder = new BlockBuilder({ chain: chainId(genesis), genesis, previous, time: header.time, epoch: header.epoch, state });
   let sliceEnds = performance.now() + sliceMs;
   for (const [index, transaction] of transactions.entries()) {
     try {

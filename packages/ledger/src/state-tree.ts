@@ -45,6 +45,19 @@ export class StateTree {
     return this.#hash(this.#root);
   }
 
+  /** The hashes beside the way from the root down to a key; undefined for a key that is not there. */
+  pathTo(key: string): readonly Hex32[] | undefined {
+    const keyHash = sha256(key);
+    const path: Hex32[] = [];
+    let tree = this.#root;
+    while (tree && !isLeaf(tree)) {
+      const isRight = bitAt(keyHash, path.length);
+      path.push(this.#hash(isRight ? tree.left : tree.right));
+      tree = isRight ? tree.right : tree.left;
+    }
+    return tree && tree.keyHash === keyHash ? path : undefined;
+  }
+
   #leaf(keyHash: Hex32, value: Json): Leaf {
     return { keyHash, hash: this.#hashOf(0, keyHash, sha256(canonical(value))) };
   }

@@ -1,4 +1,4 @@
-import { OrbError, stateKeys, type Hex32, type Json, type Parameters } from '@orb/protocol';
+import { canonical, OrbError, stateKeys, type Hex32, type Json, type Parameters, type StateRecord } from '@orb/protocol';
 import type { View, Writes } from './contracts/state.ts';
 import type { StateEntry } from './port.ts';
 import { SortedKeys } from './sorted-keys.ts';
@@ -35,6 +35,13 @@ export class State implements View {
 
   root(): Hex32 {
     return this.#tree.root();
+  }
+
+  /** A record with its way up to {@link root}; undefined for one that is not there. */
+  proofOf(key: string): StateRecord | undefined {
+    const value = this.#entries.get(key);
+    const path = value === undefined ? undefined : this.#tree.pathTo(key);
+    return path && { key, text: canonical(value!), path: [...path] };
   }
 
   /** The root once these writes are in. The tree runs ahead of the entries until {@link apply} is called with the same. */

@@ -35,8 +35,8 @@ export interface NodeStatus {
   readonly claims: ClaimCounts;
   /** Challenges about code that this node holds. */
   readonly challenges: ChallengeCounts;
-  /** Images on their way, compressed bytes. */
-  readonly fetching: readonly PullProgress[];
+  /** Images on their way; nodes of before say nothing of them. */
+  readonly fetching?: readonly PullProgress[];
   /** What was refused lately and why, newest first. */
   readonly refused: readonly Refusal[];
   readonly settings: Settings;

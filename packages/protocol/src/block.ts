@@ -1,13 +1,17 @@
 import { z } from 'zod';
 import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
+import { blockHash, blockHeaderSchema, type BlockHeader } from './block-header.ts';
 import { canonical, labels, statement, type Json } from './canonical.ts';
 import { OrbError, type ErrorCode } from './errors.ts';
 import type { ChainId, TransactionId } from './ids.ts';
 import { limits } from './limits.ts';
 import { merkleLeaf, merkleRoot, merkleRootFromPath } from './merkle.ts';
+import type { OrdererChange } from './orderer-change.ts';
 import { parametersSchema } from './parameters.ts';
 import { hex32, hex64, instantMs, parseWith } from './schema.ts';
 import { parseTransaction, type Transaction } from './transaction.ts';
+
+export { blockHash, blockHeaderSchema, type BlockHeader } from './block-header.ts';
 
 /** The first fact of a network. Its hash is the chain id. */
 export const genesisSchema = z.strictObject({
@@ -31,29 +35,6 @@ export type Genesis = z.output<typeof genesisSchema>;
 export function chainId(genesis: Genesis): ChainId {
   return sha256(statement(labels.genesis, genesis as unknown as Json));
 }
-
-/** What the orderer signs of a block. */
-export const blockHeaderSchema = z.strictObject({
-  v: z.literal(1),
-  chain: hex32,
-  /** One more each time the orderer changes. */
-  epoch: z.int().min(1),
-  /** 0 is the genesis block, which holds no transactions. */
-  height: z.int().min(0),
-  /** Ledger time: never before that of the previous block. */
-  time: instantMs,
-  /** Hash of the previous header; the chain id in block 0. */
-  previous: hex32,
-  count: z.int().min(0),
-  /** Merkle root (RFC 6962) over the canonical transactions with their signatures. */
-  transactions: hex32,
-  /** Hash of the results of all transactions, rejected rows included. */
-  results: hex32,
-  /** Root of the state after this block. */
-  state: hex32,
-});
-/** A block header as read. */
-export type BlockHeader = z.output<typeof blockHeaderSchema>;
 
 /** A block as it is stored and sent. Co-signatures come later and travel beside it. */
 export interface Block {
@@ -107,11 +88,6 @@ export function resultsHash(results: readonly TransactionResult[]): Hex32 {
   return sha256(statement(labels.results, results as unknown as Json));
 }
 
-/** Hash of a header: what the next block and the co-signatures name. */
-export function blockHash(header: BlockHeader): Hex32 {
-  return sha256(statement(labels.block, header));
-}
-
 /** The orderer’s signature over a header. */
 export function signBlock(header: BlockHeader, signer: Signer): Hex64 {
   return signer.sign(statement(labels.block, header));
@@ -120,6 +96,7 @@ export function signBlock(header: BlockHeader, signer: Signer): Hex64 {
 /**
  * Checks a block by itself and against the one before it: chain, height, time, link, roots, orderer's signature.
  * Re-execution (results and state) is the engine's part.
+ * @param ordererKey of the block's epoch
  * @throws OrbError `ledger-corrupt` naming the height and the first thing that is wrong
  */
 export function checkBlock(block: Block, previous: BlockHeader | undefined, chain: ChainId, ordererKey: Hex32): void {
@@ -127,8 +104,8 @@ export function checkBlock(block: Block, previous: BlockHeader | undefined, chai
   const wrong =
     (header.chain !== chain && 'it belongs to another chain') ||
     (header.epoch !== (previous?.epoch ?? 1) &&
-      header.epoch !== (previous ? previous.epoch + 1 : 1) &&
-      'its epoch is neither that of the block before it nor the next') ||
+      !(previous && header.epoch > previous.epoch && changeAtHead(block)?.epoch === header.epoch) &&
+      'its epoch is not that of the block before it, and no change of the orderer begins it') ||
     (header.height !== (previous ? previous.height + 1 : 0) && 'its height is not the next one') ||
     (header.previous !== (previous ? blockHash(previous) : chain) && 'it does not follow the block before it') ||
     (previous && header.time < previous.time && 'its time is before that of the block before it') ||
@@ -140,6 +117,12 @@ export function checkBlock(block: Block, previous: BlockHeader | undefined, chai
       message: `Block ${header.height} is wrong: ${wrong}.`,
       details: { height: header.height },
     });
+}
+
+/** The change of the orderer that a block begins with: its orderer is the one that this names, once that has been checked. */
+export function changeAtHead({ transactions }: Pick<Block, 'transactions'>): OrdererChange | undefined {
+  const first = transactions[0];
+  return first?.kind === 'orderer.change' ? first.body.change : undefined;
 }
 
 /** A peer's word that it has re-executed a block and found the same state. */

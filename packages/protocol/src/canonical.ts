@@ -96,6 +96,8 @@ export const labels = {
   linkAccept: 'orb/link-accept/1',
   linkConfirm: 'orb/link-confirm/1',
   node: 'orb/node/1',
+  operatorOrder: 'orb/operator-order/1',
+  ordererChange: 'orb/orderer-change/1',
   presence: 'orb/presence/1',
   receipts: 'orb/receipts/1',
   results: 'orb/results/1',

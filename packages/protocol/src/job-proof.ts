@@ -18,6 +18,14 @@ import { cosignersOf, type Cosignature } from './finality.ts';
 import { jobId, type ChainId, type JobId } from './ids.ts';
 import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job-row.ts';
 import { limits } from './limits.ts';
+import {
+  checkEpochs,
+  epochOf,
+  ordererCertificateSchema,
+  type CheckedChange,
+  type Epoch,
+  type OrdererCertificate,
+} from './orderer-change.ts';
 import { hex32, jobIdText, parseWith } from './schema.ts';
 import { transactionId, type Transaction } from './transaction.ts';
 
@@ -28,8 +36,7 @@ const rejectionSchema = z.strictObject({ job: z.string().max(64), code: z.string
  * orderer's key signs), the block's header, the path from the transaction to it, the transaction with the job's row,
  * and what came of every transaction of the block, which the header holds the hash of.
  */
-export const jobProofSchema = z.strictObject({
-  v: z.literal(1),
+const proofMembers = {
   type: z.literal('orb-job-proof'),
   job: jobIdText,
   genesis: genesisSchema,
@@ -37,16 +44,23 @@ export const jobProofSchema = z.strictObject({
   results: z
     .array(z.strictObject({ id: hex32, rejections: z.array(rejectionSchema).max(limits.settlementRows) }))
     .max(limits.blockTransactions),
-});
+};
+/** Of a block of the first epoch: version 1. Later ones bring the changes of the orderer since the genesis: version 2. */
+export const jobProofSchema = z.discriminatedUnion('v', [
+  z.strictObject({ v: z.literal(1), ...proofMembers }),
+  z.strictObject({ v: z.literal(2), ...proofMembers, changes: z.array(ordererCertificateSchema).min(1).max(limits.ordererChanges) }),
+]);
 
 /** A job's proof, as it is kept in a file. */
 export interface JobProof {
-  readonly v: 1;
+  readonly v: 1 | 2;
   readonly type: 'orb-job-proof';
   readonly job: JobId;
   readonly genesis: Genesis;
   readonly proof: InclusionProof;
   readonly results: readonly TransactionResult[];
+  /** Of version 2: the changes of the orderer up to the block's epoch, in ascending order. */
+  readonly changes?: readonly OrdererCertificate[];
 }
 
 /** What a transaction says of one job. */
@@ -76,23 +90,30 @@ export interface CheckedJobProof {
   readonly cosignatures: readonly Cosignature[];
   /** Keys whose co-signatures of the block are right. */
   readonly cosigners: readonly Hex32[];
+  /** Who ordered the block, and the orderers before. */
+  readonly epochs: readonly [Epoch, ...CheckedChange[]];
 }
 
 /**
- * Checks a job's proof from its bytes up, with nothing but itself: genesis → chain id → orderer's key → header → path →
+ * Checks a job's proof from its bytes up, with nothing but itself: genesis → chain id → orderer's key, over each change of
+ * the orderer → header → path →
  * transaction → row, and the results' hash → whether the row was taken. Works in browsers.
  * @param chain the network that is meant, when it is known
  * @throws OrbError `invalid-request` for what is no proof, `wrong-chain`, `bad-signature` for one that does not hold
  */
 export function checkJobProof(value: unknown, chain?: ChainId): CheckedJobProof {
-  const { job, genesis, proof: given, results } = parseWith(jobProofSchema, value, 'proof');
+  refuseNewer(value);
+  const { job, genesis, proof: given, results, ...later } = parseWith(jobProofSchema, value, 'proof');
   const actual = chainId(genesis);
   if (chain !== undefined && chain !== actual) {
     throw new OrbError('wrong-chain', {
       message: `The proof is of the network ${genesis.name} (chain ${actual.slice(0, 12)}…), not of the one meant (${chain.slice(0, 12)}…).`,
     });
   }
-  const proof = checkInclusion(given, actual, genesis.ordererKey);
+  const epochs = checkEpochs(genesis, actual, 'changes' in later ? later.changes : []);
+  const epoch = epochOf(given.header, epochs);
+  if (!epoch) throw doesNotHold(`it does not tell who ordered block ${given.header.height} of epoch ${given.header.epoch}`);
+  const proof = checkInclusion(given, actual, epoch.key);
   const { header, index, transaction } = proof;
   const outcomes = results as unknown as readonly TransactionResult[];
   if (outcomes.length !== header.count || resultsHash(outcomes) !== header.results)
@@ -105,7 +126,17 @@ export function checkJobProof(value: unknown, chain?: ChainId): CheckedJobProof 
   );
   const { cosignatures } = proof;
   const cosigners = [...cosignersOf(header, cosignatures)];
-  return { job, chain: actual, genesis, header, index, transaction, row, rejection, cosignatures, cosigners };
+  return { job, chain: actual, genesis, header, index, transaction, row, rejection, cosignatures, cosigners, epochs };
+}
+
+/** A format that came later is told apart from rubbish: there is something to do about it. */
+function refuseNewer(value: unknown): void {
+  const v = (value as { readonly v?: unknown } | null | undefined)?.v;
+  if (typeof v !== 'number' || !Number.isSafeInteger(v) || v <= 2) return;
+  throw new OrbError('not-supported', {
+    message: `The proof is of format ${v}; this program knows formats 1 and 2.`,
+    hint: 'Check it with a newer version of Orb.',
+  });
 }
 
 /** What a transaction says of a job: one row as a rule, none when it is about others. */

@@ -35,6 +35,8 @@ export const limits = {
   accountKeys: 3,
   /** Accounts that decide together on parameters and disputes. */
   peers: 64,
+  /** Changes of the orderer that a job's proof may go over. */
+  ordererChanges: 256,
   functionsPerAllowance: 64,
   /** Versions that one super node tells others it has seeders for: a list of about a megabyte. */
   presenceVersions: 30_000,

@@ -5,6 +5,7 @@ import { outcomes } from './job.ts';
 import type { AcknowledgementRow, ReceiptRow, TicketRow } from './job-row.ts';
 import type { Manifest } from './manifest.ts';
 import type { Units } from './money.ts';
+import type { OrdererCertificate } from './orderer-change.ts';
 import type { Role } from './transaction.ts';
 
 /*
@@ -37,6 +38,10 @@ export const stateKeys = {
   currentParameters: 'parameters',
   /** Ledger time at which a version of the parameters was replaced. */
   parametersEnd: (version: number) => `parameters-end/${version}`,
+  /** Who orders in an epoch after the first, and why. */
+  orderer: (epoch: number) => `orderer/${String(epoch).padStart(8, '0')}`,
+  /** Number of the epoch that holds now; absent in the first. */
+  currentEpoch: 'orderer',
   supply: 'supply',
   /** Number of a super node's settlements, and the first whose record is kept. */
   settlements: (superNode: SuperNodeId) => `settlements/${superNode}`,
@@ -203,6 +208,17 @@ export interface SettlementRecord {
 export interface SettlementsRecord {
   readonly first: number;
   readonly next: number;
+}
+
+/** The orderer of an epoch after the first. */
+export interface OrdererRecord {
+  readonly epoch: number;
+  readonly key: Hex32;
+  readonly gateway: string;
+  /** Height of its first block. */
+  readonly since: number;
+  /** What proves it, to whoever knows the epoch before. */
+  readonly certificate: OrdererCertificate;
 }
 
 /** Votes on one subject. */

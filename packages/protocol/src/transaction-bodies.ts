@@ -5,6 +5,7 @@ import { isAccountName, isFunctionName } from './ids.ts';
 import { acknowledgementRowSchema, jobRowSchema, receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { parseCompleteManifest, type Manifest } from './manifest.ts';
+import { ordererCertificateSchema } from './orderer-change.ts';
 import { parametersSchema } from './parameters.ts';
 import { rowProofSchema } from './row-proof.ts';
 import { gatewayAddress, hex16, hex32, hex64, instantMs, jobIdText, linkAddress, listOf, sequence, units } from './schema.ts';
@@ -213,4 +214,9 @@ export const transactionBodies = {
   }),
   /** Needs no signature: the function's vested seeding share there goes to those who answered, when their time is over. */
   'seeding.pay': z.strictObject({ superNode: hex32, function: hex32, number: sequence }),
+  /**
+   * Needs no signature of its own: `votes` are those of the peers over `change`. Stands first in the first block of a new
+   * epoch, and nowhere else.
+   */
+  'orderer.change': ordererCertificateSchema,
 } as const;

@@ -4,6 +4,7 @@ import { canonicalVectors, idVectors, keyVectors, manifestVectors, merkleVectors
 import { linkMessageVectors } from './link-message-vectors.ts';
 import { rootVectors, rowProofVectors, rowVectors } from './job-vectors.ts';
 import { chainVectors, transactionVectors } from './ledger-vectors.ts';
+import { ordererChangeVectors } from './sample-orderer-change.ts';
 import { secretVectors } from './secret-vectors.ts';
 import { descriptorVectors, ed25519Vectors, handshakeVectors, signedRequestVectors, stateVectors } from './peer-vectors.ts';
 
@@ -20,6 +21,7 @@ export const vectorFiles: Readonly<Record<string, () => Json>> = {
   'row-proofs.json': rowProofVectors,
   'transactions.json': transactionVectors,
   'chain.json': chainVectors,
+  'orderer-change.json': ordererChangeVectors,
   'descriptor.json': descriptorVectors,
   'signed-request.json': signedRequestVectors,
   'link-handshake.json': handshakeVectors,

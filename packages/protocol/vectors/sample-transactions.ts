@@ -27,6 +27,7 @@ import {
   vectorHash,
   type keyNumbers,
 } from './sample.ts';
+import { sampleCertificate } from './sample-orderer-change.ts';
 
 const { developer, provider, operator, superNode, node, allowance } = sampleIds;
 type Holder = keyof typeof keyNumbers;
@@ -189,6 +190,7 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
   'seeding.commit': [{ superNode, function: sampleIds.function, number: 1, node, commitment: vectorHash('commitment') }, ['node']],
   'seeding.answer': [{ superNode, function: sampleIds.function, number: 1, node, piece: 'c0de', path: [vectorHash('sibling')] }, ['node']],
   'seeding.pay': [{ superNode, function: sampleIds.function, number: 1 }, []],
+  'orderer.change': [sampleCertificate, []],
 };
 
 /** A valid, signed transaction of a kind. */

@@ -86,6 +86,24 @@ export const finalitySchema = z.object({
   final: count.nullable(),
   peers: z.array(z.object({ id: hex32, height: count.nullable(), heardMs: z.number().nullable() })).max(1_000),
 });
+const cosignerSchema = z.object({
+  key: hex32,
+  last: z.object({ epoch: count, height: count, hash: hex32 }).nullable(),
+  left: z.object({ epoch: count, height: count, previous: hex32, change: hex32.nullable() }).nullable(),
+});
+export const ordererSchema = z.object({
+  epoch: count,
+  key: hex32,
+  gateway: z.string().max(300).nullable(),
+  since: count,
+  head: z.object({ height: count, epoch: count, hash: hex32 }),
+  ordering: z.boolean(),
+  halted: z.boolean(),
+  cosigner: cosignerSchema.nullable(),
+});
+/** Who orders the ledger, and how a super node or peer stands to it. */
+export type OrdererStanding = z.output<typeof ordererSchema>;
+export const votesSchema = z.object({ votes: z.array(z.object({ key: hex32, signature: hex64 })).max(8) });
 export const refusalsSchema = z.object({
   refusals: z.array(z.object({ header: blockHeaderSchema, signature: hex64, reason: text })).max(100),
 });

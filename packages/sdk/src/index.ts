@@ -10,6 +10,7 @@ export type {
   JobSummary,
   KeyChange,
   LedgerFinality,
+  OrdererStanding,
   LocatedTransaction,
   LogEntry,
   NetworkInfo,

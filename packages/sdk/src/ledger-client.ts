@@ -1,12 +1,17 @@
 import {
   OrbError,
   isOrbError,
+  ordererCertificateSchema,
+  ordererStandSchema,
   signTransaction,
   stateKeys,
   transactionId,
   type AccountId,
   type Block,
   type Json,
+  type OrdererCertificate,
+  type OrdererStand,
+  type SignedOrder,
   type Signer,
   type Transaction,
   type TransactionBody,
@@ -20,13 +25,16 @@ import {
   finalitySchema,
   historySchema,
   locatedSchema,
+  ordererSchema,
   rangeSchema,
   refusalsSchema,
   stateAnswerSchema,
+  votesSchema,
   type Committed,
   type KeyChange,
   type LedgerFinality,
   type LocatedTransaction,
+  type OrdererStanding,
   type RefusedBlock,
 } from './answers.ts';
 import type { Http } from './http.ts';
@@ -45,6 +53,8 @@ const maxAttempts = 6;
 /** A block holds many transactions of up to 256 KiB. */
 const blockBytes = 64 * 1024 * 1024;
 const pageSize = 1_000;
+/** A certificate holds up to some hundred records with their proofs. */
+const changesBytes = 4 * 1024 * 1024;
 
 /** The ledger of a network, read and written through one super node. */
 export class LedgerClient {
@@ -160,6 +170,43 @@ export class LedgerClient {
     } catch (error) {
       return undefinedIfAbsent(error) ?? [];
     }
+  }
+
+  /** Who orders the ledger, and how this super node or peer stands to it; undefined where its version knows nothing of changes. */
+  async orderer(): Promise<OrdererStanding | undefined> {
+    try {
+      return await this.#http.json('/v1/ledger/orderer', ordererSchema);
+    } catch (error) {
+      return undefinedIfAbsent(error);
+    }
+  }
+
+  /** The changes of the orderer, oldest first; `checkEpochs` of the protocol proves them. */
+  async ordererChanges(): Promise<readonly OrdererCertificate[]> {
+    const found: OrdererCertificate[] = [];
+    for await (const one of this.#http.lines('/v1/ledger/orderer/changes', ordererCertificateSchema, { limit: changesBytes }))
+      found.push(one);
+    return found;
+  }
+
+  /** Where a change of the orderer would begin now: the last block here, and who may decide. */
+  ordererStand(): Promise<OrdererStand> {
+    return this.#http.json('/v1/ledger/orderer/stand', ordererStandSchema, { limit: changesBytes });
+  }
+
+  /** Tells this super node or peer to sign, and order, nothing more of the epoch. @throws OrbError why it does not */
+  haltOrderer(order: SignedOrder): Promise<OrdererStanding> {
+    return this.#http.json('/v1/ledger/orderer/halt', ordererSchema, { method: 'POST', body: order });
+  }
+
+  /** Has this super node or peer sign a change of the orderer. @throws OrbError why it does not */
+  async signOrdererChange(order: SignedOrder): Promise<OrdererCertificate['votes']> {
+    return (await this.#http.json('/v1/ledger/orderer/sign', votesSchema, { method: 'POST', body: order })).votes;
+  }
+
+  /** Hands a change that enough have signed to this super node: the new orderer begins, anybody else follows. @throws OrbError why not */
+  changeOrderer(certificate: OrdererCertificate): Promise<OrdererStanding> {
+    return this.#http.json('/v1/ledger/orderer/change', ordererSchema, { method: 'POST', body: certificate });
   }
 
   /** Proof that a transaction is on the ledger; `checkInclusion` of the protocol checks it. */

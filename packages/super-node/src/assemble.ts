@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { OwnTransactions, superNodeId, verify, type ChainId, type Hex32, type SuperNodeId } from '@orb/protocol';
-import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
+import type { ChangeDesk, Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { LinkTransport } from '@orb/link';
 import type { BlobStore } from '@orb/store';
 import { Arrivals } from './arrivals/arrivals.ts';
@@ -52,6 +52,8 @@ export interface SuperNodeParts {
   readonly cosignatures?: Cosignatures | undefined;
   /** Blocks of the ledger that prove its orderer wrong. */
   readonly refusals?: Refusals | undefined;
+  /** Where the ledger's orderer is changed. */
+  readonly desk?: ChangeDesk | undefined;
   readonly store: BlobStore;
   /** Sealed boxes of secrets. */
   readonly boxes: BlobStore;
@@ -245,6 +247,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     ledger,
     cosignatures: parts.cosignatures,
     refusals: parts.refusals,
+    desk: parts.desk,
     store: parts.store,
     genesis: keys.genesis,
     superNode,

@@ -19,6 +19,7 @@ import { addBackupCommands } from './backup-commands.ts';
 import { accountFacts, describeChange, describeTransaction } from './describe-ledger.ts';
 import type { CommandContext } from './command-context.ts';
 import { wholeNumber } from './option-values.ts';
+import { addOrdererCommands } from './orderer-commands.ts';
 import { addPeerCommands, finalWords } from './peer-commands.ts';
 import { addVoteCommands } from './vote-commands.ts';
 
@@ -58,20 +59,30 @@ export function addLedgerCommands(program: Command, context: CommandContext): vo
     .option('--limit <number>', 'how many', wholeNumber(1, 10_000), 100)
     .action(async (key: string, flags: { limit: number }, command: Command) => showHistory(context.session(command), key, flags.limit));
   addPeerCommands(ledger, context);
+  addOrdererCommands(ledger, context);
   addVoteCommands(ledger, context);
   addBackupCommands(ledger, context);
 }
 
 async function showLedger(session: Session): Promise<void> {
   const orb = await session.orb();
-  const [{ chain, head, genesis, name }, supply, finality] = await Promise.all([
+  const [{ chain, head, genesis, name }, supply, finality, orderer] = await Promise.all([
     orb.network(),
     orb.ledger.get(stateKeys.supply),
     orb.ledger.finality(),
+    orb.ledger.orderer(),
   ]);
   const { minted = '0', burned = '0' } = (supply ?? {}) as { minted?: string; burned?: string };
   session.result(
-    { name, chain, head: { ...head, hash: blockHash(head) }, genesis, supply: { minted, burned }, finality: finality ?? null },
+    {
+      name,
+      chain,
+      head: { ...head, hash: blockHash(head) },
+      genesis,
+      supply: { minted, burned },
+      finality: finality ?? null,
+      orderer: orderer ?? null,
+    },
     () => {
       const { style } = session.terminal;
       return [
@@ -83,7 +94,7 @@ async function showLedger(session: Session): Promise<void> {
             ['head', blockHash(head)],
             ['time', formatInstant(head.time)],
             ['state root', head.state],
-            ['orderer', genesis.ordererKey],
+            ['orderer', `${orderer?.key ?? genesis.ordererKey}${head.epoch === 1 ? '' : `, epoch ${head.epoch}`}`],
             ['final', finalWords(finality, style)],
             ['money made', formatMoney(minted)],
             ['money unmade', formatMoney(burned)],

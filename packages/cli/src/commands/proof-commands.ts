@@ -75,19 +75,21 @@ async function verifyProof(session: Session, path: string, { chain, peer = [] }:
     transaction: transactionId(checked.transaction),
     row: checked.row,
     cosigners: checked.cosigners,
+    epochs: checked.epochs,
     finality,
   };
   session.result(result, () => describe(checked, finality, { meant: chain !== undefined, known }, session.terminal.style));
 }
 
 function describe(checked: CheckedJobProof, finality: Finality, by: { meant: boolean; known: string | undefined }, style: Style): string {
-  const { row, header, rejection, genesis, chain } = checked;
+  const { row, header, rejection, genesis, chain, epochs } = checked;
   const facts: [string, string][] = [
     ['network', `${cleanText(genesis.name)}, chain ${chain}`],
     [
       'block',
-      `${header.height}, ${formatInstant(header.time)}, ${shortId(blockHash(header))}, signed by the orderer ${shortId(genesis.ordererKey)}`,
+      `${header.height}, ${formatInstant(header.time)}, ${shortId(blockHash(header))}, signed by the orderer ${shortId(epochs.at(-1)!.key)}`,
     ],
+    ...epochWords(checked),
     ['final', finalityWords(checked, finality, style)],
     ['transaction', `${checked.transaction.kind} ${shortId(transactionId(checked.transaction))}`],
   ];
@@ -108,6 +110,14 @@ function describe(checked: CheckedJobProof, finality: Finality, by: { meant: boo
     ? `${style.warn('!')} The proof holds, and the ledger ${style.strong('rejected')} this row: ${cleanText(rejection.message)}`
     : `${style.good('✓')} The proof holds: job ${checked.job} is on the ledger.`;
   return [head, renderFacts(facts, style, '  '), ...trustWords(by, style)].join('\n');
+}
+
+/** How the ledger came to the orderer of the block, where that is not the genesis's. */
+function epochWords({ epochs: [, ...changes] }: CheckedJobProof): [string, string][] {
+  return changes.map(({ epoch, since, by, signed, of }) => [
+    `epoch ${epoch}`,
+    `from block ${since}, ${by === 'treasury' ? 'by the treasury alone' : `by ${signed} of ${of} peers`}`,
+  ]);
 }
 
 function finalityWords({ cosigners }: CheckedJobProof, { final, signed, of }: Finality, style: Style): string {

@@ -28,7 +28,7 @@ export function describeNode(status: NodeStatus, style: Style, nowMs: number): s
     ['done', describeTally(status.jobs)],
     ...describeClaims(status),
     ['holds', describeHeld(status)],
-    ...status.fetching.map((pull) => ['fetches', describePull(pull)] as const),
+    ...(status.fetching ?? []).map((pull) => ['fetches', describePull(pull)] as const),
     ['around it', describeSeen(status)],
     ...status.superNodes.map((superNode) => ['super node', describeLink(superNode, style)] as const),
   ];
@@ -55,7 +55,7 @@ function describeHeld({ versions }: NodeStatus): string {
   return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-function describePull({ image, receivedBytes, totalBytes }: NodeStatus['fetching'][number]): string {
+function describePull({ image, receivedBytes, totalBytes }: NonNullable<NodeStatus['fetching']>[number]): string {
   const of = totalBytes > 0 ? ` of ${formatBytes(totalBytes)}, ${Math.min(100, Math.round((receivedBytes / totalBytes) * 100))} %` : '';
   return `${cleanText(image.replace(/@.*/, ''), { limit: 60 })}: ${formatBytes(receivedBytes)}${of}`;
 }

@@ -10,6 +10,7 @@ import {
   stateKeys,
   type verify,
 } from '@orb/protocol';
+import type { Opening } from './orderer-change.ts';
 import type { Overlay } from './state.ts';
 
 /** What a contract knows besides the state: the same on every engine that runs the block. */
@@ -26,6 +27,8 @@ export interface Environment {
   readonly parameters: Parameters;
   readonly verify: typeof verify;
   readonly receiptsRoot: typeof receiptsRoot;
+  /** Only in a block that begins a new epoch. */
+  readonly opening?: Opening | undefined;
 }
 
 /** One transaction under execution. */

@@ -9,6 +9,7 @@ import { controlFunction, createFunction } from './functions.ts';
 import type { JobChange } from './job-book.ts';
 import { acknowledgeJobs, assignJobs, finishJobs, type JobsOutcome } from './jobs.ts';
 import { registerNode, retireNode } from './nodes.ts';
+import { changeOrderer } from './orderer-change.ts';
 import { refundJob } from './refunds.ts';
 import { payCommission } from './rewards.ts';
 import { answerChallenge, challengeSeeders, commitToPiece, paySeeders, setCodeRoot } from './seeding.ts';
@@ -113,5 +114,7 @@ function run(context: Context, { kind, body }: Transaction): JobsOutcome | void 
       return answerChallenge(context, body);
     case 'seeding.pay':
       return paySeeders(context, body);
+    case 'orderer.change':
+      return changeOrderer(context, body);
   }
 }

@@ -114,6 +114,8 @@ function keysNamedBy({ kind, body }: Transaction, env: Pick<Environment, 'treasu
     case 'seeding.answer':
     case 'seeding.pay':
       return [stateKeys.challenge(body.superNode, body.function)];
+    case 'orderer.change':
+      return [stateKeys.orderer(body.change.epoch)];
   }
 }
 

@@ -1,5 +1,17 @@
-import { canonical, chainId, OrbError, type Genesis, type Json, type OwnTransactions, type Signer, type verify } from '@orb/protocol';
+import {
+  canonical,
+  chainId,
+  OrbError,
+  type Genesis,
+  type Json,
+  type OrdererCertificate,
+  type OwnTransactions,
+  type Signer,
+  type verify,
+} from '@orb/protocol';
+import { beginEpoch } from '../change/begin-epoch.ts';
 import { LedgerEngine, type Clock } from '../engine.ts';
+import { ordererKeyOf } from '../epochs.ts';
 import { genesisBlock, stateAtGenesis } from '../genesis.ts';
 import type { Keeping } from '../keeping.ts';
 import { defaultCheckpoint, type CheckpointOptions } from './embedded-keeping.ts';
@@ -10,8 +22,10 @@ export interface EmbeddedLedgerOptions {
   readonly folder: string;
   /** Needed for a new folder; must agree with that of an old one. */
   readonly genesis?: Genesis;
-  /** The key that the genesis names as orderer. */
+  /** The key of the orderer: that of the genesis, or of the last change. */
   readonly ordererKey: Signer;
+  /** A change to this key: where the ledger is still in an epoch before, the first block of the new one is made. */
+  readonly change?: OrdererCertificate;
   /** Milliseconds since 1970. @default Date.now */
   readonly clock?: Clock;
   /** How far the checkpoint may lag. */
@@ -30,22 +44,36 @@ export interface EmbeddedLedgerOptions {
  * `ledger-corrupt` naming height and offset of the first damage
  */
 export async function openEmbeddedLedger(options: EmbeddedLedgerOptions): Promise<LedgerEngine> {
-  const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint, verify: check, own } = options;
+  const { folder, genesis: given, ordererKey, clock = Date.now, checkpoint: lag = defaultCheckpoint, verify: check, own, change } = options;
   const opened = await openLedgerFolder({ folder, ...(given && { genesis: given }), checkpoint: lag });
   const { genesis, keeping } = opened;
   try {
-    if (genesis.ordererKey !== ordererKey.publicKey) {
-      throw new OrbError('forbidden', {
-        message: `This key does not order the ledger in ${folder}.`,
-        hint: 'Use the orderer key that was made with it.',
-      });
+    const chain = chainId(genesis);
+    let standing = opened.standing;
+    if (standing && change && change.change.epoch > standing.head.epoch) {
+      if (change.change.key !== ordererKey.publicKey) throw notOrderer(folder, change.change.epoch);
+      standing = await beginEpoch(change, { genesis, chain, ordererKey, clock, keeping, standing });
     }
-    const standing = opened.standing ?? (await start(genesis, ordererKey, keeping));
-    return new LedgerEngine({ genesis, chain: chainId(genesis), ordererKey, clock, ...standing, verify: check, own }, { keeping });
+    const epoch = standing?.head.epoch ?? 1;
+    const key = standing ? ordererKeyOf(standing.state, genesis, epoch) : genesis.ordererKey;
+    if (key !== ordererKey.publicKey) throw notOrderer(folder, epoch);
+    standing ??= await start(genesis, ordererKey, keeping);
+    return new LedgerEngine({ genesis, chain, ordererKey, clock, ...standing, verify: check, own }, { keeping });
   } catch (error) {
     await keeping.close();
     throw error;
   }
+}
+
+function notOrderer(folder: string, epoch: number): OrbError {
+  return new OrbError('forbidden', {
+    details: { epoch },
+    message: `This key does not order the ledger in ${folder}${epoch === 1 ? '' : `, which is in epoch ${epoch}`}.`,
+    hint:
+      epoch === 1
+        ? 'Use the orderer key that was made with it.'
+        : 'The orderer has changed: follow the new one with {"ledger": {"mode": "replica", "upstream": "https://…"}}. See orb ledger orderer.',
+  });
 }
 
 /** A new ledger: block 0. */

@@ -9,6 +9,7 @@ import { parseGenesis } from '../genesis.ts';
  *   genesis.json   the first fact of the network, canonical JSON
  *   blocks.log     every block since: the truth (`frame.ts`)
  *   snapshot.ndjson, history/   of a copy that has begun with a snapshot (`snapshot-lines.ts`): it, and the blocks before it
+ *   orderer-change.json, cut.json, dropped-EPOCH.ndjson   of a change of the orderer (`certificate-file.ts`, `cut-back.ts`)
  *   checkpoint/    state and indexes, built again from the log when missing (`checkpoint.ts`); holds the folder's lock
  */
 export function ledgerPaths(folder: string): { readonly genesis: string; readonly log: string; readonly checkpoint: string } {
@@ -66,10 +67,15 @@ export async function settleGenesis(folder: string, given: Genesis | undefined):
 }
 
 async function writeGenesis(folder: string, genesis: Genesis): Promise<void> {
-  const path = ledgerPaths(folder).genesis;
+  await writeWhole(folder, 'genesis.json', canonical(genesis as unknown as Json));
+}
+
+/** Puts a file into a folder that is there whole and durable, or not at all. */
+export async function writeWhole(folder: string, name: string, text: string): Promise<void> {
+  const path = join(folder, name);
   const file = await open(`${path}.new`, 'w');
   try {
-    await file.writeFile(canonical(genesis as unknown as Json));
+    await file.writeFile(text);
     await file.sync();
   } finally {
     await file.close();

@@ -7,6 +7,7 @@ import { readSnapshotFile, readSnapshotHead } from '../snapshot/snapshot-file.ts
 import type { State } from '../state.ts';
 import { BlockLog } from './block-log.ts';
 import { Checkpoint } from './checkpoint.ts';
+import { applyCut } from './cut-back.ts';
 import { EmbeddedKeeping, type CheckpointOptions } from './embedded-keeping.ts';
 import { ledgerPaths, requireGenesis, settleGenesis, syncFolder } from './folder.ts';
 import { restore, type Beginning } from './restore.ts';
@@ -56,6 +57,7 @@ export async function openLedgerFolder(options: {
     log = await BlockLog.open(paths.log, 'a');
     await syncFolder(folder);
     const begin = await readSnapshotHead(folder);
+    await applyCut(folder, { log, checkpoint, begin });
     const beginning = async (): Promise<Beginning> => {
       const snapshot = begin && (await readSnapshotFile(folder));
       return { head: begin, entries: snapshot?.entries ?? genesisState(genesis) };

@@ -1,5 +1,7 @@
-import { blockHash, chainId, labels, OrbError, statement, verify, type BlockHeader, type Genesis, type Json } from '@orb/protocol';
+import { blockHash, chainId, OrbError, type BlockHeader, type Genesis, type Hex32, type Json } from '@orb/protocol';
+import { ordererKeyOf } from '../epochs.ts';
 import type { SignedHeader } from '../keeping.ts';
+import { isSignedBy } from '../re-execute.ts';
 import { State } from '../state.ts';
 import type { BlockLog } from './block-log.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -74,7 +76,6 @@ async function forward(
     }
     const frame = step.value;
     const next = frameHead(frame);
-    checkHead(frame, next, head?.header, genesis);
     const delta = frameDelta(frame);
     for (const { writes } of delta) {
       for (const [key, value] of writes) {
@@ -82,6 +83,8 @@ async function forward(
         else entries.set(key, value);
       }
     }
+    // After its writes: what begins an epoch brings the key of its orderer.
+    checkHead(frame, next, head?.header, genesis, ordererKeyOf(entries, genesis, next.header.epoch));
     keeping.note(next, delta, frame.offset, frame.offset + frameBytes(frame));
     // A long log must not pile up in memory while it is indexed.
     await keeping.settled();
@@ -90,12 +93,19 @@ async function forward(
   return head && { head: head.header, state: new State(entries), keeping };
 }
 
-function checkHead(frame: Frame, { header, signature }: SignedHeader, previous: BlockHeader | undefined, genesis: Genesis): void {
+function checkHead(
+  frame: Frame,
+  { header, signature }: SignedHeader,
+  previous: BlockHeader | undefined,
+  genesis: Genesis,
+  ordererKey: Hex32 | undefined,
+): void {
   const chain = chainId(genesis);
   const wrong =
     (header.chain !== chain && 'it belongs to another ledger') ||
     (header.height !== frame.height && 'its height is not that of its frame') ||
     (header.previous !== (previous ? blockHash(previous) : chain) && 'it does not follow the block before it') ||
-    (!verify(genesis.ordererKey, statement(labels.block, header), signature) && 'the orderer did not sign it');
+    (header.epoch < (previous?.epoch ?? 1) && 'its epoch is over') ||
+    (!(ordererKey && isSignedBy(ordererKey, header, signature)) && 'the orderer did not sign it');
   if (wrong) throw corruptAt(frame, wrong);
 }

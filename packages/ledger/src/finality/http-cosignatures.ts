@@ -20,6 +20,25 @@ const statusSchema = z.object({
 /** How long an answer about the whole is given again: many may ask a peer, and the orderer is asked for all of them. */
 const statusMs = 500;
 
+/** {@link httpCosignatures} of whoever keeps them by now. */
+export function rovingCosignatures(urlOf: () => Promise<string>): Cosignatures & CosignatureSink {
+  const known = new Map<string, Cosignatures & CosignatureSink>();
+  const now = async () => {
+    const url = await urlOf();
+    let its = known.get(url);
+    if (!its) known.set(url, (its = httpCosignatures({ url })));
+    return its;
+  };
+  return {
+    add: async (value) => (await now()).add(value),
+    heightOf: async (key: Hex32, ...signal: [] | [AbortSignal]) => (await now()).heightOf(key, ...(signal as [AbortSignal])),
+    of: async (height) => (await now()).of(height),
+    status: async () => (await now()).status(),
+    send: async (message, signal) => (await now()).send(message, signal),
+    close: async () => void (await Promise.all([...known.values()].map((one) => one.close()))),
+  };
+}
+
 /**
  * The co-signatures that a super node keeps, over HTTP: for those who follow it, and serve what it says. Whoever counts
  * them checks each: nothing is believed here.

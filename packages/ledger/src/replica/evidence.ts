@@ -42,12 +42,12 @@ export class EvidenceFiles {
     return evidence;
   }
 
-  /** What proves that the orderer did wrong, if anything does: the earliest height. */
-  async proven(): Promise<{ readonly evidence: Evidence; readonly file: string } | undefined> {
+  /** What proves that the orderer of an epoch did wrong, if anything does: the earliest height. @param epoch it, or a later one */
+  async proven(epoch = 1): Promise<{ readonly evidence: Evidence; readonly file: string } | undefined> {
     const all = await Promise.all(
       [...this.#files].map(async (name) => ({ file: join(this.#folder, name), evidence: await read(this.#folder, name) })),
     );
-    const proven = all.flatMap(({ file, evidence }) => (evidence?.proven ? [{ file, evidence }] : []));
+    const proven = all.flatMap(({ file, evidence }) => (evidence?.proven && epochOfBlock(evidence) >= epoch ? [{ file, evidence }] : []));
     return proven.sort((a, b) => a.evidence.height - b.evidence.height)[0];
   }
 
@@ -70,6 +70,10 @@ export class EvidenceFiles {
     this.#files.add(name);
     return path;
   }
+}
+
+function epochOfBlock({ block }: Evidence): number {
+  return (block as Partial<Block> | null)?.header?.epoch ?? 1;
 }
 
 /** Why a block, and with it the upstream, is refused. */

@@ -2,22 +2,27 @@ import {
   asOrbError,
   blockHash,
   blockHeaderSchema,
+  checkOrdererChange,
   hex64,
   limits,
   OrbError,
+  type OrdererChange,
+  parseTransaction,
   parseWith,
   transactionsRoot,
   type BlockHeader,
   type Genesis,
+  type Hex32,
   type Transaction,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { BlockBuilder } from '../block-builder.ts';
+import { epochFrom, ordererKeyOf } from '../epochs.ts';
 import type { NewBlock, SignedHeader } from '../keeping.ts';
 import { isSignedBy, reExecute } from '../re-execute.ts';
 import type { State } from '../state.ts';
 import type { OffClock } from './block-clock.ts';
-import { otherBefore, twoBlocks } from './refusals.ts';
+import { otherBefore, otherEpoch, twoBlocks } from './refusals.ts';
 
 /** Where a replica stands when it looks at a block. */
 export interface Standpoint {
@@ -25,6 +30,8 @@ export interface Standpoint {
   readonly chain: string;
   readonly head: BlockHeader;
   readonly state: State;
+  /** A change of the orderer that has been checked, whose block is not here yet. */
+  readonly ahead?: OrdererChange | undefined;
   /** Whether the next block's time may not be taken now. */
   judgeTime(header: BlockHeader): Promise<OffClock | undefined> | undefined;
   /** A block that the replica has. */
@@ -68,7 +75,10 @@ export async function examineBlock(value: unknown, at: Standpoint): Promise<Verd
     return { kind: 'wrong', height: at.head.height + 1, reason: `it is not a block (${asOrbError(error).message})`, proven: false };
   }
   const stranger = strangerIn(block, at);
-  if (stranger) return wrong(block, stranger, false);
+  if (stranger) return wrong(block, ...stranger);
+  if (block.header.epoch < at.head.epoch && block.header.height > at.head.height) {
+    return wrong(block, `its epoch ${block.header.epoch} is over: the ledger has another orderer since`, false);
+  }
   if (block.header.height <= at.head.height) return examineOld(block, at);
   const displaced = displacedIn(block, at.head);
   if (displaced) return wrong(block, ...displaced);
@@ -77,10 +87,36 @@ export async function examineBlock(value: unknown, at: Standpoint): Promise<Verd
   return off ? { kind: off, height: block.header.height, time: block.header.time } : run(block, at);
 }
 
-/** Why a block is nothing that this ledger's orderer has signed. */
-function strangerIn({ header, signature }: Read, { chain, genesis }: Standpoint): string | undefined {
-  if (header.chain !== chain) return 'it belongs to another ledger';
-  return isSignedBy(genesis.ordererKey, header, signature) ? undefined : 'the orderer did not sign it';
+/** Why a block is nothing that an orderer of this ledger may have signed, and whether that is the orderer's own fault. */
+function strangerIn(block: Read, at: Standpoint): [reason: string, proven: boolean] | undefined {
+  const { header, signature } = block;
+  const { ahead, head, state, genesis } = at;
+  if (ahead && header.epoch < ahead.epoch && header.height >= ahead.height) {
+    return [`the orderer has changed: epoch ${ahead.epoch} begins with block ${ahead.height}`, false];
+  }
+  if (header.chain !== at.chain) return ['it belongs to another ledger', false];
+  const key = signingKey(block, at);
+  if (key !== undefined) return isSignedBy(key, header, signature) ? undefined : ['the orderer did not sign it', false];
+  // No orderer begins an epoch without being chosen; where blocks are left out in between, that may be to come.
+  const isNext = header.height === head.height + 1 && header.previous === blockHash(head);
+  const proven = isNext && isSignedBy(ordererKeyOf(state, genesis, head.epoch)!, header, signature);
+  return [`nobody is the orderer of epoch ${header.epoch}: its epoch has not begun`, proven];
+}
+
+/** Who must have signed a block. What begins a new epoch names its orderer itself, by the word of those who may decide. */
+function signingKey({ header, transactions }: Read, { genesis, state, head, chain }: Standpoint): Hex32 | undefined {
+  const known = ordererKeyOf(state, genesis, header.epoch);
+  if (known !== undefined || header.epoch <= head.epoch) return known;
+  try {
+    const first = parseTransaction(transactions[0]);
+    if (first.kind !== 'orderer.change' || first.body.change.epoch !== header.epoch) return undefined;
+    const { height, previous } = first.body.change;
+    if (height !== header.height || height !== head.height + 1 || previous !== blockHash(head)) return undefined;
+    const before = epochFrom(state, genesis, head.epoch)!;
+    return checkOrdererChange(first.body, before, { chain, treasuryKey: genesis.treasuryKey }).key;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A block of a height that the replica has: the same, or a second one of that height, which proves a forked ledger. */
@@ -88,6 +124,8 @@ async function examineOld(block: Read, at: Standpoint): Promise<Verdict> {
   const ours = await at.kept(block.header.height);
   if (!ours) throw new OrbError('internal', { message: `Block ${block.header.height} is not kept.` });
   if (blockHash(ours.header) === blockHash(block.header)) return { kind: 'known' };
+  // Of two epochs only one counts, and their orderers are two.
+  if (ours.header.epoch !== block.header.epoch) return wrong(block, otherEpoch, false);
   const verdict = wrong(block, twoBlocks, true);
   return { ...verdict, ours: { header: ours.header, signature: ours.signature } };
 }
@@ -96,7 +134,6 @@ async function examineOld(block: Read, at: Standpoint): Promise<Verdict> {
 function displacedIn({ header }: Read, head: BlockHeader): [reason: string, proven: boolean] | undefined {
   if (header.height !== head.height + 1) return [`it came out of order: the next one is ${head.height + 1}`, false];
   if (header.previous !== blockHash(head)) return [otherBefore, true];
-  if (header.epoch !== head.epoch) return ['its epoch is not that of this orderer', true];
   if (header.time < head.time) return ['its time is before that of the block before it', true];
   return undefined;
 }

@@ -6,3 +6,4 @@ export { Refusals, type RefusalNotice } from './refusals.ts';
 export { startSpreading } from './spread-refusals.ts';
 export { ledgerUpstream, type Upstream } from './upstream.ts';
 export { httpUpstream, type HttpUpstreamOptions } from './http-upstream.ts';
+export { RovingUpstream, type RovingOptions } from './roving-upstream.ts';

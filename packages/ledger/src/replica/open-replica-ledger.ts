@@ -1,4 +1,5 @@
 import { asOrbError, chainId, limits, OrbError, type Genesis, type Hex32 } from '@orb/protocol';
+import { readCertificateFile } from '../change/certificate-file.ts';
 import { defaultCheckpoint, type CheckpointOptions } from '../embedded/embedded-keeping.ts';
 import { openLedgerFolder } from '../embedded/open-ledger-folder.ts';
 import { checkSnapshot } from '../snapshot/check-snapshot.ts';
@@ -61,8 +62,10 @@ export async function openReplicaLedger(options: ReplicaLedgerOptions): Promise<
     const { keeping, standing: found, joined } = opened;
     const standing = found ?? (await takeFirstBlock(genesis, await fetchFirstBlock(upstream), keeping));
     const evidence = await EvidenceFiles.open(folder);
-    const refused = (await evidence.proven())?.evidence;
-    const its = { ...settings, refused, joined: joined && { ...joined, folder } };
+    // Another orderer is not to blame for what the one before has signed.
+    const ahead = (await readCertificateFile(folder))?.change;
+    const refused = (await evidence.proven(Math.max(standing.head.epoch, ahead?.epoch ?? 1)))?.evidence;
+    const its = { ...settings, refused, ahead, joined: joined && { ...joined, folder } };
     return new ReplicaLedger({ genesis, chain: chainId(genesis), ...standing, ...its }, { keeping, upstream, evidence });
   } catch (error) {
     await opened.keeping.close();

@@ -1,4 +1,16 @@
-import { blockHash, blockHeaderSchema, hex64, OrbError, parseWith, type Block, type BlockHeader, type Hex32 } from '@orb/protocol';
+import {
+  blockHash,
+  blockHeaderSchema,
+  firstEpoch,
+  hex64,
+  OrbError,
+  parseWith,
+  stateKeys,
+  type Block,
+  type BlockHeader,
+  type Epoch,
+  type Hex32,
+} from '@orb/protocol';
 import { z } from 'zod';
 import type { Clock } from '../engine.ts';
 import type { Ledger } from '../port.ts';
@@ -11,6 +23,8 @@ const reasonChars = 500;
 export const twoBlocks = 'the orderer has signed two blocks of this height';
 /** Why a block is refused that stands on another ledger than this one. */
 export const otherBefore = 'it follows another block than the one before it';
+/** Why a block is refused of which this ledger has another, of another epoch. */
+export const otherEpoch = 'this ledger has a block of this height that another orderer signed';
 
 /**
  * What peers tell each other of a block that was refused: no more than the orderer's own signature proves. Whoever has
@@ -30,7 +44,7 @@ export type RefusalNotice = z.output<typeof refusalNoticeSchema>;
 const noticesMax = 20;
 
 export interface RefusalsDependencies {
-  readonly ledger: Pick<Ledger, 'chain' | 'genesis' | 'head' | 'header' | 'block'>;
+  readonly ledger: Pick<Ledger, 'chain' | 'genesis' | 'head' | 'header' | 'block' | 'get'>;
   readonly clock: Clock;
   /** Another has shown that the orderer signed a second block of a height. */
   readonly onSecondBlock: (evidence: Evidence) => void | Promise<void>;
@@ -74,7 +88,9 @@ export class Refusals {
     const { header, signature } = notice;
     const { ledger, clock, onSecondBlock } = this.#dependencies;
     if (this.#notices.has(blockHash(header)) || this.#notices.size >= noticesMax) return false;
-    if (header.chain !== ledger.chain || !isSignedBy(ledger.genesis.ordererKey, header, signature)) {
+    const record = header.epoch === 1 ? firstEpoch(ledger.genesis) : await ledger.get(stateKeys.orderer(header.epoch));
+    const key = (record as unknown as Epoch | undefined)?.key;
+    if (header.chain !== ledger.chain || key === undefined || !isSignedBy(key, header, signature)) {
       throw new OrbError('bad-signature', { message: 'The orderer of this ledger has not signed that block.' });
     }
     const contradiction = await this.#contradictionTo(header);
@@ -104,7 +120,8 @@ export class Refusals {
       [header.height - 1, header.previous, otherBefore],
     ] as const) {
       const ours = await ledger.header(height);
-      if (!ours || blockHash(ours) === hash) continue;
+      // Where the orderer has changed, what the one before signed above is nobody's ledger any more.
+      if (!ours || blockHash(ours) === hash || ours.epoch !== header.epoch) continue;
       const { signature } = (await ledger.block(height))!;
       return { reason, ours: { header: ours, signature } };
     }

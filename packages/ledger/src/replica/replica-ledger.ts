@@ -3,6 +3,7 @@ import {
   type BlockHeader,
   cosignersOf,
   OrbError,
+  type OrdererChange,
   parsePrepared,
   type PreparedTransaction,
   type Transaction,
@@ -36,6 +37,8 @@ export interface ReplicaOptions extends KeptLedgerOptions, ReplicaPatience {
   readonly clock: Clock;
   /** Why nothing more is accepted, from an earlier run. */
   readonly refused?: Evidence | undefined;
+  /** A change of the orderer that has been checked, whose block is not here yet. */
+  readonly ahead?: OrdererChange | undefined;
   /** Where it has begun with a snapshot: the blocks before that are fetched, run again and joined to it. */
   readonly joined?: (Joined & { readonly folder: string }) | undefined;
   /** The blocks before the snapshot are there, and have led to it. */
@@ -79,6 +82,7 @@ export class ReplicaLedger extends KeptLedger {
   #error: OrbError | undefined;
   #upstreamHeight: number | undefined;
   #closed: Promise<void> | undefined;
+  #ahead: OrdererChange | undefined;
 
   constructor(
     options: ReplicaOptions,
@@ -86,6 +90,7 @@ export class ReplicaLedger extends KeptLedger {
   ) {
     super(options, dependencies);
     this.#options = options;
+    this.#ahead = options.ahead;
     this.#upstream = dependencies.upstream;
     this.#evidence = dependencies.evidence;
     this.#blockClock = new BlockClock(options, options);
@@ -93,6 +98,11 @@ export class ReplicaLedger extends KeptLedger {
     if (options.refused) this.#refuseFor(options.refused);
     this.#following = this.#followUpstream();
     this.#filling = this.#fillHistory();
+  }
+
+  /** The orderer changes, which has been checked: from that height on nothing is taken of an epoch before. */
+  expectChange(change: OrdererChange): void {
+    if (change.epoch > (this.#ahead?.epoch ?? 0)) this.#ahead = change;
   }
 
   get status(): ReplicaStatus {
@@ -284,7 +294,7 @@ export class ReplicaLedger extends KeptLedger {
   #standpoint(): Standpoint {
     const { genesis, chain, head, state } = this;
     const kept = (height: number) => this.signedHeader(height);
-    return { genesis, chain, head, state, kept, judgeTime: (header) => this.#judgeTime(header) };
+    return { genesis, chain, head, state, kept, ahead: this.#ahead, judgeTime: (header) => this.#judgeTime(header) };
   }
 
   async #judgeTime(header: BlockHeader): Promise<OffClock | undefined> {

@@ -1,4 +1,5 @@
 import { chainId, cosignersOf, OrbError, quorumOf, type Genesis, type Hex32 } from '@orb/protocol';
+import { provenOrdererKey } from '../epochs.ts';
 import { readPeerSet } from '../finality/peer-set.ts';
 import { isSignedBy } from '../re-execute.ts';
 import { State } from '../state.ts';
@@ -17,7 +18,7 @@ export async function checkSnapshot(
   { trusted = [], latestTime }: { readonly trusted?: readonly Hex32[]; readonly latestTime: number },
 ): Promise<State> {
   if (header.chain !== chainId(genesis)) throw new OrbError('wrong-chain', { message: 'The snapshot is of another ledger.' });
-  if (!isSignedBy(genesis.ordererKey, header, signature)) throw untrue('the orderer did not sign its block');
+  if (!isSignedBy(provenOrdererKey(genesis, header, entries), header, signature)) throw untrue('the orderer did not sign its block');
   if (header.time > latestTime) throw untrue('its block is of a time that has not come');
   const state = new State(entries);
   if (state.root() !== header.state)

@@ -1,6 +1,6 @@
 import type { BlobStore } from '@orb/store';
 import type { Genesis, SuperNodeId } from '@orb/protocol';
-import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
+import type { ChangeDesk, Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import type { EndedStreams } from './ended-streams.ts';
 import type { Faucet } from './faucet.ts';
 import type { Log } from '../log.ts';
@@ -18,6 +18,8 @@ export interface GatewayContext {
   readonly ledger: Ledger;
   readonly cosignatures: Cosignatures | undefined;
   readonly refusals: Refusals | undefined;
+  /** Where the orderer is changed. */
+  readonly desk: ChangeDesk | undefined;
   readonly store: BlobStore;
   readonly genesis: Genesis;
   readonly superNode: SuperNodeId;

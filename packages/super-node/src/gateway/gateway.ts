@@ -4,6 +4,7 @@ import { functionRoutes } from './api/function-routes.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
 import { networkRoutes } from './api/network-routes.ts';
+import { ordererRoutes } from './api/orderer-routes.ts';
 import { secretRoutes } from './api/secret-routes.ts';
 import { snapshotRoute } from './api/snapshot-route.ts';
 import { apiCors } from './cors.ts';
@@ -31,6 +32,7 @@ export function createGateway(options: GatewayOptions, context: GatewayContext):
     tokenRoutes(api, context);
     invokeRoute(api, context);
     finalityRoutes(api, context);
+    ordererRoutes(api, context);
     snapshotRoute(api, context);
     statusPage(api);
   });

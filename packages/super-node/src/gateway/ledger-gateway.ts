@@ -1,9 +1,10 @@
 import { stateKeys, superNodeId, type Hex32, type Json } from '@orb/protocol';
-import type { Cosignatures, Ledger, Refusals } from '@orb/ledger';
+import type { ChangeDesk, Cosignatures, Ledger, Refusals } from '@orb/ledger';
 import { splitListen } from '../config.ts';
 import type { Log } from '../log.ts';
 import { finalityRoutes } from './api/finality-routes.ts';
 import { ledgerRoutes } from './api/ledger-routes.ts';
+import { ordererRoutes } from './api/orderer-routes.ts';
 import { snapshotRoute } from './api/snapshot-route.ts';
 import { createApp } from './app.ts';
 import { apiCors } from './cors.ts';
@@ -24,14 +25,22 @@ export async function startLedgerGateway(
     ledger,
     cosignatures,
     refusals,
+    desk,
     log,
-  }: { readonly ledger: Ledger; readonly cosignatures: Cosignatures; readonly refusals?: Refusals; readonly log: Log },
+  }: {
+    readonly ledger: Ledger;
+    readonly cosignatures: Cosignatures;
+    readonly refusals?: Refusals;
+    readonly desk?: ChangeDesk;
+    readonly log: Log;
+  },
 ): Promise<{ readonly url: string; close(): Promise<void> }> {
   const app = createApp({ trustedProxies: [] }, log);
   apiCors(app);
   const writeLimit = new RateLimit({ perSecond: 50, burst: 500 }, { nowMs: Date.now });
   ledgerRoutes(app, { ledger, writeLimit });
   finalityRoutes(app, { ledger, writeLimit, cosignatures, refusals });
+  ordererRoutes(app, { ledger, writeLimit, desk });
   snapshotRoute(app, { ledger, cosignatures });
   app.get('/v1/network', async () => ({
     name: ledger.genesis.name,
