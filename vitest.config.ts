@@ -10,6 +10,7 @@ export default defineConfig({
           isolate: false,
           // A crowded machine is slow, not wrong.
           testTimeout: 30_000,
+          expect: { poll: { timeout: 10_000 } },
           include: ['packages/*/src/**/*.test.ts', 'bench/**/*.test.ts', 'tests/house/**/*.test.ts'],
           exclude: ['**/*.integration.test.ts'],
         },
@@ -20,6 +21,7 @@ export default defineConfig({
           include: ['packages/*/src/**/*.integration.test.ts', 'bench/**/*.integration.test.ts', 'tests/**/*.test.ts'],
           exclude: ['tests/house/**/!(*.integration).test.ts'],
           testTimeout: 60_000,
+          expect: { poll: { timeout: 10_000 } },
           hookTimeout: 60_000,
         },
       },
