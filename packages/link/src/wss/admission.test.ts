@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { addressKey, Admission } from './admission.ts';
+import { addressKey } from '../address-key.ts';
+import { Admission } from './admission.ts';
 
 const limits = { connections: 10, connectionsPerAddress: 3, handshakes: 5, handshakesPerAddress: 2 };
 

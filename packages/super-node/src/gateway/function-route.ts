@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { addressKey } from '@orb/link';
 import { asOrbError, limits, OrbError } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
 import { RequestStream } from '../streaming/request-stream.ts';
@@ -46,7 +47,7 @@ async function answerRoute(request: FastifyRequest<FunctionPath>, raw: ServerRes
 async function answer(request: FastifyRequest<FunctionPath>, raw: ServerResponse, context: GatewayContext): Promise<void> {
   if (isPreflight(request.raw)) return sendPreflight(request.raw, raw);
   if (request.headers.upgrade?.toLowerCase() === 'websocket') return sendError(raw, new OrbError('no-upgrade'), corsHeaders);
-  const { ip } = request;
+  const ip = addressKey(request.ip);
   try {
     await context.calls.arrivals.inTurn(ip, () => answerCall(callOf(request, context), raw, context));
   } catch (error) {
@@ -56,7 +57,8 @@ async function answer(request: FastifyRequest<FunctionPath>, raw: ServerResponse
 
 function callOf(request: FastifyRequest<FunctionPath>, context: GatewayContext): HttpCall {
   const { owner, name } = request.params;
-  const { raw, ip, method } = request;
+  const { raw, method } = request;
+  const ip = addressKey(request.ip);
   const body = Buffer.isBuffer(request.body) || request.body instanceof RequestStream ? request.body : emptyBody;
   const isSigned = !(body instanceof RequestStream) && request.headers['signature-input'] !== undefined;
   return {

@@ -25,3 +25,12 @@ test('what would be refused is known before it is counted, and each who asks get
   expect(limit.refusal('a')).toBeUndefined();
   limit.take('a');
 });
+
+test('a subscriber’s IPv6 network counts as one address, however many of its addresses he uses', () => {
+  const limit = new RateLimit({ perSecond: 1, burst: 2 }, { nowMs: () => 0 });
+  limit.take('2001:db8:1:2::1');
+  limit.take('2001:db8:1:2:ffff::2');
+  expect(limit.refusal('2001:db8:1:2::3')).toMatchObject({ code: 'rate-limited' });
+  expect(() => limit.take('2001:db8:1:2::4')).toThrow();
+  limit.take('2001:db8:1:3::1');
+});

@@ -1,3 +1,4 @@
+import { addressKey } from '@orb/link';
 import { OrbError } from '@orb/protocol';
 import { SpreadErrors } from '../arrivals/spread-errors.ts';
 
@@ -16,7 +17,7 @@ interface Bucket {
 /** Addresses that are remembered at once; the oldest is forgotten first, which only ever helps a caller. */
 const maxBuckets = 100_000;
 
-/** A token bucket per key, such as a caller's address. */
+/** A token bucket per key, such as a caller's address; an IPv6 network of one subscriber counts as one. */
 export class RateLimit {
   readonly #options: RateLimitOptions;
   readonly #nowMs: () => number;
@@ -32,13 +33,14 @@ export class RateLimit {
 
   /** What {@link take} would throw now, with a wait of its own for each who asks; nothing is counted. */
   refusal(key: string): OrbError | undefined {
-    const bucket = this.#buckets.get(key);
+    const bucket = this.#buckets.get(addressKey(key));
     if (!bucket || this.#fill(bucket) >= 1) return undefined;
     return this.#over.next();
   }
 
   /** @throws OrbError `rate-limited` with the time after which one more is welcome */
-  take(key: string): void {
+  take(given: string): void {
+    const key = addressKey(given);
     const bucket = this.#buckets.get(key) ?? this.#newBucket(key);
     const tokens = this.#fill(bucket);
     if (tokens < 1) throw new OrbError('rate-limited', { retryAfterMs: Math.ceil(((1 - tokens) / this.#options.perSecond) * 1000) });

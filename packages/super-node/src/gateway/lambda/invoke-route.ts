@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { addressKey } from '@orb/link';
 import { asOrbError, fromUtf8, OrbError, utf8, type Cancelling } from '@orb/protocol';
 import type { CallReply, CallRequest } from '../../call.ts';
 import { handleCall } from '../../handle-call.ts';
@@ -30,13 +31,14 @@ async function invoke(request: FastifyRequest, reply: FastifyReply, context: Gat
     if (!raw.writableFinished) abort.abort();
   });
   try {
-    context.callLimit?.take(request.ip);
+    const ip = addressKey(request.ip);
+    context.callLimit?.take(ip);
     const reference = readTarget(request);
     const call = readInvocation(request, reference, checkToken(request, reference, context), abort, context);
     const type = request.headers['x-amz-invocation-type'] ?? 'RequestResponse';
     if (type === 'DryRun') return sendDryRun(raw, call, context);
     if (type !== 'RequestResponse') throw refuseType(type);
-    const whole = await takeWhole(await context.calls.arrivals.inTurn(request.ip, () => handleCall(call, context.calls)));
+    const whole = await takeWhole(await context.calls.arrivals.inTurn(ip, () => handleCall(call, context.calls)));
     answered = whole;
     context.statusFeed.changed();
     const tail = request.headers['x-amz-log-type'] === 'Tail' ? logTail(whole, linesOf(whole, call, context)) : undefined;
@@ -102,7 +104,7 @@ function readInvocation(
     identity: undefined,
     account: token.account,
     version: qualifier,
-    from: request.ip,
+    from: addressKey(request.ip),
     readAtUs: context.calls.nowUs(),
     abort,
   };

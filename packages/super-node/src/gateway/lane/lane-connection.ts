@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { addressKey } from '@orb/link';
 import type { OrbError } from '@orb/protocol';
 import type { Arrival, Arrivals } from '../../arrivals/arrivals.ts';
 import { plainBounds, PlainReader, type PlainRequest } from './plain-request.ts';
@@ -50,7 +51,7 @@ export class LaneConnection implements Arrival {
     this.#socket = socket;
     this.#work = work;
     this.#out = { socket, date: () => work.date(), keepAliveS };
-    this.from = socket.remoteAddress ?? '';
+    this.from = addressKey(socket.remoteAddress ?? '');
     socket.setTimeout(idleMs);
     socket.on('data', this.#onData);
     socket.on('drain', this.#onDrain);
