@@ -213,7 +213,7 @@ describe.skipIf(reason !== undefined)(`what a container cannot do${reason ? ` ($
         if (never) expect(done.text).not.toMatch(never);
         if (error) expect(done.error).toMatch(error);
         // The node stays healthy, and others are served.
-        expect(await run('echo well')).toMatchObject({ outcome: 'ok', text: 'well\n' });
+        expect(await run('echo well', { timeoutMs: 30_000 })).toMatchObject({ outcome: 'ok', text: 'well\n' });
       });
     }
   });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
@@ -24,15 +24,20 @@ function whyNot(): string | undefined {
   return missing;
 }
 
-/** What the first process of the second kernel does. @param place commands that put it into its group @param only which tests */
-function firstProcess(place: string, only: string): string {
+/**
+ * What the first process of the second kernel does.
+ * @param room an empty folder, where it has files of its own: the sources may stand below any other, /tmp too
+ * @param place commands that put it into its group
+ * @param only which tests
+ */
+function firstProcess(room: string, place: string, only: string): string {
   return `#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp NO_COLOR=1
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=${room} TMPDIR=${room} NO_COLOR=1
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 mount -t cgroup2 none /sys/fs/cgroup
-mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs ${room}
 mount -t tmpfs tmpfs /run
 ip link set lo up
 ${place}
@@ -45,10 +50,11 @@ sleep 60
 
 /** Everything that the second kernel and what runs in it say. */
 function boot(place: string, only: string): Promise<string> {
-  // Not below /tmp: there the second kernel has files of its own.
   const folder = mkdtempSync('/var/tmp/orb-kernel-');
   const first = join(folder, 'first');
-  writeFileSync(first, firstProcess(place, only));
+  const room = join(folder, 'room');
+  mkdirSync(room);
+  writeFileSync(first, firstProcess(room, place, only));
   chmodSync(first, 0o755);
   const options = ['mem=3G', 'root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${first}`, 'con=null', 'con0=fd:0,fd:1'];
   return new Promise((resolve, reject) => {
