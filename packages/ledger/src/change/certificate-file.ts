@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrbError, ordererCertificateSchema, parseWith, type OrdererCertificate } from '@orb/protocol';
 import { z } from 'zod';
-import { writeWhole } from '../embedded/folder.ts';
+import { readIfThere, writeWhole } from '../embedded/folder.ts';
 
 /** The newest change of the orderer that a copy has checked, in its folder: whether or not its block is here yet. */
 const fileSchema = z.strictObject({ v: z.literal(1), certificate: ordererCertificateSchema });
@@ -14,13 +13,8 @@ function certificatePath(folder: string): string {
 /** @param folder that of the ledger @throws OrbError `ledger-corrupt` */
 export async function readCertificateFile(folder: string): Promise<OrdererCertificate | undefined> {
   const path = certificatePath(folder);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   try {
     return parseWith(fileSchema, JSON.parse(text), path).certificate;
   } catch (cause) {

@@ -21,16 +21,21 @@ export function historyFolder(folder: string): string {
   return join(folder, 'history');
 }
 
-/** The genesis of a folder; undefined when it holds no ledger. @throws OrbError `ledger-corrupt` */
-export async function readGenesis(folder: string): Promise<Genesis | undefined> {
-  const path = ledgerPaths(folder).genesis;
-  let text: string;
+/** A file's text; undefined when there is none. */
+export async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    text = await readFile(path, 'utf8');
+    return await readFile(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** The genesis of a folder; undefined when it holds no ledger. @throws OrbError `ledger-corrupt` */
+export async function readGenesis(folder: string): Promise<Genesis | undefined> {
+  const path = ledgerPaths(folder).genesis;
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   try {
     return parseGenesis(JSON.parse(text));
   } catch (cause) {

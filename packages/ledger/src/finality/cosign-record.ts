@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   blockHash,
@@ -16,7 +15,7 @@ import {
   type Signer,
 } from '@orb/protocol';
 import { z } from 'zod';
-import { writeWhole } from '../embedded/folder.ts';
+import { readIfThere, writeWhole } from '../embedded/folder.ts';
 import type { Ledger } from '../port.ts';
 import type { CosignaturesMessage } from './cosignature-book.ts';
 
@@ -240,13 +239,8 @@ function firstForm({ chain, key, last, left }: CosignRecord): z.output<typeof fi
 }
 
 async function readRecord(path: string): Promise<CosignRecord | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   try {
     const record = parseWith(z.discriminatedUnion('v', [firstSchema, recordSchema]), JSON.parse(text), path);
     if (record.v === 2) return record;
