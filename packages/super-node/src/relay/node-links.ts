@@ -1,5 +1,6 @@
 import {
   asOrbError,
+  fetchingSchema,
   nodeId,
   offerSchema,
   OrbError,
@@ -104,6 +105,9 @@ export class NodeLinks implements LinkHandler {
       } else if (method === 'logs') {
         const own = (job: JobId) => this.#deps.dispatches.find(session.id, job);
         this.#deps.logs.take(session.id, parseWith(logsSchema, header, method), (job) => sourceOf(own(job)));
+      } else if (method === 'fetching') {
+        const progress = parseWith(fetchingSchema, header, method);
+        session.fetching.get(progress.version)?.(progress);
       } else if (method === 'receipts') {
         this.#deps.settlement
           .takeRoot(session, parseWith(signedRootSchema, header, 'root'))
@@ -151,6 +155,7 @@ export class NodeLinks implements LinkHandler {
       offer,
       seeds: new Set(),
       asked: new Set(),
+      fetching: new Map(),
       fits: new Map(),
       active: 0,
       answerMs: undefined,

@@ -18,6 +18,7 @@ import {
   type ReceiptRow,
   type RunRequest,
   type RunTrailer,
+  type SeedAnswer,
   type Signer,
   type TicketRow,
 } from '@orb/protocol';
@@ -34,6 +35,8 @@ export interface Script {
   lie?(receipt: Receipt): Receipt;
   /** Keeps secrets: what a node's key would find in a box, its number first. @throws to refuse the box */
   takeSecrets?(fn: string, box: Uint8Array): number;
+  /** What it answers when it is asked to seed, and tells before: how far an image is. */
+  seed?(tell: (receivedBytes: number, totalBytes: number) => void): Promise<SeedAnswer>;
   /** Refuses to seed, with this reason. */
   readonly refuseSeeding?: string;
   /** Signs no roots. */
@@ -117,7 +120,7 @@ export class ScriptedNode implements LinkHandler {
   async call(call: IncomingCall): Promise<OutgoingAnswer> {
     const { method, header, body } = call;
     if (method === 'run' && this.#script.stream) return this.#stream(runRequestSchema.parse(header), call);
-    if (method === 'seed') return { header: this.#seed(header as { version: string }) };
+    if (method === 'seed') return { header: await this.#seed(header as { version: string }) };
     if (method === 'secrets' && this.#script.takeSecrets)
       return this.#take((header as { function: string }).function, await body.bytes(100_000));
     if (method === 'run') return this.#run(runRequestSchema.parse(header), await body.bytes(10_000_000));
@@ -129,7 +132,11 @@ export class ScriptedNode implements LinkHandler {
     this.notices.push([method, header]);
   }
 
-  #seed({ version }: { version: string }): object {
+  async #seed({ version }: { version: string }): Promise<SeedAnswer> {
+    const tell = (receivedBytes: number, totalBytes: number) => this.#link!.notify('fetching', { version, receivedBytes, totalBytes });
+    const scripted = await this.#script.seed?.(tell);
+    if (scripted?.seeding) this.seeds.add(version);
+    if (scripted) return scripted;
     if (this.#script.refuseSeeding !== undefined) return { seeding: false, reason: this.#script.refuseSeeding };
     this.seeds.add(version);
     return { seeding: true };
