@@ -117,6 +117,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
       means: () => ({ ...can(), ...lending.terms }),
       prepare: async (program) => engines.sandbox.prepare?.(program),
       onRefused: (name, words) => tally.refusedSeed(name, words),
+      onGone: (seeded) => instances.forget(seeded),
     },
   );
   const desk = new JobDesk({}, { lending, shelf, secrets, tally, nowUs, nowMs });

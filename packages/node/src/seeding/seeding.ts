@@ -3,6 +3,7 @@ import {
   inTime,
   OrbError,
   parseWith,
+  replicaId,
   seedRequestSchema,
   type AccountId,
   type ChainId,
@@ -42,6 +43,8 @@ export interface SeedingDependencies {
   readonly prepare: (program: Program) => Promise<void>;
   /** Told of each version that is not taken, and why. */
   readonly onRefused: (name: string, words: string) => void;
+  /** Told of each version that has made room for a newer one. */
+  readonly onGone: (seeded: SeededVersion) => void;
 }
 
 /** Answers super nodes that ask this node to hold a version. */
@@ -93,7 +96,7 @@ export class Seeding {
     } catch (error) {
       return refused(asOrbError(error).message);
     } finally {
-      shelf.release(request.function, request.version);
+      await shelf.release(request.function, request.version);
     }
   }
 
@@ -108,7 +111,9 @@ export class Seeding {
     // The owner may have thought otherwise meanwhile.
     const changed = refuseToKeep(policy(), means(), this.#options.owner, account, manifest);
     if (changed !== undefined) throw new OrbError('forbidden', { message: changed });
-    await this.#dependencies.shelf.add({ version, function: fn, account, name, manifest }, code, pin);
+    const replica = replicaId(fn, version);
+    const gone = await this.#dependencies.shelf.add({ replica, version, function: fn, account, name, manifest }, code, pin);
+    for (const seeded of gone) this.#dependencies.onGone(seeded);
     return { seeding: true };
   }
 

@@ -1,14 +1,5 @@
-import {
-  asOrbError,
-  inTime,
-  OrbError,
-  parseWith,
-  seedAnswerSchema,
-  xorDistance,
-  type SeedRequest,
-  type VersionRecord,
-} from '@orb/protocol';
-import type { FunctionEntry } from '../registry/function-registry.ts';
+import { asOrbError, inTime, OrbError, parseWith, seedAnswerSchema, xorDistance, type SeedRequest } from '@orb/protocol';
+import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Publications } from './publications.ts';
 import type { SecretRelay } from '../secrets/secret-relay.ts';
@@ -39,12 +30,12 @@ export interface SeedDependencies {
  */
 export async function* seedFunction(
   entry: FunctionEntry,
-  version: VersionRecord,
+  version: KnownVersion,
   dependencies: SeedDependencies,
 ): AsyncGenerator<SeedStep, { ready: number; wanted: number }> {
   const { nodes } = dependencies;
   const wanted = version.manifest.replicas;
-  const ready = () => nodes.seeders(version.id).length;
+  const ready = () => nodes.seeders(version.replica).length;
   const transaction = await dependencies.publications.ofVersion(version);
   if (!transaction) throw new OrbError('not-found', { message: `The publication of ${entry.fullName} is not on the ledger.` });
   const request: SeedRequest = {
@@ -78,13 +69,13 @@ export async function* seedFunction(
 
 function candidates(
   entry: FunctionEntry,
-  version: VersionRecord,
+  version: KnownVersion,
   { nodes, secrets }: SeedDependencies,
   reasons: Set<string>,
 ): NodeSession[] {
   return [...nodes.sessions()]
     .filter((node) => {
-      if (node.seeds.has(version.id)) return false;
+      if (node.seeds.has(version.replica)) return false;
       const reason = whyUnfit(node.offer, version.manifest) ?? secrets.whyNot(node, version);
       if (reason !== undefined) reasons.add(reason);
       return reason === undefined;
@@ -96,7 +87,7 @@ function candidates(
 async function askToSeed(
   node: NodeSession,
   request: SeedRequest,
-  version: VersionRecord,
+  version: KnownVersion,
   { nodes, secrets, onSeeded }: SeedDependencies,
 ): Promise<string | undefined> {
   node.asked.add(version.manifest.code.sha256);
@@ -107,7 +98,7 @@ async function askToSeed(
     const without = await secrets.deliver(node, version);
     if (without !== undefined) return without;
     if (!nodes.isLive(node)) return 'the node went away';
-    nodes.markSeeding(node, version.id);
+    nodes.markSeeding(node, version.replica);
     onSeeded();
     return undefined;
   } catch (error) {
