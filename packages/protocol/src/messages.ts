@@ -17,6 +17,7 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  *     notice started    { job }              after setting-up: the handler has the call now
  *     notice logs       Logs                 lines that functions wrote; before the answer of their job
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
+ *     notice fetching   Fetching             how far the image of a version is that it was asked to seed; a few a second
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
  *     call   secrets    SecretsRequest + box → SecretsAnswer          the function's secrets, sealed to the node
@@ -99,10 +100,25 @@ export type SeedRequest = z.output<typeof seedRequestSchema>;
 /** Whether a node seeds, and why not. */
 export const seedAnswerSchema = z.discriminatedUnion('seeding', [
   z.object({ seeding: z.literal(true) }),
-  z.object({ seeding: z.literal(false), reason: z.string().max(256) }),
+  z.object({
+    seeding: z.literal(false),
+    reason: z.string().max(256),
+    /** It goes on fetching the version's image: ask again. */
+    fetching: z.literal(true).optional(),
+  }),
 ]);
 /** A seed answer as read. */
 export type SeedAnswer = z.output<typeof seedAnswerSchema>;
+
+/** How far a node is with the image of a version, bytes. */
+export const fetchingSchema = z.object({
+  version: hex32,
+  receivedBytes: z.int().min(0),
+  /** 0 where the image's manifest does not say. */
+  totalBytes: z.int().min(0),
+});
+/** A node's progress as read. */
+export type Fetching = z.output<typeof fetchingSchema>;
 
 /** Brings a node the secrets of a function that it seeds, in the body: a box that it alone opens (secrets.ts). */
 export const secretsRequestSchema = z.object({

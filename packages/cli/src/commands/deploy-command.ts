@@ -178,6 +178,7 @@ function jsonOf(
     version,
     change,
     code: { sha256: bundle.sha256, bytes: bundle.code.byteLength },
+    image: bundle.manifest.image ?? null,
     allowance,
     secrets: secrets ? reportJson(secrets) : null,
     replicas: { ready, wanted },
@@ -191,7 +192,7 @@ function jsonOf(
 }
 
 function describeDeployment(
-  { identity, url, version, change, allowance, ready, wanted }: Deployment,
+  { identity, url, version, change, bundle, allowance, ready, wanted }: Deployment,
   files: FunctionFiles,
   { terminal }: Session,
 ): string {
@@ -205,6 +206,7 @@ function describeDeployment(
   const facts: [string, string][] = [
     ['call it', style.accent(url)],
     ['version', shortId(version)],
+    ...(bundle.manifest.image ? [['image', bundle.manifest.image] as [string, string]] : []),
     ['replicas', `${ready} of ${wanted} ready`],
     ['allowance', `${formatMoney(allowance.leftUnits)} until ${formatInstant(allowance.expiresMs)}`],
     ['descriptor', files.descriptorPath(identity)],

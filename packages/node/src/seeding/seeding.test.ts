@@ -11,9 +11,12 @@ import {
   type SeedRequest,
   type Transaction,
 } from '@orb/protocol';
+import type { PullProgress, SandboxReport } from '@orb/sandbox';
+import { MemorySandbox } from '@orb/sandbox/memory';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chain, testFunction, testSigner, type TestFunction } from '../../test/scripted-super-node.ts';
 import { TestNode } from '../../test/test-node.ts';
+import type { NodeFoundations } from '../assemble-node.ts';
 
 let t: TestNode;
 beforeEach(() => {
@@ -289,5 +292,74 @@ describe('restart', () => {
       hint: expect.stringContaining('Move it away'),
     });
     t.node = undefined;
+  });
+});
+
+/** An engine whose one image comes when a test says so. */
+class SlowImages extends MemorySandbox {
+  readonly here = Promise.withResolvers<void>();
+  pull: PullProgress | undefined;
+
+  override async probe(): Promise<SandboxReport> {
+    return { tier: 'container', runtimes: ['container'], layers: [] };
+  }
+
+  async prepare(): Promise<void> {
+    await this.here.promise;
+  }
+
+  fetching(): readonly PullProgress[] {
+    return this.pull ? [this.pull] : [];
+  }
+}
+
+describe('an image is fetched while a super node waits', () => {
+  const image = 'registry.example/word-count@sha256:';
+  const startWith = async (images: SlowImages, fetching: NonNullable<NodeFoundations['fetching']>) => {
+    const code = '{"schemaVersion":2}';
+    const fn = testFunction('hello', code, {
+      kind: 'image',
+      runtime: 'container',
+      handler: 'job',
+      concurrency: 1,
+      image: `${image}${sha256(new TextEncoder().encode(code))}`,
+    });
+    await t.start({}, { images, fetching });
+    return fn;
+  };
+  const told = () => t.superNode.notices.filter(([method]) => method === 'fetching').map(([, header]) => header);
+
+  test('which is told how far it is, and then that the node seeds', async () => {
+    const images = new SlowImages();
+    const fn = await startWith(images, { tellEveryMs: 1 });
+    const answer = t.superNode.seed(fn);
+    images.pull = { image: fn.manifest.image!, receivedBytes: 1_000, totalBytes: 4_000 };
+    await t.superNode.until(() => told().length === 1);
+    images.pull = { ...images.pull, receivedBytes: 4_000 };
+    await t.superNode.until(() => told().length === 2);
+    images.here.resolve();
+    expect(await answer).toEqual({ seeding: true });
+    const { version } = fn.request;
+    expect(told()).toEqual([1_000, 4_000].map((receivedBytes) => ({ version, receivedBytes, totalBytes: 4_000 })));
+  });
+
+  test('and where that takes long it is told to ask again, which is no refusal', async () => {
+    const images = new SlowImages();
+    const fn = await startWith(images, { prepareTimeoutMs: 1, tellEveryMs: 1 });
+    expect(await t.superNode.seed(fn)).toMatchObject({ seeding: false, fetching: true });
+    expect(t.node!.status().refused).toEqual([]);
+    images.here.resolve();
+    expect(await t.superNode.seed(fn)).toEqual({ seeding: true });
+  });
+
+  test('and of another image nothing is told', async () => {
+    const images = new SlowImages();
+    const fn = await startWith(images, { tellEveryMs: 1 });
+    const answer = t.superNode.seed(fn);
+    images.pull = { image: `${image}${sha256('another')}`, receivedBytes: 1, totalBytes: 2 };
+    await new Promise((resolve) => void setTimeout(resolve, 20));
+    images.here.resolve();
+    expect(await answer).toEqual({ seeding: true });
+    expect(told()).toEqual([]);
   });
 });

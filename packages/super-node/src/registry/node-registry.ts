@@ -1,4 +1,4 @@
-import type { AccountId, FunctionId, Hex32, NodeId, Offer, ReplicaId, VersionId } from '@orb/protocol';
+import type { AccountId, Fetching, FunctionId, Hex32, NodeId, Offer, ReplicaId, VersionId } from '@orb/protocol';
 import type { Link } from '@orb/link';
 
 /** A node that is linked here now. */
@@ -18,6 +18,8 @@ export interface NodeSession {
   secrets?: Map<FunctionId, number> | undefined;
   /** SHA-256 of the code that it was asked to seed: what it may fetch. */
   readonly asked: Set<Hex32>;
+  /** Told how far it is with the images of versions that it is being asked to seed. */
+  readonly fetching: Map<VersionId, (progress: Fetching) => void>;
   /** Jobs under way. */
   active: number;
   /** It has just had no room, though not from our jobs alone: another super node gives it work too. */

@@ -1,6 +1,7 @@
 import {
   asOrbError,
   decodeReplicas,
+  fetchingSchema,
   limits,
   nodeId,
   offerSchema,
@@ -108,6 +109,9 @@ export class NodeLinks implements LinkHandler {
       } else if (method === 'logs') {
         const own = (job: JobId) => this.#deps.dispatches.find(session.id, job);
         this.#deps.logs.take(session.id, parseWith(logsSchema, header, method), (job) => sourceOf(own(job)));
+      } else if (method === 'fetching') {
+        const progress = parseWith(fetchingSchema, header, method);
+        session.fetching.get(progress.version)?.(progress);
       } else if (method === 'receipts') {
         this.#deps.settlement
           .takeRoot(session, parseWith(signedRootSchema, header, 'root'))
@@ -159,6 +163,7 @@ export class NodeLinks implements LinkHandler {
       held: new Set(),
       seeds: new Set(),
       asked: new Set(),
+      fetching: new Map(),
       fits: new Map(),
       active: 0,
       answerMs: undefined,

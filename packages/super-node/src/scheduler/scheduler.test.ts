@@ -58,6 +58,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
       seeds: new Set<string>(),
       asked: new Set<string>(),
       fits: new Map<string, string | null>(),
+      fetching: new Map(),
       active: 0,
       answerMs: undefined,
       reliability: 1,

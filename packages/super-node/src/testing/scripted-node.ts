@@ -20,6 +20,7 @@ import {
   type ReceiptRow,
   type RunRequest,
   type RunTrailer,
+  type SeedAnswer,
   type SeedRequest,
   type Signer,
   type TicketRow,
@@ -39,6 +40,8 @@ export interface Script {
   takeSecrets?(fn: string, box: Uint8Array): number;
   /** Says whose versions it holds, as a node of this version does: what it was asked to seed, and no more. */
   readonly tellsReplicas?: boolean;
+  /** What it answers when it is asked to seed, and tells before: how far an image is. */
+  seed?(tell: (receivedBytes: number, totalBytes: number) => void): Promise<SeedAnswer>;
   /** Refuses to seed, with this reason. */
   readonly refuseSeeding?: string;
   /** Signs no roots. */
@@ -124,7 +127,7 @@ export class ScriptedNode implements LinkHandler {
   async call(call: IncomingCall): Promise<OutgoingAnswer> {
     const { method, header, body } = call;
     if (method === 'run' && this.#script.stream) return this.#stream(runRequestSchema.parse(header), call);
-    if (method === 'seed') return { header: this.#seed(header as SeedRequest) };
+    if (method === 'seed') return { header: await this.#seed(header as SeedRequest) };
     if (method === 'secrets' && this.#script.takeSecrets)
       return this.#take((header as { function: string }).function, await body.bytes(100_000));
     if (method === 'run') return this.#run(runRequestSchema.parse(header), await body.bytes(10_000_000));
@@ -136,7 +139,11 @@ export class ScriptedNode implements LinkHandler {
     this.notices.push([method, header]);
   }
 
-  #seed({ function: fn, version }: SeedRequest): object {
+  async #seed({ function: fn, version }: SeedRequest): Promise<SeedAnswer> {
+    const tell = (receivedBytes: number, totalBytes: number) => this.#link!.notify('fetching', { version, receivedBytes, totalBytes });
+    const scripted = await this.#script.seed?.(tell);
+    if (scripted?.seeding) this.seeds.add(version);
+    if (scripted) return scripted;
     if (this.#script.refuseSeeding !== undefined) return { seeding: false, reason: this.#script.refuseSeeding };
     this.seeds.add(version);
     this.replicas.add(replicaId(fn, version));
