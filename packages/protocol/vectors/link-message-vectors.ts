@@ -80,7 +80,6 @@ export const linkMessages = {
       waiting: 0,
       answerMs: 2,
       seeds: sha256(new Uint8Array()),
-      replicas: 0,
     },
     keyOf('superNode'),
   ),

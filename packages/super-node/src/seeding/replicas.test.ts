@@ -38,10 +38,12 @@ const ready = async (at: string, path: string) =>
 
 describe('two owners have published the same version', () => {
   test('a node that seeds one’s gets no calls of the other’s, here or through another super node, and is asked to seed it too', async () => {
-    const node = await t.addNode('ant', 'a', { tellsReplicas: true });
+    const script: { tellsReplicas: true; refuseSeeding?: string } = { tellsReplicas: true };
+    const node = await t.addNode('ant', 'a', script);
     const [hers, his] = [await publish(carol, 'hello'), await publish(t.bob, 'hello')];
     expect(hers.version).toBe(his.version);
     expect(await seed('a', t.bob, 'bob/hello')).toMatchObject({ type: 'done' });
+    script.refuseSeeding = 'not this one';
     await node.offerSeeds([]);
     await t.heard('b', 'a');
     expect([await ready('a', 'bob/hello'), await ready('a', 'carol/hello')]).toEqual([1, 0]);
@@ -51,6 +53,7 @@ describe('two owners have published the same version', () => {
       expect([none.status, await none.text()]).toEqual([503, expect.stringContaining('no node that is online holds a replica')]);
     }
     expect(node.jobs.map(({ ticket }) => ticket[4])).not.toContain(hers.id);
+    delete script.refuseSeeding;
     expect(await seed('a', carol, 'carol/hello')).toMatchObject({ type: 'done' });
     await node.offerSeeds([]);
     expect([await ready('a', 'bob/hello'), await ready('a', 'carol/hello')]).toEqual([1, 1]);
