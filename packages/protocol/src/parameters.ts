@@ -11,8 +11,9 @@ const delayMs = z
 /**
  * What the rules of a ledger allow, by their number. Whoever follows a ledger must know its rules: peers raise the number once
  * every process of the network is new enough. 1: what version 1 of the formats began with. 2: versions that need secrets.
+ * 3: transactions whose signatures cover their id, not their text (docs/decisions/0326).
  */
-export const newestRules = 2;
+export const newestRules = 3;
 
 /** Rules and prices of a network; immutable, a change makes the next version. */
 export const parametersSchema = z.strictObject({
