@@ -152,8 +152,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
       nodesChanged();
       replicas.check(fn);
     },
-    onEnded: (node, fn) => replicas.endedOn(node, fn),
-    onDropped: (versions) => replicas.dropped(versions),
+    onDropped: (dropped) => replicas.dropped(dropped),
   });
   const seeding = { nodes, publications, secrets, onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
@@ -173,7 +172,8 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
-    onDropped: (versions) => replicas.dropped(versions),
+    onDropped: (dropped) => replicas.dropped(dropped),
+    onEnded: (session, fn) => replicas.endedOn(session, fn),
   });
   const calls: CallContext = {
     chain,

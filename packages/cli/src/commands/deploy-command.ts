@@ -178,6 +178,7 @@ function jsonOf(
     version,
     change,
     code: { sha256: bundle.sha256, bytes: bundle.code.byteLength },
+    image: bundle.manifest.image ?? null,
     allowance,
     secrets: secrets ? reportJson(secrets) : null,
     replicas: { ready, wanted },
@@ -198,7 +199,7 @@ function describeAllowances(allowances: Deployment['allowances']): string {
 }
 
 function describeDeployment(
-  { identity, url, version, change, allowances, ready, wanted }: Deployment,
+  { identity, url, version, change, bundle, allowances, ready, wanted }: Deployment,
   files: FunctionFiles,
   { terminal }: Session,
 ): string {
@@ -212,6 +213,7 @@ function describeDeployment(
   const facts: [string, string][] = [
     ['call it', style.accent(url)],
     ['version', shortId(version)],
+    ...(bundle.manifest.image ? [['image', bundle.manifest.image] as [string, string]] : []),
     ['replicas', `${ready} of ${wanted} ready`],
     ['allowance', describeAllowances(allowances)],
     ['descriptor', files.descriptorPath(identity)],

@@ -163,7 +163,7 @@ function notAnswered(
 }
 
 function turnedAway(error: OrbError, { version }: Admission, peer: PeerSession): NotAnswered {
-  peer.busy.add(version.id);
+  peer.busy.add(version.replica);
   return { ended: 'turned-away', place: peer, started: false, attempts: 0, error };
 }
 
