@@ -29,7 +29,7 @@ afterAll(async () => {
   await network?.stop();
 });
 
-// Sandboxes have the lowest priority: beside other load a function of 20 ms may take more than a second.
+// No clock of a test: beside other load a function of 20 ms may take more than a second.
 const flags = ['--memory', String(memoryMiB), '--timeout', '10s', '--budget', '200', '--replicas', '1'];
 const hears = (gateway: string, versions: number) =>
   until(`${gateway} to hear of ${versions} versions`, async () =>
