@@ -58,8 +58,8 @@ export class SeedShelf {
   readonly #options: SeedShelfOptions;
   #diskBytes: number;
   readonly #store: BlobStore;
-  /** By function and version: two owners may publish the same bytes. */
-  readonly #versions = new Map<string, SeededVersion>();
+  /** By function, then by version: two owners may publish the same bytes. */
+  readonly #versions = new Map<FunctionId, Map<VersionId, SeededVersion>>();
   readonly #pins = new Map<FunctionId, ControlPin>();
   /** What is on its way, by function and version. */
   readonly #reserved = new Map<string, Room>();
@@ -85,25 +85,24 @@ export class SeedShelf {
     for (const entry of versions) {
       const seeded = { ...entry, manifest: entry.manifest as Manifest };
       if (versionId(seeded.manifest) === seeded.version && (await shelf.#store.has(seeded.manifest.code.sha256))) {
-        shelf.#versions.set(shelfKey(seeded.function, seeded.version), seeded);
+        shelf.#hold(seeded);
       }
     }
     await shelf.#deleteUnused();
     return shelf;
   }
 
-  get versions(): IterableIterator<SeededVersion> {
-    return this.#versions.values();
+  get versions(): Iterable<SeededVersion> {
+    return this.#all();
   }
 
   get(fn: FunctionId, version: VersionId): SeededVersion | undefined {
-    return this.#versions.get(shelfKey(fn, version));
+    return this.#versions.get(fn)?.get(version);
   }
 
   /** Whether some version of a function is here. */
   holds(fn: FunctionId): boolean {
-    for (const seeded of this.#versions.values()) if (seeded.function === fn) return true;
-    return false;
+    return this.#versions.has(fn);
   }
 
   pin(fn: FunctionId): ControlPin | undefined {
@@ -140,7 +139,7 @@ export class SeedShelf {
     const now = this.#pins.get(seeded.function);
     if (now?.ended) throw new OrbError('gone');
     const pin = now && now.sequence > seen.sequence ? now : seen;
-    this.#versions.set(shelfKey(seeded.function, seeded.version), seeded);
+    this.#hold(seeded);
     this.#setPin(seeded.function, pin);
     await this.#save();
     this.#tell();
@@ -155,7 +154,7 @@ export class SeedShelf {
     const gone: SeededVersion[] = [];
     const usedAt = (seeded: SeededVersion) => (isBusy(seeded) ? Number.POSITIVE_INFINITY : (this.#ranMs.get(seeded) ?? 0));
     // Two that run now are alike.
-    const byUse = [...this.#versions.values()].sort((a, b) => usedAt(a) - usedAt(b) || 0);
+    const byUse = [...this.#all()].sort((a, b) => usedAt(a) - usedAt(b) || 0);
     for (const seeded of byUse) {
       if (this.#usedBytes() <= bytes) break;
       gone.push(seeded);
@@ -177,7 +176,9 @@ export class SeedShelf {
 
   /** Forgets versions and their code. */
   async remove(fn: FunctionId, versions: readonly VersionId[]): Promise<void> {
-    for (const version of versions) this.#versions.delete(shelfKey(fn, version));
+    const held = this.#versions.get(fn);
+    for (const version of versions) held?.delete(version);
+    if (held?.size === 0) this.#versions.delete(fn);
     this.#tell();
     await this.#save();
     await this.#deleteUnused();
@@ -190,31 +191,39 @@ export class SeedShelf {
     return code;
   }
 
+  #hold(seeded: SeededVersion): void {
+    const held = this.#versions.get(seeded.function) ?? new Map<VersionId, SeededVersion>();
+    this.#versions.set(seeded.function, held.set(seeded.version, seeded));
+  }
+
+  *#all(): Generator<SeededVersion> {
+    for (const versions of this.#versions.values()) yield* versions.values();
+  }
+
   #setPin(fn: FunctionId, pin: ControlPin): void {
     this.#pins.set(fn, pin);
     if (this.#pins.size <= maxPins) return;
-    const held = new Set([...this.#versions.values()].map((seeded) => seeded.function));
     for (const other of this.#pins.keys()) {
-      if (!held.has(other) && other !== fn) return void this.#pins.delete(other);
+      if (!this.#versions.has(other) && other !== fn) return void this.#pins.delete(other);
     }
   }
 
   #usedBytes(): number {
     let bytes = 0;
-    for (const { manifest } of this.#versions.values()) bytes += manifest.code.bytes;
+    for (const { manifest } of this.#all()) bytes += manifest.code.bytes;
     for (const reserved of this.#reserved.values()) bytes += reserved.bytes;
     return bytes;
   }
 
   #usedPlaces(): number {
     let used = 0;
-    for (const { manifest } of this.#versions.values()) used += roomOf(manifest).places;
+    for (const { manifest } of this.#all()) used += roomOf(manifest).places;
     for (const { places } of this.#reserved.values()) used += places;
     return used;
   }
 
   async #deleteUnused(): Promise<void> {
-    const used = new Set<Hex32>([...this.#versions.values()].map(({ manifest }) => manifest.code.sha256));
+    const used = new Set<Hex32>([...this.#all()].map(({ manifest }) => manifest.code.sha256));
     for await (const sha256 of this.#store.list()) {
       if (!used.has(sha256) && this.#reserved.size === 0) await this.#store.delete(sha256);
     }
@@ -225,7 +234,7 @@ export class SeedShelf {
     this.#saving = this.#saving
       .catch(() => undefined)
       .then(() => {
-        const index = { v: 1, versions: [...this.#versions.values()], pins: Object.fromEntries(this.#pins) };
+        const index = { v: 1, versions: [...this.#all()], pins: Object.fromEntries(this.#pins) };
         return replaceFile(this.#options.path, canonical(index as unknown as Json));
       });
     return this.#saving;
