@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { installDebianPackages } from './install-debian-packages.mjs';
 import { installPackages, root } from './install-packages.mjs';
+import { inTestFolder } from './in-test-folder.mjs';
 import { runChild } from './run-child.mjs';
 import { runTests } from './run-tests.mjs';
 
@@ -23,7 +24,7 @@ const gates = [
  * are there to be tested in.
  */
 const benchPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
-const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium', ...(process.arch === 'x64' ? ['user-mode-linux'] : [])];
+const testPackages = [...benchPackages, 'runsc', 'zsh', 'fish', 'chromium', ...(process.arch === 'x64' ? ['user-mode-linux'] : [])];
 const tests = { name: 'tests', argv: [vitest, 'run'], areTests: true };
 
 /**
@@ -34,7 +35,7 @@ const scripts = {
   start: { commands: [{ name: 'orb up', argv: ['packages/cli/src/main.ts', 'up'] }], debian: ['bubblewrap'] },
   orb: { commands: [{ name: 'orb', argv: [join(root, 'packages/cli/src/main.ts')] }], debian: [], cwd: process.env.INIT_CWD },
   test: { commands: [...gates, tests], debian: testPackages },
-  'test-fast': { commands: [{ name: 'tests', argv: [vitest, 'run', '--project', 'fast'] }], debian: [] },
+  'test-fast': { commands: [{ ...tests, argv: [...tests.argv, '--project', 'fast'] }], debian: [] },
   verify: { commands: [...gates, tests], debian: testPackages },
   format: { commands: [{ name: 'format', argv: [bin('oxfmt/bin/oxfmt'), '.'] }], debian: [] },
   // 1,000 runs of about 100 random operations on every engine of the ledger and through a peer; 100 crashes, full disks:
@@ -79,10 +80,9 @@ async function runAll(commands, cwd) {
   for (const command of commands) {
     const isLast = command === commands.at(-1);
     if (commands.length > 1) console.error(`\n— ${command.name}`);
-    const run = (argv) => runChild(node, argv, { cwd, env: { ...command.env, ...process.env } });
+    const runWith = (env) => (argv) => runChild(node, argv, { cwd, env: { ...command.env, ...process.env, ...env } });
     const argv = isLast ? [...command.argv, ...args] : command.argv;
-    // Somebody at a terminal wants to see a failure at once; CI decides for everybody, on a machine that it shares.
-    const { code, stopped } = command.areTests && isCi() ? await runTests(run, argv, root) : await run(argv);
+    const { code, stopped } = command.areTests ? await inTestFolder((env) => test(runWith(env), argv)) : await runWith()(argv);
     if (stopped) return code;
     if (code !== 0) failures.push({ command, code });
   }
@@ -92,6 +92,11 @@ async function runAll(commands, cwd) {
     }
   }
   return failures[0]?.code ?? 0;
+}
+
+/** Somebody at a terminal wants to see a failure at once; CI decides for everybody, on a machine that it shares. */
+function test(run, argv) {
+  return isCi() ? runTests(run, argv, root) : run(argv);
 }
 
 function findNode24() {

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { costOf, receiptFromRow, shareOf, utf8 } from '@orb/protocol';
 import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../packages/sandbox/test/docker-daemon.ts';
+import { guardRegistry } from '../../packages/sandbox/test/guarded-registry.ts';
 import { TestImages, type TestImage } from '../../packages/sandbox/test/test-images.ts';
 import { Network } from './network.ts';
 import { until } from './until.ts';
@@ -93,6 +95,42 @@ describe.skipIf(reason !== undefined)(`images from deploy to payment${reason ? `
     expect(share).toBeGreaterThan(0n);
     await until('the provider to have exactly its share', async () => (await wealth()) === before + share || undefined);
     expect(await network.call('word-count?arg=-l', { body: utf8('a\nb\n') })).toMatchObject({ text: '2\n' });
+  });
+
+  test('a pull from a private registry: with the logins of owner and provider, its progress shown, outside of set-up and run time', async () => {
+    const login = { username: 'crane', password: 'of the test' };
+    const guarded = await guardRegistry(daemon.registry, login);
+    try {
+      const layer = await images.base({ files: { 'data/blob': randomBytes(4 * 1_048_576) } });
+      const image = await images.make(layer, { name: 'hoard', changes: ['ENTRYPOINT ["/bin/sh","-c","echo fetched"]'] });
+      const words = ['deploy', '--image', `${guarded.host}/test/images:hoard`, '--replicas', '1'];
+      const refused = await network.orb(words);
+      expect([refused.code, refused.stderr]).toEqual([expect.any(Number), expect.stringMatching(/asks for a login|refuses the login/)]);
+      const folder = ['--folder', network.nodeFolder('crane')];
+      const added = ['node', 'registry', 'add', guarded.host, '--user', login.username, '--json', ...folder];
+      expect(await network.orb(added, { input: login.password })).toMatchObject({ code: 0 });
+
+      const goOn = guarded.hold();
+      const env = { ORB_REGISTRY_LOGIN: `${login.username}:${login.password}` };
+      const deploying = network.orb(words, { env });
+      const fetching = await until('the node to be half-way', async () => {
+        const status = await network.ok<{ fetching: { image: string; receivedBytes: number }[] }>('node', 'status', ...folder);
+        return status.fetching.find(({ receivedBytes }) => receivedBytes > 0);
+      });
+      expect(fetching.image).toBe(image.reference.replace(daemon.registry, guarded.host));
+      goOn();
+      const { code, stdout, stderr } = await deploying;
+      expect([code, stderr]).toEqual([0, expect.stringMatching(/crane fetches the image: [\d.]+ MiB of [\d.]+ MiB/)]);
+      expect(stdout).toContain(`${guarded.host}/test/images@${image.digest}`);
+      expect(`${stdout}${stderr}`).not.toContain(login.password);
+
+      // All of it was done before the first job.
+      const asked = guarded.asked.length;
+      expect(await network.call('images', { body: utf8('') })).toMatchObject({ text: 'fetched\n' });
+      expect(guarded.asked.length).toBe(asked);
+    } finally {
+      guarded.close();
+    }
   });
 
   test('a new image under the same tag changes nothing until it is deployed', async () => {

@@ -67,3 +67,12 @@ test('the lock fixes every package by its hash and names no registry', () => {
       .map(([path]) => path),
   ).toEqual([]);
 });
+
+/** Left out of a lock, npm never installs it on the platform that needs it. */
+test('the lock holds the programs of every platform that a package names', () => {
+  const { packages } = readJson<{ packages: Record<string, { readonly version?: string }> }>('package-lock.json');
+  const manifests = ['package.json', ...packageNames().map((name) => `packages/${name}/package.json`)];
+  const named = manifests.flatMap((path) => Object.entries(readJson<PackageJson>(path).optionalDependencies ?? {}));
+  expect(named.length).toBeGreaterThan(5);
+  expect(named.filter(([name, version]) => packages[`node_modules/${name}`]?.version !== version)).toEqual([]);
+});

@@ -80,6 +80,26 @@ test('on CI, many files that fail are no chance: nothing runs again', async () =
   expect(run.text()).not.toContain('once more');
 });
 
+test('tests have a temporary folder of their own, removed after them; what they left in it is named', async () => {
+  const run = (code: string) =>
+    start([
+      '--input-type=module',
+      '-e',
+      `import { existsSync, writeFileSync } from 'node:fs';
+       import { inTestFolder } from ${JSON.stringify(join(scripts, 'in-test-folder.mjs'))};
+       let folder;
+       process.exitCode = (await inTestFolder(async ({ TMPDIR }) => { folder = TMPDIR; ${code} return { code: 3 }; })).code;
+       console.log(existsSync(folder) ? 'still there' : 'removed');`,
+    ]);
+  const messy = run(`writeFileSync(folder + '/orb-forgotten', '');`);
+  expect(await messy.exit).toBe(3);
+  expect(messy.text()).toContain('Left behind in the temporary folder: orb-forgotten');
+  expect(messy.text()).toContain('removed');
+  const tidy = run('');
+  expect(await tidy.exit).toBe(3);
+  expect(tidy.text()).toBe('removed\n');
+});
+
 const lockOfNothing = {
   name: 'bare',
   version: '1.0.0',

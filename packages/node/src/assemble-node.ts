@@ -21,7 +21,7 @@ import { NodeAtWork, type RunningNode } from './running-node.ts';
 import { SecretShelf } from './secrets/secret-shelf.ts';
 import { strangersTier } from './seeding/seed-policy.ts';
 import { SeedShelf } from './seeding/seed-shelf.ts';
-import { Seeding } from './seeding/seeding.ts';
+import { Seeding, type SeedingOptions } from './seeding/seeding.ts';
 import { OwnerSettings } from './settings/owner-settings.ts';
 import { networkPolicy, type Settings } from './settings/settings.ts';
 import { lendingTerms, lentCores, lentLimits } from './settings/terms.ts';
@@ -61,6 +61,8 @@ export interface NodeFoundations {
   readonly log: NodeLog;
   /** Milliseconds since 1970. @default Date.now */
   readonly nowMs?: () => number;
+  /** How super nodes wait for images. */
+  readonly fetching?: Pick<SeedingOptions, 'prepareTimeoutMs' | 'tellEveryMs'>;
   readonly batching?: Pick<ReceiptBookOptions, 'batchMs' | 'segmentBytes' | 'keepSettledBytes'>;
 }
 
@@ -109,14 +111,17 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     secrets: secrets !== undefined,
   });
   const facts = () => ({ machine, cores: lentCores(settings.now, machine), ...can() });
+  const fetching = () => engines.sandbox.fetching?.() ?? [];
   const seeding = new Seeding(
-    { chain, owner: config.owner },
+    { chain, owner: config.owner, ...on.fetching },
     {
       shelf,
       policy: () => settings.now,
       means: () => ({ ...can(), ...lending.terms }),
       prepare: async (program) => engines.sandbox.prepare?.(program),
+      fetching,
       onRefused: (name, words) => tally.refusedSeed(name, words),
+      onGone: (seeded) => instances.forget(seeded),
     },
   );
   const desk = new JobDesk({}, { lending, shelf, secrets, tally, nowUs, nowMs });
@@ -163,7 +168,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
     accounts,
     duties,
     lending,
-    fetching: () => engines.sandbox.fetching?.() ?? [],
+    fetching,
     desk,
     tally,
     shelf,

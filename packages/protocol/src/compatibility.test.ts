@@ -22,6 +22,7 @@ const schemas: Readonly<Record<keyof typeof linkMessages, Pick<z.ZodType, 'parse
   signedRoot: messages.signedRootSchema,
   seedRequest: messages.seedRequestSchema,
   seedAnswer: messages.seedAnswerSchema,
+  fetching: messages.fetchingSchema,
   secretsRequest: messages.secretsRequestSchema,
   secretsAnswer: messages.secretsAnswerSchema,
   drop: messages.dropSchema,

@@ -10,13 +10,14 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  * JSON objects; bodies are bytes.
  *
  *   node → super node
- *     call   offer      Offer                → OfferAnswer            when the link opens, and at each change
+ *     call   offer      Offer + replica ids  → OfferAnswer            when the link opens, and at each change
  *     call   fetch-code { sha256 }           → {} + the code
  *     call   call       NestedCallRequest + body → RunAnswer + body   a function that it runs calls another
  *     notice setting-up { job }              the job waits for a cold start: not started yet, safe to try elsewhere
  *     notice started    { job }              after setting-up: the handler has the call now
  *     notice logs       Logs                 lines that functions wrote; before the answer of their job
  *     notice receipts   SignedRoot           root over the receipts of one batch, in the order of their indexes
+ *     notice fetching   Fetching             how far the image of a version is that it was asked to seed; a few a second
  *   super node → node
  *     call   seed       SeedRequest          → SeedAnswer
  *     call   secrets    SecretsRequest + box → SecretsAnswer          the function's secrets, sealed to the node
@@ -46,8 +47,10 @@ export const offerSchema = z.object({
   labels: labelsRecord,
   /** False while its owner has paused it: it finishes what it has and takes nothing new. */
   accepting: z.boolean(),
-  /** Version ids that it holds, ready to run. */
+  /** Version ids that it holds, ready to run, for super nodes of the version before: so many as have room here. */
   seeds: z.array(hex32).max(10_000),
+  /** How many replicas it holds; their ids are the body. Left out by nodes of the version before. */
+  replicas: z.int().min(0).max(limits.nodeReplicas).optional(),
   /** Number of the last receipts root it has signed for this super node. */
   lastBatch: z.int().min(0),
   /** What of the network its owner allows to functions. Left out for nothing. */
@@ -97,10 +100,25 @@ export type SeedRequest = z.output<typeof seedRequestSchema>;
 /** Whether a node seeds, and why not. */
 export const seedAnswerSchema = z.discriminatedUnion('seeding', [
   z.object({ seeding: z.literal(true) }),
-  z.object({ seeding: z.literal(false), reason: z.string().max(256) }),
+  z.object({
+    seeding: z.literal(false),
+    reason: z.string().max(256),
+    /** It goes on fetching the version's image: ask again. */
+    fetching: z.literal(true).optional(),
+  }),
 ]);
 /** A seed answer as read. */
 export type SeedAnswer = z.output<typeof seedAnswerSchema>;
+
+/** How far a node is with the image of a version, bytes. */
+export const fetchingSchema = z.object({
+  version: hex32,
+  receivedBytes: z.int().min(0),
+  /** 0 where the image's manifest does not say. */
+  totalBytes: z.int().min(0),
+});
+/** A node's progress as read. */
+export type Fetching = z.output<typeof fetchingSchema>;
 
 /** Brings a node the secrets of a function that it seeds, in the body: a box that it alone opens (secrets.ts). */
 export const secretsRequestSchema = z.object({

@@ -197,6 +197,16 @@ export const seedStepSchema = z.discriminatedUnion('type', [
     ready: count,
     wanted: count,
   }),
+  z.object({
+    type: z.literal('fetching'),
+    node: hex32,
+    label: text,
+    /** Bytes of the image that are there, and in all; 0 where nobody knows. */
+    receivedBytes: count,
+    totalBytes: count,
+    ready: count,
+    wanted: count,
+  }),
   z.object({ type: z.literal('done'), ready: count, wanted: count }),
   z.object({ type: z.literal('failed'), error: errorSchema.loose() }),
 ]);

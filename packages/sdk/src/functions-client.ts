@@ -230,11 +230,11 @@ export class FunctionsClient {
     const { owner: ownerName, name } = parseFunctionPath(path);
     yield* this.#http.lines(`/v1/functions/${ownerName}/${name}/seed`, seedStepSchema, {
       method: 'POST',
-      body: {},
+      body: { progress: true },
       signWith: await this.#signature(owner),
       signal,
       limit: 64 * 1024,
-      timeoutMs: 600_000,
+      timeoutMs: 1_800_000,
     });
   }
 

@@ -178,6 +178,7 @@ function jsonOf(
     version,
     change,
     code: { sha256: bundle.sha256, bytes: bundle.code.byteLength },
+    image: bundle.manifest.image ?? null,
     allowance,
     secrets: secrets ? reportJson(secrets) : null,
     replicas: { ready, wanted },
@@ -190,8 +191,15 @@ function jsonOf(
   };
 }
 
+function describeAllowances(allowances: Deployment['allowances']): string {
+  const leftUnits = allowances.reduce((sum, one) => sum + one.leftUnits, 0n);
+  const untilMs = Math.min(...allowances.map(({ expiresMs }) => expiresMs));
+  const where = allowances.length > 1 ? ` at ${allowances.length} super nodes` : '';
+  return `${formatMoney(leftUnits)}${where} until ${formatInstant(untilMs)}`;
+}
+
 function describeDeployment(
-  { identity, url, version, change, allowance, ready, wanted }: Deployment,
+  { identity, url, version, change, bundle, allowances, ready, wanted }: Deployment,
   files: FunctionFiles,
   { terminal }: Session,
 ): string {
@@ -205,8 +213,9 @@ function describeDeployment(
   const facts: [string, string][] = [
     ['call it', style.accent(url)],
     ['version', shortId(version)],
+    ...(bundle.manifest.image ? [['image', bundle.manifest.image] as [string, string]] : []),
     ['replicas', `${ready} of ${wanted} ready`],
-    ['allowance', `${formatMoney(allowance.leftUnits)} until ${formatInstant(allowance.expiresMs)}`],
+    ['allowance', describeAllowances(allowances)],
     ['descriptor', files.descriptorPath(identity)],
   ];
   if (change === 'created') {

@@ -12,10 +12,11 @@ import {
   type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
-import type { FunctionInfo, NetworkInfo, Orb, Owner } from '@orb/sdk';
+import type { FunctionInfo, NetworkInfo, Orb, Owner, SeedStep } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
-import { formatMoney } from '../terminal/format.ts';
+import { formatBytes, formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
+import { checkHandler } from './exported-names.ts';
 import { budgetDefaults, checkBudget, checkFunds, firstUnits, type AllowanceState, type Budget } from './ensure-allowance.ts';
 import { budgetSpent, topUp } from './top-up.ts';
 import { checkSecrets, handOutSecrets } from './deploy-secrets.ts';
@@ -81,6 +82,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
   const manifest = makeManifest(place.terms, options.manifest, bundle);
+  checkHandler(bundle.exports, manifest.handler);
   await checkSecrets(place.identity, manifest, place.info, dependencies);
   const budget = await budgetOf(place.identity, options, dependencies);
   checkBudget(manifest, budget);
@@ -230,6 +232,10 @@ async function waitForSeeders(
   const refusals: string[] = [];
   for await (const step of orb.functions.seed(`${ownerName}/${name}`, owner, signal)) {
     if (step.type === 'failed') throw nobodySeeds(errorFromBody(step.error), refusals);
+    if (step.type === 'fetching') {
+      progress.advance(...describeFetching(step));
+      continue;
+    }
     if (step.type === 'refused') refusals.push(`${cleanText(step.label)}: ${cleanText(step.reason ?? 'no reason given')}`);
     const ready = `Seeding: ${step.ready} of ${step.wanted} ready`;
     progress.update(ready, step.wanted === 0 ? 1 : step.ready / step.wanted);
@@ -242,6 +248,13 @@ async function waitForSeeders(
     message: 'The super node broke off while the function was being seeded.',
     hint: 'Deploy again: what is done already is kept.',
   });
+}
+
+/** Words, and the share that is there. */
+function describeFetching({ label, receivedBytes, totalBytes }: Extract<SeedStep, { type: 'fetching' }>): [string, number] {
+  const received = Math.min(receivedBytes, totalBytes);
+  const of = totalBytes > 0 ? `${formatBytes(received)} of ${formatBytes(totalBytes)}` : formatBytes(receivedBytes);
+  return [`${cleanText(label)} fetches the image: ${of}`, totalBytes > 0 ? received / totalBytes : 0];
 }
 
 function nobodySeeds(error: OrbError, refusals: readonly string[]): OrbError {

@@ -10,6 +10,11 @@ export interface Progress {
   step(text: string): void;
   /** Changes the words of the step under way; `share` of 0 to 1 draws a bar. */
   update(text: string, share?: number): void;
+  /**
+   * The same of a step that is long, told as it goes: where nothing moves, a line at its begin and at each further quarter.
+   * @param share 0 to 1
+   */
+  advance(text: string, share: number): void;
   /** Ends the step under way well. @param text what came of it @default its last words */
   done(text?: string): void;
   /** Ends the step under way badly. */
@@ -25,11 +30,12 @@ export function createProgress(terminal: Terminal, quiet = false): Progress {
 }
 
 const nothing = (): void => undefined;
-const silent: Progress = { step: nothing, update: nothing, done: nothing, fail: nothing, note: nothing };
+const silent: Progress = { step: nothing, update: nothing, advance: nothing, done: nothing, fail: nothing, note: nothing };
 
 class PlainProgress implements Progress {
   readonly #terminal: Terminal;
   #text: string | undefined;
+  #quarter: number | undefined;
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
@@ -38,10 +44,19 @@ class PlainProgress implements Progress {
   step(text: string): void {
     this.done();
     this.#text = text;
+    this.#quarter = undefined;
   }
 
   update(text: string): void {
     this.#text = text;
+    this.#quarter = undefined;
+  }
+
+  advance(text: string, share: number): void {
+    const quarter = Math.floor(share * 4);
+    if (quarter === this.#quarter) return;
+    this.#quarter = quarter;
+    this.note(text);
   }
 
   done(text = this.#text): void {
@@ -83,6 +98,10 @@ class LiveProgress implements Progress {
     this.#text = text;
     this.#share = share;
     this.#draw();
+  }
+
+  advance(text: string, share: number): void {
+    this.update(text, share);
   }
 
   done(text = this.#text): void {

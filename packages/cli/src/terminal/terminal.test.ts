@@ -1,8 +1,9 @@
 import { PassThrough } from 'node:stream';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cleanText } from './clean-text.ts';
 import { formatBytes, formatMoney, formatUs } from './format.ts';
 import { renderTimeline } from './job-timeline.ts';
+import { createProgress } from './progress.ts';
 import { createStyle } from './style.ts';
 import { StreamPrinter } from './stream-printer.ts';
 import { renderTable } from './table.ts';
@@ -60,4 +61,33 @@ test('output that is printed as it comes: bytes to a pipe, clean text to a perso
     hint: expect.stringContaining('> FILE'),
   });
   await expect(printed(true, euro.subarray(0, 2))).rejects.toMatchObject({ code: 'invalid-request' });
+});
+
+describe('a long step that is told as it goes', () => {
+  const run = (isTTY: boolean, quiet = false) => {
+    const stderr = Object.assign(new PassThrough(), { isTTY, columns: 80 });
+    const progress = createProgress(
+      new Terminal({ stdin: new PassThrough(), stdout: new PassThrough(), stderr, env: { NO_COLOR: '1' } }),
+      quiet,
+    );
+    progress.step('Seeding');
+    for (const share of [0, 0.1, 0.3, 0.4, 0.9, 1]) progress.advance(`at ${share}`, share);
+    progress.done('Seeded');
+    return String(stderr.read() ?? '');
+  };
+
+  test('is a line at its begin and at each further quarter where nothing moves', () => {
+    expect(run(false)).toBe('  at 0\n  at 0.3\n  at 0.9\n  at 1\n✓ Seeded\n');
+  });
+
+  test('is a bar on a terminal', () => {
+    const shown = run(true);
+    for (const share of [0, 0.1, 0.3, 0.4, 0.9, 1]) expect(shown).toContain(`at ${share}`);
+    expect(shown).toContain('━'.repeat(24));
+    expect(shown.endsWith('✓ Seeded\n')).toBe(true);
+  });
+
+  test('is nothing beside JSON', () => {
+    expect(run(true, true)).toBe('');
+  });
 });

@@ -150,7 +150,14 @@ test('a process that dies is started again and told of; one that dies again and 
   const folder = await UpFolder.take(path);
   const notes: string[] = [];
   const nothing = (): void => undefined;
-  const progress: Progress = { step: nothing, update: nothing, done: nothing, fail: nothing, note: (text) => void notes.push(text) };
+  const progress: Progress = {
+    step: nothing,
+    update: nothing,
+    advance: nothing,
+    done: nothing,
+    fail: nothing,
+    note: (text) => void notes.push(text),
+  };
   const processes = new NetworkProcesses(
     {
       folder,
@@ -185,7 +192,7 @@ test('stopping asks the nodes first and the super node last', async () => {
   );
   const processes = new NetworkProcesses(
     { folder, orb: { command: process.execPath, args: ['-e', script] }, env: process.env },
-    { progress: { step: nothing, update: nothing, done: nothing, fail: nothing, note: nothing } },
+    { progress: { step: nothing, update: nothing, advance: nothing, done: nothing, fail: nothing, note: nothing } },
   );
   started.push(processes);
   for (const name of ['super node', 'node-1', 'node-2']) await processes.start(name, [name]);

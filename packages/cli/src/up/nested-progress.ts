@@ -6,6 +6,7 @@ export function nestedProgress(outer: Progress, prefix: string): Progress {
   return {
     step: (text) => show(text),
     update: (text, share) => show(text, share),
+    advance: (text, share) => show(text, share),
     done: (text) => text !== undefined && show(text),
     fail: () => undefined,
     note: (text) => outer.note(text),

@@ -1,9 +1,22 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { functionId, sha256, signTransaction, versionId, type ControlAction, type SeedRequest, type Transaction } from '@orb/protocol';
+import {
+  functionId,
+  limits,
+  replicaId,
+  sha256,
+  signTransaction,
+  versionId,
+  type ControlAction,
+  type SeedRequest,
+  type Transaction,
+} from '@orb/protocol';
+import type { PullProgress, SandboxReport } from '@orb/sandbox';
+import { MemorySandbox } from '@orb/sandbox/memory';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chain, testFunction, testSigner, type TestFunction } from '../../test/scripted-super-node.ts';
 import { TestNode } from '../../test/test-node.ts';
+import type { NodeFoundations } from '../assemble-node.ts';
 
 let t: TestNode;
 beforeEach(() => {
@@ -53,7 +66,30 @@ describe('a version is seeded', () => {
     await expect(t.superNode.run(twin)).rejects.toMatchObject({ details: { reason: 'unknown-version' } });
     expect(await t.superNode.seed(twin)).toEqual({ seeding: true });
     await t.superNode.run(twin);
+    const ids = [t.fn, twin].map(({ request }) => replicaId(request.function, request.version));
+    await t.superNode.until(() => t.superNode.replicas.length === 2);
+    expect(t.superNode.replicas).toEqual(ids);
     expect(t.superNode.offers.at(-1)!.seeds).toEqual([t.fn.request.version]);
+    await t.node!.stop();
+    await t.start();
+    await t.superNode.until(() => t.superNode.offers.length > 2);
+    expect(t.superNode.replicas).toEqual(ids);
+  });
+
+  test('while its function has room: of too many versions the one that ran longest ago makes room, other functions’ do not', async () => {
+    await t.start();
+    const other = testFunction('other', 'export default () => 0');
+    await t.superNode.seed(other);
+    await t.superNode.seed(t.fn);
+    const later = Array.from({ length: limits.nodeFunctionVersions }, (_, i) => published(t.fn, i + 1, `export default () => ${i + 1}`));
+    for (const next of later.slice(0, -1)) expect(await t.superNode.seed(next)).toEqual({ seeding: true });
+    await t.superNode.run(t.fn);
+    expect(versions()).toHaveLength(limits.nodeFunctionVersions + 1);
+    expect(await t.superNode.seed(later.at(-1)!)).toEqual({ seeding: true });
+    const left = [other, t.fn, ...later.slice(1)].map(({ request }) => request.version);
+    expect(versions().toSorted()).toEqual(left.toSorted());
+    expect(await Array.fromAsync(t.store.list())).toHaveLength(left.length);
+    await expect(t.superNode.run(later[0]!)).rejects.toMatchObject({ details: { reason: 'unknown-version' } });
   });
 
   test('when the pinned key published it later', async () => {
@@ -256,5 +292,74 @@ describe('restart', () => {
       hint: expect.stringContaining('Move it away'),
     });
     t.node = undefined;
+  });
+});
+
+/** An engine whose one image comes when a test says so. */
+class SlowImages extends MemorySandbox {
+  readonly here = Promise.withResolvers<void>();
+  pull: PullProgress | undefined;
+
+  override async probe(): Promise<SandboxReport> {
+    return { tier: 'container', runtimes: ['container'], layers: [] };
+  }
+
+  async prepare(): Promise<void> {
+    await this.here.promise;
+  }
+
+  fetching(): readonly PullProgress[] {
+    return this.pull ? [this.pull] : [];
+  }
+}
+
+describe('an image is fetched while a super node waits', () => {
+  const image = 'registry.example/word-count@sha256:';
+  const startWith = async (images: SlowImages, fetching: NonNullable<NodeFoundations['fetching']>) => {
+    const code = '{"schemaVersion":2}';
+    const fn = testFunction('hello', code, {
+      kind: 'image',
+      runtime: 'container',
+      handler: 'job',
+      concurrency: 1,
+      image: `${image}${sha256(new TextEncoder().encode(code))}`,
+    });
+    await t.start({}, { images, fetching });
+    return fn;
+  };
+  const told = () => t.superNode.notices.filter(([method]) => method === 'fetching').map(([, header]) => header);
+
+  test('which is told how far it is, and then that the node seeds', async () => {
+    const images = new SlowImages();
+    const fn = await startWith(images, { tellEveryMs: 1 });
+    const answer = t.superNode.seed(fn);
+    images.pull = { image: fn.manifest.image!, receivedBytes: 1_000, totalBytes: 4_000 };
+    await t.superNode.until(() => told().length === 1);
+    images.pull = { ...images.pull, receivedBytes: 4_000 };
+    await t.superNode.until(() => told().length === 2);
+    images.here.resolve();
+    expect(await answer).toEqual({ seeding: true });
+    const { version } = fn.request;
+    expect(told()).toEqual([1_000, 4_000].map((receivedBytes) => ({ version, receivedBytes, totalBytes: 4_000 })));
+  });
+
+  test('and where that takes long it is told to ask again, which is no refusal', async () => {
+    const images = new SlowImages();
+    const fn = await startWith(images, { prepareTimeoutMs: 1, tellEveryMs: 1 });
+    expect(await t.superNode.seed(fn)).toMatchObject({ seeding: false, fetching: true });
+    expect(t.node!.status().refused).toEqual([]);
+    images.here.resolve();
+    expect(await t.superNode.seed(fn)).toEqual({ seeding: true });
+  });
+
+  test('and of another image nothing is told', async () => {
+    const images = new SlowImages();
+    const fn = await startWith(images, { tellEveryMs: 1 });
+    const answer = t.superNode.seed(fn);
+    images.pull = { image: `${image}${sha256('another')}`, receivedBytes: 1, totalBytes: 2 };
+    await new Promise((resolve) => void setTimeout(resolve, 20));
+    images.here.resolve();
+    expect(await answer).toEqual({ seeding: true });
+    expect(told()).toEqual([]);
   });
 });

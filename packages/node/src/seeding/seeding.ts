@@ -3,14 +3,18 @@ import {
   inTime,
   OrbError,
   parseWith,
+  replicaId,
   seedRequestSchema,
   type AccountId,
   type ChainId,
+  type Fetching,
+  type Manifest,
   type SeedAnswer,
   type SeedRequest,
+  type VersionId,
 } from '@orb/protocol';
 import type { Link } from '@orb/link';
-import type { Program } from '@orb/sandbox';
+import type { Program, PullProgress } from '@orb/sandbox';
 import { programOf } from '../job/program-of.ts';
 import type { SeedMeans, SeedPolicy } from './seed-policy.ts';
 import { refuseToKeep, refuseToSeed } from './seed-policy.ts';
@@ -30,6 +34,8 @@ export interface SeedingOptions {
    * on. It waits for a minute at most. @default 45000
    */
   readonly prepareTimeoutMs?: number;
+  /** How often a super node is told how far an image is, milliseconds. @default 250 */
+  readonly tellEveryMs?: number;
 }
 
 export interface SeedingDependencies {
@@ -40,8 +46,12 @@ export interface SeedingDependencies {
   readonly means: () => SeedMeans;
   /** Fetches what a program needs beyond its code. */
   readonly prepare: (program: Program) => Promise<void>;
+  /** What is being fetched now. */
+  readonly fetching: () => readonly PullProgress[];
   /** Told of each version that is not taken, and why. */
   readonly onRefused: (name: string, words: string) => void;
+  /** Told of each version that has made room for a newer one. */
+  readonly onGone: (seeded: SeededVersion) => void;
 }
 
 /** Answers super nodes that ask this node to hold a version. */
@@ -91,9 +101,10 @@ export class Seeding {
       if (reason !== undefined) return refused(reason);
       return await this.#fetch(request, verified, link);
     } catch (error) {
+      if (error instanceof StillFetching) return { ...refusal(error.message), fetching: true };
       return refused(asOrbError(error).message);
     } finally {
-      shelf.release(request.function, request.version);
+      await shelf.release(request.function, request.version);
     }
   }
 
@@ -103,13 +114,34 @@ export class Seeding {
       const { body } = await link.call('fetch-code', { sha256 }, undefined, { signal });
       return await body.bytes(bytes);
     });
-    await this.#prepare(programOf(manifest, code));
+    const stopTelling = this.#tellProgress(version, manifest, link);
+    try {
+      await this.#prepare(programOf(manifest, code));
+    } finally {
+      stopTelling();
+    }
     const { policy, means } = this.#dependencies;
     // The owner may have thought otherwise meanwhile.
     const changed = refuseToKeep(policy(), means(), this.#options.owner, account, manifest);
     if (changed !== undefined) throw new OrbError('forbidden', { message: changed });
-    await this.#dependencies.shelf.add({ version, function: fn, account, name, manifest }, code, pin);
+    const replica = replicaId(fn, version);
+    const gone = await this.#dependencies.shelf.add({ replica, version, function: fn, account, name, manifest }, code, pin);
+    for (const seeded of gone) this.#dependencies.onGone(seeded);
     return { seeding: true };
+  }
+
+  /** Whoever waits for an image sees how far it is. @returns ends it */
+  #tellProgress(version: VersionId, { kind, code }: Manifest, link: Link): () => void {
+    if (kind !== 'image') return () => undefined;
+    let told: PullProgress | undefined;
+    const tell = () => {
+      const now = this.#dependencies.fetching().find(({ image }) => image.endsWith(`@sha256:${code.sha256}`));
+      if (!now || now === told) return;
+      told = now;
+      link.notify('fetching', { version, receivedBytes: now.receivedBytes, totalBytes: now.totalBytes } satisfies Fetching);
+    };
+    const timer = setInterval(tell, this.#options.tellEveryMs ?? 250);
+    return () => clearInterval(timer);
   }
 
   /** Who seeds a version is ready to run it: no job waits for what can be fetched before. */
@@ -118,14 +150,18 @@ export class Seeding {
   }
 }
 
+/** The work goes on: no refusal, and nothing for the node's owner to read. */
+class StillFetching extends OrbError {
+  constructor() {
+    super('overloaded', { message: 'This node is still fetching the image: ask again.' });
+  }
+}
+
 /** Resolves as the work does; rejects when it takes longer, and lets it go on. */
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   work.catch(() => undefined);
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new OrbError('overloaded', { message: 'This node is still fetching the image: ask again.' })),
-    ms,
-  );
+  const timer = setTimeout(() => late.reject(new StillFetching()), ms);
   try {
     return await Promise.race([work, late.promise]);
   } finally {
@@ -133,6 +169,6 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   }
 }
 
-function refusal(reason: string): SeedAnswer {
+function refusal(reason: string): Extract<SeedAnswer, { seeding: false }> {
   return { seeding: false, reason: reason.slice(0, 256) };
 }

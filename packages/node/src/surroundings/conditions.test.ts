@@ -43,7 +43,10 @@ beforeEach(() => {
     },
   );
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  await day.save();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const reasons = async () => {
   await conditions.look();

@@ -343,6 +343,48 @@ describe('seeding', () => {
     expect(lines.filter(({ type }) => type === 'ready').length).toBe(2);
   });
 
+  describe('of an image', () => {
+    const image = { kind: 'image', runtime: 'container', handler: 'job', concurrency: 1, replicas: 1 } as const;
+    const seed = async (net: TestSuperNode, options: object) => {
+      const code = utf8('// hello');
+      await net.deploy('hello', { ...image, image: `registry.example/hello@sha256:${sha256(code)}` });
+      const url = `${net.url}/v1/functions/bob/hello/seed`;
+      const body = utf8(JSON.stringify(options));
+      const headers = signRequest({ method: 'POST', url, body }, net.running.chain, net.bob, Date.now());
+      const answer = await fetch(url, { method: 'POST', headers: { ...headers }, body });
+      return (await answer.text())
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { type: string; receivedBytes?: number });
+    };
+    const slowNode = async (net: TestSuperNode) => {
+      let asks = 0;
+      await net.addNode('slow', {
+        offer: { runtimes: ['container'] },
+        seed: async (tell) => {
+          tell(asks * 1_000, 2_000);
+          // The next frames wait until this one is read.
+          await new Promise((resolve) => setImmediate(resolve));
+          return ++asks < 3 ? { seeding: false, reason: 'still fetching', fetching: true } : { seeding: true };
+        },
+      });
+      net.nodes.length = 0;
+    };
+
+    test('a node that goes on fetching is waited for, and how far it is told to who can read it', async () => {
+      const net = await start();
+      await slowNode(net);
+      const steps = await seed(net, { progress: true });
+      expect(steps.map(({ type, receivedBytes }) => receivedBytes ?? type)).toEqual(['asked', 0, 1_000, 2_000, 'ready', 'done']);
+    });
+
+    test('a client of before is told nothing that it cannot read', async () => {
+      const net = await start();
+      await slowNode(net);
+      expect((await seed(net, {})).map(({ type }) => type)).toEqual(['asked', 'ready', 'done']);
+    });
+  });
+
   test('only the owner may ask', async () => {
     const net = await start();
     await net.deploy('hello');

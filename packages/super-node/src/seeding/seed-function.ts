@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import {
   asOrbError,
   inTime,
@@ -5,21 +6,29 @@ import {
   parseWith,
   seedAnswerSchema,
   xorDistance,
+  type Fetching,
+  type SeedAnswer,
   type SeedRequest,
-  type VersionRecord,
+  type VersionId,
 } from '@orb/protocol';
-import type { FunctionEntry } from '../registry/function-registry.ts';
+import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Publications } from './publications.ts';
 import type { SecretRelay } from '../secrets/secret-relay.ts';
 import { whyUnfit } from '../scheduler/fits.ts';
 
+/** A node that says it is still fetching without having taken its time is not asked in a loop. */
+const betweenAsksMs = 250;
+
 /** One step of seeding, as the owner sees it. */
 export interface SeedStep {
-  readonly type: 'asked' | 'ready' | 'refused';
+  readonly type: 'asked' | 'fetching' | 'ready' | 'refused';
   readonly node: string;
   readonly label: string;
   readonly reason?: string;
+  /** Of an image that the node fetches, where the type is `fetching`. */
+  readonly receivedBytes?: number;
+  readonly totalBytes?: number;
   readonly ready: number;
   readonly wanted: number;
 }
@@ -35,16 +44,18 @@ export interface SeedDependencies {
 /**
  * Asks nodes to seed a version until enough are ready: those that fit, nearest to the function by XOR distance first,
  * so that every super node asks the same ones. A node may refuse; then the next nearest is asked.
+ * @param waitMs how long a node is waited for that goes on fetching an image; without it the next nearest is asked
  * @throws OrbError `no-node-fits` when no more nodes can be asked and not one is ready
  */
 export async function* seedFunction(
   entry: FunctionEntry,
-  version: VersionRecord,
+  version: KnownVersion,
   dependencies: SeedDependencies,
+  waitMs = 0,
 ): AsyncGenerator<SeedStep, { ready: number; wanted: number }> {
   const { nodes } = dependencies;
   const wanted = version.manifest.replicas;
-  const ready = () => nodes.seeders(version.id).length;
+  const ready = () => nodes.seeders(version.replica).length;
   const transaction = await dependencies.publications.ofVersion(version);
   if (!transaction) throw new OrbError('not-found', { message: `The publication of ${entry.fullName} is not on the ledger.` });
   const request: SeedRequest = {
@@ -59,12 +70,17 @@ export async function* seedFunction(
   for (const node of candidates(entry, version, dependencies, reasons)) {
     if (ready() >= wanted) break;
     if (!nodes.isLive(node)) continue;
-    yield { type: 'asked', node: node.id, label: node.label, ready: ready(), wanted };
-    const refusal = await askToSeed(node, request, version, dependencies);
+    const about = () => ({ node: node.id, label: node.label, ready: ready(), wanted });
+    yield { type: 'asked', ...about() };
+    const asking = askUntilFetched(node, request, version, dependencies, waitMs);
+    let step = await asking.next();
+    for (; !step.done; step = await asking.next()) {
+      const { receivedBytes, totalBytes } = step.value;
+      yield { type: 'fetching', receivedBytes, totalBytes, ...about() };
+    }
+    const refusal = step.value;
     if (refusal !== undefined) reasons.add(refusal);
-    yield refusal === undefined
-      ? { type: 'ready', node: node.id, label: node.label, ready: ready(), wanted }
-      : { type: 'refused', node: node.id, label: node.label, reason: refusal, ready: ready(), wanted };
+    yield refusal === undefined ? { type: 'ready', ...about() } : { type: 'refused', reason: refusal, ...about() };
   }
   if (ready() === 0) {
     const why = nodes.size === 0 ? 'no node is online' : [...reasons].slice(0, 5).join('; ');
@@ -78,13 +94,13 @@ export async function* seedFunction(
 
 function candidates(
   entry: FunctionEntry,
-  version: VersionRecord,
+  version: KnownVersion,
   { nodes, secrets }: SeedDependencies,
   reasons: Set<string>,
 ): NodeSession[] {
   return [...nodes.sessions()]
     .filter((node) => {
-      if (node.seeds.has(version.id)) return false;
+      if (node.seeds.has(version.replica)) return false;
       const reason = whyUnfit(node.offer, version.manifest) ?? secrets.whyNot(node, version);
       if (reason !== undefined) reasons.add(reason);
       return reason === undefined;
@@ -92,25 +108,72 @@ function candidates(
     .sort((a, b) => xorDistance(a.id, entry.record.id) - xorDistance(b.id, entry.record.id));
 }
 
-/** @returns why it refused; undefined when it seeds now */
+/**
+ * Asks a node, and again for as long as it goes on fetching; tells how far it is.
+ * @returns why it refused; undefined when it seeds now
+ */
+async function* askUntilFetched(
+  node: NodeSession,
+  request: SeedRequest,
+  version: KnownVersion,
+  dependencies: SeedDependencies,
+  waitMs: number,
+): AsyncGenerator<Fetching, string | undefined> {
+  for (const untilMs = performance.now() + waitMs; ; await setTimeout(betweenAsksMs)) {
+    const asked = askToSeed(node, request, version, dependencies);
+    if (version.manifest.kind === 'image') yield* fetchingUntil(asked, node, version.id);
+    const answer = await asked;
+    if (answer.seeding) return undefined;
+    if (answer.fetching === undefined || performance.now() >= untilMs) return answer.reason;
+  }
+}
+
+/** What the node tells of the version's image, the newest where it tells more than is taken, until it has answered. */
+async function* fetchingUntil(asked: Promise<unknown>, node: NodeSession, version: VersionId): AsyncGenerator<Fetching, void> {
+  let newest: Fetching | undefined;
+  let over = false;
+  let news = Promise.withResolvers<void>();
+  const listen = (progress: Fetching) => {
+    newest = progress;
+    news.resolve();
+  };
+  node.fetching.set(version, listen);
+  void asked.finally(() => {
+    over = true;
+    news.resolve();
+  });
+  try {
+    for (;;) {
+      await news.promise;
+      if (over) return;
+      news = Promise.withResolvers();
+      if (newest) yield newest;
+    }
+  } finally {
+    if (node.fetching.get(version) === listen) node.fetching.delete(version);
+  }
+}
+
+/** Never rejects: what goes wrong is a refusal. */
 async function askToSeed(
   node: NodeSession,
   request: SeedRequest,
-  version: VersionRecord,
+  version: KnownVersion,
   { nodes, secrets, onSeeded }: SeedDependencies,
-): Promise<string | undefined> {
+): Promise<SeedAnswer> {
+  const refused = (reason: string): SeedAnswer => ({ seeding: false, reason });
   node.asked.add(version.manifest.code.sha256);
   try {
-    const answer = await inTime(60_000, (signal) => node.link.call('seed', request, undefined, { signal }));
-    const result = parseWith(seedAnswerSchema, answer.header, 'seed');
-    if (!result.seeding) return result.reason;
+    const { header } = await inTime(60_000, (signal) => node.link.call('seed', request, undefined, { signal }));
+    const answer = parseWith(seedAnswerSchema, header, 'seed');
+    if (!answer.seeding) return answer;
     const without = await secrets.deliver(node, version);
-    if (without !== undefined) return without;
-    if (!nodes.isLive(node)) return 'the node went away';
-    nodes.markSeeding(node, version.id);
+    if (without !== undefined) return refused(without);
+    if (!nodes.isLive(node)) return refused('the node went away');
+    nodes.markSeeding(node, version.replica);
     onSeeded();
-    return undefined;
+    return answer;
   } catch (error) {
-    return asOrbError(error).message;
+    return refused(asOrbError(error).message);
   }
 }

@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { asOrbError, isHex32, limits, OrbError, stateKeys, type VersionRecord } from '@orb/protocol';
+import { asOrbError, isHex32, limits, OrbError, parseWith, stateKeys, type VersionRecord } from '@orb/protocol';
+import { z } from 'zod';
 import { readLogQuery, sendLogs } from '../../logs/send-logs.ts';
 import { isPrivate, type FunctionEntry } from '../../registry/function-registry.ts';
 import { seedFunction } from '../../seeding/seed-function.ts';
 import { publicError } from '../errors.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import { readBody, readNumber } from '../read-json.ts';
+import { readBody, readJson, readNumber } from '../read-json.ts';
 import { signedMessage } from '../signed-message.ts';
 
 /** A route below one function. */
@@ -28,7 +29,9 @@ export function functionRoutes(app: FastifyInstance, context: GatewayContext): v
   app.get<FunctionPath>('/v1/functions/:owner/:name', async ({ params }) => {
     await context.caughtUp();
     const entry = findFunction(context, params);
-    return { ...summary(context, entry), record: entry.record, version: entry.versions[0]?.[0] ?? null };
+    const [current] = entry.versions[0] ?? [];
+    const { replica: _, ...version } = current ?? {};
+    return { ...summary(context, entry), record: entry.record, version: current ? version : null };
   });
 
   app.put<{ Params: { sha256: string } }>('/v1/code/:sha256', { bodyLimit: limits.codeBytes }, async (request, reply) => {
@@ -64,7 +67,8 @@ export function functionRoutes(app: FastifyInstance, context: GatewayContext): v
 
   app.post<FunctionPath>('/v1/functions/:owner/:name/seed', async (request, reply) => {
     const entry = await ownFunction(context, request);
-    return reply.type('application/x-ndjson').send(Readable.from(seedLines(context, entry)));
+    const { progress = false } = readBody(request).length > 0 ? parseWith(seedOptionsSchema, readJson(request), 'seed') : {};
+    return reply.type('application/x-ndjson').send(Readable.from(seedLines(context, entry, progress)));
   });
 }
 
@@ -82,18 +86,23 @@ function requireDeveloper(context: GatewayContext, request: FastifyRequest): voi
   if (!account.roles.includes('developer')) throw new OrbError('forbidden', { message: `${account.name} is not a developer account.` });
 }
 
+/** @param progress also tells how far images are, which clients of before cannot read */
+const seedOptionsSchema = z.object({ progress: z.boolean().optional() });
+/** How long a node is waited for that fetches an image: as long as it may take it. */
+const fetchWaitMs = 600_000;
+
 /** Seeds every version that takes calls; one line a step. */
-async function* seedLines(context: GatewayContext, entry: FunctionEntry): AsyncGenerator<string> {
+async function* seedLines(context: GatewayContext, entry: FunctionEntry, progress: boolean): AsyncGenerator<string> {
   try {
     let total = { ready: 0, wanted: 0 };
     for (const [version] of entry.versions) {
-      const steps = seedFunction(entry, version, context.seeding);
+      const steps = seedFunction(entry, version, context.seeding, fetchWaitMs);
       for (let step = await steps.next(); ; step = await steps.next()) {
         if (step.done) {
           total = { ready: total.ready + step.value.ready, wanted: total.wanted + step.value.wanted };
           break;
         }
-        yield `${JSON.stringify(step.value)}\n`;
+        if (progress || step.value.type !== 'fetching') yield `${JSON.stringify(step.value)}\n`;
       }
     }
     yield `${JSON.stringify({ type: 'done', ...total })}\n`;
@@ -121,7 +130,7 @@ function listFunctions(context: GatewayContext, search: string, after: string, l
 
 function summary({ calls, publicUrl }: GatewayContext, entry: FunctionEntry) {
   const version = entry.versions[0]?.[0];
-  const seeders = version ? [...calls.nodes.seeders(version.id)] : [];
+  const seeders = version ? [...calls.nodes.seeders(version.replica)] : [];
   return {
     owner: entry.ownerName,
     name: entry.record.name,
