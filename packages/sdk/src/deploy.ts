@@ -84,7 +84,13 @@ export async function deploy(options: DeployOptions, dependencies: DeployDepende
   await functions.upload(code, owner, options.signal);
   const published = await publish(options, manifest, dependencies);
   if (options.budgetUnits !== undefined) await openAllowance(published.id, manifest, options, dependencies);
-  const place = { chain: network.chain, id: published.id, path: `${ownerName}/${options.name}`, owner: owner.id, control: options.keys.control };
+  const place = {
+    chain: network.chain,
+    id: published.id,
+    path: `${ownerName}/${options.name}`,
+    owner: owner.id,
+    control: options.keys.control,
+  };
   const secrets = options.secrets && (await handOutSecrets(options.secrets, place, dependencies));
   for await (const step of functions.seed(`${ownerName}/${options.name}`, owner, options.signal)) {
     if (step.type === 'failed') throw errorFromBody(step.error);

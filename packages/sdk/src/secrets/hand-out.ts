@@ -1,4 +1,15 @@
-import { isHex32, limits, OrbError, signSecrets, type AccountId, type ChainId, type FunctionId, type IsolationTier, type NodeId, type Signer } from '@orb/protocol';
+import {
+  isHex32,
+  limits,
+  OrbError,
+  signSecrets,
+  type AccountId,
+  type ChainId,
+  type FunctionId,
+  type IsolationTier,
+  type NodeId,
+  type Signer,
+} from '@orb/protocol';
 import { sealToNode } from '#compose';
 import type { AccountsClient } from '../accounts-client.ts';
 import type { NodeInfo } from '../answers.ts';
