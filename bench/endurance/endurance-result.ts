@@ -11,5 +11,5 @@ export interface EnduranceResult {
   /** When the load began and ended on the system's monotonic clock, microseconds. */
   readonly window: readonly [fromUs: number, toUs: number];
   /** Of all right answers; absent where there are several loads. */
-  readonly latency?: { readonly callsPerSecond: number; readonly p50Ms: number; readonly p99Ms: number };
+  readonly latency?: { readonly callsPerSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly lagP99Ms: number };
 }

@@ -1,11 +1,13 @@
-import { loadByClock, type StartedRow } from '../measure-rows.ts';
-import { count, short } from '../report/figures.ts';
+import { Histogram } from '../measure/histogram.ts';
+import { loadByClock, type ClockedResult, type StartedRow } from '../measure-rows.ts';
+import { count, percent, short } from '../report/figures.ts';
 import type { Table } from '../report/table.ts';
 import { capacityOf, warmed } from './capacity.ts';
 import type { EnduranceResult } from './endurance-result.ts';
 import { MemoryWatch, trendsOf, type MemoryTrend } from './memory-watch.ts';
 import { mergeWindows, type Merged } from './merge-windows.ts';
 import type { EnduranceOptions } from './options.ts';
+import { ProcessorWatch, type ProcessorUse } from './processor-watch.ts';
 import { booksVerdict, errorsVerdict, wrongVerdict, type Verdict } from './verdict.ts';
 
 const minuteMs = 60_000;
@@ -22,7 +24,9 @@ export async function runSteady(row: StartedRow, options: EnduranceOptions, say:
   const partMs = durationMs >= 10 * minuteMs ? minuteMs : durationMs / 10;
   const windowMs = partMs / Math.ceil(partMs / longestWindowMs);
   const watch = new MemoryWatch(() => row.running.processes(row.caller.pid), Math.max(250, durationMs / 200));
-  const result = await loadByClock(row, { phases: [{ callsPerSecond, durationMs }], windowMs, bytes });
+  const processors = new ProcessorWatch(row);
+  const result = await loadByClock(row, { phases: [{ callsPerSecond, durationMs }], windowMs, bytes, punctual: true });
+  const used = processors.stop();
   const trends = trendsOf(watch.stop(), partMs);
   await row.running.settled?.();
   const books = (await row.running.audit?.(row.answered, row.doubtful)) ?? [];
@@ -39,13 +43,14 @@ export async function runSteady(row: StartedRow, options: EnduranceOptions, say:
   return {
     title: `Steady: ${count(callsPerSecond)} calls/s${words} for ${short(durationMs / minuteMs)} minutes`,
     verdicts,
-    tables: [overTime(result.windows, partMs)],
-    figures: { callsPerSecond, ...result, trends, books },
+    tables: [overTime(result.windows, partMs), processorTable(used, result)],
+    figures: { callsPerSecond, ...result, used, trends, books },
     window: result.window,
     latency: {
       callsPerSecond,
       p50Ms: whole.latencies.quantileUs(0.5) / 1_000,
       p99Ms: whole.latencies.quantileUs(0.99) / 1_000,
+      lagP99Ms: Histogram.from(result.lags).quantileUs(0.99) / 1_000,
     },
   };
 }
@@ -110,13 +115,29 @@ function overTime(windows: Parameters<typeof mergeWindows>[0], partMs: number): 
   };
 }
 
+/** Who had the processors, who waited for them, and how late the caller itself was. */
+function processorTable(used: readonly ProcessorUse[], { calls, lags, window: [fromUs, toUs] }: ClockedResult): Table {
+  const late = Histogram.from(lags);
+  const [p50, p99, most] = [late.quantileUs(0.5), late.quantileUs(0.99), late.maxUs].map((us) => short(us / 1_000));
+  return {
+    title: `Processors; the caller sent p50 ${p50}, p99 ${p99}, at the most ${most} ms late`,
+    columns: ['process', 'of a core', 'µs a call', 'waited for a core, µs a call'],
+    rows: used.map(({ role, cpuUs, waitUs }) => [
+      role,
+      percent(cpuUs / (toUs - fromUs)),
+      short(cpuUs / Math.max(1, calls)),
+      waitUs === undefined ? '–' : short(waitUs / Math.max(1, calls)),
+    ]),
+  };
+}
+
 /** Runs side by side, whatever their rates: how much longer the tail is than the middle. */
 export function latencyTable(results: readonly EnduranceResult[]): Table {
   return {
     title: 'Beside the hub',
-    columns: ['run', 'p50 ms', 'p99 ms', 'p99 ÷ p50'],
+    columns: ['run', 'p50 ms', 'p99 ms', 'p99 ÷ p50', 'sent late, p99 ms'],
     rows: results.flatMap(({ title, latency }) =>
-      latency ? [[title, short(latency.p50Ms), short(latency.p99Ms), short(latency.p99Ms / latency.p50Ms)]] : [],
+      latency ? [[title, short(latency.p50Ms), short(latency.p99Ms), short(latency.p99Ms / latency.p50Ms), short(latency.lagP99Ms)]] : [],
     ),
   };
 }

@@ -5,6 +5,7 @@ import type { Payload } from './payload.ts';
 /** Calls over HTTP/1.1 with keep-alive; as many connections as calls have been under way at once. */
 export class HttpCaller implements Caller {
   readonly #places: readonly HttpPlace[];
+  readonly #refusals = new Refusals();
   #next = 0;
 
   constructor({ urls, headers }: Extract<CallTarget, { protocol: 'http' }>) {
@@ -13,7 +14,7 @@ export class HttpCaller implements Caller {
 
   async call(payload: Payload): Promise<boolean> {
     const response = await this.exchange(payload.text);
-    if (response.status !== 200) throw refusal(response);
+    if (response.status !== 200) throw this.#refusals.of(response);
     return response.body === payload.text;
   }
 
@@ -76,9 +77,22 @@ class HttpPlace {
   }
 }
 
-/** Counted by its status, and the code of an Orb error where there is one. */
-function refusal({ status, body, header }: HttpResponse): Refusal {
-  const code = /"code":"([a-z-]{1,40})"/.exec(body)?.[1];
-  const tooMuch = status === 429 || status === 503;
-  return new Refusal(code === undefined ? `status ${status}` : `status ${status} ${code}`, tooMuch && header('retry-after') !== undefined);
+/**
+ * Refusals as errors, one for each kind: under a flood, making each anew with its stack is an eighth of what the load generator
+ * takes of the cores that it shares with the servers.
+ */
+class Refusals {
+  readonly #made = new Map<string, Refusal>();
+
+  /** Counted by its status, and the code of an Orb error where there is one. */
+  of({ status, body, header }: HttpResponse): Refusal {
+    const code = /"code":"([a-z-]{1,40})"/.exec(body)?.[1];
+    const kind = code === undefined ? `status ${status}` : `status ${status} ${code}`;
+    const tooMuch = status === 429 || status === 503;
+    const comeAgain = tooMuch && header('retry-after') !== undefined;
+    const key = `${kind} ${comeAgain}`;
+    const made = this.#made.get(key) ?? new Refusal(kind, comeAgain);
+    this.#made.set(key, made);
+    return made;
+  }
 }

@@ -25,6 +25,16 @@ test('calls start by the clock, in each phase at its rate, whatever is still und
   expect(windows.map(({ errors }) => errors)).toEqual([{ 'no answer': 50 }, { 'no answer': 200 }]);
 });
 
+test('a punctual run makes the same calls', async () => {
+  const options = { phases: [{ callsPerSecond: 2_000, durationMs: 50 }], windowMs: 1_000, punctual: true };
+  const { calls, lags } = await runOpenLoop(
+    callerOf(async () => true),
+    payloads(),
+    options,
+  );
+  expect({ calls, lags: Histogram.from(lags).count }).toEqual({ calls: 100, lags: 100 });
+});
+
 test('a latency counts from when the call was due: a caller that stands still is charged for all that came due meanwhile', async () => {
   let first = true;
   const caller = callerOf(async () => {
@@ -32,10 +42,14 @@ test('a latency counts from when the call was due: a caller that stands still is
     first = false;
     return true;
   });
-  const { windows } = await runOpenLoop(caller, payloads(), { phases: [{ callsPerSecond: 1_000, durationMs: 50 }], windowMs: 1_000 });
+  const options = { phases: [{ callsPerSecond: 1_000, durationMs: 50 }], windowMs: 1_000 };
+  const { windows, lags } = await runOpenLoop(caller, payloads(), options);
   const latencies = Histogram.from(windows[0]!.latencies);
   expect(latencies.count).toBe(50);
   expect(latencies.quantileUs(0.5)).toBeGreaterThan(20_000);
+  // It was the caller itself: what it was late is told beside what it measured.
+  expect(Histogram.from(lags)).toMatchObject({ count: 50 });
+  expect(Histogram.from(lags).quantileUs(0.5)).toBeGreaterThan(20_000);
 });
 
 test('refusals with their word, wrong answers and other ends are counted apart', async () => {

@@ -26,6 +26,15 @@ export function cpuTimeUs(pid: number): number | undefined {
   return (Number(fields[11]) + Number(fields[12])) * tickUs;
 }
 
+/**
+ * For how long a process's main thread could have run and had no core, microseconds; undefined where the system does not tell.
+ * The second figure of `/proc/PID/schedstat`.
+ */
+export function coreWaitUs(pid: number): number | undefined {
+  const stat = readProc(`${pid}/schedstat`);
+  return stat === undefined ? undefined : Number(stat.split(' ')[1]) / 1_000;
+}
+
 export function memoryUse(pid: number): MemoryUse {
   const status = readProc(`${pid}/status`);
   return {

@@ -32,6 +32,14 @@ export class OwnTransactions {
     return this.#prepared.get(transaction);
   }
 
+  /**
+   * Lets go of a transaction that has been answered for. To be called for each: its bytes point back to it, so V8's young
+   * collections would carry both on, grow them old, and keep them until a full one.
+   */
+  forget(transaction: object): void {
+    this.#prepared.delete(transaction);
+  }
+
   /** The root of these rows has been worked out already, from the same texts. */
   noteRoot(rows: readonly JobRowForm[], root: Hex32): void {
     this.#roots.set(rows, root);
