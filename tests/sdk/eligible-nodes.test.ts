@@ -13,9 +13,7 @@ import {
   type Transaction,
 } from '@orb/protocol';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { NodeInfo } from '../answers.ts';
-import type { LedgerClient } from '../ledger-client.ts';
-import { EligibleNodes, type Recipients } from './eligible-nodes.ts';
+import { EligibleNodes, type LedgerClient, type NodeInfo, type Recipients } from '@orb/sdk';
 
 let net: TestNetwork;
 let bob: Signer;
