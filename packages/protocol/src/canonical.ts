@@ -100,6 +100,7 @@ export const labels = {
   ordererChange: 'orb/orderer-change/1',
   presence: 'orb/presence/1',
   receipts: 'orb/receipts/1',
+  replica: 'orb/replica/1',
   results: 'orb/results/1',
   secrets: 'orb/secrets/1',
   superNode: 'orb/super-node/1',

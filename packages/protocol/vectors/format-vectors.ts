@@ -21,6 +21,7 @@ import {
   statement,
   superNodeId,
   toHex,
+  replicaId,
   versionId,
   xorDistance,
   type Json,
@@ -93,6 +94,12 @@ export function idVectors(): Json {
       sequence: 2,
       statement: text(labels.allowance, [developer, 2]),
       id: allowanceId(developer, 2),
+    },
+    replica: {
+      function: sampleIds.function,
+      version: sampleIds.version,
+      statement: text(labels.replica, [sampleIds.function, sampleIds.version]),
+      id: replicaId(sampleIds.function, sampleIds.version),
     },
     job: { allowance: sampleIds.allowance, sequence: 7, id: jobId(sampleIds.allowance, 7) },
     distances: [

@@ -106,7 +106,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const forwards = new TimeLimits({ nowMs });
+  const forwards = new TimeLimits({ nowMs: () => performance.now() });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
     { nodes, peers, onNotHeld: (fn) => replicas.missed(fn) },
@@ -152,8 +152,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
       nodesChanged();
       replicas.check(fn);
     },
-    onEnded: (node, fn) => replicas.endedOn(node, fn),
-    onDropped: (versions) => replicas.dropped(versions),
+    onDropped: (dropped) => replicas.dropped(dropped),
   });
   const seeding = { nodes, publications, secrets, onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
@@ -173,7 +172,8 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
-    onDropped: (versions) => replicas.dropped(versions),
+    onDropped: (dropped) => replicas.dropped(dropped),
+    onEnded: (session, fn) => replicas.endedOn(session, fn),
   });
   const calls: CallContext = {
     chain,

@@ -208,8 +208,15 @@ function jsonOf(
   };
 }
 
+function describeAllowances(allowances: Deployment['allowances']): string {
+  const leftUnits = allowances.reduce((sum, one) => sum + one.leftUnits, 0n);
+  const untilMs = Math.min(...allowances.map(({ expiresMs }) => expiresMs));
+  const where = allowances.length > 1 ? ` at ${allowances.length} super nodes` : '';
+  return `${formatMoney(leftUnits)}${where} until ${formatInstant(untilMs)}`;
+}
+
 function describeDeployment(
-  { identity, url, version, change, bundle, allowance, ready, wanted }: Deployment,
+  { identity, url, version, change, bundle, allowances, ready, wanted }: Deployment,
   files: FunctionFiles,
   { terminal }: Session,
 ): string {
@@ -225,7 +232,7 @@ function describeDeployment(
     ['version', shortId(version)],
     ...(bundle.manifest.image ? [['image', bundle.manifest.image] as [string, string]] : []),
     ['replicas', `${ready} of ${wanted} ready`],
-    ['allowance', `${formatMoney(allowance.leftUnits)} until ${formatInstant(allowance.expiresMs)}`],
+    ['allowance', describeAllowances(allowances)],
     ['descriptor', files.descriptorPath(identity)],
   ];
   if (change === 'created') {

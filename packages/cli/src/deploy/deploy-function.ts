@@ -17,6 +17,7 @@ import type { FunctionInfo, NetworkInfo, Orb, Owner, SeedStep } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
 import { formatBytes, formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
+import { checkHandler } from './exported-names.ts';
 import { budgetDefaults, checkBudget, checkFunds, firstUnits, type AllowanceState, type Budget } from './ensure-allowance.ts';
 import { budgetSpent, topUp } from './top-up.ts';
 import { checkSecrets, handOutSecrets } from './deploy-secrets.ts';
@@ -84,6 +85,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const place = await findPlace(options.name, network, dependencies);
   const manifest = makeManifest(place.terms, options.manifest, bundle);
   checkRules(manifest, network.parameters);
+  checkHandler(bundle.exports, manifest.handler);
   await checkSecrets(place.identity, manifest, place.info, dependencies);
   const budget = await budgetOf(place.identity, options, dependencies);
   checkBudget(manifest, budget);

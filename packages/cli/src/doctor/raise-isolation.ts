@@ -26,7 +26,12 @@ export function raiseIsolation(platform: string, { tier, runtimes, layers }: San
     ];
   }
   const missing = layers.filter(({ active, remedy }) => !active && remedy !== undefined);
-  const own = missing.map(({ name, remedy }) => `${name}: ${remedy}`);
+  const remedies = [...new Set(missing.map(({ remedy }) => remedy!))];
+  // One step may raise more than one wall.
+  const own = remedies.map((remedy) => {
+    const names = missing.filter((layer) => layer.remedy === remedy).map(({ name }) => name);
+    return `${names.join(', ')}: ${remedy}`;
+  });
   const images = runtimes.includes('container') || missing.some(({ name }) => name.startsWith('containers'));
   return [...own, ...(images || tier === 'vm' ? [] : ['For container images: sudo apt-get install docker.io'])];
 }

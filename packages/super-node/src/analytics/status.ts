@@ -138,7 +138,7 @@ function describePeer(peer: PeerSession | undefined): PresenceStatus | null {
   if (!peer?.presence) return null;
   const { link, presence, seeds, active } = peer;
   const { freeSlots, running, waiting, answerMs } = presence;
-  return { rttMs: link.rttMs ?? null, freeSlots, running, waiting, answerMs, versions: seeds.size, forwarded: active };
+  return { rttMs: link.rttMs ?? null, freeSlots, running, waiting, answerMs, versions: presence.replicas ?? seeds.size, forwarded: active };
 }
 
 export function describeNode(node: NodeSession, functions: FunctionRegistry): NodeStatus {
@@ -173,7 +173,7 @@ function describeFunctions(functions: FunctionRegistry, nodes: NodeRegistry): Fu
       id: entry.record.id,
       state: entry.record.state,
       version: version?.number ?? null,
-      ready: version ? nodes.seeders(version.id).length : 0,
+      ready: version ? nodes.seeders(version.replica).length : 0,
       wanted: version?.manifest.replicas ?? 0,
     });
   }

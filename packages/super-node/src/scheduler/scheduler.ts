@@ -1,6 +1,6 @@
-import { OrbError, type FunctionId, type CancelSignal, type VersionRecord } from '@orb/protocol';
+import { OrbError, type FunctionId, type CancelSignal } from '@orb/protocol';
 import { SpreadErrors } from '../arrivals/spread-errors.ts';
-import type { FunctionEntry } from '../registry/function-registry.ts';
+import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import { hasFreeSlot, whyUnfitNow } from './fits.ts';
@@ -37,7 +37,7 @@ export type Reach = 'everywhere' | 'here' | 'elsewhere';
 /** Where a call wants to run. */
 export interface PlacementWish {
   readonly entry: FunctionEntry;
-  readonly version: VersionRecord;
+  readonly version: KnownVersion;
   /** @default 'everywhere' */
   readonly reach?: Reach;
   /** Places that have failed this call already. */
@@ -101,7 +101,9 @@ export class Scheduler {
    */
   refusal({ versions }: FunctionEntry, from: string): OrbError | undefined {
     if (versions.length === 0) return undefined;
-    for (const [{ id }] of versions) if (!this.#waiting.isWaitedFor(id) || this.#waiting.hasRoom(id, from)) return undefined;
+    for (const [{ replica }] of versions) {
+      if (!this.#waiting.isWaitedFor(replica) || this.#waiting.hasRoom(replica, from)) return undefined;
+    }
     return this.#full.next();
   }
 
@@ -110,7 +112,7 @@ export class Scheduler {
     else place.active--;
     if (this.#waiting.size === 0) return;
     const hasRoom = isPeer(place) ? () => place.freeSlots > 0 : () => hasFreeSlot(place);
-    this.#waiting.serve((version) => place.seeds.has(version), hasRoom);
+    this.#waiting.serve((replica) => place.seeds.has(replica), hasRoom);
   }
 
   /** To be called when nodes come, go or change: waiting calls may fit now, or never. */
@@ -123,17 +125,17 @@ export class Scheduler {
     const { version, avoid, reach = 'everywhere' } = wish;
     if (reach === 'elsewhere') return this.#tryElsewhere(wish);
     const peers = reach === 'here' ? undefined : this.#peers;
-    return this.#tryHere(wish, peers) ?? peers?.take(version.id, avoid);
+    return this.#tryHere(wish, peers) ?? peers?.take(version, avoid);
   }
 
   #tryElsewhere({ entry, version, avoid }: PlacementWish): Place | undefined {
-    if (!this.#peers?.seeds(version.id, avoid)) throw this.#noNodeFits(entry, [], version, avoid);
-    return this.#peers.take(version.id, avoid);
+    if (!this.#peers?.seeds(version, avoid)) throw this.#noNodeFits(entry, [], version, avoid);
+    return this.#peers.take(version, avoid);
   }
 
   /** @throws OrbError `no-node-fits` when nobody here fits and nobody elsewhere either */
   #tryHere(wish: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
-    const seeders = this.#nodes.seeders(wish.version.id);
+    const seeders = this.#nodes.seeders(wish.version.replica);
     const node = this.#draw(wish, seeders) ?? this.#pickFromAll(wish, seeders, peers);
     if (node) node.active++;
     return node;
@@ -168,7 +170,7 @@ export class Scheduler {
       fitting++;
       if (hasFreeSlot(node)) free.push(node);
     }
-    if (fitting === 0 && !peers?.seeds(version.id, avoid)) {
+    if (fitting === 0 && !peers?.seeds(version, avoid)) {
       if (seeders.length === 0) this.#onNotHeld(entry.record.id);
       throw this.#noNodeFits(entry, seeders, version, avoid);
     }
@@ -176,7 +178,7 @@ export class Scheduler {
   }
 
   /** What keeps those that hold it from running it; where nobody does, what keeps the others from holding it. */
-  #noNodeFits(entry: FunctionEntry, seeders: readonly NodeSession[], version: VersionRecord, avoid: ReadonlySet<Place>): OrbError {
+  #noNodeFits(entry: FunctionEntry, seeders: readonly NodeSession[], version: KnownVersion, avoid: ReadonlySet<Place>): OrbError {
     const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
     const nodes = seeders.length > 0 ? seeders : this.#nodes.some(explainedNodes);
     const reasons = [...new Set(Array.from(nodes, reasonOf))].filter((reason) => reason !== undefined).slice(0, explainedReasons);
@@ -192,10 +194,10 @@ export class Scheduler {
   #wait(wish: PlacementWish): Promise<Place> {
     const { maxWaitMs } = this.#options;
     const { from = '' } = wish;
-    if (!this.#waiting.hasRoom(wish.version.id, from)) throw this.#full.next();
+    if (!this.#waiting.hasRoom(wish.version.replica, from)) throw this.#full.next();
     return new Promise<Place>((resolve, reject) => {
       const waiting: WaitingCall = {
-        version: wish.version.id,
+        replica: wish.version.replica,
         from,
         choosy: wish.avoid.size > 0 || (wish.reach ?? 'everywhere') !== 'everywhere',
         tryPlace: () => {

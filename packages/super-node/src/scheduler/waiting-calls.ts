@@ -1,8 +1,8 @@
-import type { OrbError, VersionId } from '@orb/protocol';
+import type { OrbError, ReplicaId } from '@orb/protocol';
 
 /** A call that waits for a place. */
 export interface WaitingCall {
-  readonly version: VersionId;
+  readonly replica: ReplicaId;
   /** Who makes it. */
   readonly from: string;
   /** It may not go everywhere: that there is no place for it says nothing about the calls after it. */
@@ -23,7 +23,7 @@ const versionShare = 4;
  */
 export class WaitingCalls {
   readonly #most: number;
-  readonly #lines = new Map<VersionId, VersionLine>();
+  readonly #lines = new Map<ReplicaId, VersionLine>();
   #size = 0;
   #turns = 0;
 
@@ -37,39 +37,39 @@ export class WaitingCalls {
   }
 
   /** Whether one more of this caller may wait. */
-  hasRoom(version: VersionId, from: string): boolean {
+  hasRoom(replica: ReplicaId, from: string): boolean {
     const left = this.#most - this.#size;
-    const line = this.#lines.get(version);
+    const line = this.#lines.get(replica);
     return line === undefined ? left > 0 : line.countOf(from) < left && line.size < versionShare * left;
   }
 
   /** Whether calls of a version wait that would take any place: then there is none. */
-  isWaitedFor(version: VersionId): boolean {
-    return (this.#lines.get(version)?.unchoosy ?? 0) > 0;
+  isWaitedFor(replica: ReplicaId): boolean {
+    return (this.#lines.get(replica)?.unchoosy ?? 0) > 0;
   }
 
   add(call: WaitingCall): void {
-    let line = this.#lines.get(call.version);
-    if (!line) this.#lines.set(call.version, (line = new VersionLine(this.#turns)));
+    let line = this.#lines.get(call.replica);
+    if (!line) this.#lines.set(call.replica, (line = new VersionLine(this.#turns)));
     line.add(call);
     this.#size++;
   }
 
   delete(call: WaitingCall): void {
-    const line = this.#lines.get(call.version);
+    const line = this.#lines.get(call.replica);
     if (!line?.delete(call)) return;
     this.#size--;
-    if (line.size === 0) this.#lines.delete(call.version);
+    if (line.size === 0) this.#lines.delete(call.replica);
   }
 
   /**
    * Offers what is free to those that wait; a call whose nodes are all gone is told at once.
-   * @param has whether there may be a place for a version now
+   * @param has whether there may be a place for a replica now
    * @param more whether there is anything left to give
    */
-  serve(has: (version: VersionId) => boolean, more: () => boolean): void {
+  serve(has: (replica: ReplicaId) => boolean, more: () => boolean): void {
     const open: Walk[] = [];
-    for (const [version, line] of this.#lines) if (has(version)) open.push(new Walk(line));
+    for (const [replica, line] of this.#lines) if (has(replica)) open.push(new Walk(line));
     while (more()) {
       const next = open.reduce<Walk | undefined>((best, walk) => (walk.turn < (best?.turn ?? Infinity) ? walk : best), undefined);
       if (!next) return;
