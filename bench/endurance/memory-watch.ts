@@ -1,11 +1,11 @@
 import { lineThrough } from '../measure/statistics.ts';
-import { memoryUse, type ProcessUnderTest } from '../measure/processes.ts';
+import { anonymousMiB, type ProcessUnderTest } from '../measure/processes.ts';
 
 /** Memory of one process over time. */
 export interface MemoryTrack {
   readonly role: string;
   readonly pid: number;
-  /** Proportional share, MiB, or resident memory where the system does not tell the share. */
+  /** Its own, without the pages of files, MiB. */
   readonly samples: readonly (readonly [atMs: number, mib: number])[];
 }
 
@@ -38,12 +38,11 @@ export class MemoryWatch {
 
   look(): void {
     for (const { role, pid } of this.#processes()) {
-      const { pssKiB, rssKiB } = memoryUse(pid);
-      const kib = pssKiB ?? rssKiB;
-      if (kib === undefined) continue;
+      const mib = anonymousMiB(pid);
+      if (mib === undefined) continue;
       const track = this.#tracks.get(pid) ?? { role, pid, samples: [] };
       this.#tracks.set(pid, track);
-      track.samples.push([performance.now() - this.#startedAt, kib / 1_024]);
+      track.samples.push([performance.now() - this.#startedAt, mib]);
     }
   }
 

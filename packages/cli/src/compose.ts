@@ -149,13 +149,13 @@ export async function changeNodeRegistry(folder: string, host: string, login: Re
 }
 
 /** What this computer can enforce around strangers' code, found by trying it. */
-export async function probeSandbox(): Promise<SandboxReport> {
+export async function probeSandbox(platform = process.platform): Promise<SandboxReport> {
   const [{ SandboxByKind }, { DenoSandbox }, { ContainerSandbox }] = await Promise.all([
     import('@orb/sandbox'),
     import('@orb/sandbox/deno'),
     import('@orb/sandbox/container'),
   ]);
-  const sandbox = new SandboxByKind({ bundle: new DenoSandbox(), image: new ContainerSandbox({ owner: 'doctor', spares: 0 }) });
+  const sandbox = new SandboxByKind({ bundle: new DenoSandbox({ platform }), image: new ContainerSandbox({ owner: 'doctor', spares: 0 }) });
   try {
     return await sandbox.probe();
   } finally {
@@ -171,13 +171,14 @@ export interface NodeExamination {
   readonly around: readonly MachineFact[];
 }
 
-export async function examineNodeMachine(): Promise<NodeExamination> {
+/** @param platform as Node names it; another than its own is for tests */
+export async function examineNodeMachine(platform = process.platform): Promise<NodeExamination> {
   const [{ machineFacts }, { describeEngine }, { lookAroundOnce }] = await Promise.all([
     import('@orb/sandbox'),
     import('@orb/sandbox/container'),
     import('@orb/node'),
   ]);
-  const report = await probeSandbox();
-  const [facts, engine, around] = await Promise.all([machineFacts(), describeEngine(), lookAroundOnce()]);
+  const report = await probeSandbox(platform);
+  const [facts, engine, around] = await Promise.all([machineFacts({ platform }), describeEngine(), lookAroundOnce()]);
   return { report, facts: [...facts, ...engine], around };
 }

@@ -45,6 +45,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** The function may run twice for this input: a call whose answer was lost is made again. @default false */
   readonly mayRepeat?: boolean;
+  /** What bytes of input are; a handler of JSON is given `text/…` as a string. @default application/octet-stream */
+  readonly contentType?: string;
   /** The most bytes of output that are read. @default the network's own limit */
   readonly outputLimit?: number;
 }
@@ -74,7 +76,7 @@ export interface FunctionRequest {
 }
 
 /** As in {@link CallOptions}. */
-export type StreamOptions = Pick<CallOptions, 'signal' | 'mayRepeat'>;
+export type StreamOptions = Pick<CallOptions, 'signal' | 'mayRepeat' | 'contentType'>;
 
 /** A call whose output is read as it comes. */
 export interface CallStream {
@@ -144,15 +146,18 @@ export async function fetchFunction(
 }
 
 const jsonHeaders = [['content-type', 'application/json']] as const;
-const bytesHeaders = [['content-type', 'application/octet-stream']] as const;
 
-function eventCall(path: string, input: unknown, { signal, mayRepeat = false }: StreamOptions): OutgoingCall {
+function eventCall(
+  path: string,
+  input: unknown,
+  { signal, mayRepeat = false, contentType = 'application/octet-stream' }: StreamOptions,
+): OutgoingCall {
   const bytes = input instanceof Uint8Array;
   const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
   if (body && body.byteLength > limits.bodyBytes) {
     throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
   }
-  const headers = body === undefined ? [] : bytes ? bytesHeaders : jsonHeaders;
+  const headers = body === undefined ? [] : bytes ? [...headersOf([['content-type', contentType]])] : jsonHeaders;
   return { ...targetOf(path), mode: 'event', method: 'POST', headers, body, signal, mayRepeat };
 }
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
@@ -97,6 +97,10 @@ export class DenoProcess implements Channel, Watched {
     };
     this.#child.stdout!.on('error', () => {});
     this.#child.stdout!.on('data', onBytes);
+    // Whoever speaks has been set up: before that, bubblewrap's inner process still belongs to this process's session.
+    this.#child.stdout!.once('data', () => {
+      if (this.#pid !== undefined && this.#options.priority === 'lowest') standBack(this.#pid);
+    });
     this.#child.on('error', (error) => end(`The process could not be started: ${error.message}`, false));
     this.#child.on('close', (code, signal) => end(...this.#describeEnd(code, signal)));
   }
@@ -196,7 +200,6 @@ export class DenoProcess implements Channel, Watched {
     this.#pid = pid;
     this.#stats = new ProcessStats(pid, this.#options.pageBytes);
     this.#watch.wake(this);
-    if (this.#options.priority === 'lowest') standBack(pid);
     if (this.#processors !== this.#options.processors) void this.#options.cores.move(pid, this.#processors);
     // It waits for code: what it uses from now on is the function's.
     this.#options.group?.add(pid);
@@ -234,13 +237,20 @@ export class DenoProcess implements Channel, Watched {
 
 /**
  * Where the kernel shares the processor among sessions first (autogroup, sched(7)), a nice value counts only within one's own:
- * the session itself has to be put last too. Windows knows no words before a command.
+ * the session itself has to be put last too, unless it is this process's, and its owner's. Windows knows no words before a
+ * command.
  */
 function standBack(pid: number): void {
   try {
     if (process.platform === 'win32') setPriority(pid, constants.priority.PRIORITY_LOW);
-    else writeFileSync(`/proc/${pid}/autogroup`, '19');
+    else if (sessionOf(pid) !== sessionOf('self')) writeFileSync(`/proc/${pid}/autogroup`, '19');
   } catch {
     // No such groups here, or the process has ended.
   }
+}
+
+/** Field 6 of proc_pid_stat(5). */
+function sessionOf(pid: number | 'self'): string | undefined {
+  const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ')[3];
 }

@@ -85,7 +85,9 @@ describe.each([
   });
 
   it('reads what it may not do in words for its owner, without the engine’s advice', async () => {
-    expect((await run(`await fetch('https://example.com/')`)).value).toBe('This function has no network.');
+    expect((await run(`await fetch('https://example.com/')`)).value).toBe(
+      'This function has no network: it is deployed without --network.',
+    );
     expect((await run(`await Deno.connect({ hostname: 'example.com', port: 443 })`)).value).toBe(
       'A function has no net access to "example.com:443"',
     );

@@ -133,11 +133,19 @@ function inputOf(head, body) {
     try {
       return jsonParse(decode(body));
     } catch (error) {
-      if (type !== '') throw new SyntaxError(`The request body is not JSON: ${/** @type {Error} */ (error).message}`);
+      if (type !== '') throw new SyntaxError(`The request body is not JSON: ${whyNot(head.headers, /** @type {Error} */ (error))}`);
     }
     return bytesSlice(body);
   }
   return textStartsWith(type, 'text/') ? decode(body) : bytesSlice(body);
+}
+
+/** Nobody unfolds a body on its way. @param {[string, string][]} headers @param {Error} error */
+function whyNot(headers, { message }) {
+  const encoding = headerOf(headers, 'content-encoding');
+  return encoding === '' || encoding === 'identity'
+    ? message
+    : `it is compressed (content-encoding: ${encoding}), and comes as it was sent.`;
 }
 
 /** Query parameters as an object; a repeated one is an array. @param {string} path */
@@ -155,10 +163,11 @@ export function queryOf(path) {
 }
 
 /** @param {[string, string][]} headers */
-function contentType(headers) {
-  for (const [name, value] of headers) {
-    if (textToLowerCase(name) === 'content-type') return textToLowerCase(textTrim(textSplit(value, ';')[0]));
-  }
+const contentType = (headers) => textTrim(textSplit(headerOf(headers, 'content-type'), ';')[0]);
+
+/** The first of a name, in lower case. @param {[string, string][]} headers @param {string} wanted */
+function headerOf(headers, wanted) {
+  for (const [name, value] of headers) if (textToLowerCase(name) === wanted) return textToLowerCase(textTrim(value));
   return '';
 }
 
