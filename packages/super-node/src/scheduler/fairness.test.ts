@@ -1,4 +1,4 @@
-import { parseManifest, sha256, type FunctionRecord, type Offer } from '@orb/protocol';
+import { parseManifest, sha256, type FunctionRecord } from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
 import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import { NodeRegistry, type NodeSession } from '../registry/node-registry.ts';
