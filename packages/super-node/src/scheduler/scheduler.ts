@@ -66,6 +66,8 @@ export class Scheduler {
       readonly nodes: NodeRegistry;
       readonly peers?: PeerRegistry;
       readonly chance?: () => number;
+      /** A monotonic clock. */
+      readonly nowMs?: () => number;
       /** Told of each call of a function that no node here holds. */
       readonly onNotHeld?: (fn: FunctionId) => void;
     },
@@ -75,7 +77,7 @@ export class Scheduler {
     this.#peers = dependencies.peers;
     this.#chance = dependencies.chance ?? Math.random;
     this.#onNotHeld = dependencies.onNotHeld ?? (() => undefined);
-    this.#waiting = new WaitingCalls(options.maxWaiting);
+    this.#waiting = new WaitingCalls(options.maxWaiting, dependencies.nowMs ?? (() => performance.now()));
   }
 
   get waiting(): number {
