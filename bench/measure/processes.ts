@@ -11,6 +11,8 @@ export interface MemoryUse {
   readonly rssKiB: number | undefined;
   /** Proportional share: pages shared with other processes count in part. */
   readonly pssKiB: number | undefined;
+  /** What of it are pages of files: programs, libraries, tables of a database. The system takes them back when it needs them. */
+  readonly pssFileKiB?: number | undefined;
   readonly peakRssKiB: number | undefined;
 }
 
@@ -37,9 +39,11 @@ export function coreWaitUs(pid: number): number | undefined {
 
 export function memoryUse(pid: number): MemoryUse {
   const status = readProc(`${pid}/status`);
+  const rollup = readProc(`${pid}/smaps_rollup`);
   return {
     rssKiB: kibibytes(status, 'VmRSS'),
-    pssKiB: kibibytes(readProc(`${pid}/smaps_rollup`), 'Pss'),
+    pssKiB: kibibytes(rollup, 'Pss'),
+    pssFileKiB: kibibytes(rollup, 'Pss_File'),
     peakRssKiB: kibibytes(status, 'VmHWM'),
   };
 }
