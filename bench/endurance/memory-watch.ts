@@ -1,13 +1,13 @@
 import { lineThrough } from '../measure/statistics.ts';
-import { memoryUse, type ProcessUnderTest } from '../measure/processes.ts';
+import { anonymousMiB, memoryUse, type ProcessUnderTest } from '../measure/processes.ts';
 
 /** Memory of one process over time. */
 export interface MemoryTrack {
   readonly role: string;
   readonly pid: number;
-  /** Proportional share, MiB, or resident memory where the system does not tell the share. */
+  /** Its own, without the pages of files, MiB. */
   readonly samples: readonly (readonly [atMs: number, mib: number])[];
-  /** What of that are pages of files, at the first sample and at the last. */
+  /** Its share of pages of files beside that, at the first sample and at the last. */
   readonly fileMiB?: readonly [first: number, last: number];
 }
 
@@ -23,7 +23,7 @@ export interface MemoryTrend {
   readonly mayRiseMiB: number;
   readonly mibPerHour: number;
   readonly flat: boolean;
-  /** What of both are pages of files. */
+  /** Its share of pages of files beside that, first and last. */
   readonly fileMiB?: readonly [first: number, last: number];
 }
 
@@ -42,13 +42,12 @@ export class MemoryWatch {
 
   look(): void {
     for (const { role, pid } of this.#processes()) {
-      const { pssKiB, rssKiB, pssFileKiB = 0 } = memoryUse(pid);
-      const kib = pssKiB ?? rssKiB;
-      if (kib === undefined) continue;
-      const fileMiB = pssFileKiB / 1_024;
+      const mib = anonymousMiB(pid);
+      if (mib === undefined) continue;
+      const fileMiB = (memoryUse(pid).pssFileKiB ?? 0) / 1_024;
       const track = this.#tracks.get(pid) ?? { role, pid, samples: [], fileMiB: [fileMiB, fileMiB] };
       this.#tracks.set(pid, track);
-      track.samples.push([performance.now() - this.#startedAt, kib / 1_024]);
+      track.samples.push([performance.now() - this.#startedAt, mib]);
       track.fileMiB[1] = fileMiB;
     }
   }

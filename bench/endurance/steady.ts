@@ -83,7 +83,7 @@ function latencyVerdict(first: Merged, whole: Merged): Verdict {
 }
 
 function memoryVerdict({ role, firstMiB, lastMiB, riseMiB, mayRiseMiB, mibPerHour, flat, fileMiB }: MemoryTrend): Verdict {
-  const files = fileMiB ? `; of it files ${short(fileMiB[0])} → ${short(fileMiB[1])}` : '';
+  const files = fileMiB ? `; files beside it ${short(fileMiB[0])} → ${short(fileMiB[1])}` : '';
   const sign = (value: number) => `${value < 0 ? '−' : '+'}${short(Math.abs(value))}`;
   return {
     what: `memory of ${role}, first to last minute`,
