@@ -11,11 +11,15 @@ export interface MemoryUse {
   readonly rssKiB: number | undefined;
   /** Proportional share: pages shared with other processes count in part. */
   readonly pssKiB: number | undefined;
+  /** What of it are pages of files: programs, libraries, tables of a database. The system takes them back when it needs them. */
+  readonly pssFileKiB?: number | undefined;
   readonly peakRssKiB: number | undefined;
 }
 
 /** Linux counts processor time in ticks of 10 ms; a measurement of a few seconds is exact to a percent. */
 const tickUs = 10_000;
+/** Of the machines that this runs on; a wrong one would scale all figures alike. */
+const pageBytes = 4_096;
 
 /** Processor time that a process and its threads have used, microseconds; undefined when it cannot be read. */
 export function cpuTimeUs(pid: number): number | undefined {
@@ -37,9 +41,11 @@ export function coreWaitUs(pid: number): number | undefined {
 
 export function memoryUse(pid: number): MemoryUse {
   const status = readProc(`${pid}/status`);
+  const rollup = readProc(`${pid}/smaps_rollup`);
   return {
     rssKiB: kibibytes(status, 'VmRSS'),
-    pssKiB: kibibytes(readProc(`${pid}/smaps_rollup`), 'Pss'),
+    pssKiB: kibibytes(rollup, 'Pss'),
+    pssFileKiB: kibibytes(rollup, 'Pss_File'),
     peakRssKiB: kibibytes(status, 'VmHWM'),
   };
 }
@@ -50,22 +56,31 @@ export function privateMiB(pid: number): number {
   return ((kibibytes(rollup, 'Private_Clean') ?? 0) + (kibibytes(rollup, 'Private_Dirty') ?? 0)) / 1_024;
 }
 
+/**
+ * Memory of a process without the pages of files, which it shares: MiB; undefined where the system does not tell. Reading it
+ * takes 6 µs. The proportional share of {@link memoryUse} takes 18 µs for each MiB and holds up the process whenever that wants
+ * more memory or less: a load that is looked at so is another load.
+ */
+export function anonymousMiB(pid: number): number | undefined {
+  const [, resident, ofFiles] = readProc(`${pid}/statm`)?.split(' ') ?? [];
+  return resident === undefined ? undefined : ((Number(resident) - Number(ofFiles)) * pageBytes) / 2 ** 20;
+}
+
 /** Every process below one, children of children included, with its command line. Empty where there is no /proc. */
 export function descendants(pid: number): readonly { readonly pid: number; readonly command: readonly string[] }[] {
-  const childrenOf = new Map<number, number[]>();
-  for (const entry of listProc()) {
-    const stat = readProc(`${entry}/stat`);
-    if (stat === undefined) continue;
-    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-    childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), entry]);
-  }
   const found: number[] = [];
   for (let queue = [pid]; queue.length > 0;) {
-    const children = childrenOf.get(queue.shift() ?? 0) ?? [];
+    const children = childrenOf(queue.shift() ?? 0);
     found.push(...children);
     queue = [...queue, ...children];
   }
   return found.map((child) => ({ pid: child, command: (readProc(`${child}/cmdline`) ?? '').split('\0').filter((part) => part !== '') }));
+}
+
+/** The system keeps a list for each thread; to look at every process of the machine takes a hundred times as long. */
+function childrenOf(pid: number): readonly number[] {
+  const lists = listProc(`${pid}/task`).map((thread) => readProc(`${pid}/task/${thread}/children`) ?? '');
+  return lists.flatMap((list) => list.split(' ').map(Number)).filter((child) => child > 0);
 }
 
 /** Processor time of the whole machine since it started, microseconds, all cores together. */
@@ -91,11 +106,9 @@ function readProc(path: string): string | undefined {
   }
 }
 
-function listProc(): readonly number[] {
+function listProc(path: string): readonly string[] {
   try {
-    return readdirSync('/proc')
-      .map(Number)
-      .filter((pid) => pid > 0);
+    return readdirSync(`/proc/${path}`);
   } catch {
     return [];
   }

@@ -228,9 +228,9 @@ export class Orb {
    * ```
    */
   async deploy(options: DeployOptions): Promise<Deployed> {
-    const { owner, functions, ledger, allowances } = this;
+    const { owner, functions, ledger, allowances, accounts } = this;
     const [network, { name: ownerName }] = await Promise.all([this.network(), this.accounts.show(owner.id)]);
-    return deploy(options, { owner, ownerName, network, functions, ledger, allowances });
+    return deploy(options, { owner, ownerName, network, functions, ledger, allowances, accounts, nodes: () => this.nodes() });
   }
 
   /** Ends the link, where there is one: calls under way end with `link-closed`. Nothing else needs it. */

@@ -117,6 +117,12 @@ export const containerJob: Column = {
       error: /did not answer|ended|memory/,
       timeoutMs: 1_500,
     },
+    {
+      name: 'counted',
+      layer: 'the limit of processes',
+      code: 'for i in $(seq 300); do sleep 100 & done; echo all',
+      error: /can't fork/,
+    },
     { layer: 'the limit of processes', test: 'serves others while a fork bomb burns' },
   ],
   'native code (FFI)': shell,
