@@ -85,7 +85,7 @@ describe.runIf(await hasPreviousVersion())(`a network upgraded process by proces
   });
 
   test('and settlements that are signed by their hash: both super nodes take them, and the books are whole', async () => {
-    await network.ok('ledger', 'vote', '--set', 'rules=3', '--treasury', network.superNodeFolder);
+    await network.ok('ledger', 'vote', '--set', 'rules=4', '--treasury', network.superNodeFolder);
     await answeredBy(['ant', 'bee']);
     await answeredBy(['ant', 'bee'], second);
     await checkBooks(network);

@@ -143,6 +143,9 @@ test('revert and decommission act by the client secret, and a freed name starts 
   await source('hello.js', 'export default () => 2;');
   const second = JSON.parse((await orb(`deploy ${file} --json`)).stdout) as { id: string };
   expect(await orb('revert alice/hello --to 7')).toMatchObject({ code: 5, stderr: expect.stringContaining('no version 7') });
+  expect(await orb('revert alice/hello')).toMatchObject({ code: 0, stdout: expect.stringContaining('runs version 1 again') });
+  expect(await orb('revert alice/hello')).toMatchObject({ code: 5, stderr: expect.stringContaining('orb versions alice/hello') });
+  expect(await orb('revert alice/hello --to 2')).toMatchObject({ code: 0 });
   expect(await orb('revert alice/hello --to 1')).toMatchObject({ code: 0 });
   expect(JSON.parse((await orb('functions --json')).stdout)).toMatchObject({ functions: [{ versionNumber: 1 }] });
   expect(await orb('decommission alice/hello')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
@@ -168,6 +171,10 @@ test('bad source, missing import, too large a bundle, no funds, too small a budg
   const missing = await source('missing.ts', "import left from 'left-pad-not-here';\nexport default () => left;");
   expect(await orb(`deploy ${missing}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/left-pad-not-here[\s\S]*npm install/) });
   expect(await orb('deploy nowhere.ts')).toMatchObject({ code: 7, stderr: expect.stringContaining('no file nowhere.ts') });
+  expect(await orb('deploy .')).toMatchObject({ code: 7, stderr: expect.stringMatching(/is a folder[\s\S]*index\.ts/) });
+  const silent = await source('silent.ts', 'export const answer = 42;');
+  expect(await orb(`deploy ${silent}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/it exports answer[\s\S]*--handler/) });
+  expect(await orb(`deploy ${silent} --handler reply`)).toMatchObject({ code: 7, stderr: expect.stringContaining('no export reply') });
   await writeFile(join(folder.path, 'large.js'), `export default () => ${JSON.stringify('x'.repeat(11 * 1024 * 1024))};`);
   expect(await orb('deploy large.js')).toMatchObject({ code: 8, stderr: expect.stringContaining('the limit is 10.0 MiB') });
   const good = await source('good.ts', 'export default () => 1;');
@@ -198,6 +205,24 @@ test('call sends JSON as an event, prints the bytes of the output as they are, a
   expect((await orb('call alice/echo --file blob')).bytes).toEqual(every);
   const words = await orb('call alice/echo --data {"a":1} --verbose');
   expect(words).toMatchObject({ code: 0, stdout: '{"a":1}', stderr: expect.stringMatching(/job cd34-1[\s\S]*prc 1\.5 ms · run 2\.25 ms/) });
+});
+
+test('words that are no JSON go as text, bytes of a file as bytes, and a slip in JSON is told before anything is sent', async () => {
+  const types: unknown[] = [];
+  gateway.answerCall = ({ request, body }) => {
+    types.push([request.headers['content-type'], Buffer.from(body).toString()]);
+    return { json: null };
+  };
+  await writeFile(join(folder.path, 'words'), 'words');
+  for (const input of ['words', '--data words', '--file words', '{"a":1}'])
+    expect(await orb(`call alice/echo ${input}`)).toMatchObject({ code: 0 });
+  const text = ['text/plain; charset=utf-8', 'words'];
+  expect(types).toEqual([text, text, ['application/octet-stream', 'words'], ['application/json', '{"a":1}']]);
+  expect(await orb(`call alice/echo {name:"Ada"}`)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/not JSON[\s\S]*single quotes/),
+  });
+  expect(types).toHaveLength(4);
 });
 
 test('call with a method, path or header is a web request', async () => {
@@ -234,6 +259,8 @@ test('what a function or network says went wrong decides the exit code, and its 
 test('an unknown command, option or wrong number is exit 2 with a suggestion; no super node is exit 11', async () => {
   expect(await orb('depoly x.ts')).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean deploy?') });
   expect(await orb('status --jsno')).toMatchObject({ code: 2, stderr: expect.stringContaining('--json') });
+  expect(await orb('allowance list')).toMatchObject({ code: 2, stderr: expect.stringContaining('orb allowance --help') });
+  expect(await orb('deploy x.ts --timeout 5')).toMatchObject({ code: 2, stderr: expect.stringMatching(/5s for seconds/) });
   expect(await orb('ledger block minus')).toMatchObject({ code: 2, stderr: expect.stringContaining('whole number') });
   expect(await orb('call nonsense')).toMatchObject({ code: 2, stderr: expect.stringContaining('OWNER/NAME') });
   const dead = await runOrb(['status'], { home, gateway: 'http://127.0.0.1:9' });

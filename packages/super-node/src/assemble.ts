@@ -106,7 +106,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const forwards = new TimeLimits({ nowMs });
+  const forwards = new TimeLimits({ nowMs: () => performance.now() });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
     { nodes, peers, onNotHeld: (fn) => replicas.missed(fn) },

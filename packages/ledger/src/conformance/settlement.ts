@@ -126,12 +126,12 @@ export function settlementConformance(open: OpenLedger): void {
     });
 
     test('a settlement is signed by its hash once the rules allow it, and pays as ever', async () => {
-      for (const rules of [2, 3]) {
+      for (const rules of [3, 4]) {
         const { net, ledger, superNode, node, job, id } = await setStage(open, { rules });
         const body = { superNode: superNodeId(superNode.publicKey), batches: [net.batch(superNode, node, [job(0)])], lost: [] };
         const written = { body, text: canonical(body as unknown as Json) };
         const { transaction } = signPrepared(ledger.chain, 'job.settle', written, [superNode], 2);
-        if (rules < 3) {
+        if (rules < 4) {
           await expect(ledger.submit(transaction)).rejects.toMatchObject({ code: 'not-supported' });
           expect(await ledger.job(id(0))).toBeUndefined();
         } else {

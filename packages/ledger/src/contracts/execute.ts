@@ -43,10 +43,10 @@ export function executePrepared({ transaction, id, message }: PreparedTransactio
     throw new OrbError('wrong-chain', { message: `The transaction belongs to the ledger ${transaction.chain}, not to ${env.chain}.` });
   }
   // Who follows by the rules of before would take such a block for wrong.
-  if (transaction.v > 1 && (env.parameters.rules ?? 1) < 3) {
+  if (transaction.v > 1 && (env.parameters.rules ?? 1) < 4) {
     throw new OrbError('not-supported', {
       message: `The rules of this ledger allow no transactions of version ${transaction.v} yet.`,
-      hint: 'When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=3',
+      hint: 'When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=4',
     });
   }
   const valid = transaction.signatures.filter(({ key, signature }) => env.verify(key, message, signature));

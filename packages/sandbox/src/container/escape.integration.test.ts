@@ -29,6 +29,24 @@ const walls: Record<string, { host: HostConfig; user?: string; script: string; w
     without: /^all\n$/,
     with: /fork/,
   },
+  seccomp: {
+    host: { CapAdd: [], SecurityOpt: [] },
+    script: '/bin/busybox unshare -U true 2>&1 && echo made',
+    without: /made/,
+    with: /not permitted/,
+  },
+  'no new privileges': {
+    host: { SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined', 'no-new-privileges:true'] },
+    script: 'grep NoNewPrivs /proc/self/status',
+    without: /\t0/,
+    with: /\t1/,
+  },
+  'sized tmpfs': {
+    host: { Tmpfs: { '/tmp': 'size=1m' } },
+    script: 'dd if=/dev/zero of=/tmp/x bs=1M count=2 2>&1 && echo filled',
+    without: /filled/,
+    with: /No space left/,
+  },
   'memory limit': {
     host: { Memory: 33_554_432, MemorySwap: 33_554_432 },
     script: 'dd if=/dev/zero of=/dev/null bs=100M count=1 2>/dev/null && echo done',

@@ -55,8 +55,8 @@ describe('settlement', () => {
     const started = await net.start();
     const { settlement } = started;
     for (const [rules, batch] of [
-      [2, 1],
-      [3, 2],
+      [3, 1],
+      [4, 2],
     ] as const) {
       net.rules = rules;
       const job = net.openJob(started);

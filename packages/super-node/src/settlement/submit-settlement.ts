@@ -13,7 +13,7 @@ export async function submitSettlement(
   settled: SettlementText,
   { ledger, own, rules, chain, signer }: Needs,
 ): Promise<TransactionResult['rejections']> {
-  const transaction = own.sign(chain, 'job.settle', settled, [signer], rules() < 3 ? 1 : 2);
+  const transaction = own.sign(chain, 'job.settle', settled, [signer], rules() < 4 ? 1 : 2);
   try {
     // To write it and to run it take about a millisecond each: calls come in between.
     await new Promise(setImmediate);
