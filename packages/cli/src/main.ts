@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { setFlagsFromString } from 'node:v8';
 import { fittingThreads } from './fitting-threads.ts';
+import { setHeapFlags } from './heap-flags.ts';
 
 /** Aborts when the person, the system or a closed terminal asks to stop. */
 function watchSignals(): AbortSignal {
@@ -27,9 +27,7 @@ if (threads !== undefined && process.platform !== 'win32') {
   process.execve?.(execPath, [execPath, threads, ...execArgv, ...argv.slice(1)], process.env);
 }
 
-// V8 would put the objects of a call straight among the old ones, because some of them once grew old; there each keeps
-// all that it points to alive until a full collection (docs/decisions/0280).
-setFlagsFromString('--no-allocation-site-pretenuring');
+setHeapFlags();
 
 // A reader that has gone (`orb … | head`) is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
