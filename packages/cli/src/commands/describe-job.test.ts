@@ -48,10 +48,10 @@ const describe = (change: Partial<Receipt> = {}, memoryMiB: number | undefined =
 
 test('a job shows each thing that its host measured, a line for each, and what of it is billed', () => {
   const text = describe({ network: { bytesIn: 1_024, bytesOut: 10 } });
-  expect(text).toMatch(/set-up +10\.3 ms not billed\n/);
-  expect(text).toMatch(/run +2\.8 ms billed as 3 ms\n/);
+  expect(text).toMatch(/set-up +10\.3 ms, not billed\n/);
+  expect(text).toMatch(/run +2\.8 ms, billed as 3 ms\n/);
   expect(text).toMatch(/CPU time +1\.5 ms\n/);
-  expect(text).toMatch(/memory +12\.0 MiB at most of 128 MiB, which is what is billed\n/);
+  expect(text).toMatch(/memory +12\.0 MiB at most, of 128 MiB that are billed\n/);
   expect(text).toMatch(/bytes +14 B in, 2\.0 KiB out\n/);
   expect(text).toMatch(/network +10 B sent, 1\.0 KiB received\n/);
 });

@@ -82,13 +82,13 @@ export function describeJob(info: JobInfo, names: JobNames, style: Style): strin
 function describeMeasures(receipt: Receipt, { memoryMiB }: JobNames, style: Style): [string, string][] {
   const { setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, network, resultHash } = receipt;
   const isMeasured = peakMemoryKiB > 0;
-  const limit = memoryMiB === undefined ? '' : style.quiet(`of ${memoryMiB} MiB, which is what is billed`);
+  const limit = memoryMiB === undefined ? '' : style.quiet(`, of ${memoryMiB} MiB that are billed`);
   return [
-    ['set-up', `${formatUs(setupUs)} ${style.quiet('not billed')}`],
-    ['run', `${formatUs(runUs)} ${style.quiet(`billed as ${Math.ceil(runUs / 1_000)} ms`)}`],
+    ['set-up', `${formatUs(setupUs)}${style.quiet(', not billed')}`],
+    ['run', `${formatUs(runUs)}${style.quiet(`, billed as ${Math.ceil(runUs / 1_000)} ms`)}`],
     // A host that cannot measure says zero of both; one that can, where the clock of processor time is too coarse.
     ['CPU time', cpuUs > 0 ? formatUs(cpuUs) : style.quiet(isMeasured ? 'too short to be measured' : 'not measured')],
-    ['memory', !isMeasured ? style.quiet('not measured') : `${formatBytes(peakMemoryKiB * 1_024)} at most ${limit}`.trimEnd()],
+    ['memory', !isMeasured ? style.quiet('not measured') : `${formatBytes(peakMemoryKiB * 1_024)} at most${limit}`],
     ['bytes', `${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`],
     ...(network
       ? [['network', `${formatBytes(network.bytesOut)} sent, ${formatBytes(network.bytesIn)} received`] as [string, string]]
