@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import process from 'node:process';
-import { setFlagsFromString } from 'node:v8';
+import { setHeapFlags } from './heap-flags.ts';
 import { run } from './run.ts';
 
 /** Aborts when the person, the system or a closed terminal asks to stop. */
@@ -18,9 +18,7 @@ function watchSignals(): AbortSignal {
   return stop.signal;
 }
 
-// V8 would put the objects of a call straight among the old ones, because some of them once grew old; there each keeps
-// all that it points to alive until a full collection (docs/decisions/0280).
-setFlagsFromString('--no-allocation-site-pretenuring');
+setHeapFlags();
 
 // A reader that has gone (`orb … | head`) is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

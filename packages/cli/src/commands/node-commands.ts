@@ -87,7 +87,8 @@ export function addNodeCommands(program: Command, context: CommandContext): void
   node
     .command('doctor')
     .description('which walls stand around functions on this computer, and how to raise the missing ones')
-    .action(async (_: unknown, command: Command) => examineNode(context.session(command)));
+    .option('--container-runtime <name>', 'try container images in this runtime of the engine, such as runsc')
+    .action(async (flags: { containerRuntime?: string }, command: Command) => examineNode(context.session(command), flags));
   const tellCommand = (name: string, description: string, request: Parameters<typeof askNode>[1]) =>
     withFolder(node.command(name).description(description)).action(async (flags: FolderFlags, command: Command) =>
       tell(context.session(command), flags.folder, request),

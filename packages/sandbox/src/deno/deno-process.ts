@@ -21,6 +21,8 @@ const setUpWithinMs = 5_000;
 const tidyWithinMs = 1_000;
 /** bubblewrap's report of the process's number is some 200 bytes. */
 const infoLimitBytes = 4_096;
+/** A V8 that is refused memory in the midst of its own work ends its process by one of these. */
+const crashSignals = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGSEGV'].map((name) => constants.signals[name as NodeJS.Signals]);
 
 export interface DenoProcessOptions {
   readonly plan: LaunchPlan;
@@ -57,6 +59,9 @@ export class DenoProcess implements Channel, Watched {
   #tidying = false;
   #tidyTimer: NodeJS.Timeout | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
+  /** What it used at the last look, and may at most. */
+  #memoryKiB = 0;
+  #limitKiB = Number.POSITIVE_INFINITY;
   /** Called every 25 ms with the private memory in KiB. */
   onMemory: (memoryKiB: number) => void = () => {};
   onAbuse: (reason: string) => void = () => {};
@@ -149,6 +154,7 @@ export class DenoProcess implements Channel, Watched {
   }
 
   limitMemory(memoryMiB: number): void {
+    this.#limitKiB = memoryMiB * 1_024;
     this.#options.group?.limitMemory(memoryMiB);
   }
 
@@ -158,7 +164,9 @@ export class DenoProcess implements Channel, Watched {
 
   look(nowMs: number): boolean {
     if (this.#ended) return false;
-    if (this.#stats) this.onMemory(this.#stats.memoryKiB());
+    // One that has just ended uses nothing any more.
+    this.#memoryKiB = this.#stats?.memoryKiB() || this.#memoryKiB;
+    if (this.#stats) this.onMemory(this.#memoryKiB);
     const stillMs = nowMs - this.#idleSinceMs;
     if (this.#busy || stillMs < (this.#tidying ? tidyWithinMs : this.#options.freezeAfterMs)) return true;
     // Code that was left running after the last answer gets no more of the owner's CPU.
@@ -230,7 +238,11 @@ export class DenoProcess implements Channel, Watched {
     if (/out of memory|OOM/i.test(this.#stderr) || this.#options.group?.outOfMemory())
       return ['The function used more memory than its limit.', true];
     // bubblewrap reports the end by a signal as 128 + its number.
-    const by = signal ?? (code !== null && code > 128 ? `signal ${code - 128}` : undefined);
+    const number = signal ? constants.signals[signal] : code !== null && code > 128 ? code - 128 : undefined;
+    // Between two looks it may have come from half of its limit to all of it.
+    if (number !== undefined && crashSignals.includes(number) && this.#memoryKiB > this.#limitKiB / 2)
+      return [`The function used more memory than its limit: its process was ended by signal ${number}.`, true];
+    const by = signal ?? (number !== undefined ? `signal ${number}` : undefined);
     return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];
   }
 }
