@@ -1,5 +1,5 @@
 import { lineThrough } from '../measure/statistics.ts';
-import { anonymousMiB, memoryUse, type ProcessUnderTest } from '../measure/processes.ts';
+import { resident, type ProcessUnderTest } from '../measure/processes.ts';
 
 /** Memory of one process over time. */
 export interface MemoryTrack {
@@ -7,7 +7,7 @@ export interface MemoryTrack {
   readonly pid: number;
   /** Its own, without the pages of files, MiB. */
   readonly samples: readonly (readonly [atMs: number, mib: number])[];
-  /** Its share of pages of files beside that, at the first sample and at the last. */
+  /** Pages of files beside that, at the first sample and at the last. */
   readonly fileMiB?: readonly [first: number, last: number];
 }
 
@@ -23,7 +23,7 @@ export interface MemoryTrend {
   readonly mayRiseMiB: number;
   readonly mibPerHour: number;
   readonly flat: boolean;
-  /** Its share of pages of files beside that, first and last. */
+  /** Pages of files beside that, first and last. */
   readonly fileMiB?: readonly [first: number, last: number];
 }
 
@@ -42,12 +42,12 @@ export class MemoryWatch {
 
   look(): void {
     for (const { role, pid } of this.#processes()) {
-      const mib = anonymousMiB(pid);
-      if (mib === undefined) continue;
-      const fileMiB = (memoryUse(pid).pssFileKiB ?? 0) / 1_024;
+      const memory = resident(pid);
+      if (!memory) continue;
+      const { ownMiB, fileMiB } = memory;
       const track = this.#tracks.get(pid) ?? { role, pid, samples: [], fileMiB: [fileMiB, fileMiB] };
       this.#tracks.set(pid, track);
-      track.samples.push([performance.now() - this.#startedAt, mib]);
+      track.samples.push([performance.now() - this.#startedAt, ownMiB]);
       track.fileMiB[1] = fileMiB;
     }
   }
