@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
-import { anonymousMiB, descendants, memoryUse } from './processes.ts';
+import { descendants, memoryUse, resident } from './processes.ts';
 
 const linux = process.platform === 'linux';
 let child: ChildProcess | undefined;
@@ -18,9 +18,9 @@ test.skipIf(!linux)('children of children are found, and nobody else', async () 
 });
 
 test.skipIf(!linux)('memory of a process grows by what it takes, and does not count the program’s file', () => {
-  const before = anonymousMiB(process.pid)!;
+  const before = resident(process.pid)!.ownMiB;
   const more = Buffer.alloc(64 * 2 ** 20, 1);
-  const after = anonymousMiB(process.pid)!;
+  const after = resident(process.pid)!.ownMiB;
   expect(after - before).toBeGreaterThan(60);
   expect(after).toBeLessThan(memoryUse(process.pid).rssKiB! / 1_024 - 10);
   expect(more.length).toBeGreaterThan(0);

@@ -52,14 +52,24 @@ export function privateMiB(pid: number): number {
   return ((kibibytes(rollup, 'Private_Clean') ?? 0) + (kibibytes(rollup, 'Private_Dirty') ?? 0)) / 1_024;
 }
 
+/** Resident memory, MiB. */
+export interface Resident {
+  /** Without the pages of files. */
+  readonly ownMiB: number;
+  /** Pages of files: programs, libraries, tables of a database. Others may share them, and the system takes them back when it needs them. */
+  readonly fileMiB: number;
+}
+
 /**
- * Memory of a process without the pages of files, which it shares: MiB; undefined where the system does not tell. Reading it
- * takes 6 µs. The proportional share of {@link memoryUse} takes 18 µs for each MiB and holds up the process whenever that wants
- * more memory or less: a load that is looked at so is another load.
+ * Resident memory of a process; undefined where the system does not tell. Reading it takes 6 µs. The proportional share of
+ * {@link memoryUse} takes 18 µs for each MiB and holds up the process whenever that wants more memory or less: a load that is
+ * looked at so is another load.
  */
-export function anonymousMiB(pid: number): number | undefined {
-  const [, resident, ofFiles] = readProc(`${pid}/statm`)?.split(' ') ?? [];
-  return resident === undefined ? undefined : ((Number(resident) - Number(ofFiles)) * pageBytes) / 2 ** 20;
+export function resident(pid: number): Resident | undefined {
+  const [, all, ofFiles] = readProc(`${pid}/statm`)?.split(' ') ?? [];
+  if (all === undefined) return undefined;
+  const miB = (pages: number): number => (pages * pageBytes) / 2 ** 20;
+  return { ownMiB: miB(Number(all) - Number(ofFiles)), fileMiB: miB(Number(ofFiles)) };
 }
 
 /** Every process below one, children of children included, with its command line. Empty where there is no /proc. */

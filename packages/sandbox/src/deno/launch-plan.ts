@@ -81,9 +81,8 @@ export function launchPlan(layers: Layers, tools: LaunchTools, memoryMiB: number
 
 function denoFlags(memoryMiB: number, permissions: boolean): string[] {
   const heap = [`--max-old-space-size=${memoryMiB}`, '--max-semi-space-size=4', `--wasm-max-mem-pages=${Math.min(65_536, memoryMiB * 16)}`];
-  // Young garbage is little: threads that share the work of collecting it cost more than they save. The last is for the
-  // harness alone, which takes it out of the function's reach.
-  const v8 = [...heap, '--no-parallel-scavenge', '--expose-gc'];
+  // For the harness alone, which takes it out of the function's reach.
+  const v8 = [...heap, '--expose-gc'];
   return [
     'run',
     '--quiet',

@@ -6,6 +6,9 @@ import {
   hasInstance,
   jsonParse,
   jsonStringify,
+  plainArray,
+  plainObject,
+  prototypeOf,
   resolved,
   textEndsWith,
   textIndexOf,
@@ -16,6 +19,7 @@ import {
   textTrim,
   whenSettled,
 } from './primordials.js';
+import { bytesHeaders, jsonHeaders } from './job.js';
 import { answerLambda, callLambda } from './lambda.js';
 import { bufferedBytes } from './wire.js';
 
@@ -31,8 +35,6 @@ const tooLarge = jsonStringify({
     retryable: false,
   },
 });
-const jsonHeaders = '[["content-type","application/json"]]';
-const bytesHeaders = '[["content-type","application/octet-stream"]]';
 
 /**
  * Finds the handler among a module's exports.
@@ -174,10 +176,23 @@ function headerOf(headers, wanted) {
 /** @param {any} job @param {any} output */
 function answerJson(job, output) {
   if (output === undefined) return job.answer(204, '[]', undefined);
+  if (isPlain(output)) return answerText(job, output);
   if (isResponse(output)) return answerResponse(job, output);
   const bytes = asBytes(output);
   if (bytes) return job.answer(200, bytesHeaders, bytes);
   if (hasInstance(ReadableStream, output)) return job.answerStream(200, bytesHeaders, output);
+  answerText(job, output);
+}
+
+/** Whether a value can be nothing but JSON: most are, and asking what else they might be costs as much as writing them. */
+function isPlain(/** @type {unknown} */ value) {
+  if (typeof value !== 'object' || value === null) return true;
+  const prototype = prototypeOf(value);
+  return prototype === plainObject || prototype === plainArray;
+}
+
+/** @param {any} job @param {any} output */
+function answerText(job, output) {
   let text;
   try {
     text = jsonStringify(output);

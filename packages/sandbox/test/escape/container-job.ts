@@ -207,6 +207,7 @@ export const containerJob: Column = {
       code: 'x=$(/bin/busybox zcat); echo ${#x}',
       outcome: 'out-of-memory',
       error: /memory/,
+      timeoutMs: 40_000,
       bomb: true,
     },
   ],
