@@ -164,6 +164,23 @@ test('the books balance, every copy is the same ledger, and the proofs of both e
   expect(await network.ok('ledger', 'restore', exported, '--folder', join(network.folder, 'restored'))).toMatchObject({ height });
 });
 
+test('an orderer that will not stop: it obeys nobody but its owner; peers that halt make nothing more of it final, though it goes on', async () => {
+  const strangers = await network.orb(['ledger', 'orderer', 'halt', '--account', 'ann', '--gateway', second.gateway]);
+  expect([strangers.code === 0, strangers.stderr]).toEqual([false, expect.stringContaining('obeys the account that it belongs to')]);
+  expect((await new Orb({ url: second.gateway }).ledger.orderer())?.halted).toBe(false);
+  for (const name of ['ann', 'bea']) {
+    const gateway = ['--gateway', peerUrl(name)];
+    expect(await network.ok('ledger', 'orderer', 'halt', '--account', name, ...gateway)).toMatchObject({ halted: false, ordering: false });
+  }
+  const { left } = JSON.parse(await readFile(join(network.folder, 'peer-ann', 'cosigned.json'), 'utf8')) as { left: Json };
+  expect(left).toMatchObject({ epoch: 3 });
+  const before = (await new Orb({ url: second.gateway }).ledger.finality())!.final!;
+  await paidJob();
+  const after = (await new Orb({ url: second.gateway }).ledger.finality())!;
+  expect(after.final).toBe(before);
+  expect(after.head).toBeGreaterThan(before);
+});
+
 test('planned: the orderer stops first, and nothing is given up; a peer that is killed in between promises still', async () => {
   const halted = await network.ok('ledger', 'orderer', 'halt', '--account', 'operator', '--gateway', second.gateway);
   expect(halted).toMatchObject({ halted: true });
