@@ -146,7 +146,11 @@ test('the old orderer comes back: it is told, gives up what only it has signed, 
   await network.ok('account', 'create', 'dora', '--role', 'developer', '--gateway', firstGateway);
   expect((await new Orb({ url: second.gateway }).accounts.show('dora')).name).toBe('dora');
   expect(await network.ok('ledger', 'orderer', 'show')).toMatchObject({ epoch: 2, ordering: false });
-  const { job } = await network.call('add', { event: { a: 2, b: 3 } });
+  // Its node has dialled in vain for a while, and links again in its own time.
+  const { job } = await until('a call to be answered', async () => {
+    const answer = await network.call('add', { event: { a: 2, b: 3 } });
+    return answer.status === 200 && answer;
+  });
   await network.job(job!);
 });
 
