@@ -49,7 +49,7 @@ async function init(session: Session, given: string, template: TemplateName): Pr
         : []),
       `  orb dev ${source}   ${style.quiet('deploy to this computer’s network at every save')}`,
       `  orb deploy ${source}`,
-      `  ${tryIt(`OWNER/${name}`)}`,
+      `  ${tryIt(name)}`,
     ].join('\n');
   });
 }
