@@ -30,6 +30,11 @@ export class MemoryWatch {
     return Math.max(...[...this.#processes.values()].map(growthOf));
   }
 
+  /** The same of super node and nodes alone: what functions use is theirs. */
+  get ownGrowthMiB(): number {
+    return Math.max(...[...this.#processes.values()].filter(({ role }) => role !== 'sandbox').map(growthOf));
+  }
+
   /** Processor time of all of them so far, milliseconds. */
   cpuMs(): number {
     return this.#pids().reduce((sum, [, pid]) => sum + (cpuTimeUs(pid) ?? 0), 0) / 1000;

@@ -26,6 +26,8 @@ interface DeployFlags {
   readonly env?: Readonly<Record<string, string>> | false;
   readonly secrets?: readonly string[];
   readonly network?: readonly string[];
+  readonly health?: string | false;
+  readonly healthEvery?: number;
   readonly budget?: bigint;
   readonly allowanceFor?: number;
   readonly private?: boolean;
@@ -94,6 +96,12 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
       'what fetch may reach, with commas between: api.example.com, example.com:8443, or public for every public host; none takes it back',
       networkHosts,
     )
+    .option(
+      '--health <path>',
+      'of an image’s server: a path that answers 2xx or 3xx while it is well; three bad answers end it (default: its label orb.health)',
+    )
+    .option('--health-every <time>', 'how often it is asked while there are calls (default: 10s)', duration(1_000, 300_000))
+    .option('--no-health', 'no check but that of its label')
     .option('--private', 'only the owner may call it')
     .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
@@ -160,10 +168,19 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
     ...(flags.env !== undefined && { env: flags.env || undefined }),
     ...(flags.secrets && { secrets: [...flags.secrets] }),
     ...(flags.network && { network: [...flags.network] }),
+    ...healthFlags(flags),
     ...(flags.private && { visibility: 'private' as const }),
     ...(flags.public && { visibility: 'public' as const }),
     ...(flags.idempotent !== undefined && { idempotent: flags.idempotent }),
   };
+}
+
+function healthFlags({ health, healthEvery }: DeployFlags): Pick<ManifestTerms, 'health'> {
+  if (health === false) return { health: undefined };
+  if (health !== undefined)
+    return { health: { path: health, ...(healthEvery !== undefined && { everySeconds: Math.round(healthEvery / 1_000) }) } };
+  if (healthEvery === undefined) return {};
+  throw new OrbError('invalid-request', { message: '--health-every needs --health.', hint: 'orb deploy --image … --health /healthz' });
 }
 
 function jsonOf(

@@ -1,5 +1,5 @@
 import { tierOf, tierSatisfies } from '@orb/protocol';
-import type { NodeExamination } from '../compose.ts';
+import type { ExaminedMachine, NodeExamination } from '../compose.ts';
 import { examineNodeMachine } from '../compose.ts';
 import { raiseIsolation, tierMeanings } from '../doctor/raise-isolation.ts';
 import type { Session } from '../session/session.ts';
@@ -8,9 +8,9 @@ import type { Style } from '../terminal/style.ts';
 import { pad } from '../terminal/table.ts';
 
 /** `orb node doctor`: which walls stand around functions on this computer, and how to raise the missing ones. */
-export async function examineNode(session: Session): Promise<void> {
+export async function examineNode(session: Session, tried: Pick<ExaminedMachine, 'containerRuntime'>): Promise<void> {
   session.progress.step('Trying what this computer can enforce');
-  const found = await examineNodeMachine().catch((error: unknown) => {
+  const found = await examineNodeMachine(tried).catch((error: unknown) => {
     session.progress.fail();
     throw error;
   });

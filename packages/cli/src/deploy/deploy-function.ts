@@ -4,6 +4,7 @@ import {
   functionId,
   limits,
   parseManifest,
+  rulesFor,
   stateKeys,
   versionId,
   type Manifest,
@@ -25,9 +26,10 @@ import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 import { readCode, readingOf, type CodeForDeploy, type CodeSource } from './read-code.ts';
 
 /** What an owner may say in a manifest. */
-export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image' | 'env'>> & {
+export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image' | 'env' | 'health'>> & {
   /** `undefined` takes an earlier one away. */
   readonly env?: ManifestInput['env'] | undefined;
+  readonly health?: ManifestInput['health'] | undefined;
 };
 
 /** Where no budget is given, the one of the deploy before holds. */
@@ -82,6 +84,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
   const manifest = makeManifest(place.terms, options.manifest, bundle);
+  checkRules(manifest, network.parameters);
   checkHandler(bundle.exports, manifest.handler);
   await checkSecrets(place.identity, manifest, place.info, dependencies);
   const budget = await budgetOf(place.identity, options, dependencies);
@@ -127,14 +130,27 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
 
 /** @param before terms of an earlier version @param terms what the owner says now */
 function makeManifest(before: ManifestTerms, terms: ManifestTerms, { code, sha256, manifest: own }: CodeForDeploy): Manifest {
-  const { env, ...said } = { ...before, ...own, ...terms };
+  const { env, health, ...said } = { ...before, ...own, ...terms };
+  // What a server was asked is not asked of what takes its place and is none; who asks for it now is told so.
+  const isAsked = said.handler === 'http' || terms.health;
   return parseManifest({
     priceCap: String(limits.rate.default),
     ...said,
     ...(env && { env }),
+    ...(health && isAsked && { health }),
     v: 1,
     code: { sha256, bytes: code.byteLength },
   } satisfies ManifestInput);
+}
+
+/** Nothing is changed where the network's rules are of before. @throws OrbError `not-supported` */
+function checkRules(manifest: Manifest, { rules = 1 }: NetworkInfo['parameters']): void {
+  const wanted = rulesFor(manifest);
+  if (rules >= wanted) return;
+  throw new OrbError('not-supported', {
+    message: `The rules of this ledger allow no functions that ${wanted === 2 ? 'need secrets' : 'name a check of their health'} yet.`,
+    hint: `When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=${wanted}`,
+  });
 }
 
 interface Place {

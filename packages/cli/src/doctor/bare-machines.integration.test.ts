@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -95,7 +95,7 @@ test.each([
     const before = process.env['DOCKER_HOST'];
     process.env['DOCKER_HOST'] = 'unix:///nowhere/docker.sock';
     try {
-      const found = await examineNodeMachine(platform);
+      const found = await examineNodeMachine({ platform });
       const verdict = judgeMachine(found, platform);
       const said = describeMachine(found, verdict, createStyle(false));
       expect(verdict).toMatchObject({ images: null, strangers: false });
@@ -116,26 +116,33 @@ test.each([
 const noEngine = whyNoDocker();
 describe.skipIf(noEngine !== undefined)(`a machine with an engine${noEngine ? ` (${noEngine})` : ''}`, () => {
   test('is told its runtimes, which walls stand around images, and how to use gVisor where the engine has it', async () => {
-    const runtimes = Object.fromEntries(
-      ['runsc', 'runc'].flatMap((name) => (findProgram(name) ? [[name === 'runc' ? 'second' : name, findProgram(name)!]] : [])),
-    );
+    const [runc, runsc] = ['runc', 'runsc'].map(findProgram);
+    const own = join(folder.path, 'gvisor');
+    writeFileSync(own, `#!/bin/sh\nexec ${runsc} --network=none "$@"\n`, { mode: 0o755 });
+    const runtimes = { second: runc!, ...(runsc && { runsc, own }) };
     const daemon = await startDockerDaemon(runtimes);
     try {
-      const { stdout: said, code } = await runOrb(['node', 'doctor'], {
-        home: folder.path,
-        env: { DOCKER_HOST: `unix://${daemon.socketPath}`, NO_COLOR: '1' },
-      });
-      expect(code).toBe(0);
+      const doctor = async (...flags: string[]) => {
+        const env = { DOCKER_HOST: `unix://${daemon.socketPath}`, NO_COLOR: '1' };
+        const { stdout, code } = await runOrb(['node', 'doctor', ...flags], { home: folder.path, env });
+        expect(code).toBe(0);
+        return stdout;
+      };
+      const said = await doctor();
       expect(said).toMatch(/^images: +container – every wall of the container engine$/m);
       expect(said).toMatch(/✓ container engine +Docker \d/);
       const named = /engine runtimes +(.*)$/m.exec(said)![1]!.split(', ');
       expect(named).toEqual(expect.arrayContaining(['runc', ...Object.keys(runtimes)]));
       expect(said).toMatch(/✓ containers: own user without capabilities/);
       expect(said).toMatch(
-        runtimes['runsc']
+        runsc
           ? /· containers: own kernel: The engine has gVisor: orb node set container-runtime runsc/
           : /· containers: own kernel: Install gVisor/,
       );
+      const wrong = await doctor('--container-runtime', 'nosuch');
+      expect(wrong).toMatch(/^images: +not run here$/m);
+      expect(wrong).toMatch(/· containers: The container engine has no runtime nosuch; it has .*runc/);
+      if (runsc) expect(await doctor('--container-runtime', 'own')).toMatch(/✓ containers: own kernel: bugs in the system calls/);
     } finally {
       await daemon.stop();
     }

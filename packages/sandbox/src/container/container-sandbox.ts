@@ -145,7 +145,11 @@ export class ContainerSandbox implements Sandbox {
       });
       // What is wrong is told a little before nobody waits for it any more.
       const withinMs = program.startTimeoutMs * 0.9;
-      await instance.load({ ...program, env: {}, code: utf8(JSON.stringify({ port: image.port, health: image.health, withinMs })) });
+      await instance.load({
+        ...program,
+        env: {},
+        code: utf8(JSON.stringify({ port: image.port, health: program.health ?? image.health, withinMs })),
+      });
       return instance;
     } catch (error) {
       await instance.kill();

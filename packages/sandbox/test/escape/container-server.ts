@@ -139,7 +139,15 @@ export const containerServer: Column = {
       /^EACCES$/,
     ),
   ],
-  'a fork bomb': [{ layer: 'the limit of processes', test: 'that forks without an end is bounded, and others are served' }],
+  'a fork bomb': [
+    got(
+      'counted',
+      'the limit of processes',
+      'const all = Array.from({ length: 300 }, () => spawn("/bin/sleep", ["100"])); const ends = await Promise.all(all.map((one) => event(one, "spawn"))); for (const one of all) one.kill("SIGKILL"); return [...new Set(ends)].sort()',
+      /EAGAIN/,
+    ),
+    { layer: 'the limit of processes', test: 'that forks without an end is bounded, and others are served' },
+  ],
   'native code (FFI)': [
     got(
       'system calls of its own',

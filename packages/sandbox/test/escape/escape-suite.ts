@@ -7,6 +7,7 @@ import { attemptsOf, titleOf, type Attempt, type Column } from './tries.ts';
 
 /** More than a node's own memory moves by itself while it serves. */
 const mostGrowthBytes = 256 * 1_048_576;
+const answered = /^(ok|bad-response|response-too-large)$/;
 const ownPlaces = /\/work\/|\/packages\/|node_modules|file:\/\/\/(?!usr|etc)|root:x/;
 
 const zipBomb: Partial<Invocation> = {
@@ -61,18 +62,21 @@ export function escapesOf(name: string, options: EscapesOptions): void {
       const { outcome = 'function-failed', error, says, timeoutMs = 10_000, unread } = attempt;
       if (!shared?.accepting) shared = await sandbox.start(program);
       const instance = shared;
+      let isWell = false;
       try {
         const running = instance.invoke(job(1, { timeoutMs, ...(attempt.bomb && zipBomb), ...ask(attempt) }));
         await isServed(other);
         const result = await running;
         const text = unread ? '' : Buffer.from(await bodyOf(result).catch(() => new Uint8Array())).toString();
         const usage = await result.finished;
+        isWell = answered.test(usage.outcome);
         expect({ text, ...usage }).toMatchObject({ outcome: expect.stringMatching(asPattern(outcome)) as string });
         if (usage.outcome !== 'ok') expect(usage.error).toMatch(error ?? /\w{3}/);
         if (says) expect(text).toMatch(says);
         expect((usage.error ?? '') + text).not.toMatch(ownPlaces);
       } finally {
-        if (!options.shared) {
+        // Who may have broken more than its call is not asked again.
+        if (!options.shared || !isWell) {
           shared = undefined;
           await instance.kill();
         }

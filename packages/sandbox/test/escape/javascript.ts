@@ -175,6 +175,7 @@ export const javascript: Column = {
       'V8’s limit of the heap',
       'const all = []; for (let i = 0;; i++) all.push((i + "x").repeat(5e6).split("").join("-"))',
     ),
+    exhausted('of one JSON text', 'the limit of data', 'return JSON.parse("[".repeat(3e6) + "]".repeat(3e6)).length'),
   ],
   'an ArrayBuffer bomb': [
     exhausted('of many', 'the memory watch', 'const all = []; for (;;) all.push(new Uint8Array(1e7).fill(1))'),

@@ -338,6 +338,7 @@ describe('policies', () => {
       nodes.fade();
       nodes.observe(steady, { answerMs: 20, ok: true });
     }
+    await new Promise(setImmediate);
     expect(await place()).toBe(once);
   });
 

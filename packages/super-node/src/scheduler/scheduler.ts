@@ -4,6 +4,7 @@ import type { FunctionEntry, KnownVersion } from '../registry/function-registry.
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import { hasFreeSlot, whyUnfitNow } from './fits.ts';
+import { Companions } from './companions.ts';
 import { compared, pickers, type PlacementPolicy } from './policies.ts';
 import { WaitingCalls, type WaitingCall } from './waiting-calls.ts';
 
@@ -55,6 +56,7 @@ export class Scheduler {
   readonly #chance: () => number;
   readonly #waiting: WaitingCalls;
   readonly #full = new SpreadErrors('overloaded');
+  readonly #companions = new Companions();
 
   readonly #onNotHeld: (fn: FunctionId) => void;
 
@@ -64,6 +66,8 @@ export class Scheduler {
       readonly nodes: NodeRegistry;
       readonly peers?: PeerRegistry;
       readonly chance?: () => number;
+      /** A monotonic clock. */
+      readonly nowMs?: () => number;
       /** Told of each call of a function that no node here holds. */
       readonly onNotHeld?: (fn: FunctionId) => void;
     },
@@ -73,7 +77,7 @@ export class Scheduler {
     this.#peers = dependencies.peers;
     this.#chance = dependencies.chance ?? Math.random;
     this.#onNotHeld = dependencies.onNotHeld ?? (() => undefined);
-    this.#waiting = new WaitingCalls(options.maxWaiting);
+    this.#waiting = new WaitingCalls(options.maxWaiting, dependencies.nowMs ?? (() => performance.now()));
   }
 
   get waiting(): number {
@@ -135,10 +139,26 @@ export class Scheduler {
 
   /** @throws OrbError `no-node-fits` when nobody here fits and nobody elsewhere either */
   #tryHere(wish: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
-    const seeders = this.#nodes.seeders(wish.version.replica);
-    const node = this.#draw(wish, seeders) ?? this.#pickFromAll(wish, seeders, peers);
+    const node = this.#companion(wish) ?? this.#choose(wish, peers);
     if (node) node.active++;
     return node;
+  }
+
+  /** @throws as {@link #tryHere} */
+  #choose(wish: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
+    const { replica } = wish.version;
+    const seeders = this.#nodes.seeders(replica);
+    const node = this.#draw(wish, seeders) ?? this.#pickFromAll(wish, seeders, peers);
+    if (node && seeders.length > 1 && this.#options.policy === 'balanced') this.#companions.chosen(replica, node);
+    return node;
+  }
+
+  /** The node that the call before was given to in this turn, while a core of it is idle: it waits there for nobody. */
+  #companion({ version, avoid }: PlacementWish): NodeSession | undefined {
+    const node = this.#companions.next(version.replica);
+    if (node === undefined || node.active >= node.offer.cores || avoid.has(node)) return undefined;
+    const mayRun = node.seeds.has(version.replica) && this.#nodes.isLive(node) && whyUnfitNow(node, version) === undefined;
+    return mayRun && hasFreeSlot(node) ? node : undefined;
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { OrbError, ReplicaId } from '@orb/protocol';
+import { LinePace } from './line-pace.ts';
 
 /** A call that waits for a place. */
 export interface WaitingCall {
@@ -19,17 +20,20 @@ const versionShare = 4;
  * Calls that wait, in a line for each version, because where there is no place for one call of a version there is none for
  * the next: a slot that becomes free costs one look, however many calls wait. Versions take turns, and in each of them the
  * callers do, so that whoever sends many waits for his own. The same keeps room: a caller of a version may have no more
- * calls here than there is room left (Choudhury and Hahne's dynamic threshold, 1998), so a flood always leaves some.
+ * calls here than there is room left (Choudhury and Hahne's dynamic threshold, 1998), so a flood always leaves some. In a line
+ * that stands there is less of it, by how fast that moves: {@link LinePace}.
  */
 export class WaitingCalls {
   readonly #most: number;
+  readonly #nowMs: () => number;
   readonly #lines = new Map<ReplicaId, VersionLine>();
   #size = 0;
   #turns = 0;
 
-  /** @param most how many may wait */
-  constructor(most: number) {
+  /** @param most how many may wait @param nowMs a monotonic clock */
+  constructor(most: number, nowMs: () => number) {
     this.#most = most;
+    this.#nowMs = nowMs;
   }
 
   get size(): number {
@@ -40,7 +44,9 @@ export class WaitingCalls {
   hasRoom(replica: ReplicaId, from: string): boolean {
     const left = this.#most - this.#size;
     const line = this.#lines.get(replica);
-    return line === undefined ? left > 0 : line.countOf(from) < left && line.size < versionShare * left;
+    if (line === undefined) return left > 0;
+    const timely = line.pace.most(this.#nowMs()) - line.size;
+    return line.countOf(from) < Math.min(left, timely) && line.size < versionShare * left;
   }
 
   /** Whether calls of a version wait that would take any place: then there is none. */
@@ -50,7 +56,7 @@ export class WaitingCalls {
 
   add(call: WaitingCall): void {
     let line = this.#lines.get(call.replica);
-    if (!line) this.#lines.set(call.replica, (line = new VersionLine(this.#turns)));
+    if (!line) this.#lines.set(call.replica, (line = new VersionLine(this.#turns, this.#nowMs())));
     line.add(call);
     this.#size++;
   }
@@ -73,7 +79,9 @@ export class WaitingCalls {
     while (more()) {
       const next = open.reduce<Walk | undefined>((best, walk) => (walk.turn < (best?.turn ?? Infinity) ? walk : best), undefined);
       if (!next) return;
-      if (next.tryNext()) next.line.turn = ++this.#turns;
+      if (!next.tryNext()) continue;
+      next.line.turn = ++this.#turns;
+      next.line.pace.served();
     }
   }
 }
@@ -82,6 +90,7 @@ export class WaitingCalls {
 class VersionLine {
   /** When it was served last; the least recently served goes first. */
   turn: number;
+  readonly pace: LinePace;
   size = 0;
   /** How many of them would take any place. */
   unchoosy = 0;
@@ -92,8 +101,9 @@ class VersionLine {
   #first = 0;
   #last = 0;
 
-  constructor(turn: number) {
+  constructor(turn: number, nowMs: number) {
     this.turn = turn;
+    this.pace = new LinePace(nowMs);
   }
 
   countOf(from: string): number {
