@@ -322,6 +322,7 @@ function gatewayGuards(
         : undefined,
     streamIdleMs: config.streamIdleMs,
     endedStreams: new EndedStreams(),
+    sharedPages: config.gateway.pages === 'shared',
     callLimit: perSecond(callRate(config)),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };
