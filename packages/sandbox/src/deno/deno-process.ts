@@ -239,8 +239,9 @@ export class DenoProcess implements Channel, Watched {
       return ['The function used more memory than its limit.', true];
     // bubblewrap reports the end by a signal as 128 + its number.
     const number = signal ? constants.signals[signal] : code !== null && code > 128 ? code - 128 : undefined;
-    // Between two looks it may have come from half of its limit to all of it.
-    if (number !== undefined && crashSignals.includes(number) && this.#memoryKiB > this.#limitKiB / 2)
+    // Where no group tells the peak: between two looks it may have come from half of its limit to all of it.
+    const peakKiB = Math.max(this.#memoryKiB, this.#options.group?.peakKiB() ?? 0);
+    if (number !== undefined && crashSignals.includes(number) && peakKiB > this.#limitKiB / 2)
       return [`The function used more memory than its limit: its process was ended by signal ${number}.`, true];
     const by = signal ?? (number !== undefined ? `signal ${number}` : undefined);
     return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];
