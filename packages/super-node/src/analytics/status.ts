@@ -25,7 +25,14 @@ export interface Status {
   readonly functionCount: number;
   readonly jobs: readonly RecentJob[];
   readonly totals: { readonly jobs: number; readonly unsettled: number; readonly waiting: number; readonly running: number };
-  readonly ledger: { readonly height: number; readonly time: number; readonly state: string; readonly finality: FinalityOfStatus | null };
+  readonly ledger: {
+    readonly height: number;
+    /** Rises with each change of the orderer. */
+    readonly epoch: number;
+    readonly time: number;
+    readonly state: string;
+    readonly finality: FinalityOfStatus | null;
+  };
 }
 
 /** Who co-signs the ledger. Null in a status while nobody can say. */
@@ -110,7 +117,7 @@ export async function takeStatus(sources: StatusSources): Promise<Status> {
     functionCount: functions.size,
     jobs: recentJobs.list(shownJobs),
     totals: { jobs: recentJobs.total, unsettled: settlement.unsettled, waiting: scheduler.waiting, running: sources.running() },
-    ledger: { height: head.height, time: head.time, state: head.state, finality: await describeFinality(sources) },
+    ledger: { height: head.height, epoch: head.epoch, time: head.time, state: head.state, finality: await describeFinality(sources) },
   };
 }
 
