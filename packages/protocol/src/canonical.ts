@@ -106,6 +106,7 @@ export const labels = {
   superNode: 'orb/super-node/1',
   tickets: 'orb/tickets/1',
   transaction: 'orb/transaction/1',
+  transactionId: 'orb/transaction-id/1',
 } as const;
 
 /** One of {@link labels}. */

@@ -5,7 +5,7 @@ import { keyOf, sampleAcknowledgement, sampleIds, sampleReceipt, sampleTicket } 
 import { canonical, type Json } from './canonical.ts';
 import { jobRow, receiptsRoot } from './job-row.ts';
 import { OwnTransactions } from './own-transactions.ts';
-import { parsePrepared, signTransaction } from './transaction.ts';
+import { parsePrepared, signersOf, signTransaction } from './transaction.ts';
 
 const { chain, superNode, node } = sampleIds;
 const signer = keyOf('superNode');
@@ -15,9 +15,12 @@ const written = { body, text: canonical(body as unknown as Json) };
 
 test('what is signed here is the transaction that anybody else would make, with the bytes that anybody else would find', () => {
   const own = new OwnTransactions();
-  const transaction = own.sign(chain, 'job.settle', written, [signer]);
-  expect(transaction).toEqual(signTransaction(chain, 'job.settle', body, [signer]));
-  expect(own.find(transaction)).toEqual(parsePrepared(structuredClone(transaction)));
+  expect(own.sign(chain, 'job.settle', written, [signer])).toEqual(signTransaction(chain, 'job.settle', body, [signer]));
+  for (const v of [1, 2] as const) {
+    const transaction = own.sign(chain, 'job.settle', written, [signer], v);
+    expect(own.find(transaction)).toEqual(parsePrepared(structuredClone(transaction)));
+    expect(signersOf(transaction)).toEqual(new Set([signer.publicKey]));
+  }
 });
 
 test('a copy, or another object that says the same, is not known', () => {

@@ -151,11 +151,12 @@ describe('golden vectors', () => {
   test('transactions: statement and id recomputed, every signature right, every kind there', () => {
     const { transactions } = read('transactions.json');
     expect(new Set(transactions.map((one: { transaction: { kind: string } }) => one.transaction.kind)).size).toBe(33);
-    for (const { transaction, statement, id } of transactions) {
+    for (const { transaction, statement, id, signed: covered = statement } of transactions) {
       const { signatures, ...unsigned } = transaction;
       expect(statement).toBe(labelled('orb/transaction/1', unsigned));
       expect(id).toBe(sha256(statement));
-      for (const { key, signature } of signatures) expect(signed(key, statement, signature)).toBe(true);
+      expect(covered).toBe(transaction.v === 2 ? labelled('orb/transaction-id/1', id) : statement);
+      for (const { key, signature } of signatures) expect(signed(key, covered, signature)).toBe(true);
     }
   });
 

@@ -115,7 +115,15 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
     { folder: config.folder, identity, lostGraceMs: config.lostGraceMs, unsignedGraceMs: config.unsignedGraceMs },
-    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify, own: parts.own ?? new OwnTransactions() },
+    {
+      ledger,
+      log,
+      nowMs,
+      notifySettled,
+      rules: () => parameters().rules ?? 1,
+      verify: parts.verify ?? verify,
+      own: parts.own ?? new OwnTransactions(),
+    },
   );
   const { settlement, allowances, journal, openJobs, sweeper } = money;
   const parameters = () => follower.parameters;

@@ -51,6 +51,26 @@ describe('settlement', () => {
     expect(await verifyLedger(net.ledger.genesis, blocks)).toMatchObject({ ok: true, head: net.ledger.head });
   });
 
+  test('a settlement is of the version that the rules in force allow', async () => {
+    const started = await net.start();
+    const { settlement } = started;
+    for (const [rules, batch] of [
+      [3, 1],
+      [4, 2],
+    ] as const) {
+      net.rules = rules;
+      const job = net.openJob(started);
+      const row = record(settlement, job, batch, 0);
+      settlement.acknowledge(job, true, 1);
+      await settlement.takeRoot(net.session(), net.signedRoot(batch, [row]));
+      await settlement.settle();
+      expect(await net.ledger.job(job.id)).toMatchObject({ state: 'paid' });
+    }
+    const blocks = await Promise.all(Array.from({ length: net.ledger.head.height + 1 }, (_, height) => net.ledger.block(height)));
+    const settlements = blocks.flatMap((block) => block!.transactions.filter(({ kind }) => kind === 'job.settle'));
+    expect(settlements.map(({ v }) => v)).toEqual([1, 2]);
+  });
+
   test('a settlement is let go of with its answer, be that a refusal: what it was made of would wait for a full collection', async () => {
     const started = await net.start();
     const submit = vi.spyOn(net.ledger, 'submit').mockRejectedValueOnce(new OrbError('ledger-unavailable'));

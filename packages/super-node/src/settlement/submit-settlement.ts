@@ -2,7 +2,7 @@ import type { TransactionResult } from '@orb/protocol';
 import type { SettlementText } from './settlement-body.ts';
 import type { SettlementDependencies, SettlementOptions } from './settlement-options.ts';
 
-type Needs = Pick<SettlementDependencies, 'ledger' | 'own'> & Pick<SettlementOptions, 'chain' | 'signer'>;
+type Needs = Pick<SettlementDependencies, 'ledger' | 'own' | 'rules'> & Pick<SettlementOptions, 'chain' | 'signer'>;
 
 /**
  * Signs a settlement and hands it to the ledger, which finds its bytes ready; they are let go of with the answer.
@@ -11,9 +11,9 @@ type Needs = Pick<SettlementDependencies, 'ledger' | 'own'> & Pick<SettlementOpt
  */
 export async function submitSettlement(
   settled: SettlementText,
-  { ledger, own, chain, signer }: Needs,
+  { ledger, own, rules, chain, signer }: Needs,
 ): Promise<TransactionResult['rejections']> {
-  const transaction = own.sign(chain, 'job.settle', settled, [signer]);
+  const transaction = own.sign(chain, 'job.settle', settled, [signer], rules() < 4 ? 1 : 2);
   try {
     // To write it and to run it take about a millisecond each: calls come in between.
     await new Promise(setImmediate);
