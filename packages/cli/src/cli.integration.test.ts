@@ -121,6 +121,7 @@ test('deploy puts function, allowance and code where they belong, and says where
     maxPerCall: String(2_000n * 256n * limits.rate.default),
   });
   for (const secret of await secretsUnder(home)) expect(deployed.stdout + deployed.stderr).not.toContain(secret);
+  expect((await orb('allowance show')).stdout).toMatch(/^functions .*\nalice\/greet-me /);
 });
 
 test('deploying unchanged source again changes nothing; changed source is a new version under the same function', async () => {
@@ -143,9 +144,6 @@ test('revert and decommission act by the client secret, and a freed name starts 
   await source('hello.js', 'export default () => 2;');
   const second = JSON.parse((await orb(`deploy ${file} --json`)).stdout) as { id: string };
   expect(await orb('revert alice/hello --to 7')).toMatchObject({ code: 5, stderr: expect.stringContaining('no version 7') });
-  expect(await orb('revert alice/hello')).toMatchObject({ code: 0, stdout: expect.stringContaining('runs version 1 again') });
-  expect(await orb('revert alice/hello')).toMatchObject({ code: 5, stderr: expect.stringContaining('orb versions alice/hello') });
-  expect(await orb('revert alice/hello --to 2')).toMatchObject({ code: 0 });
   expect(await orb('revert alice/hello --to 1')).toMatchObject({ code: 0 });
   expect(JSON.parse((await orb('functions --json')).stdout)).toMatchObject({ functions: [{ versionNumber: 1 }] });
   expect(await orb('decommission alice/hello')).toMatchObject({ code: 2, stderr: expect.stringContaining('--yes') });
@@ -153,6 +151,16 @@ test('revert and decommission act by the client secret, and a freed name starts 
   const anew = JSON.parse((await orb(`deploy ${file} --json`)).stdout) as { id: string; change: string };
   expect(anew.change).toBe('created');
   expect(anew.id).not.toBe(second.id);
+});
+
+test('revert goes to the version before the one that answers, where there is one', async () => {
+  await readyAccount();
+  await source('hello.js', 'export default () => 1;');
+  expect(await orb('deploy hello.js')).toMatchObject({ code: 0 });
+  await source('hello.js', 'export default () => 2;');
+  expect(await orb('deploy hello.js')).toMatchObject({ code: 0 });
+  expect(await orb('revert hello')).toMatchObject({ code: 0, stdout: expect.stringContaining('runs version 1 again') });
+  expect(await orb('revert hello')).toMatchObject({ code: 5, stderr: expect.stringContaining('orb versions alice/hello') });
 });
 
 test('a function that this machine has no client secret for is a taken name, exit 6', async () => {
@@ -171,10 +179,6 @@ test('bad source, missing import, too large a bundle, no funds, too small a budg
   const missing = await source('missing.ts', "import left from 'left-pad-not-here';\nexport default () => left;");
   expect(await orb(`deploy ${missing}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/left-pad-not-here[\s\S]*npm install/) });
   expect(await orb('deploy nowhere.ts')).toMatchObject({ code: 7, stderr: expect.stringContaining('no file nowhere.ts') });
-  expect(await orb('deploy .')).toMatchObject({ code: 7, stderr: expect.stringMatching(/is a folder[\s\S]*index\.ts/) });
-  const silent = await source('silent.ts', 'export const answer = 42;');
-  expect(await orb(`deploy ${silent}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/it exports answer[\s\S]*--handler/) });
-  expect(await orb(`deploy ${silent} --handler reply`)).toMatchObject({ code: 7, stderr: expect.stringContaining('no export reply') });
   await writeFile(join(folder.path, 'large.js'), `export default () => ${JSON.stringify('x'.repeat(11 * 1024 * 1024))};`);
   expect(await orb('deploy large.js')).toMatchObject({ code: 8, stderr: expect.stringContaining('the limit is 10.0 MiB') });
   const good = await source('good.ts', 'export default () => 1;');
@@ -184,6 +188,15 @@ test('bad source, missing import, too large a bundle, no funds, too small a budg
   await orb('fund');
   gateway.seeders = [];
   expect(await orb(`deploy ${good}`)).toMatchObject({ code: 10, stderr: expect.stringContaining('Nobody seeds alice/good') });
+});
+
+test('a folder, and a source that exports nothing to call, are refused before anything is changed', async () => {
+  await readyAccount();
+  expect(await orb('deploy .')).toMatchObject({ code: 7, stderr: expect.stringMatching(/is a folder[\s\S]*index\.ts/) });
+  const silent = await source('silent.ts', 'export const answer = 42;');
+  expect(await orb(`deploy ${silent}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/it exports answer[\s\S]*--handler/) });
+  expect(await orb(`deploy ${silent} --handler reply`)).toMatchObject({ code: 7, stderr: expect.stringContaining('no export reply') });
+  expect((await gateway.ledger.range('function/')).length).toBe(0);
 });
 
 test('call sends JSON as an event, prints the bytes of the output as they are, and times with --verbose', async () => {

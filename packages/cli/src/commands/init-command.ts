@@ -56,7 +56,7 @@ async function init(session: Session, given: string, template: TemplateName): Pr
       `${style.good('✓')} ${style.strong(name)} is ready: ${words}.`,
       ...(Object.keys(dependencies).length > 0 ? [`  npm install${within}   ${style.quiet('what it imports')}`] : []),
       ...steps,
-      `  ${tryIt(`OWNER/${name}`)}`,
+      `  ${tryIt(name)}`,
     ].join('\n');
   });
 }

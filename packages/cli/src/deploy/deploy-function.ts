@@ -80,7 +80,7 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   progress.done(cleanText(bundle.summary));
   for (const warning of bundle.warnings.slice(0, 5)) progress.note(cleanText(warning));
 
-  progress.step('Checking account and budget');
+  progress.step('Checking function, account and budget');
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
   const manifest = makeManifest(place.terms, options.manifest, bundle);

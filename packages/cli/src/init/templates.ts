@@ -20,7 +20,7 @@ interface Template {
   /** Completes “NAME is ready: …”. */
   readonly words: string;
   readonly dependencies: Readonly<Record<string, string>>;
-  /** @param name `OWNER/NAME` */
+  /** @param name of one's own function */
   readonly tryIt: (name: string) => string;
 }
 
