@@ -21,6 +21,7 @@ const known = {
     program: 'linux.uml',
     use: 'The tests of control groups run in this second kernel, which has those of version 2. Without it they are skipped.',
   },
+  runsc: { program: 'runsc', use: 'The tests of containers run once more in it, which is gVisor. Without it those are skipped.' },
   'busybox-static': { program: 'busybox', use: 'The tests of containers make images of it. Without it they are skipped.' },
 };
 

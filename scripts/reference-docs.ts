@@ -2,6 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { cliReference } from '../packages/cli/reference/cli-reference.ts';
 import { errorsReference } from '../packages/protocol/reference/errors-reference.ts';
+import { escapesPage } from '../packages/sandbox/reference/escapes-page.ts';
 import { limits } from '../packages/protocol/src/index.ts';
 
 /** Pages made from the code, by path: `npm run docs` writes them and a test compares them. */
@@ -11,6 +12,7 @@ export function referenceDocs(): Record<string, string> {
     'docs/reference/errors.md': errorsReference(),
     'docs/reference/limits.md': limitsPage(),
     'docs/decisions/README.md': decisionsPage(),
+    'docs/security/escapes.md': escapesPage(),
   };
 }
 

@@ -24,7 +24,7 @@ const gates = [
  * are there to be tested in.
  */
 const benchPackages = ['bubblewrap', 'docker.io', 'docker-registry', 'busybox-static'];
-const testPackages = [...benchPackages, 'zsh', 'fish', 'chromium', ...(process.arch === 'x64' ? ['user-mode-linux'] : [])];
+const testPackages = [...benchPackages, 'runsc', 'zsh', 'fish', 'chromium', ...(process.arch === 'x64' ? ['user-mode-linux'] : [])];
 const tests = { name: 'tests', argv: [vitest, 'run'], areTests: true };
 
 /**

@@ -5,7 +5,7 @@ import { UsageError } from '../options.ts';
 import { trendsOf } from './memory-watch.ts';
 import { mergeWindows } from './merge-windows.ts';
 import { parseEndurance } from './options.ts';
-import { recoveredAfterMs } from './overload.ts';
+import { recoveredAfterMs, restVerdicts } from './overload.ts';
 import { errorsVerdict, failed } from './verdict.ts';
 
 const track = (mib: (second: number) => number, seconds = 600) => ({
@@ -27,6 +27,12 @@ test('the trend is told as a line from its beginning to its end, and by the hour
   expect(trend?.riseMiB).toBeCloseTo(8, 0);
   expect(trend?.firstMiB).toBeCloseTo(100.5);
   expect(trend?.lastMiB).toBeCloseTo(109.5, 1);
+});
+
+test('memory is given back when the end of the rest is no more than the calm before the floods, or little more', () => {
+  const kept = (rested: number) => restVerdicts([track((second) => (second < 7 ? 200 : second < 70 ? 400 : rested), 90)])[0]?.kept;
+  expect([kept(150), kept(219), kept(221)]).toEqual([true, true, false]);
+  expect(restVerdicts([{ role: 'sandbox', pid: 2, samples: [[40_000, 9]] }])).toEqual([]);
 });
 
 test('a process that was there only for a moment has no trend', () => {

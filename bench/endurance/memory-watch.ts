@@ -1,12 +1,14 @@
 import { lineThrough } from '../measure/statistics.ts';
-import { memoryUse, type ProcessUnderTest } from '../measure/processes.ts';
+import { resident, type ProcessUnderTest } from '../measure/processes.ts';
 
 /** Memory of one process over time. */
 export interface MemoryTrack {
   readonly role: string;
   readonly pid: number;
-  /** Proportional share, MiB, or resident memory where the system does not tell the share. */
+  /** Its own, without the pages of files, MiB. */
   readonly samples: readonly (readonly [atMs: number, mib: number])[];
+  /** Pages of files beside that, at the first sample and at the last. */
+  readonly fileMiB?: readonly [first: number, last: number];
 }
 
 /** How the memory of one process went. */
@@ -21,12 +23,14 @@ export interface MemoryTrend {
   readonly mayRiseMiB: number;
   readonly mibPerHour: number;
   readonly flat: boolean;
+  /** Pages of files beside that, first and last. */
+  readonly fileMiB?: readonly [first: number, last: number];
 }
 
 /** Samples the memory of processes; those that come later are watched from then on. */
 export class MemoryWatch {
   readonly #processes: () => readonly ProcessUnderTest[];
-  readonly #tracks = new Map<number, { role: string; pid: number; samples: [number, number][] }>();
+  readonly #tracks = new Map<number, { role: string; pid: number; samples: [number, number][]; fileMiB: [number, number] }>();
   readonly #startedAt = performance.now();
   readonly #timer: NodeJS.Timeout;
 
@@ -38,12 +42,13 @@ export class MemoryWatch {
 
   look(): void {
     for (const { role, pid } of this.#processes()) {
-      const { pssKiB, rssKiB } = memoryUse(pid);
-      const kib = pssKiB ?? rssKiB;
-      if (kib === undefined) continue;
-      const track = this.#tracks.get(pid) ?? { role, pid, samples: [] };
+      const memory = resident(pid);
+      if (!memory) continue;
+      const { ownMiB, fileMiB } = memory;
+      const track = this.#tracks.get(pid) ?? { role, pid, samples: [], fileMiB: [fileMiB, fileMiB] };
       this.#tracks.set(pid, track);
-      track.samples.push([performance.now() - this.#startedAt, kib / 1_024]);
+      track.samples.push([performance.now() - this.#startedAt, ownMiB]);
+      track.fileMiB[1] = fileMiB;
     }
   }
 
@@ -68,7 +73,7 @@ const fewestSamples = 5;
  */
 export function trendsOf(tracks: readonly MemoryTrack[], partMs: number): readonly MemoryTrend[] {
   const endMs = Math.max(...tracks.flatMap(({ samples }) => samples.at(-1)?.[0] ?? 0));
-  return tracks.flatMap(({ role, pid, samples }) => {
+  return tracks.flatMap(({ role, pid, samples, fileMiB }) => {
     const late = samples.filter(([atMs]) => atMs >= endMs * warmUpPart);
     const first = late[0]?.[0] ?? 0;
     const last = late.at(-1)?.[0] ?? 0;
@@ -86,6 +91,7 @@ export function trendsOf(tracks: readonly MemoryTrack[], partMs: number): readon
         mayRiseMiB,
         mibPerHour: slope * 3_600_000,
         flat: riseMiB < mayRiseMiB,
+        ...(fileMiB && { fileMiB }),
       },
     ];
   });

@@ -23,8 +23,10 @@ const atOnce = { part: 0.99, withinMs: 250 };
 const recoveryMs = 1_000;
 /** After a flood a median so many times that of the calm before it counts as recovered. */
 const recoveredFactor = 3;
-/** What the second flood may leave behind beyond the first: the larger of the two. */
+/** What the second flood may leave behind beyond the first, and both beyond the calm before them: the larger of the two. */
 const growth = { part: 0.1, mib: 16 };
+/** Rest after all of it, in which processes give back what only the floods needed. */
+const restMs = 30_000;
 
 /**
  * Two floods of several times the capacity with calm before, between and after. What is served must hardly become less, the
@@ -43,9 +45,11 @@ export async function runOverload(row: StartedRow, options: EnduranceOptions, sa
   const watch = new MemoryWatch(() => row.running.processes(row.caller.pid), windowMs);
   const cpu = new CpuWatch(row, windowMs / 2);
   const result = await loadByClock(row, { phases: [calm, flood, calm, flood, calm], windowMs, bytes });
-  const tracks = watch.stop();
   cpu.stop();
   await row.running.settled?.();
+  say(`rest, ${restMs / 1_000} s`);
+  await new Promise((resolve) => setTimeout(resolve, restMs));
+  const tracks = watch.stop();
   const books = (await row.running.audit?.(row.answered, row.doubtful)) ?? [];
 
   const floodMs = flood.durationMs;
@@ -62,6 +66,7 @@ export async function runOverload(row: StartedRow, options: EnduranceOptions, sa
     costVerdict(floods, { floodUs, servedUs, floorUs }),
     ...calms.map((windows, index) => recoveryVerdict(index, windows, before)),
     ...growthVerdicts(tracks, { calmMs, floodMs }),
+    ...restVerdicts(tracks),
     wrongVerdict(whole),
     errorsVerdict(whole, { refusedToo: false }),
     booksVerdict(books),
@@ -144,6 +149,22 @@ function growthVerdicts(
       measured: `${short(afterFirst)} → ${short(afterSecond)} MiB`,
       goal: `under ${percent(growth.part)}, or ${growth.mib} MiB`,
       kept: afterSecond - afterFirst < Math.max(growth.mib, growth.part * afterFirst),
+      mustHold: false,
+    };
+  });
+}
+
+/** Memory at the end of the rest, beside the least in the calm before the floods. */
+export function restVerdicts(tracks: readonly MemoryTrack[]): readonly Verdict[] {
+  return tracks.flatMap(({ role, samples }) => {
+    const [[fromMs] = [0], last] = [samples[0], samples.at(-1)];
+    if (fromMs > 0.5 * calmMs || !last || last[0] < calmMs + restMs) return [];
+    const before = Math.min(...samples.flatMap(([atMs, mib]) => (atMs < calmMs ? mib : [])));
+    return {
+      what: `memory of ${role}, given back at rest`,
+      measured: `${short(before)} → ${short(last[1])} MiB`,
+      goal: `under ${percent(growth.part)}, or ${growth.mib} MiB more`,
+      kept: last[1] - before < Math.max(growth.mib, growth.part * before),
       mustHold: false,
     };
   });

@@ -82,11 +82,12 @@ function latencyVerdict(first: Merged, whole: Merged): Verdict {
   };
 }
 
-function memoryVerdict({ role, firstMiB, lastMiB, riseMiB, mayRiseMiB, mibPerHour, flat }: MemoryTrend): Verdict {
+function memoryVerdict({ role, firstMiB, lastMiB, riseMiB, mayRiseMiB, mibPerHour, flat, fileMiB }: MemoryTrend): Verdict {
+  const files = fileMiB ? `; files beside it ${short(fileMiB[0])} → ${short(fileMiB[1])}` : '';
   const sign = (value: number) => `${value < 0 ? '−' : '+'}${short(Math.abs(value))}`;
   return {
     what: `memory of ${role}, first to last minute`,
-    measured: `${short(firstMiB)} → ${short(lastMiB)} MiB; line ${sign(riseMiB)} MiB, ${sign(mibPerHour)} an hour`,
+    measured: `${short(firstMiB)} → ${short(lastMiB)} MiB; line ${sign(riseMiB)} MiB, ${sign(mibPerHour)} an hour${files}`,
     goal: `the line rises less than ${short(mayRiseMiB)} MiB`,
     kept: flat,
     mustHold: false,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { startNode } from '@orb/node';
 import { createSigner, type Hex32 } from '@orb/protocol';
+import { setHeapFlags } from '../../packages/cli/src/heap-flags.ts';
 import { childArgument, reportReady } from '../child.ts';
 
 /** What the process is started with. The keys are of this run alone. */
@@ -20,8 +20,7 @@ export interface LightNodesArgument {
  * sandbox is the one that runs inside this process, so that a hundred of them fit on one machine. Their folder is best
  * kept in memory: a hundred computers do not share one disk.
  */
-// As the command does (docs/decisions/0280).
-setFlagsFromString('--no-allocation-site-pretenuring');
+setHeapFlags();
 const { chain, superNodes, gateways, folder, seeds, slots } = childArgument<LightNodesArgument>();
 for (const [index, seed] of seeds.entries()) {
   await startNode(

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import type { Ledger } from '@orb/ledger';
 import { openEmbeddedLedger } from '@orb/ledger/embedded';
 import { WssTransport } from '@orb/link/wss';
 import type { Transaction } from '@orb/protocol';
 import { openDiskStore } from '@orb/store/disk';
 import { createLog, parseSuperNodeConfig, readNetworkFolder } from '@orb/super-node';
+import { setHeapFlags } from '../../packages/cli/src/heap-flags.ts';
 import { assembleSuperNode } from '../../packages/super-node/src/assemble.ts';
 
 /*
@@ -18,8 +18,7 @@ import { assembleSuperNode } from '../../packages/super-node/src/assemble.ts';
  */
 const file = resolve(process.argv[2] ?? '');
 const given = parseSuperNodeConfig(JSON.parse(readFileSync(file, 'utf8')));
-// As the command does (docs/decisions/0280).
-setFlagsFromString('--no-allocation-site-pretenuring');
+setHeapFlags();
 const config = { ...given, folder: resolve(dirname(file), given.folder) };
 const keys = readNetworkFolder(config.folder);
 const ledger = await openEmbeddedLedger({ folder: join(config.folder, 'ledger'), genesis: keys.genesis, ordererKey: keys.orderer! });

@@ -6,13 +6,19 @@ import { SandboxInstance } from './sandbox-instance.ts';
 
 const memoryMiB = 128;
 const restMs = 700;
+/** What a program is started for. */
+type Use = 'cold' | 'warm';
 
 /** JavaScript in Orb's Deno sandbox, behind all its walls. */
 export const denoRuntime: Runtime = {
   id: 'deno',
   name: 'Deno sandbox',
   missing: () => undefined,
-  open: () => openDeno(async () => ({ kind: 'bundle', ...newBundle(), memoryMiB }), { concurrency: 64, streams: true }),
+  open: () => {
+    // A start has to read all of a bundle, a call does not.
+    const program = async (use: Use) => ({ kind: 'bundle' as const, ...newBundle(use === 'cold' ? 'large' : 'small'), memoryMiB });
+    return openDeno(program, { concurrency: 64, streams: true });
+  },
 };
 
 /** WebAssembly in the same sandbox: one call at a time. */
@@ -24,22 +30,22 @@ export const wasmRuntime: Runtime = {
 };
 
 async function openDeno(
-  program: () => Promise<Program>,
+  program: (use: Use) => Promise<Program>,
   terms: { readonly concurrency: number; readonly streams: boolean },
 ): Promise<OpenRuntime> {
   const ready = new DenoSandbox({ spares: 1 });
   const bare = new DenoSandbox({ spares: 0 });
   await Promise.all([ready.probe(), bare.probe()]);
-  const start = async (sandbox: Sandbox) => new SandboxInstance(await sandbox.start(await program()), terms);
+  const start = async (sandbox: Sandbox, use: Use) => new SandboxInstance(await sandbox.start(await program(use)), terms);
   return {
     rest: () => new Promise((resolve) => setTimeout(resolve, restMs)),
     async startCold(from, body) {
-      const instance = await start(from === 'spare' ? ready : bare);
+      const instance = await start(from === 'spare' ? ready : bare, 'cold');
       const answer = await instance.echo(body);
       void instance.stop();
       return answer;
     },
-    startWarm: () => start(ready),
+    startWarm: () => start(ready, 'warm'),
     async close() {
       await Promise.all([ready.close(), bare.close()]);
     },

@@ -24,7 +24,7 @@ export interface RuntimeRound {
   /** Bytes a microsecond, which is MB/s, that the function makes, and that it reads. */
   readonly downloadMBs: number | undefined;
   readonly uploadMBs: number | undefined;
-  /** Of its own: after warm calls, and the most while it streamed. */
+  /** Of its own: a while after warm calls, and the most while it streamed. */
   readonly restMiB: number | undefined;
   readonly streamingMiB: number | undefined;
   /** The most that this process, the host of the instance, had more while it streamed. */
@@ -32,6 +32,8 @@ export interface RuntimeRound {
 }
 
 const inFlight = 16;
+/** From the last call until memory at rest is looked at, milliseconds. */
+const idleMs = 3_500;
 const body = utf8(JSON.stringify({ text: 'x'.repeat(189) }));
 
 /** @throws Error when an answer is wrong */
@@ -73,6 +75,8 @@ async function measureWarm(warm: WarmInstance, { warmMs, streamBytes }: RuntimeO
   await callFor(warm, many, warmMs);
   const one = await callFor(warm, 1, warmMs);
   const together = await callFor(warm, many, warmMs);
+  // An instance gives back what it no longer needs when it has been idle for a while.
+  await new Promise((resolve) => void setTimeout(resolve, idleMs));
   const restMiB = await warm.memoryMiB();
   return {
     warmP50Us: one.quantileUs(0.5),

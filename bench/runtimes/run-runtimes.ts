@@ -1,27 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { startChild, type Child } from '../child.ts';
+import { verdictTable } from '../endurance/verdict.ts';
 import { describeMachine } from '../measure/machine.ts';
-import { spreadOf } from '../measure/statistics.ts';
 import { UsageError } from '../options.ts';
-import { count, short, withRange } from '../report/figures.ts';
 import { conditionsLine, writeBlock } from '../report/performance-page.ts';
-import { terminalTable, type Table } from '../report/table.ts';
+import { terminalTable } from '../report/table.ts';
 import { untilInterrupted } from '../until-interrupted.ts';
 import { startDocker } from './docker-engine.ts';
 import type { RuntimeOptions, RuntimeRound } from './measure-runtime.ts';
 import type { Engines, Runtime } from './runtime.ts';
 import type { RuntimeArgument } from './runtime-process.ts';
+import { runtimeGoals, runtimeTable, type RuntimeFigures } from './runtime-figures.ts';
 import { runtimes } from './runtimes.ts';
-
-/** All rounds of one runtime, or why there are none. */
-interface RuntimeFigures {
-  readonly id: string;
-  readonly name: string;
-  readonly rounds: readonly RuntimeRound[];
-  readonly left?: string;
-  readonly error?: string;
-}
 
 const MiB = 2 ** 20;
 const options = {
@@ -33,10 +24,10 @@ const options = {
 } as const;
 
 const help = [
-  'npm run bench -- runtimes [options]   what it costs to run a function, without any network: 6 minutes',
+  'npm run bench -- runtimes [options]   what it costs to run a function, without any network: 5 minutes',
   '',
   `  --rows LIST   runtimes to measure (default: all): ${runtimes.map(({ id }) => id).join(', ')}`,
-  '  --rounds N    how often each is measured; medians are shown (default: 5)',
+  '  --rounds N    how often each is measured; medians are shown (default: 3)',
   '  --json FILE   write every figure to a file',
   '  --write       write the figures to docs/performance.md',
 ].join('\n');
@@ -46,7 +37,7 @@ export async function runRuntimes(argv: readonly string[]): Promise<number> {
   try {
     const values = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
     if (values.help) return say(help, 0);
-    const rounds = Number(values.rounds ?? '5');
+    const rounds = Number(values.rounds ?? '3');
     if (!Number.isInteger(rounds) || rounds < 1) throw new UsageError('--rounds takes a whole number above 0.');
     const figures = await measureAll(choose(values.rows), rounds);
     return await publish(figures, rounds, values);
@@ -118,57 +109,18 @@ async function measureRounds(child: Child, rounds: number): Promise<Pick<Runtime
   return { rounds: found };
 }
 
-/** The table, from all rounds. */
-function runtimeTable(figures: readonly RuntimeFigures[], rounds: number): Table {
-  const cell = (all: readonly RuntimeRound[], field: keyof RuntimeRound, print: (value: number) => string, scale = 1) => {
-    const values = all.flatMap((round) => (round[field] === undefined ? [] : round[field] / scale));
-    return values.length === 0 ? '–' : withRange(spreadOf(values), print);
-  };
-  return {
-    title: `Runtimes: median of ${rounds} rounds (min–max); 200 bytes echoed, 64 MiB streamed`,
-    columns: [
-      'runtime',
-      'first answer, from a spare ms',
-      'from nothing ms',
-      'warm p50 ms',
-      'p99 ms',
-      'calls/s, 16 in flight',
-      'function makes MB/s',
-      'function reads MB/s',
-      'memory at rest MiB',
-      'while streaming',
-      'host, more',
-    ],
-    rows: figures
-      .filter(({ rounds: all }) => all.length > 0)
-      .map(({ name, rounds: all }) => [
-        name,
-        cell(all, 'fromSpareMs', short),
-        cell(all, 'fromNothingMs', short),
-        cell(all, 'warmP50Us', short, 1_000),
-        cell(all, 'warmP99Us', short, 1_000),
-        cell(all, 'callsPerSecond', count),
-        cell(all, 'downloadMBs', count),
-        cell(all, 'uploadMBs', count),
-        cell(all, 'restMiB', short),
-        cell(all, 'streamingMiB', short),
-        cell(all, 'hostMiB', short),
-      ]),
-  };
-}
-
 async function publish(
   figures: readonly RuntimeFigures[],
   rounds: number,
   { json, write }: { readonly json?: string; readonly write?: boolean },
 ): Promise<number> {
-  const table = runtimeTable(figures, rounds);
+  const tables = [verdictTable('Runtimes: goals', runtimeGoals(figures)), runtimeTable(figures, rounds)];
   const left = figures.flatMap((one) => (one.left === undefined ? [] : `Left out: ${one.name}: ${one.left}.`));
   const date = new Date().toISOString().slice(0, 10);
   const machine = describeMachine();
-  console.log(['', terminalTable(table), ...left].join('\n'));
+  console.log(['', ...tables.map(terminalTable), ...left].join('\n\n'));
   if (json !== undefined) await writeFile(json, `${JSON.stringify({ version: 1, date, machine, runtimes: figures }, null, 2)}\n`);
-  if (write) await writeBlock('runtimes', [table], [conditionsLine(date, machine), ...left]);
+  if (write) await writeBlock('runtimes', tables, [conditionsLine(date, machine), ...left]);
   const failed = figures.filter(({ error }) => error !== undefined);
   if (failed.length === 0) return say('Every answer was right.', 0);
   return say(`Failed:\n${failed.map(({ name, error }) => `${name}: ${error}`).join('\n')}`, 1);

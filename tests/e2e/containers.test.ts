@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { costOf, receiptFromRow, shareOf, utf8 } from '@orb/protocol';
+import { costOf, receiptFromRow, shareOf, utf8, type Manifest } from '@orb/protocol';
 import { startDockerDaemon, whyNoDocker, type DockerDaemon } from '../../packages/sandbox/test/docker-daemon.ts';
 import { guardRegistry } from '../../packages/sandbox/test/guarded-registry.ts';
 import { TestImages, type TestImage } from '../../packages/sandbox/test/test-images.ts';
@@ -131,6 +133,39 @@ describe.skipIf(reason !== undefined)(`images from deploy to payment${reason ? `
     } finally {
       guarded.close();
     }
+  }, 150_000);
+
+  test('a server is asked for its health where deploy says so, and no longer where it takes that back', async () => {
+    const server = `let asked = 0; require('http').createServer((q, s) => s.end(String(q.url === '/well' ? ++asked : asked))).listen(process.env.PORT);`;
+    await images.make(await images.base({ node: true }), {
+      name: 'asked',
+      changes: [`CMD ["node","-e",${JSON.stringify(server)}]`, 'EXPOSE 8080'],
+    });
+    const asked = async () => Number((await network.call('asked')).text);
+    const health = async () => ((await network.orbClient.functions.show('alice/asked')).version!['manifest'] as Manifest).health;
+    await deploy('asked');
+    expect([await asked(), await health()]).toEqual([0, undefined]);
+    await deploy('asked', '--health', '/well', '--health-every', '1s');
+    expect([await asked(), await health()]).toEqual([expect.toSatisfy((times) => times > 0), { path: '/well', everySeconds: 1 }]);
+    await deploy('asked', '--memory', '192');
+    expect([await asked(), await health()]).toEqual([expect.toSatisfy((times) => times > 0), { path: '/well', everySeconds: 1 }]);
+    await deploy('asked', '--no-health');
+    expect([await asked(), await health()]).toEqual([0, undefined]);
+    const job = await network.orb(['deploy', '--image', `${daemon.registry}/test/images:asked`, '--handler', 'job', '--health', '/well']);
+    expect([job.code, job.stderr]).toEqual([2, expect.stringContaining('only the server of an image')]);
+  });
+
+  test('the image of orb init is deployed by its own script, and answers', async () => {
+    const folder = join(network.folder, 'greeter');
+    await network.ok('init', folder, '--template', 'image');
+    const { scripts } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { scripts: { deploy: string } };
+    const lines = (await readFile(join(folder, 'Dockerfile'), 'utf8')).split('\n').filter((line) => /^(EXPOSE|USER|CMD)/.test(line));
+    const layer = await images.base({ node: true, files: { 'app/server.mjs': await readFile(join(folder, 'server.mjs')) } });
+    await images.make(layer, { name: 'greeter', changes: lines });
+    const words = scripts.deploy.replace('$npm_package_config_image', `${daemon.registry}/test/images:greeter`).split(' ').slice(1);
+    await network.ok(...words, '--replicas', '1');
+    expect((await network.call('greeter?name=Ada')).text).toBe('Hello, Ada!\n');
+    expect((await network.orbClient.functions.show('alice/greeter')).version).toMatchObject({ manifest: { health: { path: '/healthz' } } });
   });
 
   test('a new image under the same tag changes nothing until it is deployed', async () => {

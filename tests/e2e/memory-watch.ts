@@ -1,5 +1,6 @@
 import { cpuTimeUs, descendants, memoryUse } from '../../bench/measure/processes.ts';
 import type { Network } from './network.ts';
+import type { OrbProcess } from './orb-process.ts';
 
 const lookEveryMs = 25;
 
@@ -9,14 +10,17 @@ interface Watched {
   peakKiB: number;
 }
 
-/** Looks at the memory of every process of a network (super node, nodes, sandboxes) while something goes on. */
+/** Looks at the memory of every process of a network (super nodes, nodes, sandboxes) while something goes on. */
 export class MemoryWatch {
   readonly #network: Network;
   readonly #processes = new Map<number, Watched>();
+  readonly #others: () => readonly OrbProcess[];
   readonly #timer: NodeJS.Timeout;
 
-  constructor(network: Network) {
+  /** @param others processes beside those that the network knows, with what they have started */
+  constructor(network: Network, others: () => readonly OrbProcess[] = () => []) {
     this.#network = network;
+    this.#others = others;
     this.#look();
     this.#timer = setInterval(() => this.#look(), lookEveryMs);
   }
@@ -24,6 +28,11 @@ export class MemoryWatch {
   /** The most that any one process has grown by, MiB. */
   get growthMiB(): number {
     return Math.max(...[...this.#processes.values()].map(growthOf));
+  }
+
+  /** The same of super node and nodes alone: what functions use is theirs. */
+  get ownGrowthMiB(): number {
+    return Math.max(...[...this.#processes.values()].filter(({ role }) => role !== 'sandbox').map(growthOf));
   }
 
   /** Processor time of all of them so far, milliseconds. */
@@ -52,7 +61,7 @@ export class MemoryWatch {
   }
 
   #pids(): (readonly [role: string, pid: number])[] {
-    const nodes = [...this.#network.nodes.values()].filter(({ running }) => running);
+    const nodes = [...this.#network.nodes.values(), ...this.#others()].filter(({ running }) => running);
     return [
       ['super node', this.#network.superNode.pid],
       ...nodes.flatMap(({ name, pid }) => [[name, pid] as const, ...descendants(pid).map((child) => ['sandbox', child.pid] as const)]),

@@ -108,6 +108,12 @@ export class Network {
     return join(this.superNodeFolder, 'super-node.json');
   }
 
+  /** Words that make a node of a test work on whatever computer it is on. */
+  get nodeSettings(): readonly string[] {
+    // The version before had no settings, and lent every computer.
+    return this.main === orbMain ? anyComputer.flatMap((setting) => ['--set', setting]) : [];
+  }
+
   nodeFolder(label: string): string {
     return join(this.folder, label);
   }
@@ -175,9 +181,7 @@ export class Network {
     env: Readonly<Record<string, string>> = {},
   ): Promise<OrbProcess> {
     const args = ['node', 'start', '--account', 'lender', '--label', label, '--folder', this.nodeFolder(label)];
-    // The version before had no settings, and lent every computer.
-    const settings = this.main === orbMain ? anyComputer : [];
-    args.push(...settings.flatMap((setting) => ['--set', setting]), ...flags, '--json');
+    args.push(...this.nodeSettings, ...flags, '--json');
     const node = this.spawn(`node ${label}`, args, env);
     this.nodes.set(label, node);
     await this.times.measure('node up', async () => {

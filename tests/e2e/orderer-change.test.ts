@@ -146,7 +146,11 @@ test('the old orderer comes back: it is told, gives up what only it has signed, 
   await network.ok('account', 'create', 'dora', '--role', 'developer', '--gateway', firstGateway);
   expect((await new Orb({ url: second.gateway }).accounts.show('dora')).name).toBe('dora');
   expect(await network.ok('ledger', 'orderer', 'show')).toMatchObject({ epoch: 2, ordering: false });
-  const { job } = await network.call('add', { event: { a: 2, b: 3 } });
+  // Its node has dialled in vain for a while, and links again in its own time.
+  const { job } = await until('a call to be answered', async () => {
+    const answer = await network.call('add', { event: { a: 2, b: 3 } });
+    return answer.status === 200 && answer;
+  });
   await network.job(job!);
 });
 
@@ -162,6 +166,23 @@ test('the books balance, every copy is the same ledger, and the proofs of both e
   const exported = join(network.folder, 'both.ndjson');
   const { height } = await network.ok<{ height: number }>('ledger', 'export', exported, '--gateway', firstGateway);
   expect(await network.ok('ledger', 'restore', exported, '--folder', join(network.folder, 'restored'))).toMatchObject({ height });
+});
+
+test('an orderer that will not stop: it obeys nobody but its owner; peers that halt make nothing more of it final, though it goes on', async () => {
+  const strangers = await network.orb(['ledger', 'orderer', 'halt', '--account', 'ann', '--gateway', second.gateway]);
+  expect([strangers.code === 0, strangers.stderr]).toEqual([false, expect.stringContaining('obeys the account that it belongs to')]);
+  expect((await new Orb({ url: second.gateway }).ledger.orderer())?.halted).toBe(false);
+  for (const name of ['ann', 'bea']) {
+    const gateway = ['--gateway', peerUrl(name)];
+    expect(await network.ok('ledger', 'orderer', 'halt', '--account', name, ...gateway)).toMatchObject({ halted: false, ordering: false });
+  }
+  const { left } = JSON.parse(await readFile(join(network.folder, 'peer-ann', 'cosigned.json'), 'utf8')) as { left: Json };
+  expect(left).toMatchObject({ epoch: 3 });
+  const before = (await new Orb({ url: second.gateway }).ledger.finality())!.final!;
+  await paidJob();
+  const after = (await new Orb({ url: second.gateway }).ledger.finality())!;
+  expect(after.final).toBe(before);
+  expect(after.head).toBeGreaterThan(before);
 });
 
 test('planned: the orderer stops first, and nothing is given up; a peer that is killed in between promises still', async () => {

@@ -83,4 +83,11 @@ describe.runIf(await hasPreviousVersion())(`a network upgraded process by proces
     expect((await network.call('vault', { event: null })).json).toBe('a value');
     await until('calls at the other to find it too', async () => (await second.call('vault', { event: null })).json === 'a value');
   });
+
+  test('and settlements that are signed by their hash: both super nodes take them, and the books are whole', async () => {
+    await network.ok('ledger', 'vote', '--set', 'rules=4', '--treasury', network.superNodeFolder);
+    await answeredBy(['ant', 'bee']);
+    await answeredBy(['ant', 'bee'], second);
+    await checkBooks(network);
+  });
 });

@@ -55,7 +55,7 @@ export class SecondSuperNode {
   async startNode(label: string, flags: readonly string[] = ['--memory', '2048', '--slots', '64']): Promise<OrbProcess> {
     const folder = this.#network.nodeFolder(label);
     const which = ['--gateway', this.gateway, '--super-nodes', '1', '--account', 'lender', '--label', label, '--folder', folder];
-    const node = this.#network.spawn(`node ${label}`, ['node', 'start', ...which, ...flags, '--json']);
+    const node = this.#network.spawn(`node ${label}`, ['node', 'start', ...which, ...this.#network.nodeSettings, ...flags, '--json']);
     await node.ready();
     await this.linked(label);
     return node;

@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createUnsealer } from '@orb/protocol/sealed-box';
+import { newKey, Orb, type DeploySecrets } from '@orb/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Network, type Deployed } from './network.ts';
 import { SecondSuperNode } from './second-super-node.ts';
@@ -194,6 +195,51 @@ test('who is taken off the list gets no more calls; a node is listed by its id',
   expect((await call()).status).toBe(503);
   await network.ok('secrets', 'sync', 'vault', '--isolation', 'any', '--provider', 'lender');
   await until('the function to answer', async () => (await call()).status === 200);
+});
+
+test('orb dev names them too, and a value that is put while it runs is there at the next call', async () => {
+  const file = await network.write('daily.ts', source);
+  const early = await network.orb(['dev', file, '--secrets', 'API_KEY']);
+  expect([early.code === 0, early.stderr]).toEqual([false, expect.stringContaining('orb secrets put alice/daily API_KEY')]);
+  await put(first, 'alice/daily', 'API_KEY', '--provider', 'lender');
+  const dev = network.watch('orb dev', ['dev', file, '--secrets', 'API_KEY', '--json']);
+  await dev.ready();
+  expect((await call('daily')).json).toEqual({ API_KEY: first });
+  await put(second, 'alice/daily', 'API_KEY');
+  expect((await call('daily')).json).toEqual({ API_KEY: second });
+  // What is said once holds at each save.
+  await network.write('daily.ts', 'export default (input, ctx) => Object.keys(ctx.env);');
+  await dev.said(/"deployed"[^]*"deployed"/);
+  expect((await call('daily')).json).toEqual(['API_KEY']);
+  expect(await dev.end('SIGINT')).toMatchObject({ code: 0 });
+});
+
+test('a program that deploys with the SDK seals them, for the nodes that it lists and no other', async () => {
+  const { signer } = newKey();
+  const orb = new Orb({ url: network.gateway, account: { signer } });
+  await orb.accounts.fund((await orb.accounts.create('ada', signer, ['developer'])).id);
+  const keys = { control: newKey().signer, recovery: newKey().signer };
+  const deployWith = (secrets: DeploySecrets) =>
+    orb.deploy({ name: 'sealed', code: source, keys, manifest: { replicas: 2 }, budgetUnits: 2_000_000_000n, secrets });
+  const values = { API_KEY: first };
+  // By default her own nodes, of which there are none.
+  await expect(deployWith({ values })).rejects.toMatchObject({ code: 'no-node-fits', hint: expect.stringMatching(/providers or nodes/) });
+  const [ant, bee, cat] = [await idOf('ant'), await idOf('bee'), await idOf('cat')];
+  const { secrets, replicas } = await deployWith({ values, providers: ['lender'] });
+  expect({ ...secrets, nodes: secrets!.nodes.toSorted() }).toEqual({ number: 1, nodes: [ant, cat].toSorted() });
+  expect(replicas).toEqual({ ready: 2, wanted: 2 });
+  const answers = async () => {
+    const calls = await Promise.all(Array.from({ length: 12 }, () => orb.call('ada/sealed', null)));
+    return [new Set(calls.map(({ info }) => info.node)), calls.map(({ output }) => output)];
+  };
+  expect(await answers()).toEqual([new Set([ant, cat]), Array(12).fill({ API_KEY: first })]);
+  // All of them are new, and the node that is listed no more has none.
+  expect((await deployWith({ values: { API_KEY: second }, nodes: [cat] })).secrets).toEqual({ number: 2, nodes: [cat] });
+  expect(await answers()).toEqual([new Set([cat]), Array(12).fill({ API_KEY: second })]);
+  const narrow = { providers: ['lender', 'rival'], isolation: 'vm' as const };
+  await expect(deployWith({ values, ...narrow })).rejects.toMatchObject({ code: 'no-node-fits' });
+  const open = await deployWith({ values: { API_KEY: second }, providers: [], isolation: 'process' });
+  expect(open.secrets!.nodes.toSorted()).toEqual([ant, bee, cat].toSorted());
 });
 
 test('at a second super node its own nodes get them, and calls there find one', async () => {

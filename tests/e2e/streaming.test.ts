@@ -4,6 +4,7 @@ import type { ReceiptRow, TicketRow } from '@orb/protocol';
 import { streamBody } from '@orb/sdk';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { descendants } from '../../bench/measure/processes.ts';
+import { blocks } from './blocks.ts';
 import { checkBooks, settled, settledJobs } from './books.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { Network } from './network.ts';
@@ -56,15 +57,6 @@ beforeAll(async () => {
 afterAll(() => network?.stop());
 
 const url = (path: string) => `${network.gateway}/fn/alice/flow${path}`;
-
-/** The bytes that /make makes, and what a caller sends up. */
-function* blocks(bytes: number): Generator<Uint8Array> {
-  for (let at = 0, i = 0; at < bytes; at += 65_536, i++) {
-    const block = Buffer.alloc(Math.min(65_536, bytes - at), 7);
-    block.writeUInt32BE(i);
-    yield block;
-  }
-}
 
 async function hashOf(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<{ bytes: number; sha256: string }> {
   const hash = createHash('sha256');

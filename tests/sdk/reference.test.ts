@@ -21,7 +21,7 @@ describe('the examples on it', () => {
     await network.ok('fund', 'demo');
     for (const [name, source] of Object.entries(functions))
       await network.ok('deploy', await network.write(`${name}.ts`, source), '--account', 'demo', '--replicas', '1');
-  });
+  }, 120_000);
   afterAll(() => network?.stop());
 
   test('are there', () => expect(examples.length).toBeGreaterThanOrEqual(9));

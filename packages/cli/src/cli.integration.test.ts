@@ -121,6 +121,7 @@ test('deploy puts function, allowance and code where they belong, and says where
     maxPerCall: String(2_000n * 256n * limits.rate.default),
   });
   for (const secret of await secretsUnder(home)) expect(deployed.stdout + deployed.stderr).not.toContain(secret);
+  expect((await orb('allowance show')).stdout).toMatch(/^functions .*\nalice\/greet-me /);
 });
 
 test('deploying unchanged source again changes nothing; changed source is a new version under the same function', async () => {
@@ -152,6 +153,16 @@ test('revert and decommission act by the client secret, and a freed name starts 
   expect(anew.id).not.toBe(second.id);
 });
 
+test('revert goes to the version before the one that answers, where there is one', async () => {
+  await readyAccount();
+  await source('hello.js', 'export default () => 1;');
+  expect(await orb('deploy hello.js')).toMatchObject({ code: 0 });
+  await source('hello.js', 'export default () => 2;');
+  expect(await orb('deploy hello.js')).toMatchObject({ code: 0 });
+  expect(await orb('revert hello')).toMatchObject({ code: 0, stdout: expect.stringContaining('runs version 1 again') });
+  expect(await orb('revert hello')).toMatchObject({ code: 5, stderr: expect.stringContaining('orb versions alice/hello') });
+});
+
 test('a function that this machine has no client secret for is a taken name, exit 6', async () => {
   await readyAccount();
   const file = await source('hello.js', 'export default () => 1;');
@@ -179,6 +190,15 @@ test('bad source, missing import, too large a bundle, no funds, too small a budg
   expect(await orb(`deploy ${good}`)).toMatchObject({ code: 10, stderr: expect.stringContaining('Nobody seeds alice/good') });
 });
 
+test('a folder, and a source that exports nothing to call, are refused before anything is changed', async () => {
+  await readyAccount();
+  expect(await orb('deploy .')).toMatchObject({ code: 7, stderr: expect.stringMatching(/is a folder[\s\S]*index\.ts/) });
+  const silent = await source('silent.ts', 'export const answer = 42;');
+  expect(await orb(`deploy ${silent}`)).toMatchObject({ code: 7, stderr: expect.stringMatching(/it exports answer[\s\S]*--handler/) });
+  expect(await orb(`deploy ${silent} --handler reply`)).toMatchObject({ code: 7, stderr: expect.stringContaining('no export reply') });
+  expect((await gateway.ledger.range('function/')).length).toBe(0);
+});
+
 test('call sends JSON as an event, prints the bytes of the output as they are, and times with --verbose', async () => {
   gateway.answerCall = ({ request, body }) => {
     expect(request.headers['orb-mode']).toBe('event');
@@ -198,6 +218,24 @@ test('call sends JSON as an event, prints the bytes of the output as they are, a
   expect((await orb('call alice/echo --file blob')).bytes).toEqual(every);
   const words = await orb('call alice/echo --data {"a":1} --verbose');
   expect(words).toMatchObject({ code: 0, stdout: '{"a":1}', stderr: expect.stringMatching(/job cd34-1[\s\S]*prc 1\.5 ms · run 2\.25 ms/) });
+});
+
+test('words that are no JSON go as text, bytes of a file as bytes, and a slip in JSON is told before anything is sent', async () => {
+  const types: unknown[] = [];
+  gateway.answerCall = ({ request, body }) => {
+    types.push([request.headers['content-type'], Buffer.from(body).toString()]);
+    return { json: null };
+  };
+  await writeFile(join(folder.path, 'words'), 'words');
+  for (const input of ['words', '--data words', '--file words', '{"a":1}'])
+    expect(await orb(`call alice/echo ${input}`)).toMatchObject({ code: 0 });
+  const text = ['text/plain; charset=utf-8', 'words'];
+  expect(types).toEqual([text, text, ['application/octet-stream', 'words'], ['application/json', '{"a":1}']]);
+  expect(await orb(`call alice/echo {name:"Ada"}`)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/not JSON[\s\S]*single quotes/),
+  });
+  expect(types).toHaveLength(4);
 });
 
 test('call with a method, path or header is a web request', async () => {
@@ -234,6 +272,8 @@ test('what a function or network says went wrong decides the exit code, and its 
 test('an unknown command, option or wrong number is exit 2 with a suggestion; no super node is exit 11', async () => {
   expect(await orb('depoly x.ts')).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean deploy?') });
   expect(await orb('status --jsno')).toMatchObject({ code: 2, stderr: expect.stringContaining('--json') });
+  expect(await orb('allowance list')).toMatchObject({ code: 2, stderr: expect.stringContaining('orb allowance --help') });
+  expect(await orb('deploy x.ts --timeout 5')).toMatchObject({ code: 2, stderr: expect.stringMatching(/5s for seconds/) });
   expect(await orb('ledger block minus')).toMatchObject({ code: 2, stderr: expect.stringContaining('whole number') });
   expect(await orb('call nonsense')).toMatchObject({ code: 2, stderr: expect.stringContaining('OWNER/NAME') });
   const dead = await runOrb(['status'], { home, gateway: 'http://127.0.0.1:9' });

@@ -148,14 +148,28 @@ export async function changeNodeRegistry(folder: string, host: string, login: Re
   return (await import('@orb/node')).changeRegistry(folder, host, login);
 }
 
+/** Which machine is looked at: this one as it is, unless something else is said. */
+export interface ExaminedMachine {
+  /** As Node names it; another than this computer's own is for tests. */
+  readonly platform?: NodeJS.Platform;
+  /** The engine's runtime for container images. @default the engine's own */
+  readonly containerRuntime?: string;
+}
+
 /** What this computer can enforce around strangers' code, found by trying it. */
-export async function probeSandbox(): Promise<SandboxReport> {
+export async function probeSandbox({
+  platform = process.platform,
+  containerRuntime: runtime,
+}: ExaminedMachine = {}): Promise<SandboxReport> {
   const [{ SandboxByKind }, { DenoSandbox }, { ContainerSandbox }] = await Promise.all([
     import('@orb/sandbox'),
     import('@orb/sandbox/deno'),
     import('@orb/sandbox/container'),
   ]);
-  const sandbox = new SandboxByKind({ bundle: new DenoSandbox(), image: new ContainerSandbox({ owner: 'doctor', spares: 0 }) });
+  const sandbox = new SandboxByKind({
+    bundle: new DenoSandbox({ platform }),
+    image: new ContainerSandbox({ owner: 'doctor', spares: 0, ...(runtime !== undefined && { runtime }) }),
+  });
   try {
     return await sandbox.probe();
   } finally {
@@ -171,13 +185,14 @@ export interface NodeExamination {
   readonly around: readonly MachineFact[];
 }
 
-export async function examineNodeMachine(): Promise<NodeExamination> {
+/** @throws OrbError `sandbox-failed` when no engine for bundles is here */
+export async function examineNodeMachine(machine: ExaminedMachine = {}): Promise<NodeExamination> {
   const [{ machineFacts }, { describeEngine }, { lookAroundOnce }] = await Promise.all([
     import('@orb/sandbox'),
     import('@orb/sandbox/container'),
     import('@orb/node'),
   ]);
-  const report = await probeSandbox();
-  const [facts, engine, around] = await Promise.all([machineFacts(), describeEngine(), lookAroundOnce()]);
+  const report = await probeSandbox(machine);
+  const [facts, engine, around] = await Promise.all([machineFacts(machine), describeEngine(), lookAroundOnce()]);
   return { report, facts: [...facts, ...engine], around };
 }

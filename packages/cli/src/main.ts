@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { setFlagsFromString } from 'node:v8';
-import { run } from './run.ts';
+import { fittingThreads } from './fitting-threads.ts';
+import { setHeapFlags } from './heap-flags.ts';
 
 /** Aborts when the person, the system or a closed terminal asks to stop. */
 function watchSignals(): AbortSignal {
@@ -18,14 +19,22 @@ function watchSignals(): AbortSignal {
   return stop.signal;
 }
 
-// V8 would put the objects of a call straight among the old ones, because some of them once grew old; there each keeps
-// all that it points to alive until a full collection (docs/decisions/0280).
-setFlagsFromString('--no-allocation-site-pretenuring');
+const { execArgv, execPath, argv } = process;
+const nodeArgs = [...execArgv, process.env['NODE_OPTIONS'] ?? ''];
+const threads = fittingThreads({ args: argv.slice(2), nodeArgs, cores: availableParallelism() });
+// The same process goes on with it: only a new program's command line says how many threads V8 has.
+if (threads !== undefined && process.platform !== 'win32') {
+  process.execve?.(execPath, [execPath, threads, ...execArgv, ...argv.slice(1)], process.env);
+}
+
+setHeapFlags();
 
 // A reader that has gone (`orb … | head`) is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
+// All else is read only now: a server's start would read it twice.
+const { run } = await import('./run.ts');
 const { stdin, stdout, stderr, env } = process;
-process.exitCode = await run({ argv: process.argv.slice(2), signal: watchSignals() }, { stdin, stdout, stderr, env });
+process.exitCode = await run({ argv: argv.slice(2), signal: watchSignals() }, { stdin, stdout, stderr, env });
 // Open sockets and timers of a finished command hold nobody up.
 stdout.write('', () => process.exit());

@@ -38,7 +38,7 @@ function prepare(command: Command, terminal: Terminal): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => void terminal.streams.stdout.write(text),
     writeErr: (text) => void terminal.streams.stderr.write(text),
-    outputError: (text, write) => write(usageError(text, noteStyle)),
+    outputError: (text, write) => write(usageError(text, noteStyle, command)),
   });
   command.configureHelp({
     showGlobalOptions: true,
@@ -50,13 +50,18 @@ function prepare(command: Command, terminal: Terminal): void {
 }
 
 /** Commander's words in our form: what in one line, what to do next in another. */
-function usageError(text: string, style: Style): string {
+function usageError(text: string, style: Style, command: Command): string {
   const [what = '', ...rest] = text
     .replace(/^error: /, '')
     .trim()
     .split('\n');
-  const hint = rest.join(' ').replace(/^\((.*)\)$/, '$1') || 'See: orb help';
+  const hint = rest.join(' ').replace(/^\((.*)\)$/, '$1') || `See: ${wordsOf(command)} --help`;
   return `${style.bad('✗')} ${what.charAt(0).toUpperCase()}${what.slice(1)}\n  ${style.quiet(hint)}\n`;
+}
+
+/** `orb allowance open` */
+function wordsOf(command: Command): string {
+  return command.parent ? `${wordsOf(command.parent)} ${command.name()}` : command.name();
 }
 
 /** Asking for help or the version is no failure; anything else that Commander refuses is the command line's fault. */

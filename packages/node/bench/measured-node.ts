@@ -9,8 +9,9 @@ interface NodeArguments {
   readonly key: string;
 }
 
-// As the command does (docs/decisions/0280).
-setFlagsFromString('--no-allocation-site-pretenuring');
+// As the command does (docs/decisions/0280, 0315).
+for (const flag of ['--no-allocation-site-pretenuring', '--heap-growing-percent=100', '--semi-space-growth-factor=4'])
+  setFlagsFromString(flag);
 const { folder, address, key } = JSON.parse(process.env['ORB_BENCH_NODE']!) as NodeArguments;
 const node = await startNode({
   dataFolder: folder,

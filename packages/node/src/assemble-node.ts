@@ -121,6 +121,7 @@ async function putTogether(config: CheckedNodeConfig, on: NodeFoundations, close
       prepare: async (program) => engines.sandbox.prepare?.(program),
       fetching,
       onRefused: (name, words) => tally.refusedSeed(name, words),
+      onGone: (seeded) => instances.forget(seeded),
     },
   );
   const desk = new JobDesk({}, { lending, shelf, secrets, tally, nowUs, nowMs });

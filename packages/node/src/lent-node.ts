@@ -1,6 +1,7 @@
 import type { IncomingCall, Link, LinkHandler, OutgoingAnswer } from '@orb/link';
 import {
   asOrbError,
+  encodeReplicas,
   hex32,
   isOrbError,
   offerAnswerSchema,
@@ -82,8 +83,8 @@ export class LentNode implements LinkHandler {
   /** What is offered now. */
   offer(account: SuperNodeAccount): Offer {
     const { lending, shelf } = this.#d;
-    const seeds = Array.from(shelf.versions, ({ version }) => version);
-    return makeOffer(this.#d.facts(), lending, { seeds, secrets: this.#d.secrets?.numbers }, account.book.lastBatch);
+    const versions = Array.from(shelf.versions, ({ version }) => version);
+    return makeOffer(this.#d.facts(), lending, { versions, secrets: this.#d.secrets?.numbers }, account.book.lastBatch);
   }
 
   /** A link is up: offers what this node has, and then the roots that are not settled. */
@@ -171,7 +172,8 @@ export class LentNode implements LinkHandler {
   async #sendOffer(session: LinkSession): Promise<void> {
     try {
       const sentMs = this.#d.nowMs();
-      const answer = await session.link.call('offer', this.offer(session.account));
+      const replicas = encodeReplicas(Array.from(this.#d.shelf.versions, ({ replica }) => replica));
+      const answer = await session.link.call('offer', this.offer(session.account), replicas);
       const { settledBatch, timeMs } = parseWith(offerAnswerSchema, answer.header, 'offer answer');
       session.clockAheadMs = Math.round((sentMs + this.#d.nowMs()) / 2 - timeMs);
       session.openRoots(settledBatch);

@@ -1,7 +1,9 @@
 import type { IncomingCall, Link, LinkAnswer, LinkListener, LinkTransport, OutgoingAnswer } from '@orb/link';
 import {
   createSigner,
+  decodeReplicas,
   functionId,
+  limits,
   nodeId,
   offerSchema,
   parseManifest,
@@ -102,6 +104,8 @@ export class ScriptedSuperNode {
   readonly signer: Signer;
   readonly node: Signer;
   readonly offers: Offer[] = [];
+  /** What the newest offer lists. */
+  replicas: string[] = [];
   readonly roots: SignedRoot[] = [];
   readonly notices: [string, unknown][] = [];
   /** Rows by batch and index, as they came in trailers. */
@@ -239,9 +243,11 @@ export class ScriptedSuperNode {
     rows[index] = receiptText(ticket, receipt);
   }
 
-  async #answer({ method, header }: IncomingCall): Promise<OutgoingAnswer> {
+  async #answer({ method, header, body: listed }: IncomingCall): Promise<OutgoingAnswer> {
     if (method === 'offer') {
-      this.offers.push(offerSchema.parse(header));
+      const offer = offerSchema.parse(header);
+      this.replicas = decodeReplicas(await listed.bytes(32 * limits.nodeReplicas), offer.replicas!);
+      this.offers.push(offer);
       this.#check();
       return { header: { settledBatch: this.settledBatch, timeMs: Date.now() } };
     }

@@ -100,11 +100,13 @@ export const labels = {
   ordererChange: 'orb/orderer-change/1',
   presence: 'orb/presence/1',
   receipts: 'orb/receipts/1',
+  replica: 'orb/replica/1',
   results: 'orb/results/1',
   secrets: 'orb/secrets/1',
   superNode: 'orb/super-node/1',
   tickets: 'orb/tickets/1',
   transaction: 'orb/transaction/1',
+  transactionId: 'orb/transaction-id/1',
 } as const;
 
 /** One of {@link labels}. */

@@ -52,6 +52,23 @@ describe('ids', () => {
     }
   });
 
+  test('an id of 32 or 64 lower-case hexadecimal digits, and nothing like it', () => {
+    const pattern = /^[0-9a-f]*$/;
+    const nearly = fc.tuple(hex32, fc.nat(63), fc.string({ unit: 'binary', minLength: 1, maxLength: 1 }));
+    fc.assert(
+      fc.property(nearly, fc.constantFrom(32, 64), ([hex, at, unit], length) => {
+        const text = (hex.slice(0, at) + unit + hex.slice(at + 1)).slice(0, length);
+        expect(isHex16(text)).toBe(text.length === 32 && pattern.test(text));
+        expect(isHex32(text)).toBe(text.length === 64 && pattern.test(text));
+      }),
+      { numRuns: 1_000 },
+    );
+    const [short, long] = ['0a'.repeat(16), '9f'.repeat(32)];
+    expect([isHex16(short), isHex32(long), isHex32(short), isHex16(long)]).toEqual([true, true, false, false]);
+    for (const text of [`${short}\n`, ` ${short}`, short.toUpperCase(), `${short.slice(1)}\u0130`, [short], 32])
+      expect(isHex16(text)).toBe(false);
+  });
+
   test('names fit into a host name and an address, and look like one thing only', () => {
     for (const name of ['abc', 'a-b', 'a1-2b', 'a'.repeat(39)]) expect(isAccountName(name), name).toBe(true);
     for (const name of ['', 'ab', 'Abc', '1ab', '-ab', 'ab-', 'a--b', 'a_b', 'äbc', 'аbc', 'abc\n', 'a'.repeat(40), '__proto__'])

@@ -32,6 +32,7 @@ export * from './parameters.ts';
 export * from './peer-messages.ts';
 export * from './plain-text.ts';
 export * from './records.ts';
+export * from './replicas.ts';
 export * from './root.ts';
 export * from './row-proof.ts';
 export * from './run-messages.ts';

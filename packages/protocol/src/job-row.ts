@@ -99,7 +99,6 @@ const acknowledgementFields = [
   microseconds('rspUs'),
   instant('doneAtMs'),
 ];
-const jobFields = ['ticket', 'receipt', 'acknowledgement'] as const;
 
 interface Fault {
   readonly path: readonly (string | number)[];
@@ -121,14 +120,16 @@ function receiptFault(value: unknown): Fault | undefined {
 }
 
 function jobFault(value: unknown): Fault | undefined {
-  if (!Array.isArray(value) || value.length !== jobFields.length)
-    return { path: [], message: 'must be [ticket, receipt, acknowledgement]' };
-  const faults = [rowFault(value[0], ticketFields), receiptFault(value[1]), rowFault(value[2], acknowledgementFields)];
-  for (const [i, name] of jobFields.entries()) {
-    const fault = faults[i];
-    if (fault) return { path: [name, ...fault.path], message: fault.message };
-  }
-  return undefined;
+  if (!Array.isArray(value) || value.length !== 3) return { path: [], message: 'must be [ticket, receipt, acknowledgement]' };
+  return (
+    below('ticket', rowFault(value[0], ticketFields)) ??
+    below('receipt', receiptFault(value[1])) ??
+    below('acknowledgement', rowFault(value[2], acknowledgementFields))
+  );
+}
+
+function below(name: string, fault: Fault | undefined): Fault | undefined {
+  return fault && { path: [name, ...fault.path], message: fault.message };
 }
 
 function rowSchema<Row>(faultOf: (value: unknown) => Fault | undefined): z.ZodType<Row> {

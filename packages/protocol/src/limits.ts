@@ -38,8 +38,13 @@ export const limits = {
   /** Changes of the orderer that a job's proof may go over. */
   ordererChanges: 256,
   functionsPerAllowance: 64,
-  /** Versions that one super node tells others it has seeders for: a list of about a megabyte. */
-  presenceVersions: 30_000,
+  /** Replicas and versions that one super node tells others it has seeders for: a list of about a megabyte. */
+  presenceEntries: 30_000,
+  /** Versions that one node holds, and how many of them may need secrets: those stand in its offer whole. */
+  nodeReplicas: 4_000,
+  nodeSecretReplicas: 400,
+  /** Versions of one function that a node holds: eight may share its calls, and as many are there to go back to. */
+  nodeFunctionVersions: 16,
   /** How far behind the newest ticket of an allowance a node still takes one: the width of its replay guard. */
   ticketWindow: 65_536,
   /** The longest interval that a job's row can state: ten times the longest time limit. */

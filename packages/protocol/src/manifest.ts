@@ -99,6 +99,14 @@ export const manifestSchema = z.strictObject({
   secrets: listOf(secretName, 0, limits.secrets).default([]),
   /** Its environment, for everybody to read. Left out when there is none: versions without it are older than the field. */
   env: environment.exactOptional(),
+  /** A path that answers 2xx or 3xx while an image's server is well. Left out where the image's own label counts, or nothing. */
+  health: z
+    .strictObject({
+      path: z.string().regex(/^\/[!-~]{0,199}$/, 'must be a path of at most 200 printable ASCII characters'),
+      /** How often it is asked while there are calls, seconds. */
+      everySeconds: z.int().min(1).max(300).default(10),
+    })
+    .exactOptional(),
   /** Where results of asynchronous calls are kept. */
   resultStore: z.enum(['super-node']).default('super-node'),
 });
@@ -170,6 +178,12 @@ export function versionId(manifest: Manifest): VersionId {
   return sha256(canonical(manifest as Json));
 }
 
+/** The least rules of a ledger (parameters.ts) that allow such a version. */
+export function rulesFor({ secrets, health }: Pick<Manifest, 'secrets' | 'health'>): number {
+  if (health) return 3;
+  return secrets.length > 0 ? 2 : 1;
+}
+
 /** What runs each kind. */
 const runtimeOf = { bundle: 'deno-2', image: 'container', wasm: 'wasi-1' } as const;
 
@@ -180,6 +194,8 @@ function checkConsistency(manifest: Manifest): void {
   };
   if ((kind === 'image') !== (image !== null)) refuse('manifest.image: must be given exactly when kind is image');
   if (kind === 'image') checkImage(manifest, refuse);
+  if (manifest.health && (kind !== 'image' || manifest.handler !== 'http'))
+    refuse('manifest.health: only the server of an image, handler http, has one');
   if (kind === 'wasm' && manifest.concurrency !== 1)
     refuse('manifest.concurrency: must be 1 when kind is wasm, which runs one call at a time');
   if (manifest.env) checkEnvironment(manifest, refuse);

@@ -10,7 +10,7 @@ import { hex32, hex64, jobIdText, labelsRecord, rate, sequence } from './schema.
  * JSON objects; bodies are bytes.
  *
  *   node → super node
- *     call   offer      Offer                → OfferAnswer            when the link opens, and at each change
+ *     call   offer      Offer + replica ids  → OfferAnswer            when the link opens, and at each change
  *     call   fetch-code { sha256 }           → {} + the code
  *     call   call       NestedCallRequest + body → RunAnswer + body   a function that it runs calls another
  *     notice setting-up { job }              the job waits for a cold start: not started yet, safe to try elsewhere
@@ -47,8 +47,10 @@ export const offerSchema = z.object({
   labels: labelsRecord,
   /** False while its owner has paused it: it finishes what it has and takes nothing new. */
   accepting: z.boolean(),
-  /** Version ids that it holds, ready to run. */
+  /** Version ids that it holds, ready to run, for super nodes of the version before: so many as have room here. */
   seeds: z.array(hex32).max(10_000),
+  /** How many replicas it holds; their ids are the body. Left out by nodes of the version before. */
+  replicas: z.int().min(0).max(limits.nodeReplicas).optional(),
   /** Number of the last receipts root it has signed for this super node. */
   lastBatch: z.int().min(0),
   /** What of the network its owner allows to functions. Left out for nothing. */

@@ -52,6 +52,17 @@ describe('money', () => {
     );
   });
 
+  test('cost is billed milliseconds × memory × rate, exactly', () => {
+    const runUs = fc.integer({ min: 0, max: limits.jobMicroseconds });
+    const memory = fc.integer({ min: limits.memoryMiB.min, max: limits.memoryMiB.max });
+    fc.assert(
+      fc.property(runUs, memory, fc.bigInt({ min: 0n, max: limits.rate.max }), (run, memoryMiB, rate) => {
+        expect(costOf(run, memoryMiB, rate)).toBe(BigInt(billedMs(run)) * BigInt(memoryMiB) * rate);
+      }),
+    );
+    expect(Number.isSafeInteger(billedMs(limits.jobMicroseconds) * limits.memoryMiB.max)).toBe(true);
+  });
+
   test('the dearest possible job costs far less than can exist', () => {
     expect(costOf(limits.jobMicroseconds, limits.memoryMiB.max, limits.rate.max) * 1000n).toBeLessThan(maxUnits);
   });

@@ -51,7 +51,8 @@ export function billedMs(runUs: number): number {
 
 /** Cost in base units: billed milliseconds × the manifest's memory limit in MiB × the rate per MiB·ms. */
 export function costOf(runUs: number, memoryMiB: number, rate: bigint): bigint {
-  return BigInt(billedMs(runUs)) * BigInt(memoryMiB) * rate;
+  // Far below what a number holds exactly (limits.jobMicroseconds, limits.memoryMiB), and one BigInt less.
+  return BigInt(billedMs(runUs) * memoryMiB) * rate;
 }
 
 /** Basis points in the whole. */

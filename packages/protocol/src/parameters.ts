@@ -10,9 +10,10 @@ const delayMs = z
 
 /**
  * What the rules of a ledger allow, by their number. Whoever follows a ledger must know its rules: peers raise the number once
- * every process of the network is new enough. 1: what version 1 of the formats began with. 2: versions that need secrets.
+ * every process of the network is new enough. 1: what version 1 of the formats began with. 2: versions that need secrets. 3: versions
+ * that name a check of their server's health. 4: settlements whose signatures cover their id, not their text (docs/decisions/0326).
  */
-export const newestRules = 2;
+export const newestRules = 4;
 
 /** Rules and prices of a network; immutable, a change makes the next version. */
 export const parametersSchema = z.strictObject({

@@ -78,7 +78,7 @@ describe('a list of versions', () => {
   });
 
   test('never has more versions than the limit', () => {
-    const many = new Map(Array.from({ length: limits.presenceVersions + 5 }, (_, i) => [sha256(`${i}`), 1] as const));
-    expect(decodeSeeds(encodeSeeds(many), sha256(encodeSeeds(many))).size).toBe(limits.presenceVersions);
+    const many = new Map(Array.from({ length: limits.presenceEntries + 5 }, (_, i) => [sha256(`${i}`), 1] as const));
+    expect(decodeSeeds(encodeSeeds(many), sha256(encodeSeeds(many))).size).toBe(limits.presenceEntries);
   });
 });

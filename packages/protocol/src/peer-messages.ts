@@ -3,7 +3,7 @@ import { sha256, verify, type Hex32, type Hex64, type Signer } from '#crypto';
 import { fromHex, toHex } from './bytes.ts';
 import { labels, statement, type Json } from './canonical.ts';
 import { OrbError } from './errors.ts';
-import type { ChainId, VersionId } from './ids.ts';
+import type { ChainId } from './ids.ts';
 import { receiptRowSchema, ticketRowSchema } from './job-row.ts';
 import { limits } from './limits.ts';
 import { callerSchema, runAnswerSchema, runRequestSchema, runTrailerSchema } from './messages.ts';
@@ -37,8 +37,13 @@ export const presenceSchema = z.looseObject({
   waiting: count,
   /** Smoothed time from dispatch to answer over its nodes, whole milliseconds; null before the first job. */
   answerMs: count.nullable(),
-  /** SHA-256 of the {@link encodeSeeds} list of versions that it has ready seeders for. */
+  /** SHA-256 of the {@link encodeSeeds} list of what it has ready seeders for. */
   seeds: hex32,
+  /**
+   * How many of the list are ids of replicas; the others are those of their versions, for super nodes of the version
+   * before. Left out by these: they list versions alone.
+   */
+  replicas: count.optional(),
 });
 /** A presence as read. */
 export type Presence = z.output<typeof presenceSchema>;
@@ -80,37 +85,37 @@ export function checkPresence({ presence, signature }: SignedPresence, { chain, 
   if (!verify(key, presenceBytes(presence), signature as Hex64)) throw wrong('is not signed by its super node');
 }
 
-/** Bytes of one entry: the version id, then the number of seeders, big-endian. */
+/** Bytes of one entry: the id, then the number of seeders, big-endian. */
 const entryBytes = 34;
 const maxSeeders = 0xffff;
 /** The longest list there can be. */
-export const presenceListBytes = entryBytes * limits.presenceVersions;
+export const presenceListBytes = entryBytes * limits.presenceEntries;
 
-/** Versions with their ready seeders as bytes, ascending by id; of more than fit, the first are taken. */
-export function encodeSeeds(seeds: ReadonlyMap<VersionId, number>): Uint8Array {
-  const versions = [...seeds.keys()].sort().slice(0, limits.presenceVersions);
-  const bytes = new Uint8Array(versions.length * entryBytes);
-  for (const [i, version] of versions.entries()) {
-    const ready = Math.min(seeds.get(version)!, maxSeeders);
-    bytes.set(fromHex(version), i * entryBytes);
+/** Replicas and versions with their ready seeders as bytes, ascending by id; of more than fit, the first are taken. */
+export function encodeSeeds(seeds: ReadonlyMap<Hex32, number>): Uint8Array {
+  const ids = [...seeds.keys()].sort().slice(0, limits.presenceEntries);
+  const bytes = new Uint8Array(ids.length * entryBytes);
+  for (const [i, id] of ids.entries()) {
+    const ready = Math.min(seeds.get(id)!, maxSeeders);
+    bytes.set(fromHex(id), i * entryBytes);
     bytes.set([ready >> 8, ready & 0xff], i * entryBytes + 32);
   }
   return bytes;
 }
 
 /** @throws OrbError `protocol-violation` unless it is a list as {@link encodeSeeds} makes it, with the hash that the presence names */
-export function decodeSeeds(bytes: Uint8Array, hash: Hex32): Map<VersionId, number> {
+export function decodeSeeds(bytes: Uint8Array, hash: Hex32): Map<Hex32, number> {
   const wrong = (why: string) => new OrbError('protocol-violation', { message: `A presence’s list of versions ${why}.` });
   if (bytes.byteLength % entryBytes !== 0 || bytes.byteLength > presenceListBytes) throw wrong('has a wrong length');
   if (sha256(bytes) !== hash) throw wrong('is not the one that the presence names');
-  const seeds = new Map<VersionId, number>();
+  const seeds = new Map<Hex32, number>();
   let before = '';
   for (let at = 0; at < bytes.byteLength; at += entryBytes) {
-    const version = toHex(bytes.subarray(at, at + 32));
+    const id = toHex(bytes.subarray(at, at + 32));
     const ready = (bytes[at + 32]! << 8) | bytes[at + 33]!;
-    if (version <= before || ready === 0) throw wrong('is not in order');
-    seeds.set(version, ready);
-    before = version;
+    if (id <= before || ready === 0) throw wrong('is not in order');
+    seeds.set(id, ready);
+    before = id;
   }
   return seeds;
 }

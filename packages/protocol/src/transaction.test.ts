@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { keyOf, sampleAcknowledgement, sampleIds, sampleReceipt, sampleTicket } from '../vectors/sample.ts';
-import { sampleActions, sampleTransaction, sampleTransactions } from '../vectors/sample-transactions.ts';
+import { sampleActions, sampleSettlementOfVersion2, sampleTransaction, sampleTransactions } from '../vectors/sample-transactions.ts';
 import { canonical, type Json } from './canonical.ts';
 import { jobRow, type JobRowForm } from './job-row.ts';
 import { limits } from './limits.ts';
@@ -73,7 +73,7 @@ describe('transactions', () => {
     const controls = sampleActions.map((action) =>
       signTransaction(chain, 'function.control', { function: sampleIds.function, sequence: 1, action }, [keyOf('control')]),
     );
-    const all = [...sampleTransactions(), ...controls];
+    const all = [...sampleTransactions(), sampleSettlementOfVersion2(), ...controls];
     expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(Object.keys(transactionBodies)));
     for (const transaction of all) {
       const read = parseTransaction(copy(transaction));
@@ -106,6 +106,21 @@ describe('transactions', () => {
     expect(signersOf({ ...transaction, signatures: other.signatures }).size).toBe(0);
     expect(signersOf({ ...transaction, signatures: [{ ...transaction.signatures[0]!, key: keyOf('other').publicKey }] }).size).toBe(0);
     expect(signersOf({ ...transaction, chain: 'f'.repeat(64) }).size).toBe(0);
+  });
+
+  test('a signature counts only for the version under which it was made', () => {
+    const [one, two] = [sampleTransaction('job.settle'), sampleSettlementOfVersion2()];
+    expect(two.body).toEqual(one.body);
+    expect(transactionId(two)).not.toBe(transactionId(one));
+    for (const transaction of [one, two]) expect(signersOf(transaction).size).toBe(1);
+    for (const forged of [
+      { ...one, signatures: two.signatures },
+      { ...two, signatures: one.signatures },
+      { ...one, v: 2 as const },
+      { ...two, v: 1 as const },
+      { ...two, body: { ...two.body, lost: [] } },
+    ])
+      expect(signersOf(forged).size).toBe(0);
   });
 
   test('lists that name one thing twice are refused: nothing is paid, listed or weighed twice', () => {

@@ -29,10 +29,13 @@ export interface Signature {
   readonly signature: Hex64;
 }
 
+/** What signatures cover: in 1 the text of all but them; in 2, which only settlements have, its hash (docs/decisions/0326). */
+export type TransactionVersion = 1 | 2;
+
 /** A signed request to change the ledger. */
 export type Transaction<K extends TransactionKind = TransactionKind> = {
   [Kind in K]: {
-    readonly v: 1;
+    readonly v: TransactionVersion;
     readonly chain: ChainId;
     readonly kind: Kind;
     readonly body: TransactionBody<Kind>;
@@ -42,7 +45,7 @@ export type Transaction<K extends TransactionKind = TransactionKind> = {
 }[K];
 
 const envelope = z.strictObject({
-  v: z.literal(1),
+  v: z.literal([1, 2]),
   chain: hex32,
   kind: z.enum(Object.keys(transactionBodies) as [TransactionKind, ...TransactionKind[]]),
   body: z.unknown(),
@@ -84,8 +87,7 @@ export function parsePrepared(value: unknown): PreparedTransaction {
  */
 export function prepareTransaction(transaction: Transaction): PreparedTransaction {
   const head = headText(transaction, canonical(transaction.body as unknown as Json));
-  const message = messageOf(head);
-  return { transaction, id: sha256(message), message, text: wholeText(head, transaction.signatures) };
+  return { transaction, ...statementOf(head, transaction.v), text: wholeText(head, transaction) };
 }
 
 /** Canonical JSON up to the signatures, without its end. */
@@ -93,16 +95,21 @@ function headText({ chain, kind }: Pick<Transaction, 'chain' | 'kind'>, body: st
   return `{"body":${body},"chain":"${chain}","kind":"${kind}"`;
 }
 
-function messageOf(head: string): Uint8Array {
-  return utf8(`${labels.transaction}\n${head},"v":1}`);
+/** The id, and what signatures cover. */
+function statementOf(head: string, v: TransactionVersion): Pick<PreparedTransaction, 'id' | 'message'> {
+  const unsigned = utf8(`${labels.transaction}\n${head},"v":${v}}`);
+  const id = sha256(unsigned);
+  return { id, message: v === 1 ? unsigned : statement(labels.transactionId, id) };
 }
 
-function wholeText(head: string, signatures: readonly Signature[]): string {
-  return `${head},"signatures":${canonical(signatures as unknown as Json)},"v":1}`;
+function wholeText(head: string, { v, signatures }: Pick<Transaction, 'v' | 'signatures'>): string {
+  return `${head},"signatures":${canonical(signatures as unknown as Json)},"v":${v}}`;
 }
 
 function readTransaction(value: unknown): Transaction {
   const outer = parseWith(envelope, value, 'transaction');
+  if (outer.v === 2 && outer.kind !== 'job.settle')
+    throw new OrbError('invalid-request', { message: `transaction.v: only a settlement has a version 2, ${outer.kind} has none` });
   const body = parseWith(transactionBodies[outer.kind] as z.ZodType<TransactionBody>, outer.body, outer.kind);
   const keys = outer.signatures.map(({ key }) => key);
   if (keys.some((key, i) => i > 0 && key <= keys[i - 1]!)) {
@@ -124,7 +131,7 @@ export function transactionId(transaction: Pick<Transaction, 'v' | 'chain' | 'ki
   return sha256(unsignedBytes(transaction));
 }
 
-/** Makes and signs a transaction. */
+/** Makes and signs a transaction of version 1. */
 export function signTransaction<K extends TransactionKind>(
   chain: ChainId,
   kind: K,
@@ -138,6 +145,7 @@ export function signTransaction<K extends TransactionKind>(
 
 /**
  * Makes and signs a transaction and keeps its bytes. @param text the body as canonical JSON
+ * @param v 2 for a settlement where the rules of the ledger allow it
  * @throws OrbError as {@link parseTransaction} does
  */
 export function signPrepared<K extends TransactionKind>(
@@ -145,15 +153,16 @@ export function signPrepared<K extends TransactionKind>(
   kind: K,
   { body, text }: { readonly body: TransactionBody<K>; readonly text: string },
   signers: readonly Signer[],
+  v: TransactionVersion = 1,
 ): PreparedTransaction {
   parseWith(transactionBodies[kind] as z.ZodType<TransactionBody>, body, kind);
-  const unsigned = { v: 1 as const, chain, kind, body };
+  const unsigned = { v, chain, kind, body };
   const head = headText(unsigned as unknown as Transaction, text);
-  const message = messageOf(head);
+  const { id, message } = statementOf(head, v);
   const transaction = { ...unsigned, signatures: signaturesOf(message, signers) } as unknown as Transaction;
-  const whole = wholeText(head, transaction.signatures);
+  const whole = wholeText(head, transaction);
   checkSize(whole.length);
-  return { transaction, id: sha256(message), message, text: whole };
+  return { transaction, id, message, text: whole };
 }
 
 function signaturesOf(message: Uint8Array, signers: readonly Signer[]): Signature[] {
@@ -162,7 +171,7 @@ function signaturesOf(message: Uint8Array, signers: readonly Signer[]): Signatur
 
 /** The keys whose signatures on the transaction are right. */
 export function signersOf(transaction: Transaction, check: typeof verify = verify): Set<Hex32> {
-  const message = unsignedBytes(transaction);
+  const message = transaction.v === 1 ? unsignedBytes(transaction) : statement(labels.transactionId, transactionId(transaction));
   return new Set(transaction.signatures.filter(({ key, signature }) => check(key, message, signature)).map(({ key }) => key));
 }
 

@@ -63,13 +63,14 @@ describe('golden vectors', () => {
   });
 
   test('ids: SHA-256 of label, line feed, canonical JSON', () => {
-    const { account, node, superNode, functions, allowance, job, distances } = read('ids.json');
+    const { account, node, superNode, functions, allowance, replica, job, distances } = read('ids.json');
     expect(account.id).toBe(sha256(`orb/account/1\n"${account.key}"`));
     expect(node.id).toBe(sha256(`orb/node/1\n"${node.key}"`));
     expect(superNode.id).toBe(sha256(`orb/super-node/1\n"${superNode.key}"`));
     for (const { owner, name, incarnation, id } of functions)
       expect(id).toBe(sha256(`orb/function/1\n["${owner}","${name}",${incarnation}]`));
     expect(allowance.id).toBe(sha256(`orb/allowance/1\n["${allowance.payer}",${allowance.sequence}]`).slice(0, 32));
+    expect(replica.id).toBe(sha256(`orb/replica/1\n["${replica.function}","${replica.version}"]`));
     expect(job.id).toBe(`${job.allowance}-${job.sequence}`);
     for (const { a, b, distance } of distances)
       expect(distance).toBe(Number(BigInt(`0x${a.slice(0, 13)}`) ^ BigInt(`0x${b.slice(0, 13)}`)));
@@ -150,11 +151,12 @@ describe('golden vectors', () => {
   test('transactions: statement and id recomputed, every signature right, every kind there', () => {
     const { transactions } = read('transactions.json');
     expect(new Set(transactions.map((one: { transaction: { kind: string } }) => one.transaction.kind)).size).toBe(33);
-    for (const { transaction, statement, id } of transactions) {
+    for (const { transaction, statement, id, signed: covered = statement } of transactions) {
       const { signatures, ...unsigned } = transaction;
       expect(statement).toBe(labelled('orb/transaction/1', unsigned));
       expect(id).toBe(sha256(statement));
-      for (const { key, signature } of signatures) expect(signed(key, statement, signature)).toBe(true);
+      expect(covered).toBe(transaction.v === 2 ? labelled('orb/transaction-id/1', id) : statement);
+      for (const { key, signature } of signatures) expect(signed(key, covered, signature)).toBe(true);
     }
   });
 

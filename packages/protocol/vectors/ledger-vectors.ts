@@ -17,7 +17,7 @@ import {
 } from '../src/index.ts';
 import { refusalOf } from './format-vectors.ts';
 import { keyOf, sampleGenesis, sampleIds, sampleManifest, sampleTime, vectorHash } from './sample.ts';
-import { sampleTransaction, sampleTransactions } from './sample-transactions.ts';
+import { sampleSettlementOfVersion2, sampleTransaction, sampleTransactions } from './sample-transactions.ts';
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -32,6 +32,7 @@ export function transactionVectors(): Json {
     'unknown field in the body': { ...transfer, body: { ...transfer.body, memo: 'x' } },
     'unknown kind': { ...transfer, kind: 'constructor' },
     'another format': { ...transfer, v: 2 },
+    'a later format': { ...settle, v: 3 },
     'negative amount': { ...transfer, body: { ...transfer.body, units: '-1' } },
     'amount as a number': { ...transfer, body: { ...transfer.body, units: 1 } },
     'sequence 0': { ...transfer, body: { ...transfer.body, sequence: 0 } },
@@ -53,12 +54,15 @@ export function transactionVectors(): Json {
   };
   return {
     about: 'Signed and hashed: the statement, without the signatures. The id is its SHA-256. Signatures stand in ascending order of key.',
-    transactions: sampleTransactions().map((transaction) => {
+    version2: 'Signed: `signed`, which holds the id.',
+    transactions: [...sampleTransactions(), sampleSettlementOfVersion2()].map((transaction) => {
       const { signatures: _, ...unsigned } = transaction;
+      const id = transactionId(transaction);
       return {
         transaction,
         statement: decode(statement(labels.transaction, unsigned as unknown as Json)),
-        id: transactionId(transaction),
+        id,
+        ...(transaction.v === 2 && { signed: decode(statement(labels.transactionId, id)) }),
       };
     }) as unknown as Json,
     refused: Object.entries(refused).map(([name, transaction]) => ({

@@ -26,6 +26,7 @@ export const linkMessages = {
     labels: { region: 'eu' },
     accepting: true,
     seeds: [sampleIds.version],
+    replicas: 1,
     lastBatch: 1,
     secrets: [[sampleIds.function, 2]],
   },

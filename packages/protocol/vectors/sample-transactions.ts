@@ -1,5 +1,6 @@
 import {
   acknowledgementRow,
+  canonical,
   closedRowText,
   jobId,
   jobRow,
@@ -7,11 +8,13 @@ import {
   receiptText,
   rowProof,
   rowsRoot,
+  signPrepared,
   signRoot,
   signTransaction,
   ticketRow,
   ticketText,
   type ClosedRow,
+  type Json,
   type Transaction,
   type TransactionBody,
   type TransactionKind,
@@ -197,6 +200,13 @@ const samples: { readonly [K in TransactionKind]: readonly [body: TransactionBod
 export function sampleTransaction<K extends TransactionKind>(kind: K): Transaction<K> {
   const [body, signers] = samples[kind];
   return signTransaction(sampleIds.chain, kind, body, signers.map(keyOf));
+}
+
+/** The same settlement under version 2 of transactions. */
+export function sampleSettlementOfVersion2(): Transaction<'job.settle'> {
+  const [body, signers] = samples['job.settle'];
+  const written = { body, text: canonical(body as unknown as Json) };
+  return signPrepared(sampleIds.chain, 'job.settle', written, signers.map(keyOf), 2).transaction as Transaction<'job.settle'>;
 }
 
 /** One transaction of every kind, in the order of the table of kinds. */

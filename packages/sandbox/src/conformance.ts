@@ -253,6 +253,21 @@ export function sandboxConformance({ name, create }: SandboxCase): void {
         });
       });
 
+      it('ends what waitUntil was given with the time limit, and the caller keeps its answer', async () => {
+        const source = `export default (input, ctx) => { ctx.waitUntil(new Promise(() => {})); return 'early'; }`;
+        await withInstance(source, async (instance) => {
+          const lines: string[] = [];
+          const late = await instance.invoke(jobOf('go', { timeoutMs: 200, log: (_, line) => lines.push(line) }));
+          expect([late.status, await textOf(late)]).toEqual([200, '"early"']);
+          const { outcome, runUs } = await late.finished;
+          expect([outcome, lines]).toEqual(['ok', ['waitUntil: cut off at the time limit']]);
+          expect(runUs).toBeGreaterThan(190_000);
+          // What still runs ends with its process.
+          expect(instance.accepting).toBe(false);
+          await instance.ended;
+        });
+      });
+
       it('fires its signal when the caller goes, and the outcome is cancelled', async () => {
         const source = `let seen = 'nothing'; export default (input, ctx) => input === 'ask' ? seen : new Promise((resolve) => {
           ctx.signal.addEventListener('abort', () => { seen = ctx.signal.reason.name; resolve('late') });

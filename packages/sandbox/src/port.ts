@@ -100,6 +100,14 @@ export interface ImageProgram extends AnyProgram {
   readonly image: string;
   /** `job`: a container for each call, from standard input to standard output. `http`: one that serves on `$PORT`. */
   readonly handler: 'job' | 'http';
+  /** How a server is asked whether it is well; where it is left out, as the image's own label says. */
+  readonly health?: HealthCheck;
+}
+
+/** A path that answers 2xx or 3xx while a server is well, and how often it is asked while it has calls. */
+export interface HealthCheck {
+  readonly path: string;
+  readonly everyMs: number;
 }
 
 /** One running process that holds one version for one tenant. It is never given to another. */

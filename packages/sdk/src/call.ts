@@ -1,10 +1,11 @@
 import { createSha256, limits, OrbError, sha256, isOrbError, type Hex32 } from '@orb/protocol';
 import { timesOf } from './calls/answer-headers.ts';
-import type { CallAnswer, CallTransport, OutgoingCall } from './calls/call-port.ts';
+import type { AnswerEnd, CallAnswer, CallTransport, OutgoingCall } from './calls/call-port.ts';
 import { checkReceipt, type CheckedReceipt } from './calls/check-receipt.ts';
 import { readableOf } from './calls/readable-of.ts';
 import { withRetries, type RetryPolicy } from './calls/retry.ts';
 import { sentBody, type SentBody } from './calls/sent-body.ts';
+import type { TextBytes } from './calls/text-bytes.ts';
 import { parseFunctionPath } from './function-path.ts';
 import { piecesOf } from './read-bounded.ts';
 
@@ -45,6 +46,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** The function may run twice for this input: a call whose answer was lost is made again. @default false */
   readonly mayRepeat?: boolean;
+  /** What bytes of input are; a handler of JSON is given `text/…` as a string. @default application/octet-stream */
+  readonly contentType?: string;
   /** The most bytes of output that are read. @default the network's own limit */
   readonly outputLimit?: number;
 }
@@ -74,7 +77,7 @@ export interface FunctionRequest {
 }
 
 /** As in {@link CallOptions}. */
-export type StreamOptions = Pick<CallOptions, 'signal' | 'mayRepeat'>;
+export type StreamOptions = Pick<CallOptions, 'signal' | 'mayRepeat' | 'contentType'>;
 
 /** A call whose output is read as it comes. */
 export interface CallStream {
@@ -92,6 +95,7 @@ export interface CallStream {
 export interface CallDependencies {
   readonly transport: CallTransport;
   readonly retry: RetryPolicy;
+  readonly texts: TextBytes;
 }
 
 /**
@@ -106,7 +110,7 @@ export async function callFunction(
   input: unknown,
   { outputLimit = limits.bodyBytes, ...options }: CallOptions,
 ): Promise<CallResult> {
-  const opened = await openCall(dependencies, eventCall(path, input, options));
+  const opened = await openCall(dependencies, eventCall(dependencies, path, input, options));
   const bytes = await readAll(opened, outputLimit);
   const { status, info } = opened.answer;
   const contentType = opened.answer.header('content-type') ?? '';
@@ -123,7 +127,7 @@ export async function streamFunction(
   input: unknown,
   options: StreamOptions,
 ): Promise<CallStream> {
-  const opened = await openCall(dependencies, eventCall(path, input, options));
+  const opened = await openCall(dependencies, eventCall(dependencies, path, input, options));
   const { status, info } = opened.answer;
   return { status, contentType: opened.answer.header('content-type') ?? '', body: readPieces(opened), info };
 }
@@ -144,15 +148,19 @@ export async function fetchFunction(
 }
 
 const jsonHeaders = [['content-type', 'application/json']] as const;
-const bytesHeaders = [['content-type', 'application/octet-stream']] as const;
 
-function eventCall(path: string, input: unknown, { signal, mayRepeat = false }: StreamOptions): OutgoingCall {
+function eventCall(
+  { texts }: CallDependencies,
+  path: string,
+  input: unknown,
+  { signal, mayRepeat = false, contentType = 'application/octet-stream' }: StreamOptions,
+): OutgoingCall {
   const bytes = input instanceof Uint8Array;
-  const body = input === undefined ? undefined : bytes ? input : new TextEncoder().encode(JSON.stringify(input));
+  const body = input === undefined ? undefined : bytes ? input : texts.encode((JSON.stringify(input) as string | undefined) ?? '');
   if (body && body.byteLength > limits.bodyBytes) {
     throw new OrbError('too-large', { message: `The body has ${body.byteLength} bytes; the limit is ${limits.bodyBytes}.` });
   }
-  const headers = body === undefined ? [] : bytes ? bytesHeaders : jsonHeaders;
+  const headers = body === undefined ? [] : bytes ? [...headersOf([['content-type', contentType]])] : jsonHeaders;
   return { ...targetOf(path), mode: 'event', method: 'POST', headers, body, signal, mayRepeat };
 }
 
@@ -210,7 +218,7 @@ async function openCall({ transport, retry }: CallDependencies, given: OutgoingC
 async function readAll(opened: Opened, limit: number): Promise<Uint8Array> {
   try {
     const bytes = await opened.answer.bytes(limit);
-    await checkEnd(opened, () => sha256(bytes));
+    checkEnd(opened, await opened.answer.end(), () => sha256(bytes));
     return bytes;
   } catch (error) {
     throw asBroken(error);
@@ -224,15 +232,14 @@ async function* readPieces(opened: Opened): AsyncGenerator<Uint8Array, void, und
       hash.update(piece);
       yield piece;
     }
-    await checkEnd(opened, () => hash.digest());
+    checkEnd(opened, await opened.answer.end(), () => hash.digest());
   } catch (error) {
     throw asBroken(error);
   }
 }
 
 /** @throws OrbError `wrong-receipt` */
-async function checkEnd({ call, sent, answer }: Opened, receivedSha256: () => Hex32): Promise<void> {
-  const end = await answer.end();
+function checkEnd({ call, sent, answer }: Opened, end: AnswerEnd | undefined, receivedSha256: () => Hex32): void {
   if (!end) return;
   // Without a body on the way (RFC 9110 section 6.4.1) nobody can know what the function's was.
   const asMade = !answer.unpacked && call.method !== 'HEAD' && answer.status !== 204 && answer.status !== 304;

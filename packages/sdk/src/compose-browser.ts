@@ -14,3 +14,10 @@ export function openLinkTransport(): Promise<LinkTransport> {
     }),
   );
 }
+
+/** @throws OrbError `not-supported`, always: the boxes are libsodium's, which no browser has */
+export function sealToNode(): Promise<string> {
+  return Promise.reject(
+    new OrbError('not-supported', { message: 'Browsers cannot seal secrets.', hint: 'Deploy from Node, or with orb deploy.' }),
+  );
+}

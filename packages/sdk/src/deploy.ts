@@ -13,9 +13,11 @@ import {
   type VersionId,
 } from '@orb/protocol';
 import type { AllowancesClient } from './allowances-client.ts';
-import type { NetworkInfo } from './answers.ts';
+import type { AccountsClient } from './accounts-client.ts';
+import type { NetworkInfo, NodeInfo } from './answers.ts';
 import type { FunctionKeys, FunctionsClient, Owner } from './functions-client.ts';
 import type { LedgerClient } from './ledger-client.ts';
+import { handOutSecrets, type DeploySecrets, type HandedOut } from './secrets/hand-out.ts';
 
 /** What to deploy. */
 export interface DeployOptions {
@@ -34,6 +36,11 @@ export interface DeployOptions {
   readonly budgetUnits?: bigint;
   /** How long that stands, milliseconds. @default 30 days */
   readonly allowanceMs?: number;
+  /**
+   * Secrets that its environment holds. Sealed for each node that may have them, under a new number with every deploy. Without
+   * it, those that `manifest.secrets` names are as they were handed out before.
+   */
+  readonly secrets?: DeploySecrets;
   readonly signal?: AbortSignal;
 }
 
@@ -44,6 +51,8 @@ export interface Deployed {
   readonly change: 'created' | 'published' | 'reverted' | 'unchanged';
   /** Nodes that are ready to run it, of those that were asked for. */
   readonly replicas: { readonly ready: number; readonly wanted: number };
+  /** Who was given its secrets, where this deploy had any. */
+  readonly secrets?: HandedOut;
 }
 
 interface DeployDependencies {
@@ -53,18 +62,21 @@ interface DeployDependencies {
   readonly functions: FunctionsClient;
   readonly ledger: LedgerClient;
   readonly allowances: AllowancesClient;
+  readonly accounts: AccountsClient;
+  readonly nodes: () => Promise<readonly NodeInfo[]>;
 }
 
 const month = 30 * 86_400_000;
 
 /** Code → a function that answers. Each step may be repeated: a deploy that broke off is finished by deploying again. */
 export async function deploy(options: DeployOptions, dependencies: DeployDependencies): Promise<Deployed> {
-  const { owner, ownerName, functions } = dependencies;
+  const { owner, ownerName, network, functions } = dependencies;
   const code = typeof options.code === 'string' ? utf8(options.code) : options.code;
   const manifest = parseManifest({
     kind: 'bundle',
     runtime: 'deno-2',
     priceCap: String(limits.rate.default),
+    ...(options.secrets && { secrets: Object.keys(options.secrets.values).sort() }),
     ...options.manifest,
     v: 1,
     code: { sha256: sha256(code), bytes: code.byteLength },
@@ -72,9 +84,19 @@ export async function deploy(options: DeployOptions, dependencies: DeployDepende
   await functions.upload(code, owner, options.signal);
   const published = await publish(options, manifest, dependencies);
   if (options.budgetUnits !== undefined) await openAllowance(published.id, manifest, options, dependencies);
+  const place = {
+    chain: network.chain,
+    id: published.id,
+    path: `${ownerName}/${options.name}`,
+    owner: owner.id,
+    control: options.keys.control,
+  };
+  const secrets = options.secrets && (await handOutSecrets(options.secrets, place, dependencies));
   for await (const step of functions.seed(`${ownerName}/${options.name}`, owner, options.signal)) {
     if (step.type === 'failed') throw errorFromBody(step.error);
-    if (step.type === 'done') return { ...published, version: versionId(manifest), replicas: { ready: step.ready, wanted: step.wanted } };
+    if (step.type !== 'done') continue;
+    const replicas = { ready: step.ready, wanted: step.wanted };
+    return { ...published, version: versionId(manifest), replicas, ...(secrets && { secrets }) };
   }
   throw new OrbError('link-closed', { message: 'The super node broke off while the function was being seeded.', hint: 'Deploy again.' });
 }

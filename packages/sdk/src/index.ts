@@ -30,6 +30,8 @@ export { Orb, type OrbOptions } from './orb.ts';
 export type { ProveOptions, ProvenJob } from './prove-call.ts';
 export type { NewToken, TokenInfo, TokensClient, TokenTerms } from './tokens-client.ts';
 export { readBytes } from './read-bounded.ts';
+export { EligibleNodes, type EligibleNode, type Recipients } from './secrets/eligible-nodes.ts';
+export type { DeploySecrets, HandedOut } from './secrets/hand-out.ts';
 export { newKey, type NewKey } from './new-key.ts';
 export {
   checkJobProof,

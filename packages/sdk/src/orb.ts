@@ -20,6 +20,7 @@ import { CallerLink, type CallerAccess } from './calls/caller-link.ts';
 import type { CallTransport } from './calls/call-port.ts';
 import { HttpCalls } from './calls/http-calls.ts';
 import { LinkCalls } from './calls/link-calls.ts';
+import { TextBytes } from './calls/text-bytes.ts';
 import {
   callFunction,
   fetchFunction,
@@ -109,7 +110,7 @@ export class Orb {
     const { retries = 2, longestWaitMs = 5_000 } = options;
     this.#http = http;
     this.#options = options;
-    this.#calls = { transport: callTransport(options, { http, chain }), retry: { retries, longestWaitMs } };
+    this.#calls = { transport: callTransport(options, { http, chain }), retry: { retries, longestWaitMs }, texts: new TextBytes() };
     this.ledger = new LedgerClient({ http, chain });
     this.accounts = new AccountsClient({ http, ledger: this.ledger });
     this.functions = new FunctionsClient({ http, ledger: this.ledger, chain });
@@ -227,9 +228,9 @@ export class Orb {
    * ```
    */
   async deploy(options: DeployOptions): Promise<Deployed> {
-    const { owner, functions, ledger, allowances } = this;
+    const { owner, functions, ledger, allowances, accounts } = this;
     const [network, { name: ownerName }] = await Promise.all([this.network(), this.accounts.show(owner.id)]);
-    return deploy(options, { owner, ownerName, network, functions, ledger, allowances });
+    return deploy(options, { owner, ownerName, network, functions, ledger, allowances, accounts, nodes: () => this.nodes() });
   }
 
   /** Ends the link, where there is one: calls under way end with `link-closed`. Nothing else needs it. */

@@ -106,7 +106,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const recentJobs = new RecentJobs();
   const logs = new LogBook({}, { nowMs });
   const dispatches = new Dispatches({ nowMs });
-  const forwards = new TimeLimits({ nowMs });
+  const forwards = new TimeLimits({ nowMs: () => performance.now() });
   const scheduler = new Scheduler(
     { policy: config.placement, maxWaiting: config.maxWaitingCalls, maxWaitMs: config.maxWaitMs },
     { nodes, peers, onNotHeld: (fn) => replicas.missed(fn) },
@@ -115,7 +115,15 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
   const notifySettled = (node: string, batch: number) => nodes.get(node)?.link.notify('settled', { batch });
   const money = await SettlementSide.open(
     { folder: config.folder, identity, lostGraceMs: config.lostGraceMs, unsignedGraceMs: config.unsignedGraceMs },
-    { ledger, log, nowMs, notifySettled, verify: parts.verify ?? verify, own: parts.own ?? new OwnTransactions() },
+    {
+      ledger,
+      log,
+      nowMs,
+      notifySettled,
+      rules: () => parameters().rules ?? 1,
+      verify: parts.verify ?? verify,
+      own: parts.own ?? new OwnTransactions(),
+    },
   );
   const { settlement, allowances, journal, openJobs, sweeper } = money;
   const parameters = () => follower.parameters;
@@ -152,8 +160,7 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
       nodesChanged();
       replicas.check(fn);
     },
-    onEnded: (node, fn) => replicas.endedOn(node, fn),
-    onDropped: (versions) => replicas.dropped(versions),
+    onDropped: (dropped) => replicas.dropped(dropped),
   });
   const seeding = { nodes, publications, secrets, onSeeded: nodesChanged };
   const replicas = new KeepReplicas({ ...seeding, functions, log });
@@ -173,7 +180,8 @@ export async function assembleSuperNode(config: SuperNodeConfig, parts: SuperNod
     nestedCall: (call, session) => answerNestedCall(call, session, calls),
     onNodeUp: () => replicas.nodeUp(),
     onNodeDown: (session) => replicas.nodeDown(session),
-    onDropped: (versions) => replicas.dropped(versions),
+    onDropped: (dropped) => replicas.dropped(dropped),
+    onEnded: (session, fn) => replicas.endedOn(session, fn),
   });
   const calls: CallContext = {
     chain,
@@ -322,6 +330,7 @@ function gatewayGuards(
         : undefined,
     streamIdleMs: config.streamIdleMs,
     endedStreams: new EndedStreams(),
+    sharedPages: config.gateway.pages === 'shared',
     callLimit: perSecond(callRate(config)),
     writeLimit: new RateLimit({ perSecond: 50, burst: 500 }, { nowMs }),
   };

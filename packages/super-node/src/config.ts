@@ -16,6 +16,8 @@ export const superNodeConfigSchema = z.strictObject({
       /** How callers reach it, when not by the listening address. */
       url: z.url().optional(),
       tls: tlsFiles.optional(),
+      /** Whether a browser takes pages of different functions for one origin: `shared` only where all of them trust each other. */
+      pages: z.enum(['sandboxed', 'shared']).default('sandboxed'),
       /** Addresses of proxies whose X-Forwarded-For is believed; limits per caller count what they say. */
       trustedProxies: z.array(z.string().max(64)).max(64).default([]),
     })

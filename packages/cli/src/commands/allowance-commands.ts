@@ -112,25 +112,29 @@ async function ownFunctions(orb: Orb, { id }: Owner, ownerName: string): Promise
 }
 
 async function show(session: Session): Promise<void> {
-  const { orb, owner } = await session.orbAs();
-  const allowances = await orb.allowances.list(owner.id);
+  const { orb, owner, name } = await session.orbAs();
+  const [allowances, own] = await Promise.all([orb.allowances.list(owner.id), orb.functions.list({ search: name, limit: 1_000 })]);
+  const names = new Map(own.map((fn) => [fn.id, `${fn.owner}/${fn.name}`]));
   session.result({ allowances }, () => {
     if (allowances.length === 0) return 'No allowance is open. Open one: orb allowance open OWNER/NAME';
     const rows = allowances.map((entry) => [
-      entry.id,
-      entry.functions === '*' ? 'all' : String(entry.functions.length),
+      entry.functions === '*' ? 'all' : entry.functions.map((id) => names.get(id) ?? shortId(id)).join(', '),
+      shortId(entry.superNode),
       formatCredits(BigInt(entry.left)),
       formatCredits(BigInt(entry.maxUnits)),
       formatCredits(BigInt(entry.maxPerCall)),
       formatInstant(entry.expires),
+      entry.id,
     ]);
+    rows.sort(([one = ''], [other = '']) => one.localeCompare(other));
     const columns = [
-      { title: 'allowance', flexible: true },
-      { title: 'functions', align: 'right' },
+      { title: 'functions' },
+      { title: 'super node' },
       { title: 'left', align: 'right' },
       { title: 'of', align: 'right' },
       { title: 'per call', align: 'right' },
       { title: 'until' },
+      { title: 'allowance', flexible: true },
     ] as const;
     return renderTable(columns, rows, session.terminal.style, session.terminal.width);
   });

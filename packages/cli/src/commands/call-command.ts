@@ -72,7 +72,8 @@ async function withLogHint(session: Session, path: string, error: unknown): Prom
 
 async function callWhole(session: Session, path: string, word: string | undefined, flags: CallFlags): Promise<void> {
   const body = await readInput(flags, word, session.terminal.streams.stdin);
-  const answer = await withTopUp(session, path, () => sendCall(session, path, body, flags));
+  const typed = isTyped(flags, word);
+  const answer = await withTopUp(session, path, () => sendCall(session, path, body, flags, typed));
   if (session.options.verbose) describeCall(answer, session);
   if (session.options.json) session.result(jsonAnswer(answer), () => '');
   else await printOutput(answer.bytes, session);
@@ -90,7 +91,7 @@ async function callStreaming(session: Session, path: string, word: string | unde
   const source = isWeb(flags) ? await streamInput(flags, word, stdin) : undefined;
   const input = source ?? (await readInput(flags, word, stdin));
   // What came by stdin is gone: it cannot be sent again.
-  const send = () => openCall(session, path, input, flags);
+  const send = () => openCall(session, path, input, flags, isTyped(flags, word));
   const { status, body, info } = await (source ? send() : withTopUp(session, path, send));
   const printer = new StreamPrinter(session.terminal);
   for await (const piece of body) await printer.print(piece);
@@ -104,9 +105,13 @@ async function openCall(
   path: string,
   body: Uint8Array | AsyncIterable<Uint8Array> | undefined,
   flags: CallFlags,
+  typed: boolean,
 ): Promise<CallStream> {
   const orb = await callerOf(session);
-  if (!isWeb(flags)) return orb.stream(path, body instanceof Uint8Array ? eventBody(body) : undefined, { signal: session.signal });
+  if (!isWeb(flags)) {
+    const { input, contentType } = eventOf(body instanceof Uint8Array ? body : undefined, typed);
+    return orb.stream(path, input, { signal: session.signal, ...(contentType && { contentType }) });
+  }
   const { response, info } = await sendWeb(orb, session, path, body, flags);
   return { status: response.status, contentType: contentTypeOf(response), body: streamBody(response), info };
 }
@@ -147,9 +152,12 @@ function isWeb({ method, path, header }: CallFlags): boolean {
   return method !== undefined || path !== undefined || header !== undefined;
 }
 
-async function sendCall(session: Session, path: string, body: Uint8Array | undefined, flags: CallFlags): Promise<Answer> {
+async function sendCall(session: Session, path: string, body: Uint8Array | undefined, flags: CallFlags, typed: boolean): Promise<Answer> {
   const orb = await callerOf(session);
-  if (!isWeb(flags)) return orb.call(path, body && eventBody(body), { signal: session.signal });
+  if (!isWeb(flags)) {
+    const { input, contentType } = eventOf(body, typed);
+    return orb.call(path, input, { signal: session.signal, ...(contentType && { contentType }) });
+  }
   const { response, info } = await sendWeb(orb, session, path, body, flags);
   const bytes = await readBytes(response, limits.bodyBytes).catch(suggestStreaming);
   return { status: response.status, contentType: contentTypeOf(response), bytes, info };
@@ -184,12 +192,30 @@ async function callerOf(session: Session) {
   return session.options.account === undefined ? session.orb() : (await session.orbAs()).orb;
 }
 
-/** JSON goes as JSON; anything else as the bytes it is. */
-function eventBody(bytes: Uint8Array): unknown {
+/** Whether the input stands on the command line, not in a file. */
+function isTyped({ data }: CallFlags, word: string | undefined): boolean {
+  return data !== undefined || (word !== undefined && word !== '-');
+}
+
+/**
+ * JSON goes as JSON, other words on the command line as text, and of a file or standard input the bytes it is.
+ * @throws OrbError `invalid-request` for words that were meant as JSON, and are none
+ */
+function eventOf(bytes: Uint8Array | undefined, typed: boolean): { readonly input: unknown; readonly contentType?: string } {
+  if (!bytes) return { input: undefined };
   try {
-    return JSON.parse(fromUtf8(bytes));
-  } catch {
-    return bytes;
+    return { input: JSON.parse(fromUtf8(bytes)) };
+  } catch (cause) {
+    if (!typed) return { input: bytes };
+    const words = fromUtf8(bytes);
+    if (/^\s*[[{"]/.test(words)) {
+      throw new OrbError('invalid-request', {
+        message: `The input is not JSON: ${(cause as Error).message}`,
+        hint: `Put it between single quotes: '{"name":"Ada"}'. What is meant as it is comes from a file: --file FILE, or - for stdin.`,
+        cause,
+      });
+    }
+    return { input: bytes, contentType: 'text/plain; charset=utf-8' };
   }
 }
 

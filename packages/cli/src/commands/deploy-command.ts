@@ -26,6 +26,8 @@ interface DeployFlags {
   readonly env?: Readonly<Record<string, string>> | false;
   readonly secrets?: readonly string[];
   readonly network?: readonly string[];
+  readonly health?: string | false;
+  readonly healthEvery?: number;
   readonly budget?: bigint;
   readonly allowanceFor?: number;
   readonly private?: boolean;
@@ -94,6 +96,12 @@ export function addDeployCommand(program: Command, context: CommandContext): voi
       'what fetch may reach, with commas between: api.example.com, example.com:8443, or public for every public host; none takes it back',
       networkHosts,
     )
+    .option(
+      '--health <path>',
+      'of an image’s server: a path that answers 2xx or 3xx while it is well; three bad answers end it (default: its label orb.health)',
+    )
+    .option('--health-every <time>', 'how often it is asked while there are calls (default: 10s)', duration(1_000, 300_000))
+    .option('--no-health', 'no check but that of its label')
     .option('--private', 'only the owner may call it')
     .addOption(new Option('--public', 'everybody may call it (the default of a new function)').conflicts('private'))
     .option('--idempotent', 'safe to run twice: a call whose node is lost is tried again')
@@ -160,10 +168,19 @@ function manifestFlags(flags: DeployFlags): ManifestTerms {
     ...(flags.env !== undefined && { env: flags.env || undefined }),
     ...(flags.secrets && { secrets: [...flags.secrets] }),
     ...(flags.network && { network: [...flags.network] }),
+    ...healthFlags(flags),
     ...(flags.private && { visibility: 'private' as const }),
     ...(flags.public && { visibility: 'public' as const }),
     ...(flags.idempotent !== undefined && { idempotent: flags.idempotent }),
   };
+}
+
+function healthFlags({ health, healthEvery }: DeployFlags): Pick<ManifestTerms, 'health'> {
+  if (health === false) return { health: undefined };
+  if (health !== undefined)
+    return { health: { path: health, ...(healthEvery !== undefined && { everySeconds: Math.round(healthEvery / 1_000) }) } };
+  if (healthEvery === undefined) return {};
+  throw new OrbError('invalid-request', { message: '--health-every needs --health.', hint: 'orb deploy --image … --health /healthz' });
 }
 
 function jsonOf(
@@ -191,8 +208,15 @@ function jsonOf(
   };
 }
 
+function describeAllowances(allowances: Deployment['allowances']): string {
+  const leftUnits = allowances.reduce((sum, one) => sum + one.leftUnits, 0n);
+  const untilMs = Math.min(...allowances.map(({ expiresMs }) => expiresMs));
+  const where = allowances.length > 1 ? ` at ${allowances.length} super nodes` : '';
+  return `${formatMoney(leftUnits)}${where} until ${formatInstant(untilMs)}`;
+}
+
 function describeDeployment(
-  { identity, url, version, change, bundle, allowance, ready, wanted }: Deployment,
+  { identity, url, version, change, bundle, allowances, ready, wanted }: Deployment,
   files: FunctionFiles,
   { terminal }: Session,
 ): string {
@@ -208,7 +232,7 @@ function describeDeployment(
     ['version', shortId(version)],
     ...(bundle.manifest.image ? [['image', bundle.manifest.image] as [string, string]] : []),
     ['replicas', `${ready} of ${wanted} ready`],
-    ['allowance', `${formatMoney(allowance.leftUnits)} until ${formatInstant(allowance.expiresMs)}`],
+    ['allowance', describeAllowances(allowances)],
     ['descriptor', files.descriptorPath(identity)],
   ];
   if (change === 'created') {

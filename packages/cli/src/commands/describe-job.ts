@@ -1,4 +1,4 @@
-import { faultOfJob, receiptFromRow, stateKeys, ticketFromRow, type JobRecord } from '@orb/protocol';
+import { faultOfJob, receiptFromRow, stateKeys, ticketFromRow, type JobRecord, type Receipt } from '@orb/protocol';
 import type { JobInfo, Orb } from '@orb/sdk';
 import { formatBytes, formatInstant, formatMoney, formatUs, shortId } from '../terminal/format.ts';
 import { renderTimeline } from '../terminal/job-timeline.ts';
@@ -10,8 +10,9 @@ import { cleanText } from '../terminal/clean-text.ts';
 export interface JobNames {
   account(id: string): string;
   node(id: string): string;
-  /** Number of the version that ran; undefined when the ledger cannot be asked. */
+  /** Number and memory limit of the version that ran; undefined when the ledger cannot be asked. */
   readonly version: number | undefined;
+  readonly memoryMiB: number | undefined;
 }
 
 /** Looks up the names of everybody in a job; whoever cannot be found is shown by id. */
@@ -20,11 +21,14 @@ export async function namesOfJob(orb: Orb, { job }: JobInfo): Promise<JobNames> 
   const accounts = await Promise.all(ids.map(async (id) => [id, (await orb.accounts.show(id).catch(() => undefined))?.name] as const));
   const node = (await orb.ledger.get(`node/${job.node}`).catch(() => undefined)) as { label?: unknown } | undefined;
   const ran = stateKeys.version(job.ticket[4], job.ticket[5]);
-  const version = (await orb.ledger.get(ran).catch(() => undefined)) as { number?: unknown } | undefined;
+  const version = (await orb.ledger.get(ran).catch(() => undefined)) as
+    | { readonly number?: unknown; readonly manifest?: { readonly memoryMiB?: unknown } }
+    | undefined;
   const names = new Map(accounts.filter((entry): entry is readonly [string, string] => entry[1] !== undefined));
   return {
     account: (id) => names.get(id) ?? shortId(id),
     version: typeof version?.number === 'number' ? version.number : undefined,
+    memoryMiB: typeof version?.manifest?.memoryMiB === 'number' ? version.manifest.memoryMiB : undefined,
     node: (id) => (typeof node?.label === 'string' && id === job.node ? cleanText(node.label) : shortId(id)),
   };
 }
@@ -60,18 +64,7 @@ export function describeJob(info: JobInfo, names: JobNames, style: Style): strin
     ['attempt', `${ticket.attempt} of call ${ticket.call}`],
     ['outcome', outcomeWords(job as JobRecord, style)],
   ];
-  if (receipt) {
-    facts.push(
-      [
-        'ran',
-        `${formatUs(receipt.runUs)} (setup ${formatUs(receipt.setupUs)}, CPU ${formatUs(receipt.cpuUs)}), ${formatBytes(receipt.bytesIn)} in, ${formatBytes(receipt.bytesOut)} out`,
-      ],
-      ['memory', `${formatBytes(receipt.peakMemoryKiB * 1_024)} at most`],
-      ['result', receipt.resultHash],
-    );
-    if (receipt.network)
-      facts.push(['network', `${formatBytes(receipt.network.bytesOut)} sent, ${formatBytes(receipt.network.bytesIn)} received`]);
-  }
+  if (receipt) facts.push(...describeMeasures(receipt, names, style));
   facts.push(['received', receivedWords(job.acknowledgement?.[0])]);
   if (where) facts.push(['ledger', `block ${where.height}, transaction ${shortId(where.transaction)}`]);
   return [
@@ -79,10 +72,38 @@ export function describeJob(info: JobInfo, names: JobNames, style: Style): strin
     renderFacts(facts, style, '  '),
     ...(times ? ['', renderTimeline(times, style)] : []),
     '',
-    ...job.changes.map(({ to, height, time }) => `  ${stateWord(to, style)} ${style.quiet(`in block ${height}, ${formatInstant(time)}`)}`),
+    ...describeChanges(job.changes, style),
     '',
     describePayment(info, names, style),
   ].join('\n');
+}
+
+/** What the node's host measured, and not the code. */
+function describeMeasures(receipt: Receipt, { memoryMiB }: JobNames, style: Style): [string, string][] {
+  const { setupUs, runUs, cpuUs, peakMemoryKiB, bytesIn, bytesOut, network, resultHash } = receipt;
+  const isMeasured = peakMemoryKiB > 0;
+  const limit = memoryMiB === undefined ? '' : style.quiet(`, of ${memoryMiB} MiB that are billed`);
+  return [
+    ['set-up', `${formatUs(setupUs)}${style.quiet(', not billed')}`],
+    ['run', `${formatUs(runUs)}${style.quiet(`, billed as ${Math.ceil(runUs / 1_000)} ms`)}`],
+    // A host that cannot measure says zero of both; one that can, where the clock of processor time is too coarse.
+    ['CPU time', cpuUs > 0 ? formatUs(cpuUs) : style.quiet(isMeasured ? 'too short to be measured' : 'not measured')],
+    ['memory', !isMeasured ? style.quiet('not measured') : `${formatBytes(peakMemoryKiB * 1_024)} at most${limit}`],
+    ['bytes', `${formatBytes(bytesIn)} in, ${formatBytes(bytesOut)} out`],
+    ...(network
+      ? [['network', `${formatBytes(network.bytesOut)} sent, ${formatBytes(network.bytesIn)} received`] as [string, string]]
+      : []),
+    ['result', resultHash],
+  ];
+}
+
+/** Where each state stands on the ledger; those of one block together. */
+function describeChanges(changes: JobRecord['changes'], style: Style): string[] {
+  const blocks = Map.groupBy(changes, ({ height }) => height);
+  return Array.from(blocks, ([height, together]) => {
+    const words = together.map(({ to }) => stateWord(to, style)).join(', ');
+    return `  ${words} ${style.quiet(`in block ${height}, ${formatInstant(together[0]!.time)}`)}`;
+  });
 }
 
 /** Who paid whom, and for what. */

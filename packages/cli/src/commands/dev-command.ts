@@ -12,6 +12,12 @@ import type { Session } from '../session/session.ts';
 import { shortId } from '../terminal/format.ts';
 import { createProgress } from '../terminal/progress.ts';
 import type { CommandContext } from './command-context.ts';
+import { secretNames } from './option-values.ts';
+
+interface DevFlags {
+  readonly name?: string;
+  readonly secrets?: readonly string[];
+}
 
 /** `orb dev FILE` */
 export function addDevCommand(program: Command, context: CommandContext): void {
@@ -20,7 +26,12 @@ export function addDevCommand(program: Command, context: CommandContext): void {
     .description('deploy a function to this computer’s network at every save, and show what it prints and how it fails')
     .argument('<file>', 'TypeScript or JavaScript source, or a WebAssembly module')
     .option('--name <name>', 'name of the function (default: from the file)', functionName)
-    .action(async (file: string, flags: { name?: string }, command: Command) => dev(context.session(command), file, flags.name));
+    .option(
+      '--secrets <names>',
+      'names of secrets that its environment holds, with commas between them; none for none (default: as deployed last). Their values: orb secrets put',
+      secretNames,
+    )
+    .action(async (file: string, flags: DevFlags, command: Command) => dev(context.session(command), file, flags));
 }
 
 function functionName(text: string): string {
@@ -28,7 +39,7 @@ function functionName(text: string): string {
   return text;
 }
 
-async function dev(given: Session, file: string, wanted: string | undefined): Promise<void> {
+async function dev(given: Session, file: string, { name: wanted, secrets }: DevFlags): Promise<void> {
   const session = given.at(await given.localGateway());
   const { signal, terminal, options } = session;
   const name = functionNameOf(wanted ?? nameFromFile(file));
@@ -36,7 +47,8 @@ async function dev(given: Session, file: string, wanted: string | undefined): Pr
   refuseMainNetwork(await orb.network());
   const files = new FunctionFiles({ home: session.home }, { keys: session.keys });
   const progress = createProgress(terminal, true);
-  const deploy = () => deployFunction({ source: { file }, name, manifest: {} }, { orb, owner, ownerName, files, progress, signal });
+  const manifest = secrets ? { secrets: [...secrets] } : {};
+  const deploy = () => deployFunction({ source: { file }, name, manifest }, { orb, owner, ownerName, files, progress, signal });
   const path = `${ownerName}/${name}`;
   const report = (error: unknown) => void reportError(error, terminal, { json: false, verbose: false });
   let logs: Promise<void> | undefined;

@@ -24,10 +24,12 @@ export function addFunctionCommands(program: Command, context: CommandContext): 
     .command('revert')
     .description('make an earlier version of a function the current one again')
     .argument('<function>', 'OWNER/NAME, or NAME of your own')
-    .requiredOption('--to <number>', 'number of the version, 1 for the first', wholeNumber(1, 1_000_000_000))
-    .action(async (path: string, { to }: { to: number }, command: Command) =>
-      control(context.session(command), path, { type: 'revert', number: to }, `runs version ${to} again`),
-    );
+    .option(
+      '--to <number>',
+      'number of the version, 1 for the first (default: the one before the version that answers)',
+      wholeNumber(1, 1_000_000_000),
+    )
+    .action(async (path: string, { to }: { to?: number }, command: Command) => revert(context.session(command), path, to));
   for (const { type, description, done } of switches) {
     program
       .command(type)
@@ -113,6 +115,22 @@ async function control(session: Session, given: string, action: ControlAction, d
       return `${style.good('✓')} ${style.strong(`${identity.owner}/${identity.name}`)} ${done}. ${style.quiet(`(block ${committed.height})`)}`;
     },
   );
+}
+
+async function revert(session: Session, path: string, to: number | undefined): Promise<void> {
+  const number = to ?? (await versionBefore(session, path));
+  await control(session, path, { type: 'revert', number }, `runs version ${number} again`);
+}
+
+/** The number before the version that answers. @throws OrbError `not-found` where there is none, or more than one answers */
+async function versionBefore(session: Session, given: string): Promise<number> {
+  const { identity, info } = await identify(await session.orb(), await session.ownPath(given));
+  const answering = info.record.traffic.filter(([, weight]) => weight > 0).map(([number]) => number);
+  if (answering.length === 1 && answering[0]! > 1) return answering[0]! - 1;
+  throw new OrbError('not-found', {
+    message: `${identity.owner}/${identity.name} has no one version before the one that answers.`,
+    hint: `See them: orb versions ${identity.owner}/${identity.name}`,
+  });
 }
 
 async function decommission(session: Session, path: string, sure: boolean): Promise<void> {

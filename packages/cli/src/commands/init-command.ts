@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { OrbError, isFunctionName } from '@orb/protocol';
-import { projectFiles, templates, type TemplateName } from '../init/templates.ts';
+import { projectFiles, sourceOf, templates, type TemplateName } from '../init/templates.ts';
 import type { Session } from '../session/session.ts';
 import type { CommandContext } from './command-context.ts';
 
@@ -37,19 +37,26 @@ async function init(session: Session, given: string, template: TemplateName): Pr
   }
   const files = await projectFiles(template, name);
   for (const [file, text] of Object.entries(files)) await writeFile(join(folder, file), text, { flag: 'wx' });
-  const source = relative(process.cwd(), join(folder, `${name}.ts`));
+  const source = join(folder, sourceOf(template, name));
   const { words, dependencies, tryIt } = templates[template];
-  session.result({ name, template, folder, files: Object.keys(files), source: join(folder, `${name}.ts`) }, () => {
+  session.result({ name, template, folder, files: Object.keys(files), source }, () => {
     const { style } = session.terminal;
     const inside = relative(process.cwd(), folder);
+    const within = inside && ` --prefix ${inside}`;
+    const file = relative(process.cwd(), source);
+    const steps =
+      template === 'image'
+        ? [
+            `  npm pkg set config.image=REGISTRY/NAME:TAG${within}   ${style.quiet('where the nodes fetch it')}`,
+            `  npm run build${within}   ${style.quiet('with Docker: make it and push it')}`,
+            `  npm run deploy${within}`,
+          ]
+        : [`  orb dev ${file}   ${style.quiet('deploy to this computer’s network at every save')}`, `  orb deploy ${file}`];
     return [
       `${style.good('✓')} ${style.strong(name)} is ready: ${words}.`,
-      ...(Object.keys(dependencies).length > 0
-        ? [`  npm install${inside && ` --prefix ${inside}`}   ${style.quiet('what it imports')}`]
-        : []),
-      `  orb dev ${source}   ${style.quiet('deploy to this computer’s network at every save')}`,
-      `  orb deploy ${source}`,
-      `  ${tryIt(`OWNER/${name}`)}`,
+      ...(Object.keys(dependencies).length > 0 ? [`  npm install${within}   ${style.quiet('what it imports')}`] : []),
+      ...steps,
+      `  ${tryIt(name)}`,
     ].join('\n');
   });
 }

@@ -4,11 +4,13 @@ import { OrbError, isHex32, isolationTiers, limits, nodeId, type Hex32, type Iso
 import type { NodeConfig, NodeStatus } from '@orb/node';
 import { Option, type Command } from 'commander';
 import { askNode, runNode } from '../compose.ts';
+import { describeLeaving, describePaused, describeResumed } from '../lending/describe-lending.ts';
 import { describeNode } from '../lending/describe-node.ts';
 import { parseSettings } from '../lending/node-settings.ts';
 import { otherSuperNodes } from '../lending/other-super-nodes.ts';
 import { registerNode } from '../lending/register-node.ts';
 import type { Session } from '../session/session.ts';
+import type { Style } from '../terminal/style.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { untilStopped } from '../up/until-stopped.ts';
 import type { CommandContext } from './command-context.ts';
@@ -85,7 +87,8 @@ export function addNodeCommands(program: Command, context: CommandContext): void
   node
     .command('doctor')
     .description('which walls stand around functions on this computer, and how to raise the missing ones')
-    .action(async (_: unknown, command: Command) => examineNode(context.session(command)));
+    .option('--container-runtime <name>', 'try container images in this runtime of the engine, such as runsc')
+    .action(async (flags: { containerRuntime?: string }, command: Command) => examineNode(context.session(command), flags));
   const tellCommand = (name: string, description: string, request: Parameters<typeof askNode>[1]) =>
     withFolder(node.command(name).description(description)).action(async (flags: FolderFlags, command: Command) =>
       tell(context.session(command), flags.folder, request),
@@ -213,12 +216,18 @@ async function findNetwork(
 
 async function tell(session: Session, folder: string | undefined, request: Parameters<typeof askNode>[1]): Promise<void> {
   const status = await askNode(folderOf(session, folder), request);
-  session.result(status, () =>
-    request.command === 'stop' ? describeStop(status, session) : describeNode(status, session.terminal.style, Date.now()),
-  );
+  session.result(status, () => describeAnswer(request, status, session.terminal.style));
 }
 
-function describeStop({ label, running }: NodeStatus, { terminal: { style } }: Session): string {
-  const first = running === 0 ? '' : ` after the ${running === 1 ? 'job' : `${running} jobs`} under way`;
-  return `${style.good('✓')} ${style.strong(cleanText(label))} leaves${first}.`;
+function describeAnswer(request: Parameters<typeof askNode>[1], status: NodeStatus, style: Style): string {
+  switch (request.command) {
+    case 'pause':
+      return describePaused(status, request.handBack === true, style);
+    case 'resume':
+      return describeResumed(status, style);
+    case 'stop':
+      return describeLeaving(status, style);
+    default:
+      return describeNode(status, style, Date.now());
+  }
 }

@@ -1,5 +1,5 @@
 import { tierOf, tierSatisfies } from '@orb/protocol';
-import type { NodeExamination } from '../compose.ts';
+import type { ExaminedMachine, NodeExamination } from '../compose.ts';
 import { examineNodeMachine } from '../compose.ts';
 import { raiseIsolation, tierMeanings } from '../doctor/raise-isolation.ts';
 import type { Session } from '../session/session.ts';
@@ -8,27 +8,35 @@ import type { Style } from '../terminal/style.ts';
 import { pad } from '../terminal/table.ts';
 
 /** `orb node doctor`: which walls stand around functions on this computer, and how to raise the missing ones. */
-export async function examineNode(session: Session): Promise<void> {
+export async function examineNode(session: Session, tried: Pick<ExaminedMachine, 'containerRuntime'>): Promise<void> {
   session.progress.step('Trying what this computer can enforce');
-  const found = await examineNodeMachine().catch((error: unknown) => {
+  const found = await examineNodeMachine(tried).catch((error: unknown) => {
     session.progress.fail();
     throw error;
   });
   session.progress.done('Tried what this computer can enforce');
-  const raise = raiseIsolation(process.platform, found.report);
-  const images = found.report.runtimes.includes('container') ? tierOf({ kind: 'image' }, found.report.tier) : null;
-  const strangers = tierSatisfies(found.report.tier, 'namespaces');
-  const json = { ...found.report, images, strangers, facts: found.facts, around: found.around, raise };
-  session.result(json, () => describe(found, { images, strangers, raise }, session.terminal.style));
+  const verdict = judgeMachine(found, process.platform);
+  const json = { ...found.report, ...verdict, facts: found.facts, around: found.around };
+  session.result(json, () => describeMachine(found, verdict, session.terminal.style));
 }
 
+/** What a computer will offer, and how that can be more. */
 interface Verdict {
+  /** The tier of images; none are run where it is null. */
   readonly images: string | null;
+  /** Whether functions of other accounts are taken, unless the owner says otherwise. */
   readonly strangers: boolean;
   readonly raise: readonly string[];
 }
 
-function describe({ report, facts, around }: NodeExamination, { images, strangers, raise }: Verdict, style: Style): string {
+/** @param platform as Node names it */
+export function judgeMachine({ report }: NodeExamination, platform: string): Verdict {
+  const images = report.runtimes.includes('container') ? tierOf({ kind: 'image' }, report.tier) : null;
+  return { images, strangers: tierSatisfies(report.tier, 'namespaces'), raise: raiseIsolation(platform, report) };
+}
+
+/** Everything that was found and is offered, for a person to read. */
+export function describeMachine({ report, facts, around }: NodeExamination, { images, strangers, raise }: Verdict, style: Style): string {
   const { tier, layers } = report;
   const mark = (good: boolean) => (good ? style.good('✓') : style.warn('✗'));
   const width = Math.max(...[...facts, ...around].map(({ name }) => name.length));

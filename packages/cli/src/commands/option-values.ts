@@ -21,11 +21,12 @@ export function memory(min: number, max: number): (text: string) => number {
   };
 }
 
-/** `500ms`, `10s`, `2m`, `30d`; a bare number is milliseconds. → milliseconds */
+/** `500ms`, `10s`, `2m`, `30d` → milliseconds. A bare number is refused: who writes 5 means seconds, a program milliseconds. */
 export function duration(min: number, max: number): (text: string) => number {
   const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
   return (text) => {
-    const [, digits, unit = 'ms'] = /^(\d{1,12})\s*(ms|s|m|h|d)?$/.exec(text) ?? [];
+    if (/^\d{1,12}$/.test(text)) throw new InvalidArgumentError(`Say the unit: ${text}s for seconds, ${text}ms for milliseconds.`);
+    const [, digits, unit] = /^(\d{1,12})\s*(ms|s|m|h|d)$/.exec(text) ?? [];
     const value = Number(digits) * unitMs[unit as keyof typeof unitMs];
     if (!digits || value < min || value > max) throw new InvalidArgumentError(`It must be ${min} to ${max} ms, such as 500ms, 10s or 2m.`);
     return value;

@@ -89,7 +89,12 @@ async function readValue({ terminal }: Session, name: string, file: string | und
   if (terminal.streams.stdin.isTTY && file === undefined) return promptHidden(terminal, `Value of ${name}: `, limits.secretBytes + 1);
   const value = textOf((await readInput({}, '-', terminal.streams.stdin)) ?? new Uint8Array());
   // echo and editors end a line; few values do.
-  return value.replace(/\r?\n$/, '');
+  const line = value.replace(/\r?\n$/, '');
+  if (line !== '') return line;
+  throw new OrbError('invalid-request', {
+    message: `Standard input held no value for ${name}.`,
+    hint: `Give it one: orb secrets put FUNCTION ${name} < FILE. A value that is empty comes from an empty file: --file FILE.`,
+  });
 }
 
 function unreadable(file: string, cause: NodeJS.ErrnoException): never {

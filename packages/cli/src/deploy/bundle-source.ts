@@ -6,6 +6,7 @@ import { OrbError, limits, sha256, type Hex32 } from '@orb/protocol';
 import { bundleFormat, needsModule } from '@orb/sandbox';
 
 import { formatBytes } from '../terminal/format.ts';
+import { exportedNames } from './exported-names.ts';
 
 export interface Bundle {
   readonly code: Uint8Array;
@@ -14,6 +15,8 @@ export interface Bundle {
   readonly inputs: readonly string[];
   /** Where each place of the code was in the sources: stays on this machine. */
   readonly sourceMap?: string;
+  /** What the source exports by name, where that is known. */
+  readonly exports?: readonly string[] | undefined;
   /** Words of esbuild that do not stop it. */
   readonly warnings: readonly string[];
 }
@@ -35,6 +38,7 @@ export async function bundleSource(file: string): Promise<Bundle> {
     .catch((failure: BuildFailure) => {
       throw badSource(failure, file);
     });
+  const exports = await exportedNames(path);
   const output = (ending: string) => result.outputFiles.find(({ path: name }) => name.endsWith(ending))!;
   const code = output('.js').contents;
   if (code.byteLength > limits.codeBytes) {
@@ -46,6 +50,7 @@ export async function bundleSource(file: string): Promise<Bundle> {
   return {
     code,
     sha256: sha256(code),
+    exports,
     sourceMap: output('.js.map').text,
     inputs: Object.keys(result.metafile.inputs).map((input) => join(dirname(path), input)),
     warnings: result.warnings.map(({ text, location }) => `${location ? `${location.file}:${location.line}: ` : ''}${text}`),
@@ -93,6 +98,8 @@ export function nameFromFile(file: string): string {
 
 async function checkSource(path: string, file: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory())
+    throw new OrbError('bad-source', { message: `${file} is a folder.`, hint: `Give the file in it: ${join(file, 'index.ts')}, say.` });
   if (!found?.isFile())
     throw new OrbError('bad-source', { message: `There is no file ${file}.`, hint: 'Give the path of a .ts, .js or .wasm file.' });
   if (!sources.includes(extname(path)))

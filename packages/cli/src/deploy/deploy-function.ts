@@ -4,6 +4,7 @@ import {
   functionId,
   limits,
   parseManifest,
+  rulesFor,
   stateKeys,
   versionId,
   type Manifest,
@@ -16,6 +17,7 @@ import type { FunctionInfo, NetworkInfo, Orb, Owner, SeedStep } from '@orb/sdk';
 import type { Progress } from '../terminal/progress.ts';
 import { formatBytes, formatMoney } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
+import { checkHandler } from './exported-names.ts';
 import { budgetDefaults, checkBudget, checkFunds, firstUnits, type AllowanceState, type Budget } from './ensure-allowance.ts';
 import { budgetSpent, topUp } from './top-up.ts';
 import { checkSecrets, handOutSecrets } from './deploy-secrets.ts';
@@ -24,9 +26,10 @@ import type { FunctionFiles, FunctionIdentity } from './function-files.ts';
 import { readCode, readingOf, type CodeForDeploy, type CodeSource } from './read-code.ts';
 
 /** What an owner may say in a manifest. */
-export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image' | 'env'>> & {
+export type ManifestTerms = Partial<Omit<ManifestInput, 'v' | 'kind' | 'runtime' | 'code' | 'image' | 'env' | 'health'>> & {
   /** `undefined` takes an earlier one away. */
   readonly env?: ManifestInput['env'] | undefined;
+  readonly health?: ManifestInput['health'] | undefined;
 };
 
 /** Where no budget is given, the one of the deploy before holds. */
@@ -77,10 +80,12 @@ export async function deployFunction(options: DeployOptions, dependencies: Deplo
   progress.done(cleanText(bundle.summary));
   for (const warning of bundle.warnings.slice(0, 5)) progress.note(cleanText(warning));
 
-  progress.step('Checking account and budget');
+  progress.step('Checking function, account and budget');
   const network = await orb.network();
   const place = await findPlace(options.name, network, dependencies);
   const manifest = makeManifest(place.terms, options.manifest, bundle);
+  checkRules(manifest, network.parameters);
+  checkHandler(bundle.exports, manifest.handler);
   await checkSecrets(place.identity, manifest, place.info, dependencies);
   const budget = await budgetOf(place.identity, options, dependencies);
   checkBudget(manifest, budget);
@@ -125,14 +130,27 @@ function gatewayOf({ superNode }: NetworkInfo, orb: Orb): string {
 
 /** @param before terms of an earlier version @param terms what the owner says now */
 function makeManifest(before: ManifestTerms, terms: ManifestTerms, { code, sha256, manifest: own }: CodeForDeploy): Manifest {
-  const { env, ...said } = { ...before, ...own, ...terms };
+  const { env, health, ...said } = { ...before, ...own, ...terms };
+  // What a server was asked is not asked of what takes its place and is none; who asks for it now is told so.
+  const isAsked = said.handler === 'http' || terms.health;
   return parseManifest({
     priceCap: String(limits.rate.default),
     ...said,
     ...(env && { env }),
+    ...(health && isAsked && { health }),
     v: 1,
     code: { sha256, bytes: code.byteLength },
   } satisfies ManifestInput);
+}
+
+/** Nothing is changed where the network's rules are of before. @throws OrbError `not-supported` */
+function checkRules(manifest: Manifest, { rules = 1 }: NetworkInfo['parameters']): void {
+  const wanted = rulesFor(manifest);
+  if (rules >= wanted) return;
+  throw new OrbError('not-supported', {
+    message: `The rules of this ledger allow no functions that ${wanted === 2 ? 'need secrets' : 'name a check of their health'} yet.`,
+    hint: `When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=${wanted}`,
+  });
 }
 
 interface Place {

@@ -22,7 +22,6 @@ export async function checkSecrets(
   { orb, files }: DeploySecretsDependencies,
 ): Promise<void> {
   if (secrets.length === 0) return;
-  await checkRules(orb);
   const path = `${identity.owner}/${identity.name}`;
   const file = await readSecretsFile(files.secretsPath(identity));
   // From a computer without the values, such as one that only builds, those count that were handed out from another.
@@ -69,13 +68,4 @@ export async function handOutSecrets(
   }
   progress.done(`Secrets number ${report.number} are sealed for ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`);
   return report;
-}
-
-/** @throws OrbError `not-supported` where the network's rules are of before: nothing is to be changed then */
-async function checkRules(orb: Orb): Promise<void> {
-  if (((await orb.network()).parameters.rules ?? 1) >= 2) return;
-  throw new OrbError('not-supported', {
-    message: 'The rules of this ledger allow no functions that need secrets yet.',
-    hint: 'When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=2',
-  });
 }

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { SandboxReport } from '@orb/sandbox';
 import { formatBytes } from '../terminal/format.ts';
 import type { Finding } from './finding.ts';
+import { stepsFor } from './raise-isolation.ts';
 
 const neededNode = 24;
 /** A node keeps up to 1 GiB of code, and a ledger grows. */
@@ -30,8 +31,12 @@ export function examineSandbox({ tier, runtimes, layers }: SandboxReport): Findi
   const missing = layers.filter(({ active }) => !active);
   const words = `${tier}, runs ${runtimes.join(', ')}`;
   if (missing.length === 0) return { name, state: 'good', words };
-  const mend = missing.map((layer) => `${layer.name}: ${layer.remedy ?? 'not on this system'}`).join('; ');
-  return { name, state: 'warn', words: `${words}; ${missing.length} of ${layers.length} walls are missing`, mend };
+  return {
+    name,
+    state: 'warn',
+    words: `${words}; ${missing.length} of ${layers.length} walls are missing`,
+    mend: stepsFor(missing).join('; '),
+  };
 }
 
 /** @param folder need not exist yet */

@@ -10,8 +10,8 @@ test('macOS and Windows are told which Linux gives them a real tier', () => {
 
 test('Linux is told what each missing wall needs, and nothing where all stand', () => {
   const missing = { name: 'seccomp', active: false, stops: 'calls', remedy: 'Install bubblewrap.' };
-  expect(raiseIsolation('linux', { ...weak, layers: [missing] })).toEqual([
-    'seccomp: Install bubblewrap.',
+  expect(raiseIsolation('linux', { ...weak, layers: [missing, { ...missing, name: 'namespaces' }] })).toEqual([
+    'seccomp, namespaces: Install bubblewrap.',
     'For container images: sudo apt-get install docker.io',
   ]);
   expect(

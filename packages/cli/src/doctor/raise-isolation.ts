@@ -25,8 +25,16 @@ export function raiseIsolation(platform: string, { tier, runtimes, layers }: San
       'Docker Desktop with the WSL2 engine runs container images (tier container) for a node inside WSL2.',
     ];
   }
+  const images = runtimes.includes('container') || layers.some(({ active, name }) => !active && name.startsWith('containers'));
+  return [...stepsFor(layers), ...(images || tier === 'vm' ? [] : ['For container images: sudo apt-get install docker.io'])];
+}
+
+/** What raises the walls that are missing: one step may raise more than one. */
+export function stepsFor(layers: SandboxReport['layers']): readonly string[] {
   const missing = layers.filter(({ active, remedy }) => !active && remedy !== undefined);
-  const own = missing.map(({ name, remedy }) => `${name}: ${remedy}`);
-  const images = runtimes.includes('container') || missing.some(({ name }) => name.startsWith('containers'));
-  return [...own, ...(images || tier === 'vm' ? [] : ['For container images: sudo apt-get install docker.io'])];
+  const remedies = new Set(missing.map(({ remedy }) => remedy!));
+  return [...remedies].map((remedy) => {
+    const names = missing.filter((layer) => layer.remedy === remedy).map(({ name }) => name);
+    return `${names.join(', ')}: ${remedy}`;
+  });
 }

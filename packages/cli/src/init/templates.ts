@@ -13,13 +13,14 @@ export const templates = {
     dependencies: {},
     tryIt: (name: string) => `orb call ${name} --path '/?name=Ada'`,
   },
+  image: { words: 'a server in a container image', dependencies: {}, tryIt: (name: string) => `orb call ${name} --path '/?name=Ada'` },
 } as const satisfies Record<string, Template>;
 
 interface Template {
   /** Completes “NAME is ready: …”. */
   readonly words: string;
   readonly dependencies: Readonly<Record<string, string>>;
-  /** @param name `OWNER/NAME` */
+  /** @param name of one's own function */
   readonly tryIt: (name: string) => string;
 }
 
@@ -28,9 +29,39 @@ export type TemplateName = keyof typeof templates;
 /** The compiler that a new project checks its types with. */
 const typescriptVersion = '7.0.2';
 
+const read = (path: string) => readFile(new URL(path, import.meta.url), 'utf8');
+
+/** What a project is deployed from: its source, or the image that is made of it. */
+export function sourceOf(template: TemplateName, name: string): string {
+  return template === 'image' ? 'server.mjs' : `${name}.ts`;
+}
+
 /** The files of a new project, by name. */
 export async function projectFiles(template: TemplateName, name: string): Promise<Readonly<Record<string, string>>> {
-  const read = (path: string) => readFile(new URL(path, import.meta.url), 'utf8');
+  return template === 'image' ? imageFiles(name) : functionFiles(template, name);
+}
+
+/** Built and pushed with Docker: the nodes fetch it from a registry. */
+async function imageFiles(name: string): Promise<Readonly<Record<string, string>>> {
+  const image = '$npm_package_config_image';
+  return {
+    'server.mjs': await read('../../templates/image/server.mjs'),
+    Dockerfile: await read('../../templates/image/Dockerfile'),
+    'package.json': json({
+      name,
+      private: true,
+      type: 'module',
+      config: { image: `ghcr.io/YOU/${name}:1` },
+      scripts: {
+        build: `docker build --tag ${image} . && docker push ${image}`,
+        deploy: `orb deploy --image ${image} --name ${name} --health /healthz`,
+      },
+    }),
+    '.dockerignore': 'node_modules/\n',
+  };
+}
+
+async function functionFiles(template: TemplateName, name: string): Promise<Readonly<Record<string, string>>> {
   return {
     [`${name}.ts`]: await read(`../../templates/${template}/function.ts`),
     'package.json': json({

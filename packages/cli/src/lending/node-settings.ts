@@ -81,7 +81,7 @@ export const nodeSettings: readonly NodeSetting[] = [
   {
     key: 'network',
     name: 'network',
-    meaning: 'what functions may reach: none, public, or hosts such as api.example.com,*.example.org:8443',
+    meaning: 'what functions may reach: none, public, or hosts: a.org,*.b.org:8443',
     parse: (text) => (text === 'none' || text === 'public' ? text : text.split(',').map((part) => part.trim())),
     format: (value) => (Array.isArray(value) ? value.join(', ') : String(value)),
   },

@@ -1,9 +1,9 @@
+import type { Recipients } from '@orb/sdk';
 import { shortId } from '../terminal/format.ts';
 import { cleanText } from '../terminal/clean-text.ts';
 import { renderFacts } from '../terminal/table.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { ChangedSecrets } from './secrets-desk.ts';
-import type { Recipients } from './secrets-file.ts';
 import { recipientsOf, type SyncReport } from './sync-secrets.ts';
 
 /** What a command says with `--json`. No value is in it. */

@@ -1,9 +1,9 @@
 import { OrbError, isOrbError, functionId, limits, parseManifest, type Hex32 } from '@orb/protocol';
-import { parseFunctionPath, type FunctionInfo, type Orb } from '@orb/sdk';
+import { parseFunctionPath, type FunctionInfo, type Orb, type Recipients } from '@orb/sdk';
 import { FunctionFiles, type FunctionIdentity } from '../deploy/function-files.ts';
 import type { StoredKey } from '../key-store/key-file.ts';
 import type { Session } from '../session/session.ts';
-import { readSecretsFile, sealValue, writeSecretsFile, type Recipients, type SecretsFile } from './secrets-file.ts';
+import { readSecretsFile, sealValue, writeSecretsFile, type SecretsFile } from './secrets-file.ts';
 import { SecretsSync, type SyncReport } from './sync-secrets.ts';
 
 /** A function whose secrets a command is about. */
@@ -90,7 +90,7 @@ export class SecretsDesk {
       ...before,
       number: Math.max(before.number, elsewhere) + 1,
       values: changeValues(before.values, control.publicKey),
-      recipients: { ...before.recipients, ...change },
+      recipients: { ...before.recipients, ...change } as SecretsFile['recipients'],
     };
     await writeSecretsFile(this.#files.secretsPath(identity), file);
     return { identity, file, report: info && (await sync.sync(identity, info.record)) };

@@ -20,12 +20,6 @@ const recipientsSchema = z.strictObject({
   /** The weakest isolation that a node may say it has; null for any. */
   isolation: z.enum(isolationTiers).nullable(),
 });
-/**
- * Who may have a function's secrets: the nodes and the nodes of the accounts that are listed, where an isolation is given only
- * those that offer it. With an isolation and no list: whoever says that it offers it.
- */
-export type Recipients = z.output<typeof recipientsSchema>;
-
 const fileSchema = z.strictObject({
   v: z.literal(1),
   function: hex32,

@@ -77,6 +77,8 @@ test.each<[string, readonly string[], string, string]>([
   ['a name in small letters', ['put', 'vault', 'api_key'], value, 'name of a secret'],
   ['a name of the network’s own', ['put', 'vault', 'ORB_KEY'], value, 'name of a secret'],
   ['a value above the limit', ['put', 'vault', 'A'], 'x'.repeat(8_193), 'at most 8192 bytes'],
+  ['an empty standard input', ['put', 'vault', 'A'], '', 'held no value'],
+  ['a line without a word', ['put', 'vault', 'A'], '\n', 'held no value'],
   ['a NUL', ['put', 'vault', 'A'], 'a\0b', 'NUL'],
   ['another’s function', ['put', 'operator/vault', 'A'], value, 'another account'],
   ['an account that is not there', ['put', 'vault', 'A', '--provider', 'nobody-at-all'], value, 'nobody-at-all'],

@@ -1,10 +1,9 @@
 import { OrbError, asOrbError, isOrbError, limits, signSecrets, type Hex32, type NodeId, type SuperNodeId } from '@orb/protocol';
 import { sealTo } from '@orb/protocol/sealed-box';
-import { Orb, type FunctionInfo, type SecretsInfo } from '@orb/sdk';
+import { EligibleNodes, Orb, type EligibleNode, type FunctionInfo, type SecretsInfo } from '@orb/sdk';
 import type { FunctionFiles, FunctionIdentity } from '../deploy/function-files.ts';
 import type { StoredKey } from '../key-store/key-file.ts';
 import { otherSuperNodes } from '../lending/other-super-nodes.ts';
-import { EligibleNodes, type EligibleNode } from './eligible-nodes.ts';
 import { openValues, readSecretsFile, sealValue, writeSecretsFile, type SecretsFile } from './secrets-file.ts';
 
 /** Super nodes that boxes are left at: as many as a budget is shared by. */
@@ -168,7 +167,7 @@ class OneSuperNode {
     const { identity, file, control, eligible } = this.#d;
     const kept = await this.#orb.functions.secrets(pathOf(identity), control).catch(explainOlder);
     if ((kept.number ?? 0) > file.number) throw newerElsewhere(identity, kept.number!, file.number);
-    const nodes = await eligible.of(this.#orb, file.recipients, await this.#orb.nodes(), identity.id);
+    const nodes = await eligible.of(this.#orb.ledger, file.recipients, await this.#orb.nodes(), identity.id);
     const now = await this.#handOut(kept, nodes);
     const holds = new Map(now.nodes.map((one) => [one.node, one.holds]));
     return nodes.map(({ id, label }) => ({ node: id, label, holds: holds.get(id) ?? null }));

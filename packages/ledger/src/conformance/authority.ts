@@ -146,11 +146,20 @@ export function authorityConformance(open: OpenLedger): void {
       await ledger.close();
     });
 
-    test('versions that need secrets are taken once the rules allow it, which peers decide', async () => {
-      const { net, ledger } = await openNetwork(open, { rules: 1 });
+    const { code } = testManifest();
+    const image = `example.org/hello@sha256:${code.sha256}`;
+    const served = { kind: 'image', runtime: 'container', handler: 'http', image } as const;
+    test.each([
+      ['need secrets', 1, 2, { secrets: ['TOKEN'] }],
+      ['name a check of their health', 2, 3, { ...served, health: { path: '/healthz', everySeconds: 10 } }],
+    ])('versions that %s are taken once the rules allow it, which peers decide', async (words, before, enough, terms) => {
+      const { net, ledger } = await openNetwork(open, { rules: before });
       const bob = await net.createAccount('bob');
-      const manifest = testManifest({ secrets: ['TOKEN'] });
-      await expect(net.createFunction(bob, 'early', manifest)).rejects.toMatchObject({ code: 'not-supported' });
+      const manifest = testManifest(terms);
+      await expect(net.createFunction(bob, 'early', manifest)).rejects.toMatchObject({
+        code: 'not-supported',
+        message: expect.stringContaining(words) as string,
+      });
       const fn = await net.createFunction(bob, 'hello');
       const publish = { function: fn.id, sequence: 1, action: { type: 'publish', manifest } } as const;
       await expect(net.send('function.control', publish, fn.controlKey)).rejects.toMatchObject({ code: 'not-supported' });
@@ -160,7 +169,7 @@ export function authorityConformance(open: OpenLedger): void {
       await expect(net.send('peer.vote', { ...body, subject: vote(newestRules + 1) }, treasury)).rejects.toMatchObject({
         code: 'invalid-request',
       });
-      await net.send('peer.vote', { ...body, subject: vote(newestRules) }, treasury);
+      await net.send('peer.vote', { ...body, subject: vote(enough) }, treasury);
       await net.send('function.control', publish, fn.controlKey);
       expect(await ledger.get(stateKeys.function(fn.id))).toMatchObject({ latest: 2 });
       await ledger.close();

@@ -320,11 +320,13 @@ export function rewardsConformance(open: OpenLedger): void {
       const own = await pieceOf(node);
       // Another piece than the one that was asked for, and somebody else's.
       await commit(1, node, await pieceOf(node, 1));
-      await commit(1, kates, own);
+      // Where chance asks both for the same piece, another one that is not hers.
+      const others = (await pieceOf(kates)).piece === own.piece ? await pieceOf(kates, 1) : own;
+      await commit(1, kates, others);
       clock.advance(60_001);
       await expect(answer(1, node, await pieceOf(node, 1))).rejects.toMatchObject({ code: 'bad-signature' });
       await expect(answer(1, node, own)).rejects.toMatchObject({ code: 'bad-signature' });
-      await expect(answer(1, kates, own)).rejects.toMatchObject({ code: 'bad-signature' });
+      await expect(answer(1, kates, others)).rejects.toMatchObject({ code: 'bad-signature' });
       clock.advance(60_001);
 
       await ask(2);

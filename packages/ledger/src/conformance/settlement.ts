@@ -1,16 +1,20 @@
 import {
   accountId,
+  canonical,
   jobRow,
   nodeId,
   receiptRow,
   acknowledgementRow,
   sha256,
+  signPrepared,
   stateKeys,
   superNodeId,
   ticketRow,
   type AllowanceRecord,
   type CreditRecord,
   type JobRow,
+  type Json,
+  type Transaction,
   type TransactionBody,
 } from '@orb/protocol';
 import { describe, expect, test } from 'vitest';
@@ -119,6 +123,25 @@ export function settlementConformance(open: OpenLedger): void {
       await expect(net.send('job.settle', body, bob)).rejects.toMatchObject({ code: 'bad-signature' });
       await expect(net.settle(superNode, [])).rejects.toMatchObject({ code: 'invalid-request' });
       await ledger.close();
+    });
+
+    test('a settlement is signed by its hash once the rules allow it, and pays as ever', async () => {
+      for (const rules of [3, 4]) {
+        const { net, ledger, superNode, node, job, id } = await setStage(open, { rules });
+        const body = { superNode: superNodeId(superNode.publicKey), batches: [net.batch(superNode, node, [job(0)])], lost: [] };
+        const written = { body, text: canonical(body as unknown as Json) };
+        const { transaction } = signPrepared(ledger.chain, 'job.settle', written, [superNode], 2);
+        if (rules < 4) {
+          await expect(ledger.submit(transaction)).rejects.toMatchObject({ code: 'not-supported' });
+          expect(await ledger.job(id(0))).toBeUndefined();
+        } else {
+          const altered = { ...transaction, body: { ...body, batches: [net.batch(superNode, node, [job(1)], 2)] } } as Transaction;
+          await expect(ledger.submit(altered)).rejects.toMatchObject({ code: 'bad-signature' });
+          expect((await ledger.submit(transaction)).rejections).toEqual([]);
+          expect((await ledger.job(id(0)))?.state).toBe('paid');
+        }
+        await ledger.close();
+      }
     });
 
     test('a replayed, duplicated or reordered job pays once, at any age', async () => {

@@ -42,6 +42,13 @@ export function executePrepared({ transaction, id, message }: PreparedTransactio
   if (transaction.chain !== env.chain) {
     throw new OrbError('wrong-chain', { message: `The transaction belongs to the ledger ${transaction.chain}, not to ${env.chain}.` });
   }
+  // Who follows by the rules of before would take such a block for wrong.
+  if (transaction.v > 1 && (env.parameters.rules ?? 1) < 4) {
+    throw new OrbError('not-supported', {
+      message: `The rules of this ledger allow no transactions of version ${transaction.v} yet.`,
+      hint: 'When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=4',
+    });
+  }
   const valid = transaction.signatures.filter(({ key, signature }) => env.verify(key, message, signature));
   const state = new Overlay(view);
   const outcome = run({ state, env, signers: new Set(valid.map(({ key }) => key)) }, transaction);

@@ -1,4 +1,5 @@
 import {
+  rulesFor,
   functionId,
   OrbError,
   parseManifest,
@@ -8,6 +9,7 @@ import {
   type FunctionNameRecord,
   type FunctionRecord,
   type Manifest,
+  type Parameters,
   type TransactionBody,
   type VersionRecord,
 } from '@orb/protocol';
@@ -124,13 +126,7 @@ function requireVersion({ name, latest }: FunctionRecord, number: number): void 
 
 function addVersion({ state, env }: Context, fn: string, number: number, given: Manifest): void {
   const manifest = parseManifest(given);
-  // Who follows by the rules of before would take such a block for wrong.
-  if (manifest.secrets.length > 0 && (env.parameters.rules ?? 1) < 2) {
-    throw new OrbError('not-supported', {
-      message: 'The rules of this ledger allow no functions that need secrets yet.',
-      hint: 'When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=2',
-    });
-  }
+  checkRules(manifest, env.parameters);
   const id = versionId(manifest);
   const known = state.read<VersionRecord>(stateKeys.version(fn, id));
   if (known) {
@@ -142,4 +138,14 @@ function addVersion({ state, env }: Context, fn: string, number: number, given: 
   }
   state.put(stateKeys.version(fn, id), { id, function: fn, number, manifest } satisfies VersionRecord);
   state.put(stateKeys.versionNumber(fn, number), id);
+}
+
+/** Who follows by the rules of before would take a block with such a version for wrong. */
+function checkRules(manifest: Manifest, { rules = 1 }: Parameters): void {
+  const wanted = rulesFor(manifest);
+  if (rules >= wanted) return;
+  throw new OrbError('not-supported', {
+    message: `The rules of this ledger allow no functions that ${wanted === 2 ? 'need secrets' : 'name a check of their health'} yet.`,
+    hint: `When every super node and peer is new enough, its peers allow them: orb ledger vote --set rules=${wanted}`,
+  });
 }

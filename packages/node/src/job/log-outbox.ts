@@ -96,7 +96,8 @@ export class LogOutbox {
 
   /** The job is over: what it wrote goes before its answer. */
   end(job: JobId): void {
-    if (!this.#pending.has(job)) return;
+    // Mostly nothing has been written, and then the id, a new text, need not be hashed.
+    if (this.#pending.size === 0 || !this.#pending.has(job)) return;
     for (const bucket of this.#owing) if (bucket.lastJob === job) this.#tell(bucket);
     this.flush();
   }

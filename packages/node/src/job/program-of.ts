@@ -8,9 +8,17 @@ const imageStartMs = 60_000;
 
 /** What a version's manifest, its code and the function's secrets are to a sandbox. */
 export function programOf(manifest: Manifest, code: Uint8Array, secrets: SecretValues = {}): Program {
-  const { kind, handler, image, memoryMiB } = manifest;
+  const { kind, handler, image, memoryMiB, health } = manifest;
   const common = { sha256: manifest.code.sha256, code, memoryMiB, env: { ...manifest.env, ...secrets } };
-  if (kind === 'image')
-    return { ...common, kind, image: image!, handler: handler === 'http' ? 'http' : 'job', startTimeoutMs: imageStartMs };
+  if (kind === 'image') {
+    return {
+      ...common,
+      kind,
+      image: image!,
+      handler: handler === 'http' ? 'http' : 'job',
+      startTimeoutMs: imageStartMs,
+      ...(health && { health: { path: health.path, everyMs: health.everySeconds * 1_000 } }),
+    };
+  }
   return { ...common, kind, handler, startTimeoutMs: bundleStartMs };
 }

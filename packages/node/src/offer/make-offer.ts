@@ -1,4 +1,4 @@
-import type { IsolationTier, NetworkPolicy, Offer, VersionId } from '@orb/protocol';
+import { limits, type IsolationTier, type NetworkPolicy, type Offer, type VersionId } from '@orb/protocol';
 import type { Lending } from './lending.ts';
 import type { Machine } from './machine.ts';
 
@@ -16,13 +16,17 @@ export interface OfferFacts {
 
 /** What this computer holds. */
 export interface OfferHoldings {
-  readonly seeds: Iterable<VersionId>;
+  /** The version of each replica. */
+  readonly versions: readonly VersionId[];
   /** Functions with the number of their secrets; undefined where it can keep none. */
   readonly secrets: Offer['secrets'];
 }
 
+/** What there is room for in an offer's header, ids of versions and numbers of secrets together. */
+const headerPlaces = 2 * limits.nodeSecretReplicas;
+
 /** What this computer lends at this moment, for one super node. */
-export function makeOffer(facts: OfferFacts, lending: Lending, { seeds, secrets }: OfferHoldings, lastBatch: number): Offer {
+export function makeOffer(facts: OfferFacts, lending: Lending, { versions, secrets }: OfferHoldings, lastBatch: number): Offer {
   const { slots, memoryMiB, rate } = lending.terms;
   return {
     v: 1,
@@ -36,7 +40,8 @@ export function makeOffer(facts: OfferFacts, lending: Lending, { seeds, secrets 
     slots,
     labels: { ...facts.labels },
     accepting: lending.accepting,
-    seeds: [...new Set(seeds)],
+    seeds: [...new Set(versions)].slice(0, headerPlaces - (secrets?.length ?? 0)),
+    replicas: versions.length,
     lastBatch,
     ...(facts.network !== undefined && { network: facts.network }),
     ...(secrets && { secrets }),

@@ -234,7 +234,7 @@ export class ReceiptBook {
   #announce(root: SignedRoot): void {
     this.#journal.written().then(
       () => {
-        void this.#journal.sync();
+        this.#journal.syncSoon();
         setImmediate(() => this.#dependencies.onRoot(root));
       },
       () => undefined,

@@ -6,7 +6,9 @@ import { OrbError } from '@orb/protocol';
 import { encodeLine, type LineKind } from './journal-line.ts';
 
 const closeLater = promisify(closeFile);
-const syncLater = promisify(fdatasync);
+const fdatasyncLater = promisify(fdatasync);
+/** A busy node signs a batch every few milliseconds; a disk that is asked after each does little else. */
+const syncEveryMs = 100;
 
 /** Where a line stands. */
 export interface Place {
@@ -17,24 +19,32 @@ export interface Place {
 
 /**
  * An append-only file in numbered segments. What is appended in one tick leaves in one write at its end; a write is in
- * the operating system's hands, so it survives the process, and {@link sync} makes it survive the power.
+ * the operating system's hands, so it survives the process, and {@link syncSoon} makes it survive the power.
  */
 export class SegmentJournal {
   readonly #folder: string;
+  readonly #sync: (fd: number) => Promise<void>;
   #segment: number;
   #fd: number;
   /** Bytes of the current segment, those that wait included. */
   #bytes = 0;
   #waiting: string[] = [];
   #tick: PromiseWithResolvers<void> | undefined;
-  #syncing: Promise<void> | undefined;
+  /** The last one, under way or over. */
+  #synced: Promise<void> = Promise.resolve();
+  #syncedAtMs = Number.NEGATIVE_INFINITY;
+  #syncTimer: NodeJS.Timeout | undefined;
+  #syncing = false;
+  /** Asked for since the last one began. */
+  #unsynced = false;
   #failure: OrbError | undefined;
   #closed = false;
 
-  /** Starts a new segment after the last one. */
-  constructor(folder: string) {
+  /** Starts a new segment after the last one. @param sync has the disk keep a file; never rejects */
+  constructor(folder: string, sync = (fd: number): Promise<void> => fdatasyncLater(fd).catch(() => undefined)) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.#folder = folder;
+    this.#sync = sync;
     this.#segment = (segmentsIn(folder).at(-1) ?? 0) + 1;
     this.#fd = openSegment(folder, this.#segment);
   }
@@ -78,12 +88,13 @@ export class SegmentJournal {
     else tick?.resolve();
   }
 
-  /** Asks the disk to keep what is written; calls that come while one is under way share the next. */
-  sync(): Promise<void> {
-    this.#syncing ??= syncLater(this.#fd)
-      .catch(() => undefined)
-      .finally(() => (this.#syncing = undefined));
-    return this.#syncing;
+  /** Asks the disk to keep what is written: at once, or 100 ms after it was last asked, for all that has come by then. */
+  syncSoon(): void {
+    this.#unsynced = true;
+    if (this.#syncing || this.#syncTimer || this.#closed) return;
+    const waitMs = this.#syncedAtMs + syncEveryMs - performance.now();
+    if (waitMs <= 0) void this.#syncNow();
+    else this.#syncTimer = setTimeout(() => void this.#syncNow(), waitMs).unref();
   }
 
   /** Starts the next segment. */
@@ -93,7 +104,9 @@ export class SegmentJournal {
     this.#segment++;
     this.#fd = openSegment(this.#folder, this.#segment);
     this.#bytes = 0;
-    void (this.#syncing ?? Promise.resolve()).then(() => closeLater(old)).catch(() => undefined);
+    // What was written since the last time is in a file that nobody asks for again.
+    this.#synced = this.#synced.then(() => this.#sync(old));
+    void this.#synced.then(() => closeLater(old)).catch(() => undefined);
   }
 
   /** The text between two offsets of a segment. */
@@ -118,9 +131,21 @@ export class SegmentJournal {
     if (this.#closed) return;
     this.flush();
     this.#closed = true;
-    await this.#syncing;
-    await syncLater(this.#fd).catch(() => undefined);
+    clearTimeout(this.#syncTimer);
+    await this.#synced;
+    await this.#sync(this.#fd);
     await closeLater(this.#fd).catch(() => undefined);
+  }
+
+  async #syncNow(): Promise<void> {
+    this.#syncTimer = undefined;
+    this.#unsynced = false;
+    this.#syncing = true;
+    this.#syncedAtMs = performance.now();
+    this.#synced = this.#synced.then(() => this.#sync(this.#fd));
+    await this.#synced;
+    this.#syncing = false;
+    if (this.#unsynced) this.syncSoon();
   }
 
   #schedule(): void {

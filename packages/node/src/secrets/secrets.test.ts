@@ -7,6 +7,8 @@ import { chain, testFunction, testSigner, type TestFunction } from '../../test/s
 import { linkLimits } from '@orb/link';
 import { MemoryStore } from '@orb/store/memory';
 import { TestNode } from '../../test/test-node.ts';
+import type { Lending } from '../offer/lending.ts';
+import { makeOffer } from '../offer/make-offer.ts';
 import { SeedShelf } from '../seeding/seed-shelf.ts';
 
 let t: TestNode;
@@ -181,23 +183,27 @@ test('a node whose key opens nothing offers no secrets and seeds no version that
   await expect(hand(boxOf())).rejects.toMatchObject({ code: 'not-supported' });
 });
 
-test('a version that needs secrets takes two places of a full shelf, so that its offer still fits one header', async () => {
+test('versions that need secrets are held in smaller number, so that the offer still fits one header', async () => {
   const open = (maxVersions?: number) =>
     SeedShelf.open(
       { path: join(t.folder, 'shelf.json'), diskBytes: 1e9, ...(maxVersions !== undefined && { maxVersions }) },
       { store: new MemoryStore() },
     );
   const plain = testFunction('plain', 'export default () => 1').manifest;
-  const small = await open(3);
-  expect(small.reserve(sha256('a'), 'v', fn.manifest)).toBeUndefined();
-  expect(small.reserve(sha256('b'), 'v', fn.manifest)).toContain('as many as it takes');
-  expect(small.reserve(sha256('b'), 'v', plain)).toBeUndefined();
+  const small = await open(2);
+  for (const name of ['a', 'b']) expect(small.reserve(sha256(name), 'v', plain)).toBeUndefined();
+  expect(small.reserve(sha256('c'), 'v', plain)).toContain('holds 2 versions, as many as it takes');
   const shelf = await open();
   let held = 0;
   while (shelf.reserve(sha256(`${held}`), 'v', fn.manifest) === undefined) held++;
-  await t.start();
-  const ids = Array.from({ length: held }, (_, i) => sha256(`${i}`));
-  const offer = { ...t.superNode.offers.at(-1)!, seeds: ids, secrets: ids.map((id) => [id, Number.MAX_SAFE_INTEGER]) };
-  expect(held).toBe(400);
+  expect(held).toBe(limits.nodeSecretReplicas);
+  expect(shelf.reserve(sha256('one more'), 'v', fn.manifest)).toContain('400 versions that need secrets, as many as it takes');
+  expect(shelf.reserve(sha256('one more'), 'v', plain)).toBeUndefined();
+  const ids = Array.from({ length: limits.nodeReplicas }, (_, i) => sha256(`${i}`));
+  const secrets = ids.slice(0, held).map((id) => [id, Number.MAX_SAFE_INTEGER] as [string, number]);
+  const facts = { machine: { platform: 'linux', architecture: 'x64' }, cores: 2, runtimes: ['deno-2'], isolation: 'process' } as const;
+  const lending = { terms: { slots: 16, memoryMiB: 4_096, rate: 10n }, accepting: true } as Lending;
+  const offer = makeOffer({ ...facts, labels: {}, network: undefined }, lending, { versions: ids, secrets }, 1);
+  expect([offer.seeds.length, offer.replicas]).toEqual([400, limits.nodeReplicas]);
   expect(JSON.stringify(offer).length).toBeLessThanOrEqual(linkLimits.headerBytes);
 });

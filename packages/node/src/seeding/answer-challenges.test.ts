@@ -3,6 +3,7 @@ import { orderer, TestClock, testGenesis, testJob, testManifest, TestNetwork } f
 import {
   codeRootOf,
   nodeId,
+  replicaId,
   sha256,
   stateKeys,
   superNodeId,
@@ -57,7 +58,8 @@ async function setUp() {
     closed: () => Promise.reject(new Error('not asked')),
     close: () => undefined,
   };
-  const seeded: SeededVersion = { version: versionId(manifest), function: fn.id, account: '', name: 'bob/hello', manifest };
+  const replica = replicaId(fn.id, versionId(manifest));
+  const seeded: SeededVersion = { replica, version: versionId(manifest), function: fn.id, account: '', name: 'bob/hello', manifest };
   /** @param held what the node has for the code; null when it holds none */
   const others = (count: number) =>
     Array.from({ length: count }, (_, i): SeededVersion => ({ ...seeded, function: i.toString(16).padStart(64, '0') }));

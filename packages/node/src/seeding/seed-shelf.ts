@@ -4,13 +4,16 @@ import {
   hex32,
   manifestSchema,
   OrbError,
+  limits,
   parseWith,
+  replicaId,
   versionId,
   type AccountId,
   type FunctionId,
   type Hex32,
   type Json,
   type Manifest,
+  type ReplicaId,
   type VersionId,
 } from '@orb/protocol';
 import type { BlobStore } from '@orb/store';
@@ -20,6 +23,7 @@ import type { ControlPin } from './control-pins.ts';
 
 /** A version that this node holds, ready to run. */
 export interface SeededVersion {
+  readonly replica: ReplicaId;
   readonly version: VersionId;
   readonly function: FunctionId;
   readonly account: AccountId;
@@ -33,7 +37,7 @@ export interface SeedShelfOptions {
   readonly path: string;
   /** Bytes of code that may be held; changed by {@link SeedShelf.limitDisk}. */
   readonly diskBytes: number;
-  /** Versions that may be held: their ids must fit one offer. One that needs secrets counts twice: those stand there too. @default 800 */
+  /** Versions that may be held. @default limits.nodeReplicas */
   readonly maxVersions?: number;
 }
 
@@ -63,6 +67,7 @@ export class SeedShelf {
   readonly #pins = new Map<FunctionId, ControlPin>();
   /** What is on its way, by function and version. */
   readonly #reserved = new Map<string, Room>();
+  #sweepLater = false;
   /** When versions ran last, on the process's clock. */
   readonly #ranMs = new WeakMap<SeededVersion, number>();
   readonly #listeners = new Set<() => void>();
@@ -83,7 +88,7 @@ export class SeedShelf {
     const { versions, pins } = readIndex(options.path);
     for (const [fn, pin] of Object.entries(pins)) shelf.#pins.set(fn, pin);
     for (const entry of versions) {
-      const seeded = { ...entry, manifest: entry.manifest as Manifest };
+      const seeded = { ...entry, replica: replicaId(entry.function, entry.version), manifest: entry.manifest as Manifest };
       if (versionId(seeded.manifest) === seeded.version && (await shelf.#store.has(seeded.manifest.code.sha256))) {
         shelf.#versions.set(shelfKey(seeded.function, seeded.version), seeded);
       }
@@ -116,34 +121,45 @@ export class SeedShelf {
 
   /** Makes room for a version's code until {@link add} or {@link release}; else says why there is none. */
   reserve(fn: FunctionId, version: VersionId, manifest: Pick<Manifest, 'code' | 'secrets'>): string | undefined {
-    const most = this.#options.maxVersions ?? 800;
-    const { bytes, places } = roomOf(manifest);
-    if (this.#usedPlaces() + places > most) return `This node holds ${most} versions, as many as it takes.`;
-    const used = this.#usedBytes();
-    if (used + bytes > this.#diskBytes) {
-      return `Its code has ${bytes} bytes; this node has ${Math.max(0, this.#diskBytes - used)} of ${this.#diskBytes} free for code.`;
+    const most = this.#options.maxVersions ?? limits.nodeReplicas;
+    const room = roomOf(manifest);
+    const used = this.#used();
+    if (used.versions >= most) return `This node holds ${most} versions, as many as it takes.`;
+    if (used.secret + room.secret > limits.nodeSecretReplicas) {
+      return `This node holds ${limits.nodeSecretReplicas} versions that need secrets, as many as it takes.`;
     }
-    this.#reserved.set(shelfKey(fn, version), { bytes, places });
+    if (used.bytes + room.bytes > this.#diskBytes) {
+      return `Its code has ${room.bytes} bytes; this node has ${Math.max(0, this.#diskBytes - used.bytes)} of ${this.#diskBytes} free for code.`;
+    }
+    this.#reserved.set(shelfKey(fn, version), room);
     return undefined;
   }
 
-  release(fn: FunctionId, version: VersionId): void {
-    this.#reserved.delete(shelfKey(fn, version));
+  /** Gives back the room; what could not be deleted while code was on its way goes now. */
+  async release(fn: FunctionId, version: VersionId): Promise<void> {
+    if (this.#reserved.delete(shelfKey(fn, version)) && this.#sweepLater) await this.#deleteUnused();
   }
 
   /**
-   * Keeps a version and its code; resolves when both are durable.
+   * Keeps a version and its code; resolves when both are durable. A function makes room for itself: of more versions than
+   * limits.nodeFunctionVersions those go that ran longest ago.
+   * @returns those that are gone
    * @throws OrbError `code-mismatch`, `store-full`, `gone` when the function was decommissioned meanwhile
    */
-  async add(seeded: SeededVersion, code: Uint8Array, seen: ControlPin): Promise<void> {
+  async add(seeded: SeededVersion, code: Uint8Array, seen: ControlPin): Promise<readonly SeededVersion[]> {
     await this.#store.put(seeded.manifest.code.sha256, code);
     const now = this.#pins.get(seeded.function);
     if (now?.ended) throw new OrbError('gone');
     const pin = now && now.sequence > seen.sequence ? now : seen;
     this.#versions.set(shelfKey(seeded.function, seeded.version), seeded);
     this.#setPin(seeded.function, pin);
+    const others = this.#byLastRun().filter((other) => other.function === seeded.function && other !== seeded);
+    const gone = others.slice(0, Math.max(0, others.length + 1 - limits.nodeFunctionVersions));
+    for (const { version } of gone) this.#versions.delete(shelfKey(seeded.function, version));
     await this.#save();
     this.#tell();
+    if (gone.length > 0) await this.#deleteUnused();
+    return gone;
   }
 
   /**
@@ -153,11 +169,9 @@ export class SeedShelf {
   async limitDisk(bytes: number, isBusy: (seeded: SeededVersion) => boolean = () => false): Promise<readonly SeededVersion[]> {
     this.#diskBytes = bytes;
     const gone: SeededVersion[] = [];
-    const usedAt = (seeded: SeededVersion) => (isBusy(seeded) ? Number.POSITIVE_INFINITY : (this.#ranMs.get(seeded) ?? 0));
-    // Two that run now are alike.
-    const byUse = [...this.#versions.values()].sort((a, b) => usedAt(a) - usedAt(b) || 0);
-    for (const seeded of byUse) {
-      if (this.#usedBytes() <= bytes) break;
+    const byUse = this.#byLastRun();
+    for (const seeded of [...byUse.filter((one) => !isBusy(one)), ...byUse.filter(isBusy)]) {
+      if (this.#used().bytes <= bytes) break;
       gone.push(seeded);
       await this.remove(seeded.function, [seeded.version]);
     }
@@ -190,6 +204,11 @@ export class SeedShelf {
     return code;
   }
 
+  /** The one that ran longest ago first; those that never did, as they came. */
+  #byLastRun(): SeededVersion[] {
+    return [...this.#versions.values()].sort((a, b) => (this.#ranMs.get(a) ?? 0) - (this.#ranMs.get(b) ?? 0));
+  }
+
   #setPin(fn: FunctionId, pin: ControlPin): void {
     this.#pins.set(fn, pin);
     if (this.#pins.size <= maxPins) return;
@@ -199,24 +218,20 @@ export class SeedShelf {
     }
   }
 
-  #usedBytes(): number {
-    let bytes = 0;
-    for (const { manifest } of this.#versions.values()) bytes += manifest.code.bytes;
-    for (const reserved of this.#reserved.values()) bytes += reserved.bytes;
-    return bytes;
+  #used(): Room & { readonly versions: number } {
+    const rooms = [...Array.from(this.#versions.values(), ({ manifest }) => roomOf(manifest)), ...this.#reserved.values()];
+    const sum = (of: (room: Room) => number) => rooms.reduce((total, room) => total + of(room), 0);
+    return { versions: rooms.length, secret: sum(({ secret }) => secret), bytes: sum(({ bytes }) => bytes) };
   }
 
-  #usedPlaces(): number {
-    let used = 0;
-    for (const { manifest } of this.#versions.values()) used += roomOf(manifest).places;
-    for (const { places } of this.#reserved.values()) used += places;
-    return used;
-  }
-
+  /** Code that is on its way is in no list yet: nothing is deleted until it is. */
   async #deleteUnused(): Promise<void> {
+    this.#sweepLater = this.#reserved.size > 0;
+    if (this.#sweepLater) return;
     const used = new Set<Hex32>([...this.#versions.values()].map(({ manifest }) => manifest.code.sha256));
     for await (const sha256 of this.#store.list()) {
-      if (!used.has(sha256) && this.#reserved.size === 0) await this.#store.delete(sha256);
+      if (this.#reserved.size > 0) return void (this.#sweepLater = true);
+      if (!used.has(sha256)) await this.#store.delete(sha256);
     }
   }
 
@@ -225,7 +240,11 @@ export class SeedShelf {
     this.#saving = this.#saving
       .catch(() => undefined)
       .then(() => {
-        const index = { v: 1, versions: [...this.#versions.values()], pins: Object.fromEntries(this.#pins) };
+        const index = {
+          v: 1,
+          versions: Array.from(this.#versions.values(), ({ replica: _, ...indexed }) => indexed),
+          pins: Object.fromEntries(this.#pins),
+        };
         return replaceFile(this.#options.path, canonical(index as unknown as Json));
       });
     return this.#saving;
@@ -239,14 +258,14 @@ export class SeedShelf {
 /** Functions whose authority is remembered; the oldest without a version here goes first. */
 const maxPins = 10_000;
 
-/** What a version takes: bytes of the disk, and places in an offer. */
+/** What a version takes: bytes of the disk, and a place among those that need secrets. */
 interface Room {
   readonly bytes: number;
-  readonly places: number;
+  readonly secret: number;
 }
 
 function roomOf({ code, secrets }: Pick<Manifest, 'code' | 'secrets'>): Room {
-  return { bytes: code.bytes, places: secrets.length > 0 ? 2 : 1 };
+  return { bytes: code.bytes, secret: secrets.length > 0 ? 1 : 0 };
 }
 
 function shelfKey(fn: FunctionId, version: VersionId): string {

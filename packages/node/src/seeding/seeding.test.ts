@@ -1,6 +1,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { functionId, sha256, signTransaction, versionId, type ControlAction, type SeedRequest, type Transaction } from '@orb/protocol';
+import {
+  functionId,
+  limits,
+  replicaId,
+  sha256,
+  signTransaction,
+  versionId,
+  type ControlAction,
+  type SeedRequest,
+  type Transaction,
+} from '@orb/protocol';
 import type { PullProgress, SandboxReport } from '@orb/sandbox';
 import { MemorySandbox } from '@orb/sandbox/memory';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -56,7 +66,30 @@ describe('a version is seeded', () => {
     await expect(t.superNode.run(twin)).rejects.toMatchObject({ details: { reason: 'unknown-version' } });
     expect(await t.superNode.seed(twin)).toEqual({ seeding: true });
     await t.superNode.run(twin);
+    const ids = [t.fn, twin].map(({ request }) => replicaId(request.function, request.version));
+    await t.superNode.until(() => t.superNode.replicas.length === 2);
+    expect(t.superNode.replicas).toEqual(ids);
     expect(t.superNode.offers.at(-1)!.seeds).toEqual([t.fn.request.version]);
+    await t.node!.stop();
+    await t.start();
+    await t.superNode.until(() => t.superNode.offers.length > 2);
+    expect(t.superNode.replicas).toEqual(ids);
+  });
+
+  test('while its function has room: of too many versions the one that ran longest ago makes room, other functions’ do not', async () => {
+    await t.start();
+    const other = testFunction('other', 'export default () => 0');
+    await t.superNode.seed(other);
+    await t.superNode.seed(t.fn);
+    const later = Array.from({ length: limits.nodeFunctionVersions }, (_, i) => published(t.fn, i + 1, `export default () => ${i + 1}`));
+    for (const next of later.slice(0, -1)) expect(await t.superNode.seed(next)).toEqual({ seeding: true });
+    await t.superNode.run(t.fn);
+    expect(versions()).toHaveLength(limits.nodeFunctionVersions + 1);
+    expect(await t.superNode.seed(later.at(-1)!)).toEqual({ seeding: true });
+    const left = [other, t.fn, ...later.slice(1)].map(({ request }) => request.version);
+    expect(versions().toSorted()).toEqual(left.toSorted());
+    expect(await Array.fromAsync(t.store.list())).toHaveLength(left.length);
+    await expect(t.superNode.run(later[0]!)).rejects.toMatchObject({ details: { reason: 'unknown-version' } });
   });
 
   test('when the pinned key published it later', async () => {

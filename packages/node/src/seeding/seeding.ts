@@ -3,6 +3,7 @@ import {
   inTime,
   OrbError,
   parseWith,
+  replicaId,
   seedRequestSchema,
   type AccountId,
   type ChainId,
@@ -49,6 +50,8 @@ export interface SeedingDependencies {
   readonly fetching: () => readonly PullProgress[];
   /** Told of each version that is not taken, and why. */
   readonly onRefused: (name: string, words: string) => void;
+  /** Told of each version that has made room for a newer one. */
+  readonly onGone: (seeded: SeededVersion) => void;
 }
 
 /** Answers super nodes that ask this node to hold a version. */
@@ -101,7 +104,7 @@ export class Seeding {
       if (error instanceof StillFetching) return { ...refusal(error.message), fetching: true };
       return refused(asOrbError(error).message);
     } finally {
-      shelf.release(request.function, request.version);
+      await shelf.release(request.function, request.version);
     }
   }
 
@@ -121,7 +124,9 @@ export class Seeding {
     // The owner may have thought otherwise meanwhile.
     const changed = refuseToKeep(policy(), means(), this.#options.owner, account, manifest);
     if (changed !== undefined) throw new OrbError('forbidden', { message: changed });
-    await this.#dependencies.shelf.add({ version, function: fn, account, name, manifest }, code, pin);
+    const replica = replicaId(fn, version);
+    const gone = await this.#dependencies.shelf.add({ replica, version, function: fn, account, name, manifest }, code, pin);
+    for (const seeded of gone) this.#dependencies.onGone(seeded);
     return { seeding: true };
   }
 

@@ -128,7 +128,11 @@ export function fetchConformance({ name, create }: { readonly name: string; crea
 
     it('fails as the web’s fetch does, with a code: refused, broken off, without a network', async () => {
       const tell = `try { const r = await fetch('https://api.test/'); return [r.status, await r.text()]; } catch (e) { return [e.name, e.code, e.message]; }`;
-      expect((await run(tell)).value).toEqual(['TypeError', 'forbidden', 'This function has no network.']);
+      expect((await run(tell)).value).toEqual([
+        'TypeError',
+        'forbidden',
+        'This function has no network: it is deployed without --network.',
+      ]);
       const refuse = async () => Promise.reject(new OrbError('forbidden', { message: 'not there', details: { secret: 1 } }));
       expect((await run(tell, refuse)).value).toEqual(['TypeError', 'forbidden', 'not there']);
       const broken = async () =>

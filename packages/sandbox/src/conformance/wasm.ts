@@ -17,7 +17,7 @@ export async function wasmOf(text: string, more: Partial<WasmProgram> = {}): Pro
 }
 
 /** Imports that the modules below use. */
-export const wasi = (name: string, parameters: string) =>
+const wasi = (name: string, parameters: string) =>
   `(import "wasi_snapshot_preview1" "${name}" (func $${name} (param ${parameters}) (result i32)))`;
 const exit = '(import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))';
 

@@ -23,6 +23,8 @@ interface Machine {
   readonly report: SandboxReport;
   /** The engine's id of the helper's image; none where the engine cannot be used. */
   readonly relayImage: string | undefined;
+  /** Helper and server cannot share a network there: jobs alone run. */
+  readonly ownKernel: boolean;
 }
 
 /**
@@ -116,10 +118,16 @@ export class ContainerSandbox implements Sandbox {
   }
 
   async #hold(program: Program): Promise<HeldImage> {
-    const { relayImage: image } = await this.#prepare();
+    const { relayImage: image, ownKernel } = await this.#prepare();
     if (this.#closed) throw new OrbError('sandbox-failed', { message: 'The sandbox is closed.' });
     if (image === undefined) throw new OrbError('sandbox-failed', { message: 'This computer cannot run containers.' });
     if (program.kind !== 'image') throw new OrbError('sandbox-failed', { message: 'This sandbox runs images alone.' });
+    if (ownKernel && program.handler !== 'job') {
+      throw new OrbError('not-supported', {
+        message: `This computer runs images as one-shot jobs alone: its container runtime ${this.#options.runtime} shares no network between a server and what reaches it.`,
+        hint: 'Its owner can change that: orb node set container-runtime default',
+      });
+    }
     return this.#images.hold(program);
   }
 
@@ -137,7 +145,11 @@ export class ContainerSandbox implements Sandbox {
       });
       // What is wrong is told a little before nobody waits for it any more.
       const withinMs = program.startTimeoutMs * 0.9;
-      await instance.load({ ...program, env: {}, code: utf8(JSON.stringify({ port: image.port, health: image.health, withinMs })) });
+      await instance.load({
+        ...program,
+        env: {},
+        code: utf8(JSON.stringify({ port: image.port, health: program.health ?? image.health, withinMs })),
+      });
       return instance;
     } catch (error) {
       await instance.kill();
@@ -166,6 +178,7 @@ export class ContainerSandbox implements Sandbox {
   async #findMachine(): Promise<Machine> {
     const report = (trouble: string): Machine => ({
       relayImage: undefined,
+      ownKernel: false,
       report: {
         tier: 'process',
         runtimes: [],
@@ -178,10 +191,10 @@ export class ContainerSandbox implements Sandbox {
       await this.#engine.sweep();
       await this.#images.open();
       const image = this.#options.relayImage ?? (await relayImage(this.#engine.docker));
-      const found = await probeEngine(this.#relayPlan(image), this.#engineInfo, { engine: this.#engine });
+      const { ownKernel, ...found } = await probeEngine(this.#relayPlan(image), this.#engineInfo, { engine: this.#engine });
       const usable = found.runtimes.length > 0;
-      if (usable) this.#refill(image);
-      return { report: found, relayImage: usable ? image : undefined };
+      if (usable && !ownKernel) this.#refill(image);
+      return { report: found, relayImage: usable ? image : undefined, ownKernel };
     } catch (error) {
       const { message, hint } = error as OrbError;
       return report(`${message} ${hint ?? ''}`.trim());
@@ -227,7 +240,8 @@ export class ContainerSandbox implements Sandbox {
       image,
       user: relayUser,
       memoryMiB: relayMemoryMiB,
-      pids: relayPids,
+      // A runtime with a kernel of its own has threads that count here too.
+      pids: this.#options.runtime === undefined ? relayPids : this.#options.pids,
       tmpMiB: 1,
       writable: [],
       env: [],

@@ -1,6 +1,6 @@
 import type { ContainerCreateOptions, ContainerInspectInfo, HostConfig, ImageInspectInfo } from 'dockerode';
 import { OrbError } from '@orb/protocol';
-import type { ImageProgram, LentLimits } from '../port.ts';
+import type { HealthCheck, ImageProgram, LentLimits } from '../port.ts';
 
 /** What differs from one container of ours to the next; everything else is the same for all and cannot be asked for. */
 export interface ContainerPlan {
@@ -122,11 +122,6 @@ export interface ImageFacts {
 
 /** Labels of an image: a path that answers 2xx or 3xx while the server is well, and every how many seconds it is asked. */
 const healthLabels = { path: 'orb.health', everySeconds: 'orb.health.interval' } as const;
-
-interface HealthCheck {
-  readonly path: string;
-  readonly everyMs: number;
-}
 
 const maxVolumes = 8;
 

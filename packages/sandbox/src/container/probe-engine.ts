@@ -15,9 +15,18 @@ interface Trial {
   readonly bounding: string;
   readonly noNewPrivs: string;
   readonly seccomp: string;
+  /** Whether a write was answered by anything but EROFS. */
   readonly wrote: boolean;
+  /** Whether the root is mounted so. */
+  readonly readOnly: boolean;
   readonly networks: readonly string[];
   readonly kernel: string;
+}
+
+/** @see probeEngine */
+export interface EngineReport extends SandboxReport {
+  /** Each container has a kernel of its own, and so a network and a process tree that no other can share. */
+  readonly ownKernel: boolean;
 }
 
 /**
@@ -30,16 +39,18 @@ export async function probeEngine(
   plan: ContainerPlan,
   facts: EngineInfo,
   dependencies: { readonly engine: Engine },
-): Promise<SandboxReport> {
+): Promise<EngineReport> {
   const seen = await runTrial(plan, dependencies.engine);
   const none = /^0+$/;
   // gVisor and micro virtual machines bring a kernel of their own, whose filter is not this one's.
   const ownKernel = plan.runtime !== undefined && facts.KernelVersion !== undefined && seen.kernel !== facts.KernelVersion;
+  // gVisor knows no set-user-id programs, and so says nothing of the flag that forbids them.
+  const noNewPrivileges = seen.noNewPrivs === '1' || (ownKernel && seen.noNewPrivs === '');
   const layer = (name: string, active: boolean, stops: string, remedy: string) => ({ name, active, stops, ...(!active && { remedy }) });
   const walls = [
     layer(
       'containers: own user without capabilities',
-      seen.uid === Number.parseInt(functionUser) && none.test(seen.effective) && none.test(seen.bounding) && seen.noNewPrivs === '1',
+      seen.uid === Number.parseInt(functionUser) && none.test(seen.effective) && none.test(seen.bounding) && noNewPrivileges,
       'mounts, devices, other users’ files and processes, set-user-id programs',
       'Use an engine that follows User, CapDrop and no-new-privileges.',
     ),
@@ -51,7 +62,7 @@ export async function probeEngine(
     ),
     layer(
       'containers: read-only root',
-      !seen.wrote,
+      !seen.wrote || (ownKernel && seen.readOnly),
       'changed programs, and files on the owner’s disk',
       'Use an engine that follows ReadonlyRootfs.',
     ),
@@ -70,6 +81,7 @@ export async function probeEngine(
   ];
   const strong = walls.every(({ active }) => active);
   return {
+    ownKernel,
     tier: strong ? 'container' : 'process',
     // Below this, strangers' images are refused.
     runtimes: strong ? ['container'] : [],
@@ -81,14 +93,16 @@ export async function probeEngine(
         'memory pushed out to the owner’s disk',
         'Boot with swapaccount=1 (cgroup v1), or without swap.',
       ),
-      layer(
-        'containers: own kernel',
-        ownKernel,
-        'bugs in the system calls of this computer’s kernel',
-        'Install gVisor and set the runtime to runsc; jobs only.',
-      ),
+      layer('containers: own kernel', ownKernel, 'bugs in the system calls of this computer’s kernel', ownKernelRemedy(facts)),
     ],
   };
+}
+
+/** gVisor's own network would look for the engine's, which no function has: it is told that there is none. */
+function ownKernelRemedy({ Runtimes: known = {} }: EngineInfo): string {
+  const choose = 'orb node set container-runtime runsc (one-shot jobs then, no servers)';
+  if (Object.hasOwn(known, 'runsc')) return `The engine has gVisor: ${choose}.`;
+  return `Install gVisor (Debian, Ubuntu: apt install runsc), name it to the engine ("runtimes": {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ["--network=none"]}} in /etc/docker/daemon.json), then: ${choose}.`;
 }
 
 async function runTrial(plan: ContainerPlan, engine: Engine): Promise<Trial> {

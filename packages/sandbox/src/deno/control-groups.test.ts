@@ -49,6 +49,9 @@ test('version 1: a tree for each controller, below the node’s own group; the o
   expect(group.outOfMemory()).toBe(false);
   writeFileSync(join(memory, 'f1/memory.oom_control'), 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n');
   expect(group.outOfMemory()).toBe(true);
+  expect(group.peakKiB()).toBe(0);
+  writeFileSync(join(memory, 'f1/memory.max_usage_in_bytes'), `${100 * 1_048_576}\n`);
+  expect(group.peakKiB()).toBe(100 * 1_024);
 });
 
 test('version 1: what is lent whole is not held back', () => {

@@ -25,6 +25,8 @@ export interface ProcessGroup {
   limitMemory(memoryMiB: number): void;
   /** Whether the kernel has ended it for lack of memory. */
   outOfMemory(): boolean;
+  /** The most memory that it ever had, KiB; 0 where the kernel does not tell (version 2 before Linux 5.19). */
+  peakKiB(): number;
   /** Ends every process in it, and whatever those have started. Never throws. */
   kill(): void;
   /** Forgets it, once its processes have ended. */
@@ -105,6 +107,7 @@ export class ControlGroups {
       add: (pid) => folders.forEach((folder) => write(folder, 'cgroup.procs', pid)),
       kill: () => killAll(folders[0], version),
       outOfMemory: () => /^oom_kill [1-9]/m.test(read(leaves.memory, version === 2 ? 'memory.events' : 'memory.oom_control')),
+      peakKiB: () => Number(read(leaves.memory, version === 2 ? 'memory.peak' : 'memory.max_usage_in_bytes')) / 1_024,
       remove: () => folders.forEach((folder) => removeSoon(folder)),
     };
   }

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import type { Channel, ChannelEnd, ChannelUsage } from '../host/channel.ts';
@@ -21,6 +21,8 @@ const setUpWithinMs = 5_000;
 const tidyWithinMs = 1_000;
 /** bubblewrap's report of the process's number is some 200 bytes. */
 const infoLimitBytes = 4_096;
+/** A V8 that is refused memory in the midst of its own work ends its process by one of these. */
+const crashSignals = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGSEGV'].map((name) => constants.signals[name as NodeJS.Signals]);
 
 export interface DenoProcessOptions {
   readonly plan: LaunchPlan;
@@ -57,6 +59,9 @@ export class DenoProcess implements Channel, Watched {
   #tidying = false;
   #tidyTimer: NodeJS.Timeout | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
+  /** What it used at the last look, and may at most. */
+  #memoryKiB = 0;
+  #limitKiB = Number.POSITIVE_INFINITY;
   /** Called every 25 ms with the private memory in KiB. */
   onMemory: (memoryKiB: number) => void = () => {};
   onAbuse: (reason: string) => void = () => {};
@@ -97,6 +102,10 @@ export class DenoProcess implements Channel, Watched {
     };
     this.#child.stdout!.on('error', () => {});
     this.#child.stdout!.on('data', onBytes);
+    // Whoever speaks has been set up: before that, bubblewrap's inner process still belongs to this process's session.
+    this.#child.stdout!.once('data', () => {
+      if (this.#pid !== undefined && this.#options.priority === 'lowest') standBack(this.#pid);
+    });
     this.#child.on('error', (error) => end(`The process could not be started: ${error.message}`, false));
     this.#child.on('close', (code, signal) => end(...this.#describeEnd(code, signal)));
   }
@@ -145,6 +154,7 @@ export class DenoProcess implements Channel, Watched {
   }
 
   limitMemory(memoryMiB: number): void {
+    this.#limitKiB = memoryMiB * 1_024;
     this.#options.group?.limitMemory(memoryMiB);
   }
 
@@ -154,7 +164,9 @@ export class DenoProcess implements Channel, Watched {
 
   look(nowMs: number): boolean {
     if (this.#ended) return false;
-    if (this.#stats) this.onMemory(this.#stats.memoryKiB());
+    // One that has just ended uses nothing any more.
+    this.#memoryKiB = this.#stats?.memoryKiB() || this.#memoryKiB;
+    if (this.#stats) this.onMemory(this.#memoryKiB);
     const stillMs = nowMs - this.#idleSinceMs;
     if (this.#busy || stillMs < (this.#tidying ? tidyWithinMs : this.#options.freezeAfterMs)) return true;
     // Code that was left running after the last answer gets no more of the owner's CPU.
@@ -196,7 +208,6 @@ export class DenoProcess implements Channel, Watched {
     this.#pid = pid;
     this.#stats = new ProcessStats(pid, this.#options.pageBytes);
     this.#watch.wake(this);
-    if (this.#options.priority === 'lowest') standBack(pid);
     if (this.#processors !== this.#options.processors) void this.#options.cores.move(pid, this.#processors);
     // It waits for code: what it uses from now on is the function's.
     this.#options.group?.add(pid);
@@ -227,20 +238,32 @@ export class DenoProcess implements Channel, Watched {
     if (/out of memory|OOM/i.test(this.#stderr) || this.#options.group?.outOfMemory())
       return ['The function used more memory than its limit.', true];
     // bubblewrap reports the end by a signal as 128 + its number.
-    const by = signal ?? (code !== null && code > 128 ? `signal ${code - 128}` : undefined);
+    const number = signal ? constants.signals[signal] : code !== null && code > 128 ? code - 128 : undefined;
+    // Where no group tells the peak: between two looks it may have come from half of its limit to all of it.
+    const peakKiB = Math.max(this.#memoryKiB, this.#options.group?.peakKiB() ?? 0);
+    if (number !== undefined && crashSignals.includes(number) && peakKiB > this.#limitKiB / 2)
+      return [`The function used more memory than its limit: its process was ended by signal ${number}.`, true];
+    const by = signal ?? (number !== undefined ? `signal ${number}` : undefined);
     return [by ? `The function's process was ended by ${by}.` : `The function ended its process with code ${code}.`, false];
   }
 }
 
 /**
  * Where the kernel shares the processor among sessions first (autogroup, sched(7)), a nice value counts only within one's own:
- * the session itself has to be put last too. Windows knows no words before a command.
+ * the session itself has to be put last too, unless it is this process's, and its owner's. Windows knows no words before a
+ * command.
  */
 function standBack(pid: number): void {
   try {
     if (process.platform === 'win32') setPriority(pid, constants.priority.PRIORITY_LOW);
-    else writeFileSync(`/proc/${pid}/autogroup`, '19');
+    else if (sessionOf(pid) !== sessionOf('self')) writeFileSync(`/proc/${pid}/autogroup`, '19');
   } catch {
     // No such groups here, or the process has ended.
   }
+}
+
+/** Field 6 of proc_pid_stat(5). */
+function sessionOf(pid: number | 'self'): string | undefined {
+  const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+  return text.slice(text.lastIndexOf(')') + 2).split(' ')[3];
 }

@@ -18,6 +18,8 @@ export interface DenoSandboxOptions {
   readonly tidyAfterMs?: number;
   /** Layers to leave out: for tests of the others, one at a time. */
   readonly without?: readonly (keyof Layers)[];
+  /** For tests of what other systems have. @default process.platform */
+  readonly platform?: NodeJS.Platform;
 }
 
 const defaults = { spares: 2, mostSpares: 8, freezeAfterMs: 100, tidyAfterMs: 2_000 };
@@ -38,7 +40,7 @@ export class DenoSandbox implements Sandbox {
   #closed = false;
 
   constructor(options: DenoSandboxOptions = {}) {
-    this.#options = { ...defaults, without: [], ...options };
+    this.#options = { ...defaults, without: [], platform: process.platform, ...options };
     const firstClassMiB = sizeClass(limits.memoryMiB.default);
     const { spares: least, mostSpares } = this.#options;
     const most = least === 0 ? 0 : mostSpares;
@@ -108,7 +110,7 @@ export class DenoSandbox implements Sandbox {
   }
 
   async #prepare(): Promise<Machine> {
-    this.#machine ??= probeMachine(this.#options.without).then((machine) => {
+    this.#machine ??= probeMachine(this.#options.without, this.#options.platform).then((machine) => {
       this.#known = machine;
       if (!this.#closed) this.#pool.open();
       return machine;

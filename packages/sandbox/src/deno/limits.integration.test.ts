@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -134,8 +134,19 @@ describe('the owner’s priority', () => {
     const processes = ownDenos();
     expect(processes.length).toBeGreaterThan(0);
     for (const pid of processes) {
+      if (existsSync('/proc/self/autogroup')) expect(readFileSync(`/proc/${pid}/autogroup`, 'utf8')).toMatch(/nice 19$/m);
       const nices = readdirSync(`/proc/${pid}/task`).map((task) => statField(`/proc/${pid}/task/${task}/stat`, 19));
       expect(new Set(nices)).toEqual(new Set(['19']));
+    }
+  });
+
+  it.skipIf(!existsSync('/proc/self/autogroup'))('never reaches the session of the node and its owner', async () => {
+    const before = readFileSync('/proc/self/autogroup', 'utf8');
+    for (const without of [[], ['namespaces', 'seccomp']] as const) {
+      await open(...without).limit({ ...lent, priority: 'lowest' });
+      await sandbox!.start(programOf('export default () => 1', { startTimeoutMs: 55_000 }));
+      expect(readFileSync('/proc/self/autogroup', 'utf8')).toBe(before);
+      await sandbox!.close();
     }
   });
 });

@@ -12,7 +12,7 @@ describe.each([
     start: `import fsAgain from 'node:fs';`,
     answer: 'export default',
   },
-])('a $format bundle of Node software', ({ load, start, answer }) => {
+])('a $format bundle of Node software', ({ format, load, start, answer }) => {
   let sandbox: DenoSandbox;
   beforeAll(() => {
     sandbox = new DenoSandbox({ spares: 1 });
@@ -42,6 +42,36 @@ describe.each([
       return [process.stdout.fd, process.stderr.isTTY];`);
     expect(value).toEqual([1, false]);
     expect(lines).toEqual(['info: one', 'info: two', 'error: three', 'info: four']);
+  });
+
+  it('has contexts of its own for what runs at once, and its lines still belong to their jobs', async () => {
+    const instance = await sandbox.start(
+      programOf(`${start}
+        const { AsyncLocalStorage } = ${load('node:async_hooks')};
+        const [whole, each] = [new AsyncLocalStorage(), new AsyncLocalStorage()];
+        whole.enterWith('top');
+        ${answer} (n) => each.run(n, async () => {
+          for (let i = 0; i < 3; i++) {
+            await new Promise((done) => setTimeout(done, (7 * n) % 5));
+            console.log(n, each.getStore(), whole.getStore());
+          }
+          return each.exit(() => each.getStore() ?? 'outside');
+        });`),
+    );
+    // A module is evaluated in a context that its handler does not run in.
+    const top = format === 'CommonJS' ? 'top' : undefined;
+    try {
+      await Promise.all(
+        Array.from({ length: 8 }, async (_, n) => {
+          const lines: string[] = [];
+          const result = await instance.invoke(jobOf(n, { job: `job-${n}`, log: (_level, line) => void lines.push(line) }));
+          expect(await textOf(result)).toBe('"outside"');
+          expect(lines).toEqual(Array.from({ length: 3 }, () => `${n} ${n} ${top}`));
+        }),
+      );
+    } finally {
+      await instance.kill();
+    }
   });
 
   it('logs by fs.write and fs.writeSync to descriptors 1 and 2, whole or in part', async () => {
@@ -85,7 +115,9 @@ describe.each([
   });
 
   it('reads what it may not do in words for its owner, without the engine’s advice', async () => {
-    expect((await run(`await fetch('https://example.com/')`)).value).toBe('This function has no network.');
+    expect((await run(`await fetch('https://example.com/')`)).value).toBe(
+      'This function has no network: it is deployed without --network.',
+    );
     expect((await run(`await Deno.connect({ hostname: 'example.com', port: 443 })`)).value).toBe(
       'A function has no net access to "example.com:443"',
     );

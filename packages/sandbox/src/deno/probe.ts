@@ -27,25 +27,36 @@ const trialTimeoutMs = 10_000;
 const trialMemoryMiB = 128;
 const toolDirectories = ['/usr/bin', '/bin', '/usr/local/bin', '/usr/sbin'];
 
-/** @throws OrbError `sandbox-failed` when Deno itself is missing */
-export async function probeMachine(without: readonly (keyof Layers)[]): Promise<Machine> {
+/**
+ * @param platform as Node names it: with another than its own, this computer shows what that one would have
+ * @throws OrbError `sandbox-failed` when Deno itself is missing
+ */
+export async function probeMachine(without: readonly (keyof Layers)[], platform: NodeJS.Platform): Promise<Machine> {
   const deno = findDeno();
-  const linux = process.platform === 'linux';
+  const linux = platform === 'linux';
   const bubblewrap = linux ? findTool('bwrap') : undefined;
   const tools: LaunchTools = {
     deno,
     bubblewrap,
     libraries: bubblewrap ? librariesOf(deno) : [],
-    shell: process.platform === 'win32' ? undefined : '/bin/sh',
+    shell: platform === 'win32' ? undefined : '/bin/sh',
     setpriv: linux ? findTool('setpriv') : undefined,
-    lowest: lowestPriority(),
+    lowest: lowestPriority(platform),
   };
   const filter = process.arch === 'x64' || process.arch === 'arm64' ? seccompFilter(process.arch) : new Uint8Array();
   const groups = linux && !without.includes('groups') ? ControlGroups.open({ cores: availableParallelism() }) : undefined;
   const cores = new LentCores({ cores: availableParallelism(), groups, taskset: linux ? findTool('taskset') : undefined });
   const own = { groups: groups !== undefined, watch: linux && !without.includes('watch') };
   const { layers, trouble } = await strongest(tools, filter, new Set(without), own);
-  return { layers, tools, filter, pageBytes: pageBytes(), groups, cores, report: describe(layers, tools, trouble, groups, cores) };
+  return {
+    layers,
+    tools,
+    filter,
+    pageBytes: pageBytes(),
+    groups,
+    cores,
+    report: describe(layers, { platform, tools, trouble, groups, cores }),
+  };
 }
 
 /** Tries the layers together, strongest first, until a process comes up. */
@@ -104,8 +115,8 @@ function tryLayers(layers: Layers, tools: LaunchTools, filter: Uint8Array): Prom
 }
 
 /** Set before the process begins: its threads and children can only inherit it. */
-function lowestPriority(): string[] {
-  if (process.platform === 'win32') return [];
+function lowestPriority(platform: NodeJS.Platform): string[] {
+  if (platform === 'win32') return [];
   const [nice, ionice] = [findTool('nice'), findTool('ionice')];
   return [...(nice ? [nice, '-n', '19'] : []), ...(ionice ? [ionice, '-c', '3'] : [])];
 }
@@ -131,21 +142,31 @@ function librariesOf(deno: string): LaunchTools['libraries'] {
   }
 }
 
-function describe(
-  layers: Layers,
-  tools: LaunchTools,
-  trouble: string | undefined,
-  groups: ControlGroups | undefined,
-  cores: LentCores,
-): SandboxReport {
+interface Found {
+  readonly platform: NodeJS.Platform;
+  readonly tools: LaunchTools;
+  /** What came of the strongest layers. */
+  readonly trouble: string | undefined;
+  readonly groups: ControlGroups | undefined;
+  readonly cores: LentCores;
+}
+
+function describe(layers: Layers, { platform, tools, trouble, groups, cores }: Found): SandboxReport {
   const tier: IsolationTier = layers.namespaces && layers.seccomp && layers.limits && layers.permissions ? 'namespaces' : 'process';
   const why = trouble ? ` It was tried, and: ${trouble}` : '';
+  const elsewhere = 'Run the node on Linux, or in WSL2 or a podman machine.';
   const bubblewrapRemedy =
-    process.platform !== 'linux'
-      ? 'Run the node on Linux, or in WSL2, Docker Desktop or a podman machine.'
+    platform !== 'linux'
+      ? elsewhere
       : tools.bubblewrap
-        ? `Allow user namespaces (Ubuntu 24.04: sysctl kernel.apparmor_restrict_unprivileged_userns=0).${why}`
-        : 'Install bubblewrap (Debian, Ubuntu: apt install bubblewrap).';
+        ? `Allow user namespaces (Ubuntu 24.04: sysctl kernel.apparmor_restrict_unprivileged_userns=0; in a container: run the node outside of it).${why}`
+        : 'Install bubblewrap (Debian, Ubuntu: sudo apt-get install bubblewrap).';
+  const groupsRemedy =
+    platform !== 'linux'
+      ? elsewhere
+      : process.getuid?.() === 0
+        ? 'Even root may make none here: run the node outside of this container, or where /sys/fs/cgroup can be written.'
+        : 'Start the node as root, or where systemd delegates: systemd-run --user --scope -p Delegate=yes orb node start';
   const layer = (name: string, active: boolean, stops: string, remedy: string) => ({ name, active, stops, ...(!active && { remedy }) });
   return {
     tier,
@@ -171,20 +192,18 @@ function describe(
         'the node owner’s files and processes, should all else fail',
         `Start the node as root with its files readable by nobody, or as a user that owns nothing else.`,
       ),
-      layer('memory watch', layers.watch, 'more memory than the manifest allows, within 25 ms', 'Run the node on Linux.'),
+      layer('memory watch', layers.watch, 'more memory than the manifest allows, within 25 ms', elsewhere),
       layer(
         `control groups${groups ? ` (v${groups.version}: ${groups.controllers.join(', ')})` : ''}`,
         groups?.controllers.length === 3,
         'memory and thread bombs; more memory than is lent; processes left behind',
-        'Start the node as root, or where systemd delegates: systemd-run --user --scope -p Delegate=yes orb node start',
+        groupsRemedy,
       ),
       layer(
         `lent cores${cores.by ? ` (${cores.by})` : ''}`,
         cores.by !== undefined,
         cores.by === 'affinity' ? 'more cores than are lent, in whole ones' : 'more cores than are lent',
-        process.platform === 'linux'
-          ? 'Install taskset (util-linux).'
-          : 'Lend all cores here, and fewer jobs at once: orb node set slots 2',
+        platform === 'linux' ? 'Install taskset (util-linux).' : 'Lend all cores here, and fewer jobs at once: orb node set slots 2',
       ),
       layer(
         'lowest priority',

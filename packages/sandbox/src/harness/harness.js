@@ -7,7 +7,7 @@ import { findShape } from './shapes.js';
 import { messageOf, stackOf } from './thrown.js';
 import { Upload } from './upload.js';
 import { loadWasm } from './wasm.js';
-import { FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, u32 } from './wire.js';
+import { callHead, FrameReader, logLimits, maxFrameFromHost, readU32, toFunction, toHost, u32 } from './wire.js';
 
 const earlyLines = 100;
 
@@ -69,7 +69,8 @@ export function createHarness(platform) {
 
   /** @param {number} id @param {Uint8Array} payload */
   function startJob(id, payload) {
-    const { head, body } = split(payload);
+    const { head: row, body } = split(payload);
+    const head = callHead(row);
     if (head.fixed) fixed = head.fixed;
     const { context } = head;
     context.function = fixed.function;

@@ -9,6 +9,7 @@ import {
   encode,
   hasInstance,
   mapDelete,
+  mapGet,
   matches,
   resolved,
   textSlice,
@@ -17,6 +18,10 @@ import {
 import { messageOf, nameOf, stackOf } from './thrown.js';
 import { chunkBytes, faults, inlineBytes, logLimits, pieceCost, settledFlag, toHost, wholeFlag, windowBytes, writeU32 } from './wire.js';
 
+export const jsonHeaders = '[["content-type","application/json"]]';
+export const bytesHeaders = '[["content-type","application/octet-stream"]]';
+/** Those of most answers, as bytes. */
+const commonHeaders = new Map([jsonHeaders, bytesHeaders, '[]'].map((headers) => [headers, encode(headers)]));
 /** Turns of the microtask queue that a second chunk may take before the first is sent without it. */
 const patience = 16;
 const turn = resolved();
@@ -298,7 +303,7 @@ export class Job {
 
 /** @param {number} flags @param {number} status @param {string} headers */
 function head(flags, status, headers) {
-  const text = encode(headers);
+  const text = mapGet(commonHeaders, headers) ?? encode(headers);
   const bytes = new Uint8Array(7 + text.length);
   bytes[0] = flags;
   bytes[1] = status;

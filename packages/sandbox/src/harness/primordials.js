@@ -11,6 +11,9 @@ export const microtask = globalThis.queueMicrotask;
 export const whenSettled = uncurry(Promise.prototype.then);
 export const resolved = Promise.resolve.bind(Promise);
 export const hasInstance = uncurry(Function.prototype[Symbol.hasInstance]);
+export const prototypeOf = Object.getPrototypeOf;
+export const plainObject = Object.prototype;
+export const plainArray = Array.prototype;
 const isView = ArrayBuffer.isView;
 export const toText = String;
 

@@ -6,6 +6,9 @@ import {
   hasInstance,
   jsonParse,
   jsonStringify,
+  plainArray,
+  plainObject,
+  prototypeOf,
   resolved,
   textEndsWith,
   textIndexOf,
@@ -16,6 +19,7 @@ import {
   textTrim,
   whenSettled,
 } from './primordials.js';
+import { bytesHeaders, jsonHeaders } from './job.js';
 import { answerLambda, callLambda } from './lambda.js';
 import { bufferedBytes } from './wire.js';
 
@@ -31,8 +35,6 @@ const tooLarge = jsonStringify({
     retryable: false,
   },
 });
-const jsonHeaders = '[["content-type","application/json"]]';
-const bytesHeaders = '[["content-type","application/octet-stream"]]';
 
 /**
  * Finds the handler among a module's exports.
@@ -133,11 +135,19 @@ function inputOf(head, body) {
     try {
       return jsonParse(decode(body));
     } catch (error) {
-      if (type !== '') throw new SyntaxError(`The request body is not JSON: ${/** @type {Error} */ (error).message}`);
+      if (type !== '') throw new SyntaxError(`The request body is not JSON: ${whyNot(head.headers, /** @type {Error} */ (error))}`);
     }
     return bytesSlice(body);
   }
   return textStartsWith(type, 'text/') ? decode(body) : bytesSlice(body);
+}
+
+/** Nobody unfolds a body on its way. @param {[string, string][]} headers @param {Error} error */
+function whyNot(headers, { message }) {
+  const encoding = headerOf(headers, 'content-encoding');
+  return encoding === '' || encoding === 'identity'
+    ? message
+    : `it is compressed (content-encoding: ${encoding}), and comes as it was sent.`;
 }
 
 /** Query parameters as an object; a repeated one is an array. @param {string} path */
@@ -155,20 +165,34 @@ export function queryOf(path) {
 }
 
 /** @param {[string, string][]} headers */
-function contentType(headers) {
-  for (const [name, value] of headers) {
-    if (textToLowerCase(name) === 'content-type') return textToLowerCase(textTrim(textSplit(value, ';')[0]));
-  }
+const contentType = (headers) => textTrim(textSplit(headerOf(headers, 'content-type'), ';')[0]);
+
+/** The first of a name, in lower case. @param {[string, string][]} headers @param {string} wanted */
+function headerOf(headers, wanted) {
+  for (const [name, value] of headers) if (textToLowerCase(name) === wanted) return textToLowerCase(textTrim(value));
   return '';
 }
 
 /** @param {any} job @param {any} output */
 function answerJson(job, output) {
   if (output === undefined) return job.answer(204, '[]', undefined);
+  if (isPlain(output)) return answerText(job, output);
   if (isResponse(output)) return answerResponse(job, output);
   const bytes = asBytes(output);
   if (bytes) return job.answer(200, bytesHeaders, bytes);
   if (hasInstance(ReadableStream, output)) return job.answerStream(200, bytesHeaders, output);
+  answerText(job, output);
+}
+
+/** Whether a value can be nothing but JSON: most are, and asking what else they might be costs as much as writing them. */
+function isPlain(/** @type {unknown} */ value) {
+  if (typeof value !== 'object' || value === null) return true;
+  const prototype = prototypeOf(value);
+  return prototype === plainObject || prototype === plainArray;
+}
+
+/** @param {any} job @param {any} output */
+function answerText(job, output) {
   let text;
   try {
     text = jsonStringify(output);

@@ -36,8 +36,9 @@ export function messageOf(thrown) {
 
 /** Deno's advice for what is not permitted is for who starts Deno, which is not who reads this. @param {Error} error */
 function wordsOf({ name, message }) {
-  if (name !== 'NotCapable' || !textEndsWith(message, ' flag')) return message || name;
-  return `A function has no ${textSplit(textSplit(message, 'Requires ')[1] ?? message, ', run again')[0]}`;
+  const [refused = '', advice] = textSplit(message, ', run again with the --allow-');
+  if (advice === undefined) return message || name;
+  return `A function has no ${textSplit(refused, 'Requires ')[1] ?? refused}`;
 }
 
 /** The name of an error, where it has one that can be shown; never throws itself. @param {unknown} thrown */

@@ -5,7 +5,7 @@
 // The host trusts nothing that arrives; the harness trusts the host.
 import { bytesSet, bytesSubarray } from './primordials.js';
 
-/** Host → function. `call` and `told`: u32 head length, JSON head, body. */
+/** Host → function. `call` and `told`: u32 head length, JSON head, body; of `call` a list, see {@link callHead}. */
 export const toFunction = { load: 1, call: 2, body: 3, bodyEnd: 4, abort: 5, credit: 6, ping: 7, told: 8, fetch: 9, tidy: 10 };
 /**
  * Function → host. `loadFailed`: UTF-8 message, NUL, stack for the owner. `answer` and `head`: u8 flags, u16 status, u32 headers length, JSON headers, body (only `answer`).
@@ -69,6 +69,14 @@ export const maxFetchesAtOnce = 8;
 
 /** Bounds of what one job may log; harness and host both hold to them. */
 export const logLimits = { lines: 1_000, bytes: 262_144, lineBytes: 8_192 };
+
+/**
+ * The head of a call from its list, which is written and read in two thirds of the time of an object.
+ * @param {any[]} row
+ */
+export function callHead([mode, method, path, headers, timeoutMs, streamed, call, job, attempt, caller, fixed]) {
+  return { mode, method, path, headers, timeoutMs, streamed, fixed, context: { call, job, attempt, caller: caller ?? undefined } };
+}
 
 /** Reads a little-endian u32. @type {(bytes: Uint8Array, at: number) => number} */
 export function readU32(bytes, at) {

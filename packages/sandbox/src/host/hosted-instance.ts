@@ -178,7 +178,7 @@ export class HostedInstance implements Instance, JobHost {
     const id = ++this.#lastJob;
     const job = new HostedJob(id, invocation, nowUs, this.#meter.start(nowUs), this, resolve);
     this.#jobs.set(id, job);
-    for (const [level, line] of this.#printed.splice(0)) job.log(level, line);
+    if (this.#printed.length > 0) for (const [level, line] of this.#printed.splice(0)) job.log(level, line);
     if (invocation.signal?.aborted) return job.finish('cancelled', 'The caller has gone.');
     this.#deadlines.add(job.deadlineMs);
     if (invocation.signal) {
@@ -189,20 +189,8 @@ export class HostedInstance implements Instance, JobHost {
     const { mode, method, path, headers, timeoutMs, body } = invocation;
     const whole = body instanceof Uint8Array && body.length <= chunkBytes ? body : undefined;
     const { call, job: jobId, attempt, caller } = invocation.context;
-    const context = { call, job: jobId, attempt, caller } satisfies Record<
-      Exclude<keyof Invocation['context'], keyof FixedContext>,
-      unknown
-    >;
-    const head = JSON.stringify({
-      mode,
-      method,
-      path,
-      headers,
-      timeoutMs,
-      context,
-      streamed: whole === undefined,
-      fixed: this.#news(invocation),
-    });
+    const streamed = whole === undefined;
+    const head = JSON.stringify([mode, method, path, headers, timeoutMs, streamed, call, jobId, attempt, caller, this.#news(invocation)]);
     this.#frames.withHead(toFunction.call, id, head, whole ?? nothing);
     if (!whole) void this.#sendBody(job, body);
   }

@@ -109,7 +109,7 @@ class Exchange {
   /** @param onEnd called before the last word about it is sent */
   async run(fetch: Invocation['fetch'], onEnd: () => void): Promise<void> {
     try {
-      if (!fetch) throw new OrbError('forbidden', { message: 'This function has no network.' });
+      if (!fetch) throw new OrbError('forbidden', { message: 'This function has no network: it is deployed without --network.' });
       const { body, ...head } = await fetch(this.#request);
       this.#way.send(fetchOps.start, utf8(JSON.stringify(head)));
       await this.#download.send(body, {

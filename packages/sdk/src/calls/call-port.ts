@@ -19,6 +19,9 @@ export interface OutgoingCall {
   readonly mayRepeat: boolean;
 }
 
+/** What is known at an answer's end: over HTTP the receipt alone. */
+export type AnswerEnd = JobEnd | { readonly receipt: ReceiptCover };
+
 /** The head of an answer; its body may still be on its way. Read it once, by one of the two. */
 export interface CallAnswer {
   readonly status: number;
@@ -27,11 +30,11 @@ export interface CallAnswer {
   header(name: string): string | undefined;
   headers(): Headers;
   /** All of it. @throws OrbError `too-large` beyond `limit`, `link-closed` when it breaks off */
-  bytes(limit: number): Promise<Uint8Array>;
+  bytes(limit: number): Uint8Array | Promise<Uint8Array>;
   /** As it comes; leaving early cancels the call. @throws OrbError `link-closed` when it breaks off */
   pieces(): AsyncIterable<Uint8Array>;
   /** What is known once the body has been read; undefined where the super node does not tell. */
-  end(): Promise<JobEnd | { readonly receipt: ReceiptCover } | undefined>;
+  end(): AnswerEnd | undefined | Promise<AnswerEnd | undefined>;
   /** True where the bytes are not those that the function sent: something on the way has unpacked them. */
   readonly unpacked: boolean;
 }

@@ -4,7 +4,7 @@ import { errorBytes, type Answered, type Http, type RequestFor } from '../http.t
 import { piecesOf, readBytes } from '../read-bounded.ts';
 import { readCallInfo, readReceiptHeader, SendTime } from './answer-headers.ts';
 import type { CallAnswer, CallTransport, OutgoingCall } from './call-port.ts';
-import { readableOf } from './readable-of.ts';
+import { BodyToSend } from './body-to-send.ts';
 
 export interface HttpCallsDependencies {
   readonly http: Http;
@@ -123,7 +123,8 @@ function requestFor(
       );
       for (const [name, value] of Object.entries(signed)) headers.set(name, value as string);
     }
-    const sent = body && (isStream(body) ? { body: readableOf(body), duplex: 'half' as const } : { body: body as Uint8Array<ArrayBuffer> });
+    const sent =
+      body && (isStream(body) ? { body: new BodyToSend(body), duplex: 'half' as const } : { body: body as Uint8Array<ArrayBuffer> });
     return { method, headers, redirect: 'manual', ...sent, ...(signal && { signal }) };
   };
 }

@@ -42,7 +42,8 @@ export class LinkCalls implements CallTransport {
     for (let tried = 0; ; tried++) {
       const there = this.#link.current ?? (await this.#link.connect(call.signal));
       try {
-        return await sendOver(there.link, call, this.#signature(call, there));
+        const started = new SendTime();
+        return new LinkCallAnswer(await callOver(there.link, call, this.#signature(call, there)), started);
       } catch (cause) {
         const error = asOrbError(cause);
         if (tried > this.#options.superNodes || !this.#mayGoOn(error, call, there)) throw error;
@@ -79,12 +80,10 @@ export class LinkCalls implements CallTransport {
   }
 }
 
-async function sendOver(link: Link, call: OutgoingCall, signed: CallerSignature | undefined): Promise<LinkCallAnswer> {
+function callOver(link: Link, call: OutgoingCall, signed: CallerSignature | undefined): Promise<LinkAnswer> {
   // Between here and the call nothing else can run: what is refused for this reason was never sent.
   if (!link.isOpen) throw new OrbError('link-closed', { details: { sent: false } });
-  const started = new SendTime();
-  const answer = await link.call('call', requestOf(call, signed), call.body, call.signal && { signal: call.signal });
-  return new LinkCallAnswer(answer, started);
+  return link.call('call', requestOf(call, signed), call.body, call.signal && { signal: call.signal });
 }
 
 function requestOf({ owner, name, mode, method, path, headers, body }: OutgoingCall, signed: CallerSignature | undefined): CallerRequest {
@@ -125,10 +124,10 @@ class LinkCallAnswer implements CallAnswer {
     return new Headers(this.#head.headers as [string, string][]);
   }
 
-  async bytes(limit: number): Promise<Uint8Array> {
+  bytes(limit: number): Uint8Array | Promise<Uint8Array> {
     const { body } = this.#answer;
     const { complete } = body;
-    return plain(complete !== undefined && complete.byteLength <= limit ? complete : await body.bytes(limit));
+    return complete !== undefined && complete.byteLength <= limit ? plain(complete) : body.bytes(limit).then(plain);
   }
 
   async *pieces(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -141,8 +140,8 @@ class LinkCallAnswer implements CallAnswer {
     }
   }
 
-  async end(): Promise<JobEnd> {
-    return this.#head.end ?? readJobEnd(await this.#answer.trailer);
+  end(): JobEnd | Promise<JobEnd> {
+    return this.#head.end ?? this.#answer.trailer.then(readJobEnd);
   }
 }
 

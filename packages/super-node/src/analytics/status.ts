@@ -25,7 +25,14 @@ export interface Status {
   readonly functionCount: number;
   readonly jobs: readonly RecentJob[];
   readonly totals: { readonly jobs: number; readonly unsettled: number; readonly waiting: number; readonly running: number };
-  readonly ledger: { readonly height: number; readonly time: number; readonly state: string; readonly finality: FinalityOfStatus | null };
+  readonly ledger: {
+    readonly height: number;
+    /** Rises with each change of the orderer. */
+    readonly epoch: number;
+    readonly time: number;
+    readonly state: string;
+    readonly finality: FinalityOfStatus | null;
+  };
 }
 
 /** Who co-signs the ledger. Null in a status while nobody can say. */
@@ -110,7 +117,7 @@ export async function takeStatus(sources: StatusSources): Promise<Status> {
     functionCount: functions.size,
     jobs: recentJobs.list(shownJobs),
     totals: { jobs: recentJobs.total, unsettled: settlement.unsettled, waiting: scheduler.waiting, running: sources.running() },
-    ledger: { height: head.height, time: head.time, state: head.state, finality: await describeFinality(sources) },
+    ledger: { height: head.height, epoch: head.epoch, time: head.time, state: head.state, finality: await describeFinality(sources) },
   };
 }
 
@@ -138,7 +145,7 @@ function describePeer(peer: PeerSession | undefined): PresenceStatus | null {
   if (!peer?.presence) return null;
   const { link, presence, seeds, active } = peer;
   const { freeSlots, running, waiting, answerMs } = presence;
-  return { rttMs: link.rttMs ?? null, freeSlots, running, waiting, answerMs, versions: seeds.size, forwarded: active };
+  return { rttMs: link.rttMs ?? null, freeSlots, running, waiting, answerMs, versions: presence.replicas ?? seeds.size, forwarded: active };
 }
 
 export function describeNode(node: NodeSession, functions: FunctionRegistry): NodeStatus {
@@ -173,7 +180,7 @@ function describeFunctions(functions: FunctionRegistry, nodes: NodeRegistry): Fu
       id: entry.record.id,
       state: entry.record.state,
       version: version?.number ?? null,
-      ready: version ? nodes.seeders(version.id).length : 0,
+      ready: version ? nodes.seeders(version.replica).length : 0,
       wanted: version?.manifest.replicas ?? 0,
     });
   }

@@ -13,6 +13,8 @@ export interface Arrival {
 export interface ArrivalOptions {
   /** Begun as they are read, and of those that wait at least as many. @default 64 */
   readonly atOnce: number;
+  /** Looked at as they are read, beyond those: whether they are to be refused, which costs a fraction. @default 256 */
+  readonly lookedAt: number;
   /** Time for those that wait, in each turn; more where the rest of the turn took more than twice that. @default 4 */
   readonly turnMs: number;
   /** Who waits longer is refused, once nobody has waited less for `burstMs`. @default 100 */
@@ -23,7 +25,7 @@ export interface ArrivalOptions {
   readonly most: number;
 }
 
-const defaults: ArrivalOptions = { atOnce: 64, turnMs: 4, waitMs: 100, burstMs: 1_000, most: 16_384 };
+const defaults: ArrivalOptions = { atOnce: 64, lookedAt: 256, turnMs: 4, waitMs: 100, burstMs: 1_000, most: 16_384 };
 
 /**
  * What has come, by whichever entrance, and waits to be begun. Answers of nodes and settlements do not wait here: each turn
@@ -41,6 +43,7 @@ export class Arrivals {
   #size = 0;
   #inTurn = false;
   #begun = 0;
+  #lookedAt = 0;
   /** When the last turn had begun what it could. */
   #turnEndMs = 0;
   /** When somebody last had to wait for less than `waitMs`. */
@@ -56,6 +59,17 @@ export class Arrivals {
   mayBegin(): boolean {
     if (this.#size > 0 || this.#begun >= this.#options.atOnce) return false;
     this.#begun++;
+    this.#openTurn();
+    return true;
+  }
+
+  /**
+   * Whether one that may not begin may at least be looked at, and refused where there is no room for it; it is counted.
+   * Otherwise, and when there is room, {@link add} it.
+   */
+  mayRefuse(): boolean {
+    if (this.#lookedAt >= this.#options.lookedAt) return false;
+    this.#lookedAt++;
     this.#openTurn();
     return true;
   }
@@ -97,6 +111,7 @@ export class Arrivals {
   #onTurnEnd(): void {
     this.#inTurn = false;
     this.#begun = 0;
+    this.#lookedAt = 0;
     if (this.#size === 0) return;
     const { atOnce, turnMs } = this.#options;
     let now = this.#nowMs();

@@ -33,6 +33,8 @@ export interface GatewayContext {
   /** How long a caller may take no byte of a response that streams, or send none of a request that does. */
   readonly streamIdleMs: number;
   readonly endedStreams: EndedStreams;
+  /** Pages of functions share an origin: their operator says that they trust each other. */
+  readonly sharedPages: boolean;
   /** Calls per caller's address; undefined: no limit. */
   readonly callLimit: RateLimit | undefined;
   /** Changes and uploads per address. */

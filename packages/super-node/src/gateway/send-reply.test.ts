@@ -15,7 +15,7 @@ function timingOf(prcUs: number, setupUs: number, runUs: number): string | undef
   const receipt = { request: '', result: '', bytesIn: 0, bytesOut: 0 };
   const reply = { headers: [], body: new Uint8Array(), status: 200, end: { prcUs, setupUs, runUs, receipt } } as unknown as CallReply;
   const request = { method: 'GET', version: '1.1', owner: 'bob', name: 'hello' } as const;
-  sendReply(request, sink, reply, { streamIdleMs: 1_000, endedStreams: new EndedStreams() });
+  sendReply(request, sink, reply, { streamIdleMs: 1_000, endedStreams: new EndedStreams(), sharedPages: false });
   return sent[sent.indexOf('server-timing') + 1];
 }
 

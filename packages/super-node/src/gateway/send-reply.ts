@@ -3,6 +3,7 @@ import type { CallReply, ReplyStream } from '../call.ts';
 import { corsHeaders } from './cors.ts';
 import type { EndedStreams } from './ended-streams.ts';
 import { sendError } from './errors.ts';
+import { isPage, pageSandbox } from './page-sandbox.ts';
 import { passHeader } from './pass-header.ts';
 import type { ReplySink } from './reply-sink.ts';
 
@@ -14,24 +15,34 @@ export interface CalledRequest {
   readonly name: string;
 }
 
+export interface ReplyOptions {
+  readonly streamIdleMs: number;
+  readonly endedStreams: EndedStreams;
+  /** Pages of functions share an origin. */
+  readonly sharedPages: boolean;
+}
+
 /** Sends a reply. One that streams goes as fast as the caller takes it, and is broken off when that stands still for too long. */
 export function sendReply(
   request: CalledRequest,
   raw: ReplySink,
   reply: CallReply,
-  { streamIdleMs: idleMs, endedStreams }: { readonly streamIdleMs: number; readonly endedStreams: EndedStreams },
+  { streamIdleMs: idleMs, endedStreams, sharedPages }: ReplyOptions,
 ): void {
   const headers = replyHeaders(reply);
   if (reply.failure) return sendError(raw, reply.failure, [...headers, ...corsHeaders]);
   const names = new Set<string>();
+  let page: boolean | undefined;
   for (const [name, value] of reply.headers) {
     const lower = name.toLowerCase();
     const passed = passHeader(lower, value, request.owner, request.name);
     if (passed === undefined) continue;
     names.add(lower);
+    if (lower === 'content-type') page = (page ?? false) || isPage(passed);
     headers.push(name, passed);
   }
   if (!names.has('access-control-allow-origin')) headers.push(...corsHeaders);
+  if (!sharedPages && (page ?? isPage(undefined))) headers.push('content-security-policy', pageSandbox);
   const { status, body } = reply;
   const bodyless = status === 204 || status === 304;
   if (!(body instanceof Uint8Array)) {

@@ -1,5 +1,6 @@
-import { OrbError, limits, type Presence, type SuperNodeId, type SuperNodeRecord, type VersionId } from '@orb/protocol';
+import { OrbError, limits, type Hex32, type Presence, type ReplicaId, type SuperNodeId, type SuperNodeRecord } from '@orb/protocol';
 import type { Link } from '@orb/link';
+import type { KnownVersion } from '../registry/function-registry.ts';
 
 /** Another super node that is linked to this one now. */
 export interface PeerSession {
@@ -13,15 +14,18 @@ export interface PeerSession {
   presence: Presence | undefined;
   /** This side's wall clock; its word counts until then. */
   believedUntilMs: number;
-  /** Versions that it has ready seeders for, and how many. */
-  seeds: ReadonlyMap<VersionId, number>;
+  /** What it has ready seeders for, and how many: replicas and versions; of the version before, versions alone. */
+  seeds: ReadonlyMap<Hex32, number>;
   /** Calls of ours that run there. */
   active: number;
   /** Free slots: as it last said, less what we have sent since. */
   freeSlots: number;
-  /** Versions that it had no slot for since it last spoke. */
-  readonly busy: Set<VersionId>;
+  /** What it had no slot for since it last spoke. */
+  readonly busy: Set<ReplicaId>;
 }
+
+/** What a call wants to run. */
+type Wanted = Pick<KnownVersion, 'id' | 'replica'>;
 
 /** How long a presence counts, milliseconds: twenty times the time between two. */
 export const presenceMs = 5_000;
@@ -89,7 +93,7 @@ export class PeerRegistry {
    * Believes a presence that has been checked. @param seeds its list; undefined when it is the one that is here
    * @throws OrbError `protocol-violation` when its expiry and our clock do not fit
    */
-  believe(session: PeerSession, presence: Presence, seeds?: ReadonlyMap<VersionId, number>): void {
+  believe(session: PeerSession, presence: Presence, seeds?: ReadonlyMap<Hex32, number>): void {
     const now = this.#nowMs();
     if (Math.abs(presence.expires - now) > limits.signedRequestSkewMs) {
       throw new OrbError('protocol-violation', {
@@ -111,7 +115,7 @@ export class PeerRegistry {
   }
 
   /** True when some host has seeders of a version, busy or not. */
-  seeds(version: VersionId, avoid: ReadonlySet<unknown>): boolean {
+  seeds(version: Wanted, avoid: ReadonlySet<unknown>): boolean {
     for (const session of this.#sessions.values()) if (this.#holds(session, version, avoid)) return true;
     return false;
   }
@@ -120,10 +124,10 @@ export class PeerRegistry {
    * Takes a slot at a host that seems to have one: the better of two random ones by round trip and answer time. Give it
    * back with {@link release}.
    */
-  take(version: VersionId, avoid: ReadonlySet<unknown>): PeerSession | undefined {
+  take(version: Wanted, avoid: ReadonlySet<unknown>): PeerSession | undefined {
     const free: PeerSession[] = [];
     for (const session of this.#sessions.values()) {
-      if (session.freeSlots > 0 && !session.busy.has(version) && this.#holds(session, version, avoid)) free.push(session);
+      if (session.freeSlots > 0 && !session.busy.has(version.replica) && this.#holds(session, version, avoid)) free.push(session);
     }
     const session = this.#pick(free);
     if (session) {
@@ -138,10 +142,11 @@ export class PeerRegistry {
     session.freeSlots++;
   }
 
-  #holds(session: PeerSession, version: VersionId, avoid: ReadonlySet<unknown>): boolean {
+  #holds(session: PeerSession, { id, replica }: Wanted, avoid: ReadonlySet<unknown>): boolean {
     const now = this.#nowMs();
+    const named = session.presence?.replicas === undefined ? id : replica;
     return (
-      session.believedUntilMs > now && session.seeds.has(version) && !avoid.has(session) && (this.#distrusted.get(session.id) ?? 0) <= now
+      session.believedUntilMs > now && session.seeds.has(named) && !avoid.has(session) && (this.#distrusted.get(session.id) ?? 0) <= now
     );
   }
 

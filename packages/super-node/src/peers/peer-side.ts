@@ -35,7 +35,7 @@ export class PeerSide {
     const { nodes, peers, scheduler, dispatches, functions, log, nowMs } = calls;
     this.#answersOut = new AnswersOut({ nowMs });
     const load = () => ({ running: dispatches.size, waiting: scheduler.waiting });
-    this.#presence = new PresenceTeller(options, { nodes, peers, load, nowMs });
+    this.#presence = new PresenceTeller(options, { nodes, functions, peers, load, nowMs });
     this.links = new PeerLinks({
       chain,
       ledger,

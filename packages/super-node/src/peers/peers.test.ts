@@ -1,5 +1,6 @@
 import {
   encodeSeeds,
+  limits,
   receiptRow,
   requestHash,
   resultHash,
@@ -15,7 +16,7 @@ import {
 } from '@orb/protocol';
 import { testJob, testSigner } from '@orb/ledger/testing';
 import type { IncomingCall, OutgoingAnswer } from '@orb/link';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { NamedTransport } from '../testing/named-transport.ts';
 import { TestSuperNodes } from '../testing/test-super-nodes.ts';
 
@@ -289,7 +290,7 @@ describe('the loss of a super node', () => {
 });
 
 /** A registered super node that says it has everything, and answers as the test wants. */
-async function liar(net: TestSuperNodes, version: string, answer: (forward: ForwardRequest) => OutgoingAnswer) {
+async function liar(net: TestSuperNodes, version: string, answer: (forward: ForwardRequest) => OutgoingAnswer | Promise<OutgoingAnswer>) {
   const link = await rawPeer(net, 'a', async ({ method, header }) => {
     if (method !== 'forward') return { header: { known: true } };
     return answer(header as ForwardRequest);
@@ -370,6 +371,26 @@ describe('a host that lies', () => {
     await expect((await fetch(`${net.url('a')}/fn/bob/hello`)).text()).rejects.toThrow();
     expect(net.peer('a').warnings.join()).toContain('another result');
     expect((await fetch(`${net.url('a')}/fn/bob/hello`)).status).toBe(503);
+  });
+
+  test('that swallows calls costs one of them its time, and gets no more', async () => {
+    const net = await start(['a']);
+    const version = await net.deploy('hello');
+    let asked = 0;
+    const { tell } = await liar(net, version, () => (asked++, new Promise<never>(() => undefined)));
+    await tell();
+    const swallowed = fetch(`${net.url('a')}/fn/bob/hello`);
+    await expect.poll(() => asked).toBe(1);
+    const now = performance.now.bind(performance);
+    const later = vi.spyOn(performance, 'now').mockImplementation(() => now() + limits.timeoutMs.default + 30_000);
+    try {
+      expect(await errorOf(await swallowed)).toMatchObject({ status: 503, code: 'node-lost' });
+    } finally {
+      later.mockRestore();
+    }
+    await tell({ sequence: Date.now() + 1 });
+    expect(await errorOf(await fetch(`${net.url('a')}/fn/bob/hello`))).toMatchObject({ status: 503, code: 'no-node-fits' });
+    expect(asked).toBe(1);
   });
 
   test('but the same answer with a right receipt does get through', async () => {

@@ -10,6 +10,7 @@ import {
   type Signer,
   type SuperNodeId,
 } from '@orb/protocol';
+import type { FunctionRegistry } from '../registry/function-registry.ts';
 import type { NodeRegistry } from '../registry/node-registry.ts';
 import { presenceMs, type PeerRegistry, type PeerSession } from './peer-registry.ts';
 
@@ -21,6 +22,7 @@ export interface PresenceTellerOptions {
 
 export interface PresenceTellerDependencies {
   readonly nodes: NodeRegistry;
+  readonly functions: Pick<FunctionRegistry, 'replica' | 'versionCount'>;
   readonly peers: PeerRegistry;
   /** Calls under way, and calls that wait for a slot. */
   load(): { readonly running: number; readonly waiting: number };
@@ -34,6 +36,15 @@ const soonMs = 20;
 /** An answer that takes longer counts as lost. */
 const answerWithinMs = 10_000;
 
+/** What was ready to run when nodes and functions were as they are now. */
+interface SeedList {
+  readonly revision: number;
+  readonly versionCount: number;
+  readonly bytes: Uint8Array;
+  readonly hash: Hex32;
+  readonly replicas: number;
+}
+
 /** Tells every linked super node what this one has, signed. One telling at a time each: a slow one gets fewer. */
 export class PresenceTeller {
   readonly #options: PresenceTellerOptions;
@@ -43,7 +54,7 @@ export class PresenceTeller {
   readonly #told = new WeakMap<PeerSession, Hex32>();
   readonly #timer: NodeJS.Timeout;
   #soon: NodeJS.Timeout | undefined;
-  #list: { readonly revision: number; readonly bytes: Uint8Array; readonly hash: Hex32 } | undefined;
+  #list: SeedList | undefined;
   #sequence = 0;
 
   constructor(options: PresenceTellerOptions, dependencies: PresenceTellerDependencies) {
@@ -70,9 +81,10 @@ export class PresenceTeller {
     if (this.#telling.has(peer)) return;
     this.#telling.add(peer);
     try {
-      const { bytes, hash } = this.#currentList();
+      const list = this.#currentList();
+      const { bytes, hash } = list;
       const news = this.#told.get(peer) === hash ? undefined : bytes;
-      const answer = await inTime(answerWithinMs, (signal) => peer.link.call('presence', this.#presence(hash), news, { signal }));
+      const answer = await inTime(answerWithinMs, (signal) => peer.link.call('presence', this.#presence(list), news, { signal }));
       if (parseWith(presenceAnswerSchema, answer.header, 'presence answer').known) this.#told.set(peer, hash);
       else this.#told.delete(peer);
     } catch {
@@ -87,24 +99,38 @@ export class PresenceTeller {
     clearTimeout(this.#soon);
   }
 
-  #currentList() {
-    const { nodes } = this.#deps;
-    if (this.#list?.revision !== nodes.revision) {
-      const { revision } = nodes;
-      const bytes = encodeSeeds(nodes.readySeeds());
-      this.#list = { revision, bytes, hash: sha256(bytes) };
+  #currentList(): SeedList {
+    const { revision } = this.#deps.nodes;
+    const { versionCount } = this.#deps.functions;
+    if (this.#list?.revision !== revision || this.#list.versionCount !== versionCount) {
+      const { seeds, replicas } = this.#listed();
+      const bytes = encodeSeeds(seeds);
+      this.#list = { revision, versionCount, bytes, hash: sha256(bytes), replicas };
     }
-    return this.#list!;
+    return this.#list;
   }
 
-  #presence(seeds: Hex32) {
+  /** What nodes hold that the ledger knows, and for super nodes of the version before their versions. */
+  #listed(): { readonly seeds: ReadonlyMap<Hex32, number>; readonly replicas: number } {
+    const seeds = new Map<Hex32, number>();
+    let replicas = 0;
+    for (const [replica, ready] of this.#deps.nodes.readySeeds()) {
+      const version = this.#deps.functions.replica(replica);
+      if (!version) continue;
+      seeds.set(replica, ready).set(version.id, (seeds.get(version.id) ?? 0) + ready);
+      replicas++;
+    }
+    return { seeds, replicas };
+  }
+
+  #presence({ hash: seeds, replicas }: SeedList) {
     const { chain, superNode, signer } = this.#options;
     const { nodes, load, nowMs } = this.#deps;
     // The clock numbers them, so that numbers rise over restarts without being stored.
     this.#sequence = Math.max(this.#sequence + 1, nowMs());
     const { freeSlots, answerMs } = nodes.capacity();
     return signPresence(
-      { v: 1, chain, superNode, sequence: this.#sequence, expires: nowMs() + presenceMs, freeSlots, ...load(), answerMs, seeds },
+      { v: 1, chain, superNode, sequence: this.#sequence, expires: nowMs() + presenceMs, freeSlots, ...load(), answerMs, seeds, replicas },
       signer,
     );
   }

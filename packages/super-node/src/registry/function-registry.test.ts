@@ -22,11 +22,16 @@ beforeEach(async () => {
   await publish('f3', bob, 'three', 'v1');
 });
 
-test('a version belongs to every function that takes calls with it now, whoever owns them', async () => {
-  const usersOf = (version: string) => functions.usersOf(version).map(({ fullName }) => fullName);
-  expect([usersOf('v1'), usersOf('v2'), usersOf('v3')]).toEqual([['alice/one', 'bob/three'], ['alice/two'], []]);
+test('a version that two owners have published is two replicas; each takes calls for its own function alone', async () => {
+  const [one, three] = functions.withVersion('v1');
+  expect([one?.function, three?.function, functions.withVersion('v3')]).toEqual(['f1', 'f3', []]);
+  expect(functions.replica(one!.replica)).toBe(one);
+  expect(functions.replica(three!.replica)).toBe(three);
+  expect([one, three].map((version) => functions.userOf(version!)?.fullName)).toEqual(['alice/one', 'bob/three']);
   await write('function/f3', { id: 'f3', account: bob, name: 'three', incarnation: 1, state: 'decommissioned', traffic: [] });
-  expect(usersOf('v1')).toEqual(['alice/one']);
+  expect([one, three].map((version) => functions.userOf(version!)?.fullName)).toEqual(['alice/one', undefined]);
+  await publish('f1', alice, 'one', 'v1');
+  expect(functions.withVersion('v1')).toEqual([one, three]);
 });
 
 test('a transaction that an account signs touches none of its functions; new keys reach all of them and no other', async () => {

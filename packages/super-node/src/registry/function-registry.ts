@@ -1,5 +1,6 @@
 import {
   OrbError,
+  replicaId,
   stateKeys,
   type AccountId,
   type AccountRecord,
@@ -7,10 +8,16 @@ import {
   type FunctionRecord,
   type Hex32,
   type Json,
+  type ReplicaId,
   type VersionId,
   type VersionRecord,
 } from '@orb/protocol';
 import type { Ledger, RecordWrite } from '@orb/ledger';
+
+/** A version of a function, with the id of what nodes hold of it: two owners may publish the same version. */
+export interface KnownVersion extends VersionRecord {
+  readonly replica: ReplicaId;
+}
 
 /** A function as callers see it: its ledger record, its owner's name, and the versions that take calls. */
 export interface FunctionEntry {
@@ -21,7 +28,7 @@ export interface FunctionEntry {
   /** `OWNER/NAME` */
   readonly fullName: string;
   /** `[version, weight]`, never empty for an active function. */
-  readonly versions: readonly (readonly [VersionRecord, number])[];
+  readonly versions: readonly (readonly [KnownVersion, number])[];
 }
 
 const pageSize = 1_000;
@@ -36,13 +43,12 @@ export class FunctionRegistry {
   /** One set for all functions of an account. */
   readonly #keys = new Map<AccountId, ReadonlySet<Hex32>>();
   readonly #records = new Map<FunctionId, FunctionRecord>();
-  readonly #versions = new Map<FunctionId, Map<number, VersionRecord>>();
+  readonly #versions = new Map<FunctionId, Map<number, KnownVersion>>();
   readonly #byName = new Map<string, FunctionEntry>();
   readonly #byId = new Map<FunctionId, FunctionEntry>();
-  /** Functions that have, or have had, a version: two owners may publish the same bytes. */
-  readonly #havingVersion = new Map<VersionId, FunctionId[]>();
-  /** Functions that need secrets, by version. */
-  readonly #needingSecrets = new Map<VersionId, Set<FunctionId>>();
+  readonly #replicas = new Map<ReplicaId, KnownVersion>();
+  /** A version as every function has it that has, or has had, it. */
+  readonly #byVersion = new Map<VersionId, KnownVersion[]>();
 
   constructor(dependencies: { readonly ledger: Ledger }) {
     this.#ledger = dependencies.ledger;
@@ -100,9 +106,9 @@ export class FunctionRegistry {
     return this.#byName.values();
   }
 
-  /** Every version that a decommissioned function has had. */
-  endedVersions(id: FunctionId): VersionId[] {
-    return [...(this.#versions.get(id)?.values() ?? [])].map((version) => version.id);
+  /** Every version that a function has had. */
+  versionsOf(id: FunctionId): KnownVersion[] {
+    return [...(this.#versions.get(id)?.values() ?? [])];
   }
 
   /** True when some version on the ledger has this code. */
@@ -117,31 +123,32 @@ export class FunctionRegistry {
     return this.#byName.size;
   }
 
-  /** The functions that a version takes calls for. */
-  usersOf(version: VersionId): FunctionEntry[] {
-    const entries = (this.#havingVersion.get(version) ?? []).map((fn) => this.#byId.get(fn));
-    return entries.filter((entry) => entry?.versions.some(([{ id }]) => id === version) === true) as FunctionEntry[];
+  /** Every version of every function that there has been. */
+  get versionCount(): number {
+    return this.#replicas.size;
   }
 
-  /** The functions for which a version needs secrets; undefined where it needs none. */
-  needingSecrets(version: VersionId): ReadonlySet<FunctionId> | undefined {
-    return this.#needingSecrets.get(version);
+  /** What a node holds, where the ledger knows it. */
+  replica(id: ReplicaId): KnownVersion | undefined {
+    return this.#replicas.get(id);
+  }
+
+  /** A version as every function has it that has, or has had, it: one that a node names alone may be any of them. */
+  withVersion(version: VersionId): readonly KnownVersion[] {
+    return this.#byVersion.get(version) ?? [];
+  }
+
+  /** The function that a version takes calls for now. */
+  userOf(version: KnownVersion): FunctionEntry | undefined {
+    const entry = this.#byId.get(version.function);
+    return entry?.versions.some(([{ id }]) => id === version.id) ? entry : undefined;
   }
 
   async #applyRecord(key: string, value: Json): Promise<void> {
     if (key.startsWith('account/')) {
       this.#setAccount(value as unknown as AccountRecord);
     } else if (key.startsWith('version/')) {
-      const version = value as unknown as VersionRecord;
-      const numbers = this.#versions.get(version.function) ?? new Map<number, VersionRecord>();
-      this.#versions.set(version.function, numbers.set(version.number, version));
-      const having = this.#havingVersion.get(version.id);
-      if (!having) this.#havingVersion.set(version.id, [version.function]);
-      else if (!having.includes(version.function)) having.push(version.function);
-      if (version.manifest.secrets.length > 0) {
-        const users = this.#needingSecrets.get(version.id) ?? new Set();
-        this.#needingSecrets.set(version.id, users.add(version.function));
-      }
+      const version = this.#know(value as unknown as VersionRecord);
       const record = this.#records.get(version.function);
       if (record) await this.#publish(record);
     } else if (key.startsWith('function/')) {
@@ -149,6 +156,18 @@ export class FunctionRegistry {
       this.#records.set(record.id, record);
       await this.#publish(record);
     }
+  }
+
+  #know(record: VersionRecord): KnownVersion {
+    const { function: fn, id, number } = record;
+    const replica = replicaId(fn, id);
+    const version = this.#replicas.get(replica) ?? { ...record, replica };
+    const isNew = !this.#replicas.has(replica);
+    this.#replicas.set(replica, version);
+    if (isNew) this.#byVersion.set(id, [...(this.#byVersion.get(id) ?? []), version]);
+    const numbers = this.#versions.get(fn) ?? new Map<number, KnownVersion>();
+    this.#versions.set(fn, numbers.set(number, version));
+    return version;
   }
 
   async #publish(record: FunctionRecord): Promise<void> {
@@ -217,7 +236,7 @@ export function isPrivate(entry: FunctionEntry): boolean {
 }
 
 /** Picks the version that takes this call, by the owner's traffic shares. @param chance in [0, 1) */
-export function pickVersion(entry: FunctionEntry, chance: number): VersionRecord | undefined {
+export function pickVersion(entry: FunctionEntry, chance: number): KnownVersion | undefined {
   const total = entry.versions.reduce((sum, [, weight]) => sum + weight, 0);
   let place = chance * total;
   for (const [version, weight] of entry.versions) {

@@ -1,4 +1,4 @@
-import type { AccountId, Fetching, FunctionId, Hex32, NodeId, Offer, VersionId } from '@orb/protocol';
+import type { AccountId, Fetching, FunctionId, Hex32, NodeId, Offer, ReplicaId, VersionId } from '@orb/protocol';
 import type { Link } from '@orb/link';
 
 /** A node that is linked here now. */
@@ -11,8 +11,9 @@ export interface NodeSession {
   readonly offer: Offer;
   /** Why it cannot run a version, or null, as found for this offer. */
   readonly fits: Map<VersionId, string | null>;
-  /** Versions that are ready to run on it. */
-  readonly seeds: Set<VersionId>;
+  /** What it says it holds, and of that, what is ready to run. */
+  held: ReadonlySet<ReplicaId>;
+  readonly seeds: Set<ReplicaId>;
   /** Numbers of the secrets that it holds; undefined where it can keep none. */
   secrets?: Map<FunctionId, number> | undefined;
   /** SHA-256 of the code that it was asked to seed: what it may fetch. */
@@ -40,7 +41,7 @@ const fading = 0.2;
 export class NodeRegistry {
   readonly #sessions = new Map<NodeId, NodeSession>();
   /** In no order: with a place each, so that chance can pick one without a look at all. */
-  readonly #seeders = new Map<VersionId, NodeSession[]>();
+  readonly #seeders = new Map<ReplicaId, NodeSession[]>();
   #revision = 0;
 
   /** Rises whenever {@link readySeeds} may have changed. */
@@ -48,13 +49,13 @@ export class NodeRegistry {
     return this.#revision;
   }
 
-  /** Versions with their seeders that take jobs. */
-  readySeeds(): Map<VersionId, number> {
-    const ready = new Map<VersionId, number>();
-    for (const [version, sessions] of this.#seeders) {
+  /** Replicas with their seeders that take jobs. */
+  readySeeds(): Map<ReplicaId, number> {
+    const ready = new Map<ReplicaId, number>();
+    for (const [replica, sessions] of this.#seeders) {
       let count = 0;
       for (const session of sessions) if (session.offer.accepting) count++;
-      if (count > 0) ready.set(version, count);
+      if (count > 0) ready.set(replica, count);
     }
     return ready;
   }
@@ -102,7 +103,7 @@ export class NodeRegistry {
 
   remove(session: NodeSession): void {
     if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
-    for (const version of session.seeds) this.#unlist(session, version);
+    for (const replica of session.seeds) this.#unlist(session, replica);
   }
 
   get(id: NodeId): NodeSession | undefined {
@@ -131,32 +132,32 @@ export class NodeRegistry {
     return this.#sessions.size;
   }
 
-  /** Nodes that hold a version, ready to run. */
-  seeders(version: VersionId): readonly NodeSession[] {
-    return this.#seeders.get(version) ?? noSessions;
+  /** Nodes that hold a function’s version, ready to run. */
+  seeders(replica: ReplicaId): readonly NodeSession[] {
+    return this.#seeders.get(replica) ?? noSessions;
   }
 
-  markSeeding(session: NodeSession, version: VersionId): void {
-    session.seeds.add(version);
+  markSeeding(session: NodeSession, replica: ReplicaId): void {
+    session.seeds.add(replica);
     this.#revision++;
-    const seeders = this.#seeders.get(version);
-    if (!seeders) this.#seeders.set(version, [session]);
+    const seeders = this.#seeders.get(replica);
+    if (!seeders) this.#seeders.set(replica, [session]);
     else if (!seeders.includes(session)) seeders.push(session);
   }
 
-  markDropped(session: NodeSession, version: VersionId): void {
-    session.seeds.delete(version);
-    this.#unlist(session, version);
+  markDropped(session: NodeSession, replica: ReplicaId): void {
+    session.seeds.delete(replica);
+    this.#unlist(session, replica);
   }
 
-  #unlist(session: NodeSession, version: VersionId): void {
+  #unlist(session: NodeSession, replica: ReplicaId): void {
     this.#revision++;
-    const seeders = this.#seeders.get(version);
+    const seeders = this.#seeders.get(replica);
     const place = seeders?.indexOf(session) ?? -1;
     if (!seeders || place < 0) return;
     seeders[place] = seeders.at(-1)!;
     seeders.pop();
-    if (seeders.length === 0) this.#seeders.delete(version);
+    if (seeders.length === 0) this.#seeders.delete(replica);
   }
 
   /** Notes how a job went on a node. */

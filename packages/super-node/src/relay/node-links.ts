@@ -1,6 +1,8 @@
 import {
   asOrbError,
+  decodeReplicas,
   fetchingSchema,
+  limits,
   nodeId,
   offerSchema,
   OrbError,
@@ -9,11 +11,12 @@ import {
   jobNoticeSchema,
   logsSchema,
   stateKeys,
+  type FunctionId,
   type Hex32,
   type JobId,
   type NodeRecord,
   type Offer,
-  type VersionId,
+  type ReplicaId,
 } from '@orb/protocol';
 import { z } from 'zod';
 import type { IncomingCall, Link, LinkHandler, LinkPeer, OutgoingAnswer } from '@orb/link';
@@ -45,13 +48,14 @@ export interface NodeLinksDependencies {
   nestedCall(call: IncomingCall, session: NodeSession): Promise<OutgoingAnswer>;
   onNodeUp(session: NodeSession): void;
   onNodeDown(session: NodeSession): void;
-  /** A node holds versions no longer, of its own will. */
-  onDropped(versions: readonly VersionId[]): void;
+  /** A node holds these no longer, of its own will. */
+  onDropped(replicas: readonly ReplicaId[]): void;
+  /** A node holds versions of a function that has ended. */
+  onEnded(session: NodeSession, fn: FunctionId): void;
 }
 
 const fetchCodeSchema = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/) });
-/** Versions that a node holds but nobody wants any more are not listed back to it; this many are looked up at most. */
-const maxSeedsPerNode = 10_000;
+const idBytes = 32;
 
 /** The super node's side of every node's link: who may link, what nodes offer, fetch and sign. */
 export class NodeLinks implements LinkHandler {
@@ -90,7 +94,7 @@ export class NodeLinks implements LinkHandler {
 
   async call(call: IncomingCall, link: Link): Promise<OutgoingAnswer> {
     const { method, header } = call;
-    if (method === 'offer') return { header: this.#takeOffer(parseWith(offerSchema, header, 'offer'), link) };
+    if (method === 'offer') return { header: await this.#takeOffer(parseWith(offerSchema, header, 'offer'), call, link) };
     if (method === 'fetch-code') return this.#sendCode(parseWith(fetchCodeSchema, header, 'fetch-code').sha256, this.#session(link));
     if (method === 'call') return this.#deps.nestedCall(call, this.#session(link));
     throw new OrbError('not-supported', { message: `A super node does not answer ${method.slice(0, 32)}.` });
@@ -132,13 +136,16 @@ export class NodeLinks implements LinkHandler {
     return session;
   }
 
-  #takeOffer(offer: Offer, link: Link): { settledBatch: number; timeMs: number } {
+  async #takeOffer(offer: Offer, { body }: IncomingCall, link: Link): Promise<{ settledBatch: number; timeMs: number }> {
+    const listed = offer.replicas === undefined ? undefined : (body.complete ?? (await body.bytes(limits.nodeReplicas * idBytes)));
+    const held = listed ? decodeReplicas(listed, offer.replicas!) : this.#ofVersions(offer.seeds);
     const known = this.#sessions.get(link);
     const session = known ?? this.#startSession(offer, link);
     if (known && lendsOther(known.offer, offer)) queueMicrotask(() => this.#deps.onNodeUp(session));
     this.#deps.nodes.changeOffer(session, offer);
-    this.#takeSeeds(session, offer.seeds);
+    this.#takeSeeds(session, held);
     this.#deps.secrets.offered(session);
+    this.#endSeeds(session);
     this.#deps.onChange();
     return { settledBatch: this.#deps.settlement.settledBatch(session.id), timeMs: this.#deps.nowMs() };
   }
@@ -153,6 +160,7 @@ export class NodeLinks implements LinkHandler {
       link,
       connectedAtMs: this.#deps.nowMs(),
       offer,
+      held: new Set(),
       seeds: new Set(),
       asked: new Set(),
       fetching: new Map(),
@@ -169,12 +177,32 @@ export class NodeLinks implements LinkHandler {
     return session;
   }
 
-  #takeSeeds(session: NodeSession, seeds: readonly string[]): void {
-    const offered = new Set(seeds.slice(0, maxSeedsPerNode).filter((version) => this.#deps.secrets.isReady(session, version)));
-    const dropped = [...session.seeds].filter((version) => !offered.has(version));
-    for (const version of dropped) this.#deps.nodes.markDropped(session, version);
+  /** A node of the version before names versions alone: it counts for every function that has them, and refuses what is another's. */
+  #ofVersions(versions: readonly string[]): ReplicaId[] {
+    return versions
+      .slice(0, limits.nodeReplicas)
+      .flatMap((version) => this.#deps.functions.withVersion(version).map(({ replica }) => replica));
+  }
+
+  #takeSeeds(session: NodeSession, replicas: readonly ReplicaId[]): void {
+    const { functions, nodes, secrets } = this.#deps;
+    // One string for all nodes that hold the same.
+    session.held = new Set(replicas.map((replica) => functions.replica(replica)?.replica ?? replica));
+    const ready = new Set([...session.held].filter((replica) => secrets.isReady(session, replica)));
+    const dropped = [...session.seeds].filter((replica) => !ready.has(replica));
+    for (const replica of dropped) nodes.markDropped(session, replica);
     if (dropped.length > 0) this.#deps.onDropped(dropped);
-    for (const version of offered) if (!session.seeds.has(version)) this.#deps.nodes.markSeeding(session, version);
+    for (const replica of ready) if (!session.seeds.has(replica)) nodes.markSeeding(session, replica);
+  }
+
+  /** Whoever was away when a function ended has not heard of it. */
+  #endSeeds(session: NodeSession): void {
+    const ended = new Set<FunctionId>();
+    for (const replica of session.held) {
+      const fn = this.#deps.functions.replica(replica)?.function;
+      if (fn !== undefined && this.#deps.functions.get(fn)?.record.state === 'decommissioned') ended.add(fn);
+    }
+    for (const fn of ended) this.#deps.onEnded(session, fn);
   }
 
   async #sendCode(sha256: Hex32, session: NodeSession): Promise<OutgoingAnswer> {
@@ -187,6 +215,6 @@ export class NodeLinks implements LinkHandler {
 
 /** Whether a node lends something else than before: what did not fit it may do so now. */
 function lendsOther(before: Offer, now: Offer): boolean {
-  const lent = ({ seeds: _, lastBatch: __, ...rest }: Offer) => JSON.stringify(rest);
+  const lent = ({ seeds: _, replicas: __, lastBatch: ___, ...rest }: Offer) => JSON.stringify(rest);
   return lent(before) !== lent(now);
 }

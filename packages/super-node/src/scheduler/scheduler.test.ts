@@ -1,10 +1,11 @@
-import { parseManifest, sha256, type FunctionRecord, type Offer, type VersionRecord } from '@orb/protocol';
+import { parseManifest, sha256, type FunctionRecord, type Offer } from '@orb/protocol';
 import { describe, expect, test, vi } from 'vitest';
-import type { FunctionEntry } from '../registry/function-registry.ts';
+import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import { NodeRegistry, type NodeSession } from '../registry/node-registry.ts';
 import { Scheduler, schedulerDefaults, type SchedulerOptions } from './scheduler.ts';
 
-const version: VersionRecord = {
+const version: KnownVersion = {
+  replica: sha256('replica'),
   id: sha256('version'),
   function: sha256('function'),
   number: 1,
@@ -53,6 +54,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
       link: { rttMs } as NodeSession['link'],
       connectedAtMs: 0,
       offer: { ...fittingOffer, ...offer },
+      held: new Set<string>(),
       seeds: new Set<string>(),
       asked: new Set<string>(),
       fits: new Map<string, string | null>(),
@@ -62,7 +64,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
       reliability: 1,
     };
     nodes.add(session);
-    nodes.markSeeding(session, version.id);
+    nodes.markSeeding(session, version.replica);
     return session;
   };
   const place = async (avoid: NodeSession[] = [], signal?: AbortSignal) =>
@@ -171,7 +173,7 @@ describe('waiting', () => {
 });
 
 describe('many that wait', () => {
-  const wish = (name: string) => ({ entry, version: { ...version, id: sha256(name) }, avoid: new Set<NodeSession>() });
+  const wish = (name: string) => ({ entry, version: { ...version, replica: sha256(name) }, avoid: new Set<NodeSession>() });
 
   test('a slot that becomes free costs one look, however many calls wait', async () => {
     const { addNode, nodes, place, scheduler } = setUp();
@@ -336,6 +338,7 @@ describe('policies', () => {
       nodes.fade();
       nodes.observe(steady, { answerMs: 20, ok: true });
     }
+    await new Promise(setImmediate);
     expect(await place()).toBe(once);
   });
 

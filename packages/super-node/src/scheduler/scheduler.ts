@@ -1,9 +1,10 @@
-import { OrbError, type FunctionId, type CancelSignal, type VersionRecord } from '@orb/protocol';
+import { OrbError, type FunctionId, type CancelSignal } from '@orb/protocol';
 import { SpreadErrors } from '../arrivals/spread-errors.ts';
-import type { FunctionEntry } from '../registry/function-registry.ts';
+import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import type { PeerRegistry, PeerSession } from '../peers/peer-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import { hasFreeSlot, whyUnfitNow } from './fits.ts';
+import { Companions } from './companions.ts';
 import { compared, pickers, type PlacementPolicy } from './policies.ts';
 import { WaitingCalls, type WaitingCall } from './waiting-calls.ts';
 
@@ -37,7 +38,7 @@ export type Reach = 'everywhere' | 'here' | 'elsewhere';
 /** Where a call wants to run. */
 export interface PlacementWish {
   readonly entry: FunctionEntry;
-  readonly version: VersionRecord;
+  readonly version: KnownVersion;
   /** @default 'everywhere' */
   readonly reach?: Reach;
   /** Places that have failed this call already. */
@@ -55,6 +56,7 @@ export class Scheduler {
   readonly #chance: () => number;
   readonly #waiting: WaitingCalls;
   readonly #full = new SpreadErrors('overloaded');
+  readonly #companions = new Companions();
 
   readonly #onNotHeld: (fn: FunctionId) => void;
 
@@ -64,6 +66,8 @@ export class Scheduler {
       readonly nodes: NodeRegistry;
       readonly peers?: PeerRegistry;
       readonly chance?: () => number;
+      /** A monotonic clock. */
+      readonly nowMs?: () => number;
       /** Told of each call of a function that no node here holds. */
       readonly onNotHeld?: (fn: FunctionId) => void;
     },
@@ -73,7 +77,7 @@ export class Scheduler {
     this.#peers = dependencies.peers;
     this.#chance = dependencies.chance ?? Math.random;
     this.#onNotHeld = dependencies.onNotHeld ?? (() => undefined);
-    this.#waiting = new WaitingCalls(options.maxWaiting);
+    this.#waiting = new WaitingCalls(options.maxWaiting, dependencies.nowMs ?? (() => performance.now()));
   }
 
   get waiting(): number {
@@ -101,7 +105,9 @@ export class Scheduler {
    */
   refusal({ versions }: FunctionEntry, from: string): OrbError | undefined {
     if (versions.length === 0) return undefined;
-    for (const [{ id }] of versions) if (!this.#waiting.isWaitedFor(id) || this.#waiting.hasRoom(id, from)) return undefined;
+    for (const [{ replica }] of versions) {
+      if (!this.#waiting.isWaitedFor(replica) || this.#waiting.hasRoom(replica, from)) return undefined;
+    }
     return this.#full.next();
   }
 
@@ -110,7 +116,7 @@ export class Scheduler {
     else place.active--;
     if (this.#waiting.size === 0) return;
     const hasRoom = isPeer(place) ? () => place.freeSlots > 0 : () => hasFreeSlot(place);
-    this.#waiting.serve((version) => place.seeds.has(version), hasRoom);
+    this.#waiting.serve((replica) => place.seeds.has(replica), hasRoom);
   }
 
   /** To be called when nodes come, go or change: waiting calls may fit now, or never. */
@@ -123,20 +129,36 @@ export class Scheduler {
     const { version, avoid, reach = 'everywhere' } = wish;
     if (reach === 'elsewhere') return this.#tryElsewhere(wish);
     const peers = reach === 'here' ? undefined : this.#peers;
-    return this.#tryHere(wish, peers) ?? peers?.take(version.id, avoid);
+    return this.#tryHere(wish, peers) ?? peers?.take(version, avoid);
   }
 
   #tryElsewhere({ entry, version, avoid }: PlacementWish): Place | undefined {
-    if (!this.#peers?.seeds(version.id, avoid)) throw this.#noNodeFits(entry, [], version, avoid);
-    return this.#peers.take(version.id, avoid);
+    if (!this.#peers?.seeds(version, avoid)) throw this.#noNodeFits(entry, [], version, avoid);
+    return this.#peers.take(version, avoid);
   }
 
   /** @throws OrbError `no-node-fits` when nobody here fits and nobody elsewhere either */
   #tryHere(wish: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
-    const seeders = this.#nodes.seeders(wish.version.id);
-    const node = this.#draw(wish, seeders) ?? this.#pickFromAll(wish, seeders, peers);
+    const node = this.#companion(wish) ?? this.#choose(wish, peers);
     if (node) node.active++;
     return node;
+  }
+
+  /** @throws as {@link #tryHere} */
+  #choose(wish: PlacementWish, peers: PeerRegistry | undefined): NodeSession | undefined {
+    const { replica } = wish.version;
+    const seeders = this.#nodes.seeders(replica);
+    const node = this.#draw(wish, seeders) ?? this.#pickFromAll(wish, seeders, peers);
+    if (node && seeders.length > 1 && this.#options.policy === 'balanced') this.#companions.chosen(replica, node);
+    return node;
+  }
+
+  /** The node that the call before was given to in this turn, while a core of it is idle: it waits there for nobody. */
+  #companion({ version, avoid }: PlacementWish): NodeSession | undefined {
+    const node = this.#companions.next(version.replica);
+    if (node === undefined || node.active >= node.offer.cores || avoid.has(node)) return undefined;
+    const mayRun = node.seeds.has(version.replica) && this.#nodes.isLive(node) && whyUnfitNow(node, version) === undefined;
+    return mayRun && hasFreeSlot(node) ? node : undefined;
   }
 
   /**
@@ -168,7 +190,7 @@ export class Scheduler {
       fitting++;
       if (hasFreeSlot(node)) free.push(node);
     }
-    if (fitting === 0 && !peers?.seeds(version.id, avoid)) {
+    if (fitting === 0 && !peers?.seeds(version, avoid)) {
       if (seeders.length === 0) this.#onNotHeld(entry.record.id);
       throw this.#noNodeFits(entry, seeders, version, avoid);
     }
@@ -176,7 +198,7 @@ export class Scheduler {
   }
 
   /** What keeps those that hold it from running it; where nobody does, what keeps the others from holding it. */
-  #noNodeFits(entry: FunctionEntry, seeders: readonly NodeSession[], version: VersionRecord, avoid: ReadonlySet<Place>): OrbError {
+  #noNodeFits(entry: FunctionEntry, seeders: readonly NodeSession[], version: KnownVersion, avoid: ReadonlySet<Place>): OrbError {
     const reasonOf = (node: NodeSession) => (avoid.has(node) ? 'it has just failed this call' : whyUnfitNow(node, version));
     const nodes = seeders.length > 0 ? seeders : this.#nodes.some(explainedNodes);
     const reasons = [...new Set(Array.from(nodes, reasonOf))].filter((reason) => reason !== undefined).slice(0, explainedReasons);
@@ -192,10 +214,10 @@ export class Scheduler {
   #wait(wish: PlacementWish): Promise<Place> {
     const { maxWaitMs } = this.#options;
     const { from = '' } = wish;
-    if (!this.#waiting.hasRoom(wish.version.id, from)) throw this.#full.next();
+    if (!this.#waiting.hasRoom(wish.version.replica, from)) throw this.#full.next();
     return new Promise<Place>((resolve, reject) => {
       const waiting: WaitingCall = {
-        version: wish.version.id,
+        replica: wish.version.replica,
         from,
         choosy: wish.avoid.size > 0 || (wish.reach ?? 'everywhere') !== 'everywhere',
         tryPlace: () => {

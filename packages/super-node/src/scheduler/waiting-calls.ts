@@ -1,8 +1,9 @@
-import type { OrbError, VersionId } from '@orb/protocol';
+import type { OrbError, ReplicaId } from '@orb/protocol';
+import { LinePace } from './line-pace.ts';
 
 /** A call that waits for a place. */
 export interface WaitingCall {
-  readonly version: VersionId;
+  readonly replica: ReplicaId;
   /** Who makes it. */
   readonly from: string;
   /** It may not go everywhere: that there is no place for it says nothing about the calls after it. */
@@ -19,17 +20,20 @@ const versionShare = 4;
  * Calls that wait, in a line for each version, because where there is no place for one call of a version there is none for
  * the next: a slot that becomes free costs one look, however many calls wait. Versions take turns, and in each of them the
  * callers do, so that whoever sends many waits for his own. The same keeps room: a caller of a version may have no more
- * calls here than there is room left (Choudhury and Hahne's dynamic threshold, 1998), so a flood always leaves some.
+ * calls here than there is room left (Choudhury and Hahne's dynamic threshold, 1998), so a flood always leaves some. In a line
+ * that stands there is less of it, by how fast that moves: {@link LinePace}.
  */
 export class WaitingCalls {
   readonly #most: number;
-  readonly #lines = new Map<VersionId, VersionLine>();
+  readonly #nowMs: () => number;
+  readonly #lines = new Map<ReplicaId, VersionLine>();
   #size = 0;
   #turns = 0;
 
-  /** @param most how many may wait */
-  constructor(most: number) {
+  /** @param most how many may wait @param nowMs a monotonic clock */
+  constructor(most: number, nowMs: () => number) {
     this.#most = most;
+    this.#nowMs = nowMs;
   }
 
   get size(): number {
@@ -37,43 +41,47 @@ export class WaitingCalls {
   }
 
   /** Whether one more of this caller may wait. */
-  hasRoom(version: VersionId, from: string): boolean {
+  hasRoom(replica: ReplicaId, from: string): boolean {
     const left = this.#most - this.#size;
-    const line = this.#lines.get(version);
-    return line === undefined ? left > 0 : line.countOf(from) < left && line.size < versionShare * left;
+    const line = this.#lines.get(replica);
+    if (line === undefined) return left > 0;
+    const timely = line.pace.most(this.#nowMs()) - line.size;
+    return line.countOf(from) < Math.min(left, timely) && line.size < versionShare * left;
   }
 
   /** Whether calls of a version wait that would take any place: then there is none. */
-  isWaitedFor(version: VersionId): boolean {
-    return (this.#lines.get(version)?.unchoosy ?? 0) > 0;
+  isWaitedFor(replica: ReplicaId): boolean {
+    return (this.#lines.get(replica)?.unchoosy ?? 0) > 0;
   }
 
   add(call: WaitingCall): void {
-    let line = this.#lines.get(call.version);
-    if (!line) this.#lines.set(call.version, (line = new VersionLine(this.#turns)));
+    let line = this.#lines.get(call.replica);
+    if (!line) this.#lines.set(call.replica, (line = new VersionLine(this.#turns, this.#nowMs())));
     line.add(call);
     this.#size++;
   }
 
   delete(call: WaitingCall): void {
-    const line = this.#lines.get(call.version);
+    const line = this.#lines.get(call.replica);
     if (!line?.delete(call)) return;
     this.#size--;
-    if (line.size === 0) this.#lines.delete(call.version);
+    if (line.size === 0) this.#lines.delete(call.replica);
   }
 
   /**
    * Offers what is free to those that wait; a call whose nodes are all gone is told at once.
-   * @param has whether there may be a place for a version now
+   * @param has whether there may be a place for a replica now
    * @param more whether there is anything left to give
    */
-  serve(has: (version: VersionId) => boolean, more: () => boolean): void {
+  serve(has: (replica: ReplicaId) => boolean, more: () => boolean): void {
     const open: Walk[] = [];
-    for (const [version, line] of this.#lines) if (has(version)) open.push(new Walk(line));
+    for (const [replica, line] of this.#lines) if (has(replica)) open.push(new Walk(line));
     while (more()) {
       const next = open.reduce<Walk | undefined>((best, walk) => (walk.turn < (best?.turn ?? Infinity) ? walk : best), undefined);
       if (!next) return;
-      if (next.tryNext()) next.line.turn = ++this.#turns;
+      if (!next.tryNext()) continue;
+      next.line.turn = ++this.#turns;
+      next.line.pace.served();
     }
   }
 }
@@ -82,6 +90,7 @@ export class WaitingCalls {
 class VersionLine {
   /** When it was served last; the least recently served goes first. */
   turn: number;
+  readonly pace: LinePace;
   size = 0;
   /** How many of them would take any place. */
   unchoosy = 0;
@@ -92,8 +101,9 @@ class VersionLine {
   #first = 0;
   #last = 0;
 
-  constructor(turn: number) {
+  constructor(turn: number, nowMs: number) {
     this.turn = turn;
+    this.pace = new LinePace(nowMs);
   }
 
   countOf(from: string): number {

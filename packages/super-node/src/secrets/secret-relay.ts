@@ -6,7 +6,7 @@ import {
   secretsAnswerSchema,
   type FunctionId,
   type NodeId,
-  type VersionId,
+  type ReplicaId,
   type VersionRecord,
 } from '@orb/protocol';
 import type { RecordWrite } from '@orb/ledger';
@@ -23,10 +23,8 @@ export interface SecretRelayDependencies {
   readonly publications: Pick<Publications, 'rotations'>;
   /** Other nodes may run a function than before. */
   onChange(fn: FunctionId): void;
-  /** A node holds versions of a function that has ended. */
-  onEnded(node: NodeSession, fn: FunctionId): void;
   /** Nodes hold these ready no longer. */
-  onDropped(versions: readonly VersionId[]): void;
+  onDropped(replicas: readonly ReplicaId[]): void;
   readonly log: Log;
 }
 
@@ -55,11 +53,9 @@ export class SecretRelay {
   }
 
   /** Whether a node that holds a version's code has what else it needs. */
-  isReady(node: NodeSession, version: VersionId): boolean {
-    const users = this.#d.functions.needingSecrets(version);
-    if (!users) return true;
-    for (const fn of users) if (this.#holds(node, fn)) return true;
-    return false;
+  isReady(node: NodeSession, replica: ReplicaId): boolean {
+    const fn = this.#needingSecrets(replica);
+    return fn === undefined || this.#holds(node, fn);
   }
 
   /** Why a node can never be ready for a version as things stand; undefined when it is or can become so. */
@@ -83,10 +79,9 @@ export class SecretRelay {
 
   /** A node has offered: brings it what it should hold and does not. */
   offered(node: NodeSession): void {
-    const held = new Set(versionsOn(node).flatMap((version) => [...(this.#d.functions.needingSecrets(version) ?? [])]));
-    for (const fn of held) {
-      if (this.#d.functions.get(fn)?.record.state === 'decommissioned') this.#d.onEnded(node, fn);
-      else if (this.#isBehind(node, fn)) void this.#deliver(node, fn).then(() => this.#refreshed([node], fn));
+    const needing = new Set(replicasOn(node).map((replica) => this.#needingSecrets(replica)));
+    for (const fn of needing) {
+      if (fn !== undefined && this.#isBehind(node, fn)) void this.#deliver(node, fn).then(() => this.#refreshed([node], fn));
     }
   }
 
@@ -129,7 +124,13 @@ export class SecretRelay {
   }
 
   #seeds(node: NodeSession, fn: FunctionId): boolean {
-    return versionsOn(node).some((version) => this.#d.functions.needingSecrets(version)?.has(fn));
+    return replicasOn(node).some((replica) => this.#needingSecrets(replica) === fn);
+  }
+
+  /** The function whose secrets a replica needs; undefined where it needs none. */
+  #needingSecrets(replica: ReplicaId): FunctionId | undefined {
+    const version = this.#d.functions.replica(replica);
+    return version && version.manifest.secrets.length > 0 ? version.function : undefined;
   }
 
   #deliver(node: NodeSession, fn: FunctionId): Promise<string | undefined> {
@@ -160,13 +161,13 @@ export class SecretRelay {
   #refreshed(nodes: readonly NodeSession[], fn: FunctionId): void {
     for (const node of nodes) {
       if (!this.#d.nodes.isLive(node)) continue;
-      const dropped: VersionId[] = [];
-      for (const version of versionsOn(node)) {
-        if (!this.#d.functions.needingSecrets(version)?.has(fn)) continue;
-        if (this.isReady(node, version)) this.#d.nodes.markSeeding(node, version);
-        else if (node.seeds.has(version)) {
-          this.#d.nodes.markDropped(node, version);
-          dropped.push(version);
+      const dropped: ReplicaId[] = [];
+      for (const replica of replicasOn(node)) {
+        if (this.#needingSecrets(replica) !== fn) continue;
+        if (this.isReady(node, replica)) this.#d.nodes.markSeeding(node, replica);
+        else if (node.seeds.has(replica)) {
+          this.#d.nodes.markDropped(node, replica);
+          dropped.push(replica);
         }
       }
       if (dropped.length > 0) this.#d.onDropped(dropped);
@@ -176,6 +177,6 @@ export class SecretRelay {
 }
 
 /** What a node says that it holds, and what it has taken since it said so. */
-function versionsOn({ offer, seeds }: NodeSession): VersionId[] {
-  return [...new Set([...offer.seeds, ...seeds])];
+function replicasOn({ held, seeds }: NodeSession): ReplicaId[] {
+  return [...new Set([...held, ...seeds])];
 }

@@ -1,5 +1,6 @@
 import {
   asOrbError,
+  replicaId,
   signTransaction,
   stateKeys,
   type ChainId,
@@ -85,7 +86,7 @@ export class AskSeeders {
   /** Linked seeders need not wait until they look at the ledger by themselves. */
   #tell(fn: FunctionId, { number, version, paid }: ChallengeRecord): void {
     if (paid) return;
-    for (const node of this.#d.nodes.seeders(version)) node.link.notify('challenge', { function: fn, number });
+    for (const node of this.#d.nodes.seeders(replicaId(fn, version))) node.link.notify('challenge', { function: fn, number });
   }
 
   async #askDue(): Promise<void> {

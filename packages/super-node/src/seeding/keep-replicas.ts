@@ -1,4 +1,4 @@
-import { asOrbError, type FunctionId, type VersionId } from '@orb/protocol';
+import { asOrbError, type FunctionId, type ReplicaId } from '@orb/protocol';
 import type { RecordWrite } from '@orb/ledger';
 import type { Log } from '../log.ts';
 import type { FunctionEntry, FunctionRegistry } from '../registry/function-registry.ts';
@@ -9,8 +9,15 @@ export interface KeepReplicasDependencies extends SeedDependencies {
   readonly functions: FunctionRegistry;
   readonly nodes: NodeRegistry;
   readonly log: Log;
+  /** How long nodes may take to link again after a start. @default 20000 */
+  readonly returnMs?: number;
 }
 
+/**
+ * After a start nodes are given so long to link again, milliseconds: until then nobody knows who is missing. One that has
+ * lost its super node dials again every 15 seconds at the latest.
+ */
+const returnMs = 20_000;
 /** However many calls find no seeder, nodes are asked no more often. */
 const missedEveryMs = 2_000;
 
@@ -27,18 +34,21 @@ export class KeepReplicas {
   #stopped = false;
   #missedMs = Number.NEGATIVE_INFINITY;
 
+  readonly #returned: NodeJS.Timeout;
+
   constructor(dependencies: KeepReplicasDependencies) {
     this.#deps = dependencies;
+    this.#returned = setTimeout(() => this.#checkAll(), dependencies.returnMs ?? returnMs).unref();
   }
 
   nodeDown(node: NodeSession): void {
-    for (const version of node.seeds) this.#note(version);
+    for (const replica of node.seeds) this.#note(replica);
     this.#work();
   }
 
   /** A node holds these no longer, of its own will. */
-  dropped(versions: readonly VersionId[]): void {
-    for (const version of versions) this.#note(version);
+  dropped(replicas: readonly ReplicaId[]): void {
+    for (const replica of replicas) this.#note(replica);
     this.#work();
   }
 
@@ -84,24 +94,32 @@ export class KeepReplicas {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    clearTimeout(this.#returned);
     await this.#working;
   }
 
   async #drop(entry: FunctionEntry, nodes: readonly NodeSession[] = [...this.#deps.nodes.sessions()]): Promise<void> {
     const transaction = await this.#deps.publications.lastControl(entry.record.id);
     const rotations = await this.#deps.publications.rotations(entry.record.id);
-    for (const version of this.#deps.functions.endedVersions(entry.record.id)) {
+    for (const { id, replica } of this.#deps.functions.versionsOf(entry.record.id)) {
       for (const node of nodes) {
         // One that holds the code and lacks its secrets is no seeder, and drops it all the same.
-        if (!node.seeds.has(version) && !node.offer.seeds.includes(version)) continue;
-        node.link.notify('drop', { version, function: entry.record.id, transaction, rotations });
-        this.#deps.nodes.markDropped(node, version);
+        if (!node.seeds.has(replica) && !node.held.has(replica)) continue;
+        node.link.notify('drop', { version: id, function: entry.record.id, transaction, rotations });
+        this.#deps.nodes.markDropped(node, replica);
       }
     }
   }
 
-  #note(version: VersionId): void {
-    for (const entry of this.#deps.functions.usersOf(version)) this.#short.add(entry.record.id);
+  /** Who was short of seeders before a restart, or lost some during it, is nowhere written: they are counted. */
+  #checkAll(): void {
+    for (const { record } of this.#deps.functions.entries()) if (record.state === 'active') this.#short.add(record.id);
+    this.#work();
+  }
+
+  #note(replica: ReplicaId): void {
+    const version = this.#deps.functions.replica(replica);
+    if (version && this.#deps.functions.userOf(version)) this.#short.add(version.function);
   }
 
   #work(): void {
@@ -129,10 +147,10 @@ export class KeepReplicas {
   async #fillOne(entry: FunctionEntry): Promise<boolean> {
     let enough = true;
     for (const [version] of entry.versions) {
-      if (this.#deps.nodes.seeders(version.id).length >= version.manifest.replicas) continue;
+      if (this.#deps.nodes.seeders(version.replica).length >= version.manifest.replicas) continue;
       try {
         for await (const step of seedFunction(entry, version, this.#deps)) if (this.#stopped) return step.ready >= step.wanted;
-        enough &&= this.#deps.nodes.seeders(version.id).length >= version.manifest.replicas;
+        enough &&= this.#deps.nodes.seeders(version.replica).length >= version.manifest.replicas;
       } catch (error) {
         this.#deps.log.warn('too few seeders', { function: entry.fullName, message: asOrbError(error).message });
         enough = false;

@@ -10,9 +10,8 @@ import {
   type SeedAnswer,
   type SeedRequest,
   type VersionId,
-  type VersionRecord,
 } from '@orb/protocol';
-import type { FunctionEntry } from '../registry/function-registry.ts';
+import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import type { NodeRegistry, NodeSession } from '../registry/node-registry.ts';
 import type { Publications } from './publications.ts';
 import type { SecretRelay } from '../secrets/secret-relay.ts';
@@ -50,13 +49,13 @@ export interface SeedDependencies {
  */
 export async function* seedFunction(
   entry: FunctionEntry,
-  version: VersionRecord,
+  version: KnownVersion,
   dependencies: SeedDependencies,
   waitMs = 0,
 ): AsyncGenerator<SeedStep, { ready: number; wanted: number }> {
   const { nodes } = dependencies;
   const wanted = version.manifest.replicas;
-  const ready = () => nodes.seeders(version.id).length;
+  const ready = () => nodes.seeders(version.replica).length;
   const transaction = await dependencies.publications.ofVersion(version);
   if (!transaction) throw new OrbError('not-found', { message: `The publication of ${entry.fullName} is not on the ledger.` });
   const request: SeedRequest = {
@@ -95,13 +94,13 @@ export async function* seedFunction(
 
 function candidates(
   entry: FunctionEntry,
-  version: VersionRecord,
+  version: KnownVersion,
   { nodes, secrets }: SeedDependencies,
   reasons: Set<string>,
 ): NodeSession[] {
   return [...nodes.sessions()]
     .filter((node) => {
-      if (node.seeds.has(version.id)) return false;
+      if (node.seeds.has(version.replica)) return false;
       const reason = whyUnfit(node.offer, version.manifest) ?? secrets.whyNot(node, version);
       if (reason !== undefined) reasons.add(reason);
       return reason === undefined;
@@ -116,7 +115,7 @@ function candidates(
 async function* askUntilFetched(
   node: NodeSession,
   request: SeedRequest,
-  version: VersionRecord,
+  version: KnownVersion,
   dependencies: SeedDependencies,
   waitMs: number,
 ): AsyncGenerator<Fetching, string | undefined> {
@@ -159,7 +158,7 @@ async function* fetchingUntil(asked: Promise<unknown>, node: NodeSession, versio
 async function askToSeed(
   node: NodeSession,
   request: SeedRequest,
-  version: VersionRecord,
+  version: KnownVersion,
   { nodes, secrets, onSeeded }: SeedDependencies,
 ): Promise<SeedAnswer> {
   const refused = (reason: string): SeedAnswer => ({ seeding: false, reason });
@@ -171,7 +170,7 @@ async function askToSeed(
     const without = await secrets.deliver(node, version);
     if (without !== undefined) return refused(without);
     if (!nodes.isLive(node)) return refused('the node went away');
-    nodes.markSeeding(node, version.id);
+    nodes.markSeeding(node, version.replica);
     onSeeded();
     return answer;
   } catch (error) {

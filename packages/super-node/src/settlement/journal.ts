@@ -71,8 +71,8 @@ export class Journal {
   #failure: OrbError | undefined;
   #bytes: number;
 
-  /** @param flushMs how long a written entry may wait for the disk @default 5 */
-  constructor(folder: string, flushMs = 5, { flushFile = fdatasync }: { readonly flushFile?: FlushFile } = {}) {
+  /** @param flushMs how long a written entry may wait for the disk @default 20 */
+  constructor(folder: string, flushMs = 20, { flushFile = fdatasync }: { readonly flushFile?: FlushFile } = {}) {
     this.#folder = folder;
     this.#flushMs = flushMs;
     this.#flushFile = flushFile;

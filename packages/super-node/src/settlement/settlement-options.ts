@@ -35,5 +35,7 @@ export interface SettlementDependencies {
   readonly verify: typeof verify;
   /** Where settlements are made. */
   readonly own: OwnTransactions;
+  /** Number of the ledger's rules in force. */
+  rules(): number;
   readonly log: Log;
 }

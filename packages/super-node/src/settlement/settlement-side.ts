@@ -36,6 +36,8 @@ export interface SettlementSurroundings {
   notifySettled(node: NodeId, batch: number): void;
   readonly verify: typeof verify;
   readonly own: OwnTransactions;
+  /** Number of the ledger's rules in force. */
+  rules(): number;
 }
 
 /** Everything between a receipt and the ledger, as the last process left it. */
@@ -52,7 +54,7 @@ export class SettlementSide {
     journal: Journal,
     wholeSinceMs: number,
     { identity, lostGraceMs, unsignedGraceMs }: SettlementFolder,
-    { ledger, log, nowMs, notifySettled, verify: check, own }: SettlementSurroundings,
+    { ledger, log, nowMs, notifySettled, verify: check, own, rules }: SettlementSurroundings,
   ) {
     this.journal = journal;
     this.#wholeSinceMs = wholeSinceMs;
@@ -81,6 +83,7 @@ export class SettlementSide {
         notifySettled,
         verify: check,
         own,
+        rules,
         memoryOf: (ticket) => memoryOf(ledger, ticket),
       },
     );

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { verifyLedger } from '@orb/ledger';
-import { canonical, limits, nodeId, parseBlock, receiptRow, ticketRow, type JobRow, type UnsettledAnswer } from '@orb/protocol';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { canonical, limits, nodeId, OrbError, parseBlock, receiptRow, ticketRow, type JobRow, type UnsettledAnswer } from '@orb/protocol';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { done, receipt, record, SettlementStage } from '../testing/settlement-stage.ts';
 import { readJournal, type Journal } from './journal.ts';
 import { settlementDefaults } from './settlement-options.ts';
@@ -49,6 +49,42 @@ describe('settlement', () => {
     const kinds = blocks.flatMap((block) => parseBlock(block).transactions.map(({ kind }) => kind));
     expect(kinds.filter((kind) => kind === 'job.settle')).toHaveLength(1);
     expect(await verifyLedger(net.ledger.genesis, blocks)).toMatchObject({ ok: true, head: net.ledger.head });
+  });
+
+  test('a settlement is of the version that the rules in force allow', async () => {
+    const started = await net.start();
+    const { settlement } = started;
+    for (const [rules, batch] of [
+      [3, 1],
+      [4, 2],
+    ] as const) {
+      net.rules = rules;
+      const job = net.openJob(started);
+      const row = record(settlement, job, batch, 0);
+      settlement.acknowledge(job, true, 1);
+      await settlement.takeRoot(net.session(), net.signedRoot(batch, [row]));
+      await settlement.settle();
+      expect(await net.ledger.job(job.id)).toMatchObject({ state: 'paid' });
+    }
+    const blocks = await Promise.all(Array.from({ length: net.ledger.head.height + 1 }, (_, height) => net.ledger.block(height)));
+    const settlements = blocks.flatMap((block) => block!.transactions.filter(({ kind }) => kind === 'job.settle'));
+    expect(settlements.map(({ v }) => v)).toEqual([1, 2]);
+  });
+
+  test('a settlement is let go of with its answer, be that a refusal: what it was made of would wait for a full collection', async () => {
+    const started = await net.start();
+    const submit = vi.spyOn(net.ledger, 'submit').mockRejectedValueOnce(new OrbError('ledger-unavailable'));
+    const job = net.openJob(started);
+    const row = record(started.settlement, job, 1, 0);
+    started.settlement.acknowledge(job, true, 1);
+    await started.settlement.takeRoot(net.session(), net.signedRoot(1, [row]));
+    await started.settlement.settle();
+    expect(started.settlement.unsettled).toBe(1);
+    net.clock.now += 1_000;
+    await started.settlement.settle();
+    expect(started.settlement.unsettled).toBe(0);
+    const known = submit.mock.calls.map(([transaction]) => net.own.find(transaction));
+    expect(known).toEqual([undefined, undefined]);
   });
 
   test('refused jobs wait for the next settlement when a full batch leaves them no room', async () => {

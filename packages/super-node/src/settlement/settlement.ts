@@ -38,6 +38,7 @@ import { bootName } from './journal-age.ts';
 import { isComplete, NodeBatches, type Batch } from './node-batches.ts';
 import { settlementBody } from './settlement-body.ts';
 import type { SettlementDependencies, SettlementOptions } from './settlement-options.ts';
+import { submitSettlement } from './submit-settlement.ts';
 
 /** Lost jobs beyond this many are closed at once, oldest first, so that gaps between closed sequences stay few. */
 const maxLostWaiting = 1_000;
@@ -336,16 +337,12 @@ export class Settlement {
 
   /** @returns false when the ledger does not take it now */
   async #submit(batches: readonly Batch[], lost: readonly JobEntry[]): Promise<boolean> {
-    const { chain, superNode, signer } = this.#options;
-    const settled = settlementBody(superNode, batches, lost);
+    const settled = settlementBody(this.#options.superNode, batches, lost);
     settled.body.batches.forEach(({ rows }, i) => batches[i]!.root !== undefined && this.#deps.own.noteRoot(rows, batches[i]!.root));
     const leftOpen = batches.flatMap(({ jobs }) => jobs.filter((job) => job!.acknowledgement!.received !== true) as JobEntry[]);
     for (const batch of batches) batch.submitted = true;
     try {
-      const transaction = this.#deps.own.sign(chain, 'job.settle', settled, [signer]);
-      // To write it and to run it take about a millisecond each: calls come in between.
-      await new Promise(setImmediate);
-      const { rejections } = await this.#deps.ledger.submit(transaction);
+      const rejections = await submitSettlement(settled, { ...this.#options, ...this.#deps });
       for (const { job, code, message } of rejections) this.#deps.log.warn('the ledger rejected a job', { job, code, message });
       // One that is settled already has been paid for: the answer to an earlier try got lost on its way from the orderer.
       this.#giveBackRejected(rejections.filter(({ code }) => code !== 'already-settled').map(({ job }) => job));

@@ -1,12 +1,12 @@
-import { limits, OrbError, type VersionRecord } from '@orb/protocol';
+import { limits, OrbError } from '@orb/protocol';
 import type { CallRequest } from '../call.ts';
-import { isPrivate, pickVersion, type FunctionEntry } from '../registry/function-registry.ts';
+import { isPrivate, pickVersion, type FunctionEntry, type KnownVersion } from '../registry/function-registry.ts';
 import type { CallContext } from './call-context.ts';
 
 /** A call that may run. */
 export interface Admission {
   readonly entry: FunctionEntry;
-  readonly version: VersionRecord;
+  readonly version: KnownVersion;
 }
 
 /** Known, active, small enough, permitted, payable. @throws OrbError the first of these that does not hold */
@@ -58,7 +58,7 @@ function checkChain({ origin }: CallRequest, { record, fullName }: FunctionEntry
 }
 
 /** @throws OrbError `not-found` for a version that takes no calls */
-function findVersion({ versions, fullName }: FunctionEntry, asked: string): VersionRecord {
+function findVersion({ versions, fullName }: FunctionEntry, asked: string): KnownVersion {
   const found = versions.find(([{ id, number }]) => id === asked || String(number) === asked);
   if (!found) throw new OrbError('not-found', { message: `${fullName} has no version ${asked.slice(0, 64)} that takes calls.` });
   return found[0];

@@ -58,9 +58,9 @@ function refuse(wrong: string | false): void {
 export function blameHost(cause: OrbError, { context, admission, peer }: Pick<Forwarded, 'context' | 'admission' | 'peer'>): OrbError {
   const { fullName } = admission.entry;
   context.log.warn('a forwarded call was lost', { host: peer.id, function: fullName, code: cause.code, message: cause.message });
-  if (cause.code === 'protocol-violation') {
-    context.peers.distrust(peer.id);
-    void peer.link.close(cause);
-  }
+  const isLiar = cause.code === 'protocol-violation';
+  // An honest host gives its own node up long before, and says so.
+  if (isLiar || cause.code === 'timed-out') context.peers.distrust(peer.id);
+  if (isLiar) void peer.link.close(cause);
   return new OrbError('node-lost', { message: `The super node that ran ${fullName} was lost.`, retryAfterMs: 1_000, cause });
 }

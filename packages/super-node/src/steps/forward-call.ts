@@ -59,7 +59,9 @@ export async function forwardCall(
     }
     return { ended: 'replied', reply: await takeAnswer(forwarded, head, answer) };
   } catch (cause) {
-    const error = asOrbError(cause);
+    const error = limit.signal.aborted
+      ? new OrbError('timed-out', { message: 'It let the time of the call pass.', cause })
+      : asOrbError(cause);
     if (request.abort.signal.aborted) return { ended: 'cancelled', place: peer, started: true, error: new OrbError('cancelled') };
     // Said by a link that has no room for one more call: the host's code never saw it.
     if (error.code === 'overloaded') return turnedAway(error, admission, peer);
@@ -161,7 +163,7 @@ function notAnswered(
 }
 
 function turnedAway(error: OrbError, { version }: Admission, peer: PeerSession): NotAnswered {
-  peer.busy.add(version.id);
+  peer.busy.add(version.replica);
   return { ended: 'turned-away', place: peer, started: false, attempts: 0, error };
 }
 

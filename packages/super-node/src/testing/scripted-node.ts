@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import {
+  encodeReplicas,
   nodeId,
   receiptRow,
   receiptText,
+  replicaId,
   requestHash,
   resultHash,
   rowsRoot,
@@ -19,6 +21,7 @@ import {
   type RunRequest,
   type RunTrailer,
   type SeedAnswer,
+  type SeedRequest,
   type Signer,
   type TicketRow,
 } from '@orb/protocol';
@@ -35,6 +38,8 @@ export interface Script {
   lie?(receipt: Receipt): Receipt;
   /** Keeps secrets: what a node's key would find in a box, its number first. @throws to refuse the box */
   takeSecrets?(fn: string, box: Uint8Array): number;
+  /** Says whose versions it holds, as a node of this version does: what it was asked to seed, and no more. */
+  readonly tellsReplicas?: boolean;
   /** What it answers when it is asked to seed, and tells before: how far an image is. */
   seed?(tell: (receivedBytes: number, totalBytes: number) => void): Promise<SeedAnswer>;
   /** Refuses to seed, with this reason. */
@@ -59,6 +64,8 @@ export class ScriptedNode implements LinkHandler {
   readonly jobs: RunRequest[] = [];
   readonly notices: [string, unknown][] = [];
   readonly seeds = new Set<string>();
+  /** Ids of what it was asked to seed. */
+  readonly replicas = new Set<string>();
   /** Numbers of the secrets that it holds, by function. */
   readonly secrets = new Map<string, number>();
   readonly #script: Script;
@@ -120,7 +127,7 @@ export class ScriptedNode implements LinkHandler {
   async call(call: IncomingCall): Promise<OutgoingAnswer> {
     const { method, header, body } = call;
     if (method === 'run' && this.#script.stream) return this.#stream(runRequestSchema.parse(header), call);
-    if (method === 'seed') return { header: await this.#seed(header as { version: string }) };
+    if (method === 'seed') return { header: await this.#seed(header as SeedRequest) };
     if (method === 'secrets' && this.#script.takeSecrets)
       return this.#take((header as { function: string }).function, await body.bytes(100_000));
     if (method === 'run') return this.#run(runRequestSchema.parse(header), await body.bytes(10_000_000));
@@ -132,13 +139,14 @@ export class ScriptedNode implements LinkHandler {
     this.notices.push([method, header]);
   }
 
-  async #seed({ version }: { version: string }): Promise<SeedAnswer> {
+  async #seed({ function: fn, version }: SeedRequest): Promise<SeedAnswer> {
     const tell = (receivedBytes: number, totalBytes: number) => this.#link!.notify('fetching', { version, receivedBytes, totalBytes });
     const scripted = await this.#script.seed?.(tell);
     if (scripted?.seeding) this.seeds.add(version);
     if (scripted) return scripted;
     if (this.#script.refuseSeeding !== undefined) return { seeding: false, reason: this.#script.refuseSeeding };
     this.seeds.add(version);
+    this.replicas.add(replicaId(fn, version));
     return { seeding: true };
   }
 
@@ -225,9 +233,10 @@ export class ScriptedNode implements LinkHandler {
       seeds: [...this.seeds],
       lastBatch: this.#batch,
       ...(this.#script.takeSecrets && { secrets: [...this.secrets] }),
+      ...(this.#script.tellsReplicas && { replicas: this.replicas.size }),
       ...this.#script.offer,
     };
-    await this.#link!.call('offer', offer);
+    await this.#link!.call('offer', offer, this.#script.tellsReplicas ? encodeReplicas([...this.replicas]) : undefined);
   }
 }
 

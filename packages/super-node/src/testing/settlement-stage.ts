@@ -13,6 +13,7 @@ import {
   superNodeId,
   ticketRow,
   utf8,
+  newestRules,
   OwnTransactions,
   verify,
   type AllowanceRecord,
@@ -52,6 +53,8 @@ export class SettlementStage {
   readonly clock: TestClock;
   /** As in a super node, its ledger knows it. */
   readonly own: OwnTransactions;
+  /** What the super node takes for the number of the rules in force. */
+  rules: number = newestRules;
   readonly ledger: Ledger;
   readonly net: TestNetwork;
   readonly superNode: Signer;
@@ -113,6 +116,7 @@ export class SettlementStage {
         notifySettled: (node, batch) => this.settled.push([node, batch]),
         verify,
         own: this.own,
+        rules: () => this.rules,
       },
     );
     const follow = this.ledger.follow(this.ledger.head.height + 1, ({ writes, jobs, block }) => {

@@ -5,7 +5,7 @@ import { writeSync } from 'node:fs';
 import { createOutput } from '../../harness/output.js';
 import { Job } from '../../harness/job.js';
 import { Upload } from '../../harness/upload.js';
-import { FrameReader, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from '../../harness/wire.js';
+import { callHead, FrameReader, maxFrameFromHost, readU32, toFunction, toHost, writeU32 } from '../../harness/wire.js';
 import { Forwarder, waitForServer } from './forward.js';
 import { Health } from './health.js';
 
@@ -62,7 +62,8 @@ async function load(code) {
 
 /** @param {number} id @param {Uint8Array} payload */
 function startJob(id, payload) {
-  const { head, body } = split(payload);
+  const { head: row, body } = split(payload);
+  const head = callHead(row);
   const job = new Job(id, head, shared);
   jobs.set(id, job);
   if (head.streamed) job.upload = new Upload((bytes) => output.frame(toHost.credit, id, u32(bytes), undefined));

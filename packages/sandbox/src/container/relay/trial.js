@@ -13,6 +13,7 @@ process.stdout.write(
     noNewPrivs: field('NoNewPrivs'),
     seccomp: field('Seccomp'),
     wrote: canWrite('/orb-trial') || canWrite('/orb/orb-trial'),
+    readOnly: isReadOnly(),
     kernel: release(),
     networks: Object.keys(networkInterfaces()).filter((name) => name !== 'lo'),
   }),
@@ -27,4 +28,11 @@ function canWrite(path) {
     // Not allowed is not enough: another user could be.
     return /** @type {NodeJS.ErrnoException} */ (error).code !== 'EROFS';
   }
+}
+
+/** What the kernel says of the root's mount (proc_pid_mounts(5)): one that asks for rights first never comes to say EROFS. */
+function isReadOnly() {
+  const lines = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+  const options = lines.map((line) => line.split(' ')).findLast(([, path]) => path === '/')?.[3] ?? '';
+  return options.split(',').includes('ro');
 }

@@ -29,7 +29,9 @@ export function functionRoutes(app: FastifyInstance, context: GatewayContext): v
   app.get<FunctionPath>('/v1/functions/:owner/:name', async ({ params }) => {
     await context.caughtUp();
     const entry = findFunction(context, params);
-    return { ...summary(context, entry), record: entry.record, version: entry.versions[0]?.[0] ?? null };
+    const [current] = entry.versions[0] ?? [];
+    const { replica: _, ...version } = current ?? {};
+    return { ...summary(context, entry), record: entry.record, version: current ? version : null };
   });
 
   app.put<{ Params: { sha256: string } }>('/v1/code/:sha256', { bodyLimit: limits.codeBytes }, async (request, reply) => {
@@ -128,7 +130,7 @@ function listFunctions(context: GatewayContext, search: string, after: string, l
 
 function summary({ calls, publicUrl }: GatewayContext, entry: FunctionEntry) {
   const version = entry.versions[0]?.[0];
-  const seeders = version ? [...calls.nodes.seeders(version.id)] : [];
+  const seeders = version ? [...calls.nodes.seeders(version.replica)] : [];
   return {
     owner: entry.ownerName,
     name: entry.record.name,

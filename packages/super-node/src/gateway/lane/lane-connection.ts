@@ -79,28 +79,38 @@ export class LaneConnection implements Arrival {
   };
 
   #arrive(): void {
-    if (this.#work.arrivals.mayBegin()) return this.#next(undefined);
+    const { arrivals } = this.#work;
+    if (arrivals.mayBegin()) return this.#next(undefined);
+    // What there is no room for does not wait to hear it.
+    if (arrivals.mayRefuse()) return this.#next(undefined, false);
+    this.#wait();
+  }
+
+  #wait(): void {
     this.#waits = true;
     this.#work.arrivals.add(this);
   }
 
-  #next(late: OrbError | undefined): void {
+  /** Goes through what has been read. @param mayBegin false: only as far as it is refused; the rest waits for its turn */
+  #next(late: OrbError | undefined, mayBegin = true): void {
     const refusals: Buffer[] = [];
     while (this.#bytes && !this.#socket.destroyed && !this.#unread) {
       if (refusals.length === refusalsInRow) {
         this.#refuse(refusals.splice(0));
-        this.#waits = true;
-        return this.#work.arrivals.add(this);
+        return this.#wait();
       }
       const request = this.#read(this.#bytes);
       if (request === undefined) break;
       const refusal = request === 'unusual' ? undefined : this.#work.refusal(request, this.from, late);
       if (refusal) {
+        this.#drop(request as PlainRequest);
         refusals.push(refusal);
         continue;
       }
       this.#refuse(refusals);
+      if (!mayBegin) return this.#wait();
       if (request === 'unusual') return this.#leave();
+      this.#drop(request);
       this.#response = new LaneResponse(this.#out, this.#onOver);
       return this.#work.answer(request, this.#response, this.from);
     }
@@ -108,14 +118,16 @@ export class LaneConnection implements Arrival {
     if (this.#paused && !this.#unread) this.#resume();
   }
 
-  /** Takes the next request out of what has been read; undefined when it has not come whole. */
+  /** The first request of what has been read, which {@link #drop} takes out of it; undefined when it has not come whole. */
   #read(bytes: Buffer): PlainRequest | 'unusual' | undefined {
     const request = this.#reader.read(bytes);
-    if (request === 'part') return this.#mayWait() ? undefined : 'unusual';
-    if (request === 'unusual') return request;
-    this.#bytes = request.end === bytes.length ? undefined : bytes.subarray(request.end);
+    return request !== 'part' ? request : this.#mayWait() ? undefined : 'unusual';
+  }
+
+  #drop({ end }: PlainRequest): void {
+    const bytes = this.#bytes!;
+    this.#bytes = end === bytes.length ? undefined : bytes.subarray(end);
     this.#pieces = this.#bytes ? 1 : 0;
-    return request;
   }
 
   /** Several leave in one write. */

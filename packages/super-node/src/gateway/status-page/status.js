@@ -112,6 +112,7 @@ function show(status) {
   $('jobs').replaceChildren(...status.jobs.slice(0, 12).map((job) => jobRow(job, labels)));
   $('super-nodes').replaceChildren(...status.superNodes.map(superNodeRow));
   $('l-height').textContent = status.ledger.height.toLocaleString('en');
+  $('l-epoch').textContent = status.ledger.epoch.toLocaleString('en');
   $('l-time').textContent = new Date(status.ledger.time).toLocaleString();
   $('l-state').textContent = status.ledger.state;
   $('l-chain').textContent = status.network.chain;

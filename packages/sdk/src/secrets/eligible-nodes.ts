@@ -16,9 +16,24 @@ import {
   type NodeId,
   type Transaction,
 } from '@orb/protocol';
-import type { NodeInfo, Orb } from '@orb/sdk';
 import { z } from 'zod';
-import type { Recipients } from './secrets-file.ts';
+import type { NodeInfo } from '../answers.ts';
+import type { LedgerClient } from '../ledger-client.ts';
+
+/**
+ * Who may have a function's secrets: the nodes and the nodes of the accounts that are listed, where an isolation is given only
+ * those that offer it. With an isolation and no list: whoever says that it offers it.
+ */
+export interface Recipients {
+  readonly nodes: readonly NodeId[];
+  /** Accounts that lend; their names are for people. */
+  readonly accounts: readonly { readonly id: AccountId; readonly name: string }[];
+  /** The weakest isolation that a node may say it has; null for any. */
+  readonly isolation: IsolationTier | null;
+}
+
+/** The ledger as a super node tells of it. */
+type ToldLedger = Pick<LedgerClient, 'get' | 'history' | 'transaction'>;
 
 /** A node that may have a function's secrets, and the key that they are sealed to. */
 export interface EligibleNode {
@@ -53,33 +68,33 @@ export class EligibleNodes {
    * Those of a super node's linked nodes that may have a function's secrets: the nearest ones to it, which are the first that
    * a super node asks to seed it, and no more than it keeps boxes for.
    */
-  async of(orb: Orb, recipients: Recipients, linked: readonly NodeInfo[], fn: FunctionId): Promise<readonly EligibleNode[]> {
+  async of(ledger: ToldLedger, recipients: Recipients, linked: readonly NodeInfo[], fn: FunctionId): Promise<readonly EligibleNode[]> {
     const found: EligibleNode[] = [];
     const nearest = linked
       .filter((node) => mayBe(recipients, node))
       .toSorted((a, b) => (xorDistance(a.id, fn) < xorDistance(b.id, fn) ? -1 : 1));
     for (let at = 0; at < nearest.length && found.length < limits.secretNodes; at += atOnce) {
-      const some = await Promise.all(nearest.slice(at, at + atOnce).map((node) => this.#eligible(orb, recipients, node)));
+      const some = await Promise.all(nearest.slice(at, at + atOnce).map((node) => this.#eligible(ledger, recipients, node)));
       found.push(...some.filter((node) => node !== undefined));
     }
     return found.slice(0, limits.secretNodes);
   }
 
-  async #eligible(orb: Orb, recipients: Recipients, { id }: NodeInfo): Promise<EligibleNode | undefined> {
+  async #eligible(ledger: ToldLedger, recipients: Recipients, { id }: NodeInfo): Promise<EligibleNode | undefined> {
     const { nodes, accounts } = recipients;
-    const { data: record } = recordSchema.safeParse(await orb.ledger.get(stateKeys.node(id)));
+    const { data: record } = recordSchema.safeParse(await ledger.get(stateKeys.node(id)));
     if (!record || record.retired || record.id !== id || nodeId(record.key) !== id) return undefined;
     const listed = nodes.includes(id) || (nodes.length === 0 && accounts.length === 0 && recipients.isolation !== null);
-    if (!listed && !(await this.#isOfListed(orb, accounts, record))) return undefined;
+    if (!listed && !(await this.#isOfListed(ledger, accounts, record))) return undefined;
     return { id, key: record.key, label: record.label };
   }
 
-  async #isOfListed(orb: Orb, accounts: Recipients['accounts'], { id, account }: Registered): Promise<boolean> {
+  async #isOfListed(ledger: ToldLedger, accounts: Recipients['accounts'], { id, account }: Registered): Promise<boolean> {
     if (!accounts.some((one) => one.id === account)) return false;
     const key = `${id}/${account}`;
     const known = this.#owned.get(key);
     if (known) return known;
-    const proven = this.#prove(orb, id, account);
+    const proven = this.#prove(ledger, id, account);
     this.#owned.set(key, proven);
     proven.then(
       (is) => is || this.#owned.delete(key),
@@ -89,25 +104,25 @@ export class EligibleNodes {
   }
 
   /** The registration names node and account, and both have signed it. */
-  async #prove(orb: Orb, id: NodeId, account: AccountId): Promise<boolean> {
-    for (const { transaction } of await orb.ledger.history(stateKeys.node(id))) {
-      const found = await this.#transaction(orb, transaction);
+  async #prove(ledger: ToldLedger, id: NodeId, account: AccountId): Promise<boolean> {
+    for (const { transaction } of await ledger.history(stateKeys.node(id))) {
+      const found = await this.#transaction(ledger, transaction);
       if (found?.kind !== 'node.register' || found.body.account !== account || nodeId(found.body.key) !== id) continue;
       const signers = signersOf(found);
       if (!signers.has(found.body.key)) continue;
       if ([...signers].some((key) => accountId(key) === account)) return true;
-      const keys = await this.#laterKeys(orb, account);
+      const keys = await this.#laterKeys(ledger, account);
       if ([...signers].some((key) => key !== found.body.key && keys.has(key))) return true;
     }
     return false;
   }
 
   /** The keys that an account has had, each brought by one before it, from the first, which its id is the hash of. */
-  async #laterKeys(orb: Orb, account: AccountId): Promise<ReadonlySet<Hex32>> {
+  async #laterKeys(ledger: ToldLedger, account: AccountId): Promise<ReadonlySet<Hex32>> {
     const keys = new Set<Hex32>();
     const recovery = new Set<Hex32>();
-    for (const { transaction } of await orb.ledger.history(stateKeys.account(account), accountChanges)) {
-      const found = await this.#transaction(orb, transaction);
+    for (const { transaction } of await ledger.history(stateKeys.account(account), accountChanges)) {
+      const found = await this.#transaction(ledger, transaction);
       if (!found) continue;
       const signers = [...signersOf(found)];
       for (const key of signers) if (accountId(key) === account) keys.add(key);
@@ -121,8 +136,8 @@ export class EligibleNodes {
     return keys;
   }
 
-  async #transaction(orb: Orb, id: string): Promise<Transaction | undefined> {
-    const found = (await orb.ledger.transaction(id))?.transaction;
+  async #transaction(ledger: ToldLedger, id: string): Promise<Transaction | undefined> {
+    const found = (await ledger.transaction(id))?.transaction;
     return found?.chain === this.#chain ? found : undefined;
   }
 }

@@ -12,10 +12,8 @@ import {
   type Signer,
   type Transaction,
 } from '@orb/protocol';
-import type { NodeInfo, Orb } from '@orb/sdk';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { EligibleNodes } from './eligible-nodes.ts';
-import type { Recipients } from './secrets-file.ts';
+import { EligibleNodes, type LedgerClient, type NodeInfo, type Recipients } from '@orb/sdk';
 
 let net: TestNetwork;
 let bob: Signer;
@@ -34,7 +32,7 @@ beforeEach(async () => {
 });
 
 /** A super node's answers about its ledger. */
-const orb = () => {
+const told = () => {
   const { ledger } = net;
   const transaction = async (id: string) => {
     const place = await ledger.locate(id);
@@ -42,12 +40,10 @@ const orb = () => {
   };
   const lied = (key: string) => [...forged].filter(([id]) => id.startsWith(key)).map(([id]) => ({ transaction: id }));
   return {
-    ledger: {
-      get: async (key: string) => lies.get(key) ?? (await ledger.get(key)),
-      history: async (key: string) => [...(await ledger.history(key, { limit: 100 })), ...lied(key)],
-      transaction: async (id: string) => (forged.has(id) ? { transaction: forged.get(id) } : transaction(id)),
-    },
-  } as unknown as Orb;
+    get: async (key: string) => lies.get(key) ?? (await ledger.get(key)),
+    history: async (key: string) => [...(await ledger.history(key, { limit: 100 })), ...lied(key)],
+    transaction: async (id: string) => (forged.has(id) ? { transaction: forged.get(id) } : transaction(id)),
+  } as unknown as LedgerClient;
 };
 const linked = (...nodes: Signer[]): NodeInfo[] =>
   nodes.map((node) => ({
@@ -61,7 +57,7 @@ const accountOf = new Map([[testSigner('cat').publicKey, 'carol']]);
 const of = (name: string) => ({ id: accountId(testSigner(name).publicKey), name });
 const eligible = async (recipients: Partial<Recipients>, ...nodes: Signer[]) => {
   const all = { nodes: [], accounts: [], isolation: null, ...recipients };
-  const found = await new EligibleNodes({ chain: net.ledger.chain }).of(orb(), all, linked(...nodes), sha256('a function'));
+  const found = await new EligibleNodes({ chain: net.ledger.chain }).of(told(), all, linked(...nodes), sha256('a function'));
   const order = nodes.map(({ publicKey }) => publicKey);
   return found.map(({ key }) => key).toSorted((a, b) => order.indexOf(a) - order.indexOf(b));
 };

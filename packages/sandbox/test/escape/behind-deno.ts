@@ -1,0 +1,107 @@
+import type { Try } from './tries.ts';
+
+/**
+ * Every try that Deno itself stops, once more with all of Deno's permissions granted: as if there were a hole in it. Each
+ * names the layer that stops it then, and what it gets.
+ */
+export const behindDeno: readonly (readonly [what: Try, name: string, attempt: string, layer: string, gets: RegExp])[] = [
+  ['files', 'a file of the host', 'return Deno.readTextFileSync("/etc/passwd")', 'namespaces', /^stopped NotFound/],
+  [
+    'files',
+    'a file, Node’s way',
+    'return (await import("node:fs")).readFileSync("/etc/shadow", "utf8")',
+    'namespaces',
+    /^stopped .*ENOENT/,
+  ],
+  [
+    'files',
+    'the root',
+    'return [...Deno.readDirSync("/")].map((e) => e.name).sort()',
+    'namespaces',
+    /^got \["deno","harness","lib"(,"lib64")?,"proc"\]$/,
+  ],
+  ['files', 'a written file', 'Deno.writeTextFileSync("/x", "x"); return 1', 'namespaces', /^stopped .*Read-only/],
+  ['files', 'a written temporary file', 'Deno.writeTextFileSync("/tmp/x", "x"); return 1', 'namespaces', /^stopped NotFound/],
+  [
+    'symlinks',
+    'a symlink to the host',
+    'Deno.symlinkSync("/etc/passwd", "/x"); return Deno.readTextFileSync("/x")',
+    'namespaces',
+    /^stopped .*Read-only/,
+  ],
+  ['symlinks', 'a hard link', 'Deno.linkSync("/deno", "/x"); return 1', 'namespaces', /^stopped/],
+  ['files', 'a changed harness', 'Deno.writeTextFileSync("/harness/main.js", "x"); return 1', 'namespaces', /^stopped/],
+  [
+    'other processes',
+    'other processes',
+    'return [...Deno.readDirSync("/proc")].map((e) => e.name).filter((n) => +n > 0)',
+    'namespaces',
+    /^got \["1"\]$/,
+  ],
+  [
+    'environment',
+    'the environment of the node',
+    'return Object.keys(Deno.env.toObject()).filter((n) => !/^(DENO_|MALLOC_)|^PWD$/.test(n))',
+    'the launch plan',
+    /^got \[\]$/,
+  ],
+  ['environment', 'the name and user of the computer', 'return [Deno.hostname(), Deno.uid()]', 'namespaces', /^got \["fn",65534\]$/],
+  ['TCP sockets', 'its network interfaces', 'return Deno.networkInterfaces()', 'seccomp', /^stopped PermissionDenied/],
+  [
+    'TCP sockets',
+    'a TCP connection',
+    'await Deno.connect({ hostname: "127.0.0.1", port: 80 }); return 1',
+    'seccomp',
+    /^stopped PermissionDenied/,
+  ],
+  [
+    'unix sockets',
+    'a unix socket',
+    'await Deno.connect({ transport: "unix", path: "/var/run/docker.sock" }); return 1',
+    'seccomp',
+    /^stopped PermissionDenied/,
+  ],
+  ['TCP sockets', 'listening', 'Deno.listen({ port: 0 }); return 1', 'seccomp', /^stopped PermissionDenied/],
+  [
+    'UDP sockets',
+    'a datagram',
+    'return await new Promise((y, n) => (import("node:dgram")).then((d) => d.createSocket("udp4").on("error", n).bind(0, () => y(1))))',
+    'seccomp',
+    /^(stopped|ended)/,
+  ],
+  ['DNS', 'a name look-up', 'return await Deno.resolveDns("example.com", "A")', 'namespaces', /^stopped/],
+  [
+    'other programs',
+    'another program',
+    'return new Deno.Command("/deno", { args: ["--version"] }).outputSync().code',
+    'seccomp',
+    /^stopped/,
+  ],
+  [
+    'a fork bomb',
+    'a fork bomb',
+    'let n = 0; for (let i = 0; i < 100; i++) try { new Deno.Command("/deno", { args: ["eval", "for(;;);"] }).spawn(); n++ } catch {} return n',
+    'seccomp',
+    /^got 0$/,
+  ],
+  [
+    'native code (FFI)',
+    'system calls of its own, by a native library',
+    'const f = (...parameters) => ({ parameters, result: "i32" }); const { symbols: c } = Deno.dlopen((Deno.build.arch === "x86_64" ? "/lib/x86_64-linux-gnu" : "/lib/aarch64-linux-gnu") + "/libc.so.6", { socket: f("i32", "i32", "i32"), fork: f(), unshare: f("i32"), setuid: f("u32") }); return [c.socket(2, 1, 0), c.fork(), c.unshare(0x10000000), c.setuid(0)]',
+    'seccomp and the own user',
+    /^got \[-1,-1,-1,-1\]$/,
+  ],
+  ['localStorage and caches', 'local storage on disk', 'localStorage.setItem("a", "b"); return 1', 'the launch plan', /^stopped/],
+  ['localStorage and caches', 'caches on disk', 'await caches.open("a"); return 1', 'the launch plan', /^stopped/],
+  [
+    'localStorage and caches',
+    'SQLite on disk',
+    'const { DatabaseSync } = await import("node:sqlite"); new DatabaseSync("/tmp/x.db"); return 1',
+    'namespaces',
+    /^stopped/,
+  ],
+  ['WebGPU', 'a graphics card', 'return navigator.gpu ? await navigator.gpu.requestAdapter() : null', 'the launch plan', /^got null$/],
+  ['the inspector', 'the inspector', 'const i = await import("node:inspector"); i.open(0); return i.url()', 'seccomp', /^stopped/],
+  ['TCP sockets', 'code from afar', 'return Object.keys(await import("https://example.com/x.js"))', 'the launch plan', /^stopped/],
+  ['files', 'code from the disk', 'return Object.keys(await import("file:///usr/lib/node/x.js"))', 'namespaces', /^stopped/],
+];
