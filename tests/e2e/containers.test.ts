@@ -114,15 +114,17 @@ describe.skipIf(reason !== undefined)(`images from deploy to payment${reason ? `
 
       const goOn = guarded.hold();
       const env = { ORB_REGISTRY_LOGIN: `${login.username}:${login.password}` };
-      const deploying = network.orb(words, { env });
+      const deploying = network.watch('orb deploy', words, env);
       const fetching = await until('the node to be half-way', async () => {
         const status = await network.ok<{ fetching: { image: string; receivedBytes: number }[] }>('node', 'status', ...folder);
         return status.fetching.find(({ receivedBytes }) => receivedBytes > 0);
       });
       expect(fetching.image).toBe(image.reference.replace(daemon.registry, guarded.host));
+      await deploying.said(/crane fetches the image: [\d.]+ [KM]iB of [\d.]+ MiB/);
       goOn();
-      const { code, stdout, stderr } = await deploying;
-      expect([code, stderr]).toEqual([0, expect.stringMatching(/crane fetches the image: [\d.]+ MiB of [\d.]+ MiB/)]);
+      const { code } = await deploying.ended;
+      const { stdout, stderr } = deploying;
+      expect([code, stderr]).toEqual([0, expect.any(String)]);
       expect(stdout).toContain(`${guarded.host}/test/images@${image.digest}`);
       expect(`${stdout}${stderr}`).not.toContain(login.password);
 

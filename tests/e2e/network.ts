@@ -131,9 +131,9 @@ export class Network {
     return child;
   }
 
-  /** Starts a command that goes on until Ctrl-C, as in a developer's terminal. */
-  watch(name: string, args: readonly string[]): OrbProcess {
-    const child = new OrbProcess({ name, argv: [this.main, ...args], cwd: this.folder, env: this.#env() });
+  /** Starts a command that is looked at while it runs, as in a developer's terminal. */
+  watch(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): OrbProcess {
+    const child = new OrbProcess({ name, argv: [this.main, ...args], cwd: this.folder, env: { ...this.#env(), ...env } });
     this.processes.push(child);
     return child;
   }

@@ -133,11 +133,10 @@ export class Seeding {
   /** Whoever waits for an image sees how far it is. @returns ends it */
   #tellProgress(version: VersionId, { kind, code }: Manifest, link: Link): () => void {
     if (kind !== 'image') return () => undefined;
-    let told: PullProgress | undefined;
     const tell = () => {
       const now = this.#dependencies.fetching().find(({ image }) => image.endsWith(`@sha256:${code.sha256}`));
-      if (!now || now === told) return;
-      told = now;
+      if (!now) return;
+      // Also where it has not moved: somebody may have begun to listen meanwhile.
       link.notify('fetching', { version, receivedBytes: now.receivedBytes, totalBytes: now.totalBytes } satisfies Fetching);
     };
     const timer = setInterval(tell, this.#options.tellEveryMs ?? 250);

@@ -18,8 +18,8 @@ export interface NodeSession {
   secrets?: Map<FunctionId, number> | undefined;
   /** SHA-256 of the code that it was asked to seed: what it may fetch. */
   readonly asked: Set<Hex32>;
-  /** Told how far it is with the images of versions that it is being asked to seed. */
-  readonly fetching: Map<VersionId, (progress: Fetching) => void>;
+  /** Told how far it is with the images that it fetches. */
+  readonly fetching: Set<(progress: Fetching) => void>;
   /** Jobs under way. */
   active: number;
   /** It has just had no room, though not from our jobs alone: another super node gives it work too. */

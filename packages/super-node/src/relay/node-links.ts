@@ -111,7 +111,7 @@ export class NodeLinks implements LinkHandler {
         this.#deps.logs.take(session.id, parseWith(logsSchema, header, method), (job) => sourceOf(own(job)));
       } else if (method === 'fetching') {
         const progress = parseWith(fetchingSchema, header, method);
-        session.fetching.get(progress.version)?.(progress);
+        for (const listen of session.fetching) listen(progress);
       } else if (method === 'receipts') {
         this.#deps.settlement
           .takeRoot(session, parseWith(signedRootSchema, header, 'root'))
@@ -163,7 +163,7 @@ export class NodeLinks implements LinkHandler {
       held: new Set(),
       seeds: new Set(),
       asked: new Set(),
-      fetching: new Map(),
+      fetching: new Set(),
       fits: new Map(),
       active: 0,
       answerMs: undefined,

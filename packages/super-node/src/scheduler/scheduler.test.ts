@@ -1,4 +1,4 @@
-import { parseManifest, sha256, type FunctionRecord, type Offer } from '@orb/protocol';
+import { parseManifest, sha256, type Fetching, type FunctionRecord, type Offer } from '@orb/protocol';
 import { describe, expect, test, vi } from 'vitest';
 import type { FunctionEntry, KnownVersion } from '../registry/function-registry.ts';
 import { NodeRegistry, type NodeSession } from '../registry/node-registry.ts';
@@ -58,7 +58,7 @@ function setUp(options: Partial<SchedulerOptions> = {}) {
       seeds: new Set<string>(),
       asked: new Set<string>(),
       fits: new Map<string, string | null>(),
-      fetching: new Map(),
+      fetching: new Set<(progress: Fetching) => void>(),
       active: 0,
       answerMs: undefined,
       reliability: 1,

@@ -134,10 +134,11 @@ async function* fetchingUntil(asked: Promise<unknown>, node: NodeSession, versio
   let over = false;
   let news = Promise.withResolvers<void>();
   const listen = (progress: Fetching) => {
+    if (progress.version !== version) return;
     newest = progress;
     news.resolve();
   };
-  node.fetching.set(version, listen);
+  node.fetching.add(listen);
   void asked.finally(() => {
     over = true;
     news.resolve();
@@ -150,7 +151,7 @@ async function* fetchingUntil(asked: Promise<unknown>, node: NodeSession, versio
       if (newest) yield newest;
     }
   } finally {
-    if (node.fetching.get(version) === listen) node.fetching.delete(version);
+    node.fetching.delete(listen);
   }
 }
 
