@@ -11,11 +11,11 @@ export interface Arrival {
 
 /** What one turn of the event loop begins, and how long what has come may wait. */
 export interface ArrivalOptions {
-  /** Begun as they are read, and of those that wait at least as many. @default 64 */
+  /** Begun as they are read, and half as many of those that wait. @default 64 */
   readonly atOnce: number;
-  /** Looked at as they are read, beyond those: whether they are to be refused, which costs a fraction. @default 256 */
+  /** Looked at as they are read, beyond those: whether they are to be refused, which costs a fraction. @default 16 */
   readonly lookedAt: number;
-  /** Time for those that wait, in each turn; more where the rest of the turn took more than twice that. @default 4 */
+  /** Time for more of those that wait, in each turn; longer where the rest of the turn took more than twice that. @default 0.5 */
   readonly turnMs: number;
   /** Who waits longer is refused, once nobody has waited less for `burstMs`. @default 100 */
   readonly waitMs: number;
@@ -25,7 +25,7 @@ export interface ArrivalOptions {
   readonly most: number;
 }
 
-const defaults: ArrivalOptions = { atOnce: 64, lookedAt: 256, turnMs: 4, waitMs: 100, burstMs: 1_000, most: 16_384 };
+const defaults: ArrivalOptions = { atOnce: 64, lookedAt: 16, turnMs: 0.5, waitMs: 100, burstMs: 1_000, most: 16_384 };
 
 /**
  * What has come, by whichever entrance, and waits to be begun. Answers of nodes and settlements do not wait here: each turn
@@ -116,7 +116,7 @@ export class Arrivals {
     const { atOnce, turnMs } = this.#options;
     let now = this.#nowMs();
     const until = now + Math.max(turnMs, Math.min(now - this.#turnEndMs, 8 * turnMs) / 2);
-    for (let begun = 0; this.#size > 0 && (begun < atOnce || now < until); begun++) {
+    for (let begun = 0; this.#size > 0 && (begun < atOnce / 2 || now < until); begun++) {
       this.#beginNext(now);
       now = this.#nowMs();
     }
