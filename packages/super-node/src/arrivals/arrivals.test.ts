@@ -35,6 +35,14 @@ test('one turn begins a bounded part of what has come, the next turns the rest',
   await expect.poll(() => begun.length).toBe(20);
 });
 
+test('a turn that has no time left begins half as many of those that wait: what is under way has its share', async () => {
+  const { begun, come } = setUp({ atOnce: 8, turnMs: 4 }, 10);
+  for (let i = 0; i < 20; i++) come('a');
+  expect(begun.length).toBe(8);
+  await turn();
+  expect(begun.length).toBe(12);
+});
+
 test('callers take turns: one call beside a flood is not behind it', async () => {
   const { begun, come } = setUp({}, 1);
   for (let i = 0; i < 1_000; i++) come('flood');
